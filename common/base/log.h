@@ -1,0 +1,65 @@
+/* base/log.h - one line, one event.
+ *
+ *   SONDE_LOG(SONDE_LOG_WARN, "agent unreachable: url=%s next_try_ms=%u", url, pause_ms);
+ *
+ * Lower-case message, then key=value pairs; text from outside goes through SONDE_LOG_QUOTE.  Every
+ * call site is rate-limited (default: 1 line per 60 s for warn and error, with a count of what was
+ * suppressed); SONDE_LOG_ALWAYS is not, for start-up lines.
+ * Default sink: standard error, one write(2) a line, in the format `time level message`.
+ *
+ * Threads   all; not in signal handlers.  Rank SONDE_RANK_LOG.
+ */
+#ifndef SONDE_BASE_LOG_H
+#define SONDE_BASE_LOG_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/str.h"
+#include "sonde/export.h"
+#include "sonde/status.h"
+
+typedef enum sonde_log_level {
+    SONDE_LOG_ERROR,
+    SONDE_LOG_WARN,
+    SONDE_LOG_INFO,
+    SONDE_LOG_DEBUG,
+    SONDE_LOG_TRACE,
+} sonde_log_level;
+
+typedef struct sonde_log_site { /* one per call site, zero-initialised */
+    _Atomic uint64_t next_mono_ns; /* when it may print again */
+    _Atomic uint32_t suppressed;
+} sonde_log_site;
+
+typedef void (*sonde_log_sink)(void *user, sonde_log_level level, const char *line, size_t len);
+
+void sonde_log_set_level(sonde_log_level level);
+sonde_log_level sonde_log_get_level(void);
+sonde_status sonde_log_parse_level(sonde_str s, sonde_log_level *out); /* Datadog's names, any case */
+void sonde_log_set_sink(sonde_log_sink sink, void *user); /* NULL: standard error */
+void sonde_log_set_prefix(const char *prefix); /* borrowed; "sonde" by default, e.g. "sonde agent" */
+void sonde_log_set_json(int on);               /* one JSON object a line instead of text */
+
+void sonde_log_write(sonde_log_site *site, sonde_log_level level, const char *fmt, ...)
+    SONDE_PRINTF(3, 4);
+
+#define SONDE_LOG(level, ...)                                                                      \
+    do {                                                                                           \
+        static sonde_log_site sonde_log_site_;                                                     \
+        if ((level) <= sonde_log_get_level())                                                      \
+            sonde_log_write(&sonde_log_site_, (level), __VA_ARGS__);                               \
+    } while (0)
+
+#define SONDE_LOG_ALWAYS(level, ...)                                                               \
+    do {                                                                                           \
+        if ((level) <= sonde_log_get_level())                                                      \
+            sonde_log_write(NULL, (level), __VA_ARGS__);                                           \
+    } while (0)
+
+/* Quotes, escapes and cuts (256 bytes) text from outside into `out` (capacity `cap`, NUL-terminated). */
+const char *sonde_log_quote(sonde_str s, char *out, size_t cap);
+#define SONDE_LOG_QUOTE(s) sonde_log_quote((s), (char[272]){ 0 }, 272)
+
+#endif /* SONDE_BASE_LOG_H */

@@ -1,0 +1,51 @@
+/* base/mutex.h - mutexes with a rank.
+ *
+ * A thread may take a mutex only when its rank is higher than every rank it holds; debug builds check
+ * it, so that a dead-lock becomes a failed test.  Nothing is called out while a lock is held.
+ */
+#ifndef SONDE_BASE_MUTEX_H
+#define SONDE_BASE_MUTEX_H
+
+#include <pthread.h>
+
+/* In the order they may be taken. */
+typedef enum sonde_rank {
+    SONDE_RANK_LIFECYCLE = 10, /* start, stop, reload */
+    SONDE_RANK_ROOM = 20,      /* a room's own state */
+    SONDE_RANK_SEGMENT = 30,   /* libtrace: one segment */
+    SONDE_RANK_STORE = 40,
+    SONDE_RANK_QUEUE = 50, /* sonde_queue */
+    SONDE_RANK_POOL = 60,
+    SONDE_RANK_LOG = 90, /* innermost: logging is allowed nearly everywhere */
+} sonde_rank;
+
+#if defined(__clang__)
+#define SONDE_TSA(x) __attribute__((x))
+#else
+#define SONDE_TSA(x)
+#endif
+#define SONDE_CAPABILITY SONDE_TSA(capability("mutex"))
+#define SONDE_ACQUIRES(mu) SONDE_TSA(acquire_capability(mu))
+#define SONDE_RELEASES(mu) SONDE_TSA(release_capability(mu))
+#define SONDE_REQUIRES(mu) SONDE_TSA(requires_capability(mu))
+#define SONDE_EXCLUDES(mu) SONDE_TSA(locks_excluded(mu))
+
+typedef struct SONDE_CAPABILITY sonde_mutex {
+    pthread_mutex_t mu;
+    sonde_rank rank;
+} sonde_mutex;
+
+#define SONDE_MUTEX_INIT(rank_) { .mu = PTHREAD_MUTEX_INITIALIZER, .rank = (rank_) }
+
+void sonde_mutex_init(sonde_mutex *m, sonde_rank rank);
+void sonde_mutex_done(sonde_mutex *m);
+void sonde_mutex_lock(sonde_mutex *m) SONDE_ACQUIRES(m);
+void sonde_mutex_unlock(sonde_mutex *m) SONDE_RELEASES(m);
+
+void sonde_cond_init(pthread_cond_t *c); /* monotonic clock */
+
+/* Waits on `c` with `m` held until signalled or the deadline (UINT64_MAX: for ever); may wake early. */
+void sonde_cond_wait_until(pthread_cond_t *c, sonde_mutex *m, unsigned long long deadline_mono_ns)
+    SONDE_REQUIRES(m);
+
+#endif /* SONDE_BASE_MUTEX_H */

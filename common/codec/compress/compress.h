@@ -1,0 +1,30 @@
+/* codec/compress/compress.h - gzip, deflate and zstd of whole bodies.
+ *
+ * Threads   all; contexts are per call or kept by a sonde_compressor one thread owns.
+ * Bounds    the output buffer's ceiling: inflating beyond it is SONDE_ERR_TOO_BIG. */
+#ifndef SONDE_CODEC_COMPRESS_COMPRESS_H
+#define SONDE_CODEC_COMPRESS_COMPRESS_H
+
+#include "base/buf.h"
+#include "base/str.h"
+#include "sonde/status.h"
+
+typedef enum sonde_encoding {
+    SONDE_ENCODING_IDENTITY,
+    SONDE_ENCODING_GZIP,
+    SONDE_ENCODING_DEFLATE, /* zlib-wrapped; raw deflate is tolerated when decoding */
+    SONDE_ENCODING_ZSTD,
+} sonde_encoding;
+
+/* Content-Encoding value, any case; "" and "identity" are IDENTITY, "zstd1" is ZSTD.  SONDE_ERR_INVALID. */
+sonde_status sonde_encoding_parse(sonde_str name, sonde_encoding *out);
+const char *sonde_encoding_name(sonde_encoding e); /* "zstd"; "" for identity */
+
+/* Appends to `out`.  level: the library's; 0 means fastest sensible (gzip 1, zstd 1). */
+SONDE_MUST_USE sonde_status sonde_compress(sonde_encoding e, int level, sonde_str in, sonde_buf *out);
+
+/* SONDE_ERR_SYNTAX: not that format or damaged; SONDE_ERR_EOF: cut off; SONDE_ERR_TOO_BIG: above the
+ * ceiling of `out`, whose content is then undefined. */
+SONDE_MUST_USE sonde_status sonde_decompress(sonde_encoding e, sonde_str in, sonde_buf *out);
+
+#endif /* SONDE_CODEC_COMPRESS_COMPRESS_H */

@@ -1,0 +1,64 @@
+/* net/curl/http_curl.h - asynchronous HTTP client on libcurl's multi handle.
+ *
+ * One thread ("<name>") drives all transfers; http_curl_send() hands it a request and returns, the
+ * request's `done` is called on that thread.  Connections are kept and reused.
+ *
+ * Threads   send, cancel_all: all.  done: the client's thread; it may send again.
+ * Bounds    max_in_flight transfers; beyond it SONDE_ERR_FULL.  Answer bodies are cut at 64 KiB.
+ */
+#ifndef SONDE_NET_CURL_HTTP_CURL_H
+#define SONDE_NET_CURL_HTTP_CURL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/str.h"
+#include "sonde/status.h"
+
+typedef struct http_curl http_curl;
+
+typedef struct http_curl_options {
+    const char *name;          /* thread name, at most 15 bytes */
+    unsigned max_in_flight;    /* 0: 64 */
+    unsigned max_per_host;     /* connections; 0: 5 */
+    const char *proxy_http;    /* NULL: none; the environment is not read */
+    const char *proxy_https;
+    const char *no_proxy;
+    bool skip_tls_verify;
+    const char *user_agent;
+    uint64_t reset_interval_ns; /* closes idle connections this often; 0: never */
+} http_curl_options;
+
+typedef struct http_curl_answer {
+    sonde_status status;   /* OK: an HTTP answer came; CONNECT, TIMEOUT, REFUSED (TLS), EOF, CLOSED */
+    unsigned http_status;  /* when status is OK */
+    sonde_str body;        /* at most 64 KiB, valid during done() */
+    const char *error;     /* text of libcurl for a failure, without secrets */
+    uint64_t elapsed_ns;
+} http_curl_answer;
+
+typedef struct http_curl_request {
+    const char *method;         /* "POST", "GET" */
+    const char *url;
+    const char *const *headers; /* "Name: value", copied; NULL-terminated */
+    sonde_str body;             /* borrowed until done() */
+    unsigned timeout_ms;        /* whole transfer; 0: 10 000 */
+    void (*done)(void *user, const http_curl_answer *answer);
+    void *user;
+} http_curl_request;
+
+SONDE_MUST_USE sonde_status http_curl_open(const http_curl_options *options, http_curl **out_client,
+                                           sonde_error *out_error);
+
+/* Waits until the deadline for transfers in flight, aborts the rest (done() with SONDE_ERR_CLOSED). */
+void http_curl_close(http_curl *c, uint64_t deadline_mono_ns);
+
+SONDE_MUST_USE sonde_status http_curl_send(http_curl *c, const http_curl_request *request);
+
+/* Sends and waits: for command line tools and tests.  The body is copied into `out_body` if given. */
+struct sonde_buf;
+SONDE_MUST_USE sonde_status http_curl_call(http_curl *c, const http_curl_request *request,
+                                           http_curl_answer *out, struct sonde_buf *out_body);
+
+#endif /* SONDE_NET_CURL_HTTP_CURL_H */

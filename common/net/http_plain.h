@@ -1,0 +1,57 @@
+/* net/http_plain.h - HTTP/1.1 client over TCP and Unix sockets, libc only, for host processes.
+ *
+ * One connection, kept alive and reopened when needed; one request at a time.  Never raises SIGPIPE.
+ * When a reused connection turns out closed before any byte of the answer came, the request is sent
+ * once more on a new one.
+ *
+ * Threads   none: one thread owns the client.
+ * Bounds    answer head 16 KiB, answer body max_body_bytes; beyond them SONDE_ERR_TOO_BIG and the
+ *           connection is closed.  Chunked answers are understood.
+ * Failure   SONDE_ERR_CONNECT, SONDE_ERR_TIMEOUT, SONDE_ERR_EOF (closed mid-answer), SONDE_ERR_SYNTAX,
+ *           SONDE_ERR_TOO_BIG.  An HTTP error status is no failure: read out->status.
+ */
+#ifndef SONDE_NET_HTTP_PLAIN_H
+#define SONDE_NET_HTTP_PLAIN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/str.h"
+#include "net/url.h"
+#include "sonde/status.h"
+
+typedef struct sonde_http_header {
+    sonde_str name;
+    sonde_str value;
+} sonde_http_header;
+
+typedef struct sonde_http_plain sonde_http_plain;
+
+typedef struct sonde_http_plain_request {
+    const char *method;               /* "POST" */
+    const char *path;                 /* "/v0.4/traces"; the URL's path prefix is put before it */
+    const sonde_http_header *headers; /* besides Host, Content-Length, Connection */
+    size_t headers_len;
+    sonde_str body;
+    uint64_t deadline_mono_ns;
+} sonde_http_plain_request;
+
+typedef struct sonde_http_plain_answer {
+    int status;     /* 200 */
+    sonde_str head; /* status line and headers, valid until the next request */
+    sonde_str body; /* the same */
+} sonde_http_plain_answer;
+
+SONDE_MUST_USE sonde_status sonde_http_plain_open(const sonde_url *url, size_t max_body_bytes,
+                                                  sonde_http_plain **out_client);
+void sonde_http_plain_close(sonde_http_plain *c); /* NULL does nothing */
+void sonde_http_plain_disconnect(sonde_http_plain *c); /* drops the connection, the client stays usable */
+
+SONDE_MUST_USE sonde_status sonde_http_plain_send(sonde_http_plain *c, const sonde_http_plain_request *request,
+                                                  sonde_http_plain_answer *out);
+
+/* A header of the answer, case-insensitive, trimmed; empty view when absent. */
+sonde_str sonde_http_plain_header(const sonde_http_plain_answer *answer, sonde_str name);
+
+#endif /* SONDE_NET_HTTP_PLAIN_H */

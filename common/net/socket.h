@@ -1,0 +1,27 @@
+/* net/socket.h - listening and connecting on TCP and Unix sockets.
+ *
+ * Every descriptor is close-on-exec and non-blocking.  Threads: all. */
+#ifndef SONDE_NET_SOCKET_H
+#define SONDE_NET_SOCKET_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "net/url.h"
+#include "sonde/status.h"
+
+/* Connects, waiting at most until the deadline.  SONDE_ERR_CONNECT (errno left), SONDE_ERR_TIMEOUT. */
+SONDE_MUST_USE sonde_status sonde_connect(const sonde_url *url, uint64_t deadline_mono_ns, int *out_fd);
+
+/* host: an address or "localhost"; port 0 picks one, read it back with sonde_local_port(). */
+SONDE_MUST_USE sonde_status sonde_listen_tcp(const char *host, uint16_t port, int *out_fd,
+                                             sonde_error *out_error);
+
+/* Replaces a stale socket at `path`; anything else there is an error.  Then chmod(mode). */
+SONDE_MUST_USE sonde_status sonde_listen_unix(const char *path, mode_t mode, int *out_fd,
+                                              sonde_error *out_error);
+
+uint16_t sonde_local_port(int fd); /* 0 when it has none */
+pid_t sonde_peer_pid(int fd);      /* SO_PEERCRED; 0 when unknown */
+
+#endif /* SONDE_NET_SOCKET_H */

@@ -1,0 +1,27 @@
+/* net/url.h - the addresses Sonde talks to: http://host[:port][/path], https://..., unix:///path.
+ *
+ * Threads   pure functions. */
+#ifndef SONDE_NET_URL_H
+#define SONDE_NET_URL_H
+
+#include <stdint.h>
+
+#include "base/str.h"
+#include "sonde/status.h"
+
+#define SONDE_URL_HOST_MAX 255
+#define SONDE_URL_PATH_MAX 1023
+
+typedef enum sonde_url_scheme { SONDE_URL_HTTP, SONDE_URL_HTTPS, SONDE_URL_UNIX } sonde_url_scheme;
+
+typedef struct sonde_url {
+    int32_t scheme;                    /* sonde_url_scheme */
+    uint16_t port;                     /* 80/443 when absent; 0 for unix */
+    char host[SONDE_URL_HOST_MAX + 1]; /* without brackets; empty for unix */
+    char path[SONDE_URL_PATH_MAX + 1]; /* http: path prefix without trailing '/', maybe empty; unix: socket */
+} sonde_url;
+
+/* User info, query and fragment are refused; the message names the part that is wrong. */
+SONDE_MUST_USE sonde_status sonde_url_parse(sonde_str text, sonde_url *out, sonde_error *out_error);
+
+#endif /* SONDE_NET_URL_H */

@@ -1,0 +1,35 @@
+/* vocab/tags.h - keys of span tags, each spelled once.  Source: docs/spec/spans.md. */
+#ifndef SONDE_VOCAB_TAGS_H
+#define SONDE_VOCAB_TAGS_H
+
+#define SONDE_TAG_ENV "env"
+#define SONDE_TAG_VERSION "version"
+#define SONDE_TAG_LANGUAGE "language"
+#define SONDE_TAG_RUNTIME_ID "runtime-id"
+#define SONDE_TAG_PROCESS_ID "process_id"
+#define SONDE_TAG_SPAN_KIND "span.kind"
+#define SONDE_TAG_COMPONENT "component"
+#define SONDE_TAG_ERROR_TYPE "error.type"
+#define SONDE_TAG_ERROR_MESSAGE "error.message"
+#define SONDE_TAG_ERROR_STACK "error.stack"
+#define SONDE_TAG_HTTP_STATUS_CODE "http.status_code"
+#define SONDE_TAG_PEER_SERVICE "peer.service"
+#define SONDE_TAG_TID "_dd.p.tid"
+#define SONDE_TAG_DM "_dd.p.dm"
+#define SONDE_TAG_ORIGIN "_dd.origin"
+#define SONDE_TAG_HOSTNAME "_dd.hostname"
+#define SONDE_TAG_BASE_SERVICE "_dd.base_service"
+#define SONDE_TAG_SVC_SRC "_dd.svc_src"
+#define SONDE_TAG_PARENT_ID "_dd.parent_id"
+#define SONDE_TAG_PROPAGATION_ERROR "_dd.propagation_error"
+#define SONDE_TAG_MEASURED "_dd.measured"
+#define SONDE_TAG_DD_TOP_LEVEL "_dd.top_level"
+#define SONDE_TAG_TOP_LEVEL "_top_level"
+#define SONDE_TAG_PARTIAL_VERSION "_dd.partial_version"
+#define SONDE_TAG_PRIORITY "_sampling_priority_v1"
+#define SONDE_TAG_PRIORITY_RATE "_sampling_priority_rate_v1"
+#define SONDE_TAG_AGENT_PSR "_dd.agent_psr"
+#define SONDE_TAG_RULE_PSR "_dd.rule_psr"
+#define SONDE_TAG_LIMIT_PSR "_dd.limit_psr"
+
+#endif /* SONDE_VOCAB_TAGS_H */
