@@ -26,7 +26,7 @@ typedef struct payload_chunk {
     int32_t priority;   /* -1, 0, 1, 2 or PRIORITY_NONE */
     bool dropped_trace; /* sent for its single spans or events only */
     sonde_str origin;
-    span_meta *tags;    /* chunk tags (_dd.p.dm, ...) */
+    span_meta *tags; /* chunk tags (_dd.p.dm, ...) */
     uint32_t tags_len;
     uint32_t tags_cap;
 } payload_chunk;
@@ -66,6 +66,7 @@ void payload_free(payload *p);                /* NULL does nothing; gives the bo
 
 SONDE_MUST_USE sonde_status payload_tag_set(payload *p, sonde_str key, sonde_str value);
 sonde_str *payload_tag_get(const payload *p, sonde_str key); /* NULL: absent */
-SONDE_MUST_USE sonde_status chunk_tag_set(payload_chunk *c, sonde_arena *arena, sonde_str key, sonde_str value);
+SONDE_MUST_USE sonde_status chunk_tag_set(payload_chunk *c, sonde_arena *arena, sonde_str key,
+                                          sonde_str value);
 
 #endif /* SONDE_AGENT_PAYLOAD_PAYLOAD_H */

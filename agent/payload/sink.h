@@ -22,7 +22,7 @@ typedef struct upload {
     char headers[256];            /* further "Name: value\n" lines */
     uint8_t *body;                /* sonde_free() */
     size_t body_len;
-    uint64_t items;               /* spans or groups inside, for the counters */
+    uint64_t items; /* spans or groups inside, for the counters */
     uint64_t chunks;
 } upload;
 

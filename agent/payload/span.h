@@ -36,18 +36,18 @@ typedef struct span_link {
 } span_link;
 
 typedef enum span_any_type { /* wire numbers of AttributeAnyValue */
-    SPAN_ANY_STRING = 0,
-    SPAN_ANY_BOOL = 1,
-    SPAN_ANY_INT = 2,
-    SPAN_ANY_DOUBLE = 3,
-    SPAN_ANY_ARRAY = 4,
+                             SPAN_ANY_STRING = 0,
+                             SPAN_ANY_BOOL = 1,
+                             SPAN_ANY_INT = 2,
+                             SPAN_ANY_DOUBLE = 3,
+                             SPAN_ANY_ARRAY = 4,
 } span_any_type;
 
 typedef struct span_any {
     int32_t type;        /* span_any_type */
     uint32_t values_len; /* of an array; its elements are not arrays */
     sonde_str str;
-    int64_t integer;     /* BOOL 0 or 1, INT */
+    int64_t integer; /* BOOL 0 or 1, INT */
     double number;
     struct span_any *values;
 } span_any;
@@ -72,8 +72,8 @@ typedef struct payload_span {
     uint64_t trace_id; /* low half; the high half is meta _dd.p.tid of the chunk's first span */
     uint64_t span_id;
     uint64_t parent_id;
-    int64_t start;     /* unix ns */
-    int64_t duration;  /* ns */
+    int64_t start;    /* unix ns */
+    int64_t duration; /* ns */
     int32_t error;
     uint32_t meta_len;
     uint32_t meta_cap;
@@ -82,7 +82,7 @@ typedef struct payload_span {
     uint32_t meta_struct_len; /* value: msgpack bytes, not text */
     uint32_t links_len;
     uint32_t events_len;
-    span_meta *meta;       /* in wire order; a key appears once */
+    span_meta *meta; /* in wire order; a key appears once */
     span_metric *metrics;
     span_meta *meta_struct;
     span_link *links;
@@ -94,8 +94,10 @@ sonde_str *span_meta_get(const payload_span *s, sonde_str key);
 double *span_metric_get(const payload_span *s, sonde_str key);
 
 /* Adds or replaces; key and value must outlive the payload (static text or its arena). */
-SONDE_MUST_USE sonde_status span_meta_set(payload_span *s, sonde_arena *arena, sonde_str key, sonde_str value);
-SONDE_MUST_USE sonde_status span_metric_set(payload_span *s, sonde_arena *arena, sonde_str key, double value);
+SONDE_MUST_USE sonde_status span_meta_set(payload_span *s, sonde_arena *arena, sonde_str key,
+                                          sonde_str value);
+SONDE_MUST_USE sonde_status span_metric_set(payload_span *s, sonde_arena *arena, sonde_str key,
+                                            double value);
 void span_meta_remove(payload_span *s, sonde_str key);
 void span_metric_remove(payload_span *s, sonde_str key);
 

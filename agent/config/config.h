@@ -1,0 +1,148 @@
+/* agent/config/config.h - the agent's configuration: one immutable snapshot.
+ *
+ * One table (keys.c) names every key, its environment variables, type, default, range and the field it
+ * sets; reading, checking, help text and docs/CONFIGURATION.md come from it.  Later sources win:
+ * default, file (datadog.yaml style), environment.
+ *
+ * Failure   a bad value never stops the agent: the value before it stays and a warning names key,
+ *           value, origin and place.  Only a file that cannot be read or parsed is an error.
+ * Threads   the snapshot is read by all; the count of references is atomic.
+ * Memory    texts are NUL-terminated behind their length and live as long as the snapshot.
+ * Bounds    file 1 MiB, one value 64 KiB, CONFIG_WARNINGS_MAX warnings (the rest is counted).
+ */
+#ifndef SONDE_AGENT_CONFIG_CONFIG_H
+#define SONDE_AGENT_CONFIG_CONFIG_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "sonde/status.h"
+
+#define CONFIG_DEFAULT_FILE "/etc/sonde/datadog.yaml"
+#define CONFIG_WARNINGS_MAX 64
+
+typedef struct config_list {
+    sonde_str *items;
+    size_t len;
+} config_list;
+
+typedef struct config_endpoint {
+    sonde_str url; /* scheme and host, no path */
+    sonde_str api_key;
+} config_endpoint;
+
+typedef struct config_endpoints {
+    config_endpoint *items;
+    size_t len;
+} config_endpoints;
+
+typedef enum config_switch { CONFIG_AUTO, CONFIG_ON, CONFIG_OFF } config_switch;
+
+typedef struct agent_config {
+    /* global */
+    sonde_str api_key; /* secret */
+    sonde_str site;
+    sonde_str dd_url; /* metrics intake */
+    sonde_str hostname;
+    sonde_str env; /* as configured; see agent_env */
+    config_list tags;
+    sonde_str bind_host;
+    bool skip_ssl_validation;
+    int32_t log_level; /* sonde_log_level */
+    bool log_format_json;
+    sonde_str log_file; /* "": standard error */
+
+    /* apm_config: receiver */
+    bool apm_enabled;
+    sonde_str apm_env;
+    int64_t receiver_port; /* 0: no TCP; -1: any free port */
+    sonde_str receiver_socket;
+    bool non_local_traffic;
+    uint64_t receiver_timeout_ns;
+    uint64_t max_payload_bytes;
+    int64_t max_connections;
+    int64_t decoders; /* threads that read, decode and answer */
+    int64_t workers;  /* threads that process */
+
+    /* apm_config: samplers, stats, writers */
+    double target_tps;
+    double errors_tps;
+    uint64_t trace_flush_ns;
+    uint64_t stats_flush_ns;
+    uint64_t bucket_ns;         /* width of a statistics bucket */
+    int64_t max_sender_retries; /* 0: retry within the age and byte limits */
+    sonde_str apm_dd_url;
+    config_endpoints additional_endpoints;
+
+    /* forwarder */
+    uint64_t forwarder_timeout_ns;   /* one request */
+    uint64_t forwarder_memory_bytes; /* waiting payloads of one endpoint */
+    uint64_t forwarder_backoff_base_ns;
+    uint64_t forwarder_backoff_max_ns;
+    uint64_t forwarder_max_age_ns; /* older ones are given up */
+    int64_t forwarder_requests;    /* in flight per endpoint */
+
+    /* memory and life */
+    uint64_t max_memory_bytes;   /* apm_config.max_memory; 0: not set */
+    uint64_t memory_limit_bytes; /* the agent's budget, after max_memory replaced it */
+    uint64_t shutdown_ns;
+
+    /* local intake */
+    config_switch local; /* AUTO: when there is no API key */
+    sonde_str local_host;
+    int64_t local_port;
+    sonde_str data_dir;
+    uint64_t local_store_bytes;
+    uint64_t local_retention_ns;
+
+    /* derived */
+    sonde_str agent_env;     /* apm_env, env, first env: tag or "none"; not yet normalised */
+    sonde_str receiver_host; /* where TCP listens */
+    config_endpoints
+        endpoints;   /* where traces and stats go: main one when there is a key, additional
+                                   ones; the local intake is added by agent/main */
+    bool local_mode; /* host the intake in this process */
+
+    /* about the snapshot */
+    sonde_str file; /* "" when none was read */
+    sonde_str warnings[CONFIG_WARNINGS_MAX];
+    size_t warnings_len;
+    size_t warnings_dropped;
+    sonde_str *origins; /* per row of the table: "default", "DD_ENV", "file:line:column" */
+    sonde_arena arena;
+    _Atomic uint32_t refs;
+} agent_config;
+
+typedef struct config_options {
+    const char *file;         /* NULL: CONFIG_DEFAULT_FILE, which may be missing */
+    char *const *environment; /* NULL: none; the program passes environ */
+    const char *os_hostname;  /* NULL: gethostname(2) */
+    int cpus;                 /* 0: as many as this process may use */
+} config_options;
+
+SONDE_MUST_USE sonde_status config_load(const config_options *options, agent_config **out_config,
+                                        sonde_error *out_error);
+
+/* The same from text instead of a file; `name` stands for it in messages. */
+SONDE_MUST_USE sonde_status config_load_text(const config_options *options, sonde_str yaml,
+                                             const char *name, agent_config **out_config,
+                                             sonde_error *out_error);
+
+agent_config *config_get(agent_config *c);
+void config_put(agent_config *c); /* NULL does nothing */
+
+/* Where the value of a key ("apm_config.receiver_port") came from; empty: no such key. */
+sonde_str config_origin(const agent_config *c, const char *key);
+
+void config_print_help(sonde_buf *out);     /* one paragraph a key, for --help */
+void config_print_markdown(sonde_buf *out); /* docs/CONFIGURATION.md */
+void config_print_values(const agent_config *c,
+                         sonde_buf *out); /* key: value  # origin; secrets cut */
+
+#endif /* SONDE_AGENT_CONFIG_CONFIG_H */

@@ -1,0 +1,60 @@
+/* agent/info/info.h - what the agent says about itself: /info for tracers, a status page for people.
+ *
+ * The body of /info is made once and never changes, so that its SHA-256 (the Datadog-Agent-State
+ * header) is stable.  It lists only what is truly served.  /sonde/v1/status joins one JSON object per
+ * info_source, read when asked.
+ *
+ * Threads   info_open() and info_close() by agent/main; handlers on the server's threads.  A source's
+ *           write_json() is called from those threads, one at a time.
+ * Source    docs/spec/receiver.md.
+ */
+#ifndef SONDE_AGENT_INFO_INFO_H
+#define SONDE_AGENT_INFO_INFO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/config/config.h"
+#include "base/clock.h"
+#include "codec/json_write.h"
+#include "net/server/http_server.h"
+#include "sonde/status.h"
+
+#define INFO_SOURCES_MAX 32
+#define INFO_STATE_LEN   64
+
+typedef struct info info;
+
+typedef struct info_source {
+    const char *name;                                     /* key in the status document; static */
+    void (*write_json)(void *user, sonde_json_writer *w); /* exactly one value */
+    void *user;                                           /* must stay valid until info_close() */
+} info_source;
+
+typedef struct info_options {
+    agent_config *config;         /* a reference is taken */
+    const char *agent_version;    /* static */
+    const char *git_commit;       /* static; "" unknown */
+    const char *const *endpoints; /* listed paths in order; borrowed for the call */
+    size_t endpoints_len;
+    bool client_drop_p0s;     /* tracers may leave out p0 chunks: stats of theirs are served */
+    const sonde_clock *clock; /* NULL: the system's */
+} info_options;
+
+SONDE_MUST_USE sonde_status info_open(const info_options *options, info **out_info);
+void info_close(info *i); /* NULL does nothing; the server must be closed */
+
+/* Adds a row to the status page; SONDE_ERR_FULL beyond INFO_SOURCES_MAX.  Before serving or during. */
+SONDE_MUST_USE sonde_status info_add_source(info *i, info_source source);
+
+sonde_str info_body(const info *i);    /* of GET /info */
+const char *info_state(const info *i); /* 64 lower-case hex digits */
+
+/* Rows for receiver_options.more_routes: /info and /sonde/v1/status. */
+#define INFO_ROUTES 2
+void info_routes(info *i, http_route out[INFO_ROUTES]);
+
+/* The status document, for `sonde status` and tests. */
+void info_write_status(info *i, sonde_buf *out);
+
+#endif /* SONDE_AGENT_INFO_INFO_H */

@@ -1,0 +1,93 @@
+/* agent/processor/processor.h - makes decoded payloads canonical: normalise, root, truncate, top-level.
+ *
+ * processor_run() works through a table of stages (processor.c) in the order Datadog's agent has, and
+ * changes the payload in place; chunks that break a rule are removed and counted by reason.
+ *
+ * Threads   processor_run() from any number of threads, each on its own payload.
+ * Counters  processor_counters; spans_received = spans_out + sum of spans_dropped.
+ * Source    docs/spec/normalization.md.
+ */
+#ifndef SONDE_AGENT_PROCESSOR_PROCESSOR_H
+#define SONDE_AGENT_PROCESSOR_PROCESSOR_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "agent/payload/payload.h"
+#include "base/clock.h"
+#include "codec/json_write.h"
+#include "sonde/status.h"
+
+typedef struct processor processor;
+
+/* clang-format off */
+#define PROCESSOR_DROP_MAP(X)                                              \
+    X(EMPTY_TRACE,   "empty_trace")                                        \
+    X(TRACE_ID_ZERO, "trace_id_zero")                                      \
+    X(SPAN_ID_ZERO,  "span_id_zero")                                       \
+    X(FOREIGN_SPAN,  "foreign_span")                                       \
+    X(NO_MEMORY,     "no_memory")     /* the payload's arena is full */
+
+#define PROCESSOR_FIX_MAP(X)                                               \
+    X(DUPLICATE_SPAN_ID,       "duplicate_span_id")                        \
+    X(SERVICE_EMPTY,           "service_empty")                            \
+    X(SERVICE_TRUNCATE,        "service_truncate")                         \
+    X(SERVICE_INVALID,         "service_invalid")                          \
+    X(PEER_SERVICE_TRUNCATE,   "peer_service_truncate")                    \
+    X(PEER_SERVICE_INVALID,    "peer_service_invalid")                     \
+    X(BASE_SERVICE_TRUNCATE,   "base_service_truncate")                    \
+    X(BASE_SERVICE_INVALID,    "base_service_invalid")                     \
+    X(SPAN_NAME_EMPTY,         "span_name_empty")                          \
+    X(SPAN_NAME_TRUNCATE,      "span_name_truncate")                       \
+    X(SPAN_NAME_INVALID,       "span_name_invalid")                        \
+    X(RESOURCE_EMPTY,          "resource_empty")                           \
+    X(INVALID_DURATION,        "invalid_duration")                         \
+    X(INVALID_START_DATE,      "invalid_start_date")                       \
+    X(TYPE_TRUNCATE,           "type_truncate")                            \
+    X(INVALID_HTTP_STATUS_CODE, "invalid_http_status_code")                \
+    X(RESOURCE_TRUNCATE,       "resource_truncate")                        \
+    X(META_KEY_TRUNCATE,       "meta_key_truncate")                        \
+    X(META_VALUE_TRUNCATE,     "meta_value_truncate")                      \
+    X(METRICS_KEY_TRUNCATE,    "metrics_key_truncate")
+/* clang-format on */
+
+typedef enum processor_drop {
+#define X(name, text) PROCESSOR_DROP_##name,
+    PROCESSOR_DROP_MAP(X)
+#undef X
+        PROCESSOR_DROPS
+} processor_drop;
+
+typedef enum processor_fix {
+#define X(name, text) PROCESSOR_FIX_##name,
+    PROCESSOR_FIX_MAP(X)
+#undef X
+        PROCESSOR_FIXES
+} processor_fix;
+
+typedef struct processor_counters {
+    _Atomic uint64_t payloads;
+    _Atomic uint64_t chunks_received;
+    _Atomic uint64_t chunks_out;
+    _Atomic uint64_t spans_received;
+    _Atomic uint64_t spans_out;
+    _Atomic uint64_t chunks_dropped[PROCESSOR_DROPS];
+    _Atomic uint64_t spans_dropped[PROCESSOR_DROPS];
+    _Atomic uint64_t fixed[PROCESSOR_FIXES]; /* spans_malformed by reason */
+} processor_counters;
+
+typedef struct processor_options {
+    const sonde_clock *clock; /* NULL: the system's */
+} processor_options;
+
+SONDE_MUST_USE sonde_status processor_open(const processor_options *options,
+                                           processor **out_processor);
+void processor_close(processor *p); /* NULL does nothing */
+
+void processor_run(processor *p, payload *what);
+
+const processor_counters *processor_read_counters(const processor *p);
+void processor_write_json(void *processor,
+                          sonde_json_writer *w); /* an info_source row: one object */
+
+#endif /* SONDE_AGENT_PROCESSOR_PROCESSOR_H */
