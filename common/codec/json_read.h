@@ -2,9 +2,12 @@
  *
  * sonde_json_next() returns one event after another; text without escapes is a view into the input,
  * text with escapes is decoded into the reader's scratch and valid until the next call.
- * sonde_json_skip() passes over the value whose first event was just returned.
+ * sonde_json_skip() passes over the value whose first event was just returned (for a key: over its
+ * value).  Text is not checked to be UTF-8; half a surrogate pair in an escape becomes U+FFFD.
  *
  * Failure   SONDE_JSON_ERROR; `status`, `error` (static text) and `error_at` (byte) say why. Sticky.
+ *           SONDE_ERR_EOF: cut off; SONDE_ERR_SYNTAX: not JSON, or a number beyond double;
+ *           SONDE_ERR_TOO_BIG: nested too deeply or too long a string; SONDE_ERR_NOMEM.
  * Bounds    nesting SONDE_JSON_READ_DEPTH_MAX, one string max_string_bytes (set at init).
  * Threads   none. */
 #ifndef SONDE_CODEC_JSON_READ_H

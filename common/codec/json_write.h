@@ -1,9 +1,11 @@
 /* codec/json_write.h - streaming JSON writer into a sonde_buf.
  *
  * Commas, colons and escapes are the writer's business; invalid UTF-8 becomes U+FFFD; numbers are
- * shortest round trip.  Misuse (a value where a key is due, unbalanced end) is asserted.
+ * shortest round trip.  Misuse (a value where a key is due, unbalanced end) is asserted.  Errors are
+ * the buffer's sticky status.
  *
- * Bounds    nesting SONDE_JSON_DEPTH_MAX.  Threads: none. */
+ * Threads   none.
+ * Bounds    nesting SONDE_JSON_DEPTH_MAX: deeper sets the buffer's status to SONDE_ERR_TOO_BIG. */
 #ifndef SONDE_CODEC_JSON_WRITE_H
 #define SONDE_CODEC_JSON_WRITE_H
 
@@ -16,12 +18,12 @@
 #define SONDE_JSON_DEPTH_MAX 64
 
 typedef struct sonde_json_writer {
-    sonde_buf *out;       /* borrowed */
-    const char *indent;   /* "" compact; "\t" or spaces: pretty */
-    bool escape_html;     /* <, > and & as \u003c ..., as Go's encoder does */
+    sonde_buf *out;     /* borrowed */
+    const char *indent; /* "" compact; "\t" or spaces: pretty; static text */
+    bool escape_html;   /* < > & U+2028 U+2029 as \u003c ..., as Go's encoder does */
     uint8_t depth;
     bool after_key;
-    uint8_t has_items[SONDE_JSON_DEPTH_MAX + 1];
+    uint8_t has_items[SONDE_JSON_DEPTH_MAX + 1]; /* private: a level's state */
 } sonde_json_writer;
 
 void sonde_json_writer_init(sonde_json_writer *w, sonde_buf *out); /* compact */

@@ -16,12 +16,14 @@
 #include "base/str.h"
 
 void sonde_pb_varint(sonde_buf *b, uint32_t field, uint64_t v);
-void sonde_pb_int64(sonde_buf *b, uint32_t field, int64_t v); /* int32/int64: ten bytes when negative */
+void sonde_pb_int64(sonde_buf *b, uint32_t field,
+                    int64_t v); /* int32/int64: ten bytes when negative */
 void sonde_pb_sint32(sonde_buf *b, uint32_t field, int32_t v); /* zigzag */
 void sonde_pb_fixed64(sonde_buf *b, uint32_t field, uint64_t v);
 void sonde_pb_double(sonde_buf *b, uint32_t field, double v); /* left out when +0.0 */
 void sonde_pb_double_always(sonde_buf *b, uint32_t field, double v);
-void sonde_pb_str(sonde_buf *b, uint32_t field, sonde_str s); /* string or bytes; left out when empty */
+void sonde_pb_str(sonde_buf *b, uint32_t field,
+                  sonde_str s); /* string or bytes; left out when empty */
 void sonde_pb_str_always(sonde_buf *b, uint32_t field, sonde_str s);
 void sonde_pb_map_str_str(sonde_buf *b, uint32_t field, sonde_str key, sonde_str value);
 void sonde_pb_map_str_double(sonde_buf *b, uint32_t field, sonde_str key, double value);

@@ -17,12 +17,12 @@
 #define SONDE_SKETCH_BINS_MAX 2048
 
 typedef struct sonde_sketch {
-    double *bins;   /* counts of indices [offset, offset + len); owned */
+    double *bins; /* counts of indices [offset, offset + len); owned */
     int32_t offset;
-    uint32_t len;   /* in use */
+    uint32_t len; /* in use */
     uint32_t cap;
     double zero_count;
-    double count;   /* all, zero_count included */
+    double count; /* all, zero_count included */
 } sonde_sketch;
 
 void sonde_sketch_init(sonde_sketch *s); /* allocates nothing */
