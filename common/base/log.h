@@ -3,11 +3,12 @@
  *   SONDE_LOG(SONDE_LOG_WARN, "agent unreachable: url=%s next_try_ms=%u", url, pause_ms);
  *
  * Lower-case message, then key=value pairs; text from outside goes through SONDE_LOG_QUOTE.  Every
- * call site is rate-limited (default: 1 line per 60 s for warn and error, with a count of what was
- * suppressed); SONDE_LOG_ALWAYS is not, for start-up lines.
- * Default sink: standard error, one write(2) a line, in the format `time level message`.
+ * call site of an error or a warning is limited to one line a minute, which then says how many were
+ * suppressed; SONDE_LOG_ALWAYS is not, for start-up lines.
+ * Default sink: standard error, one write(2) a line: `time level prefix: message`.
  *
- * Threads   all; not in signal handlers.  Rank SONDE_RANK_LOG.
+ * Threads   all; takes no lock, so a forked child may log at once.  Not in signal handlers.  The
+ *           setters belong to start-up; a sink that is replaced may still be called for a moment.
  */
 #ifndef SONDE_BASE_LOG_H
 #define SONDE_BASE_LOG_H
@@ -21,6 +22,7 @@
 #include "sonde/status.h"
 
 typedef enum sonde_log_level {
+    SONDE_LOG_OFF = -1, /* as a threshold only */
     SONDE_LOG_ERROR,
     SONDE_LOG_WARN,
     SONDE_LOG_INFO,
@@ -33,6 +35,7 @@ typedef struct sonde_log_site { /* one per call site, zero-initialised */
     _Atomic uint32_t suppressed;
 } sonde_log_site;
 
+/* `line` has no newline and no NUL behind it. */
 typedef void (*sonde_log_sink)(void *user, sonde_log_level level, const char *line, size_t len);
 
 void sonde_log_set_level(sonde_log_level level);

@@ -29,6 +29,7 @@ typedef enum sonde_rank {
 #define SONDE_RELEASES(mu) SONDE_TSA(release_capability(mu))
 #define SONDE_REQUIRES(mu) SONDE_TSA(requires_capability(mu))
 #define SONDE_EXCLUDES(mu) SONDE_TSA(locks_excluded(mu))
+#define SONDE_NO_TSA SONDE_TSA(no_thread_safety_analysis) /* says why beside it */
 
 typedef struct SONDE_CAPABILITY sonde_mutex {
     pthread_mutex_t mu;
@@ -37,6 +38,7 @@ typedef struct SONDE_CAPABILITY sonde_mutex {
 
 #define SONDE_MUTEX_INIT(rank_) { .mu = PTHREAD_MUTEX_INITIALIZER, .rank = (rank_) }
 
+/* Also in a forked child, for a mutex the forking thread held: it is free afterwards. */
 void sonde_mutex_init(sonde_mutex *m, sonde_rank rank);
 void sonde_mutex_done(sonde_mutex *m);
 void sonde_mutex_lock(sonde_mutex *m) SONDE_ACQUIRES(m);

@@ -1,4 +1,4 @@
-/* base/thread.h - named threads with all signals blocked. */
+/* base/thread.h - named threads with all signals blocked but the faults (SIGSEGV and its like). */
 #ifndef SONDE_BASE_THREAD_H
 #define SONDE_BASE_THREAD_H
 
