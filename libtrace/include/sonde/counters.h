@@ -1,0 +1,88 @@
+/* sonde/counters.h - what became of the spans.
+ *
+ * At any time, and exactly once the threads pause:
+ *
+ *   spans_started  == spans_open + spans_finished
+ *   spans_finished == spans_delivered + sum of spans_dropped[] + spans_queued
+ *   chunks_queued_total == chunks_delivered + sum of chunks_dropped[] + chunks_queued
+ *
+ * Counters start at 0 with the process and in a forked child; they survive sonde_stop().
+ *
+ * Threads   all.  Cost: a walk over the threads that ever traced.
+ */
+#ifndef SONDE_COUNTERS_H
+#define SONDE_COUNTERS_H
+
+#include <stdint.h>
+
+#include "sonde/export.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Why a span was lost after the program asked for it. */
+/* clang-format off */
+#define SONDE_DROP_MAP(X)                                                                     \
+    X(NO_MEMORY,         "no_memory")         /* memory_bytes reached, at start or later */   \
+    X(TRACE_TOO_BIG,     "trace_too_big")     /* more than 100 000 spans of one trace held */ \
+    X(PAYLOAD_TOO_BIG,   "payload_too_big")   /* one chunk above the request limit */         \
+    X(AGENT_UNREACHABLE, "agent_unreachable") /* no connection or no answer, after retries */ \
+    X(AGENT_BUSY,        "agent_busy")        /* 408, 429 or 5xx, after retries */            \
+    X(AGENT_REFUSED,     "agent_refused")     /* another 3xx or 4xx */                        \
+    X(STOPPED,           "stopped")           /* finished after, or not sent before, the stop */
+/* clang-format on */
+
+enum sonde_drop {
+#define X(name, text) SONDE_DROP_##name,
+    SONDE_DROP_MAP(X)
+#undef X
+        SONDE_DROPS
+};
+
+#define SONDE_DROPS_ROOM 16 /* array size, so that reasons can be added */
+
+typedef struct sonde_counters {
+    uint32_t struct_bytes; /* set by the caller: sizeof(sonde_counters) */
+    uint32_t drops;        /* set by the library: reasons it knows */
+
+    uint64_t spans_started;
+    uint64_t spans_open;
+    uint64_t spans_finished;
+    uint64_t spans_queued; /* finished, not yet delivered or dropped */
+    uint64_t spans_delivered;
+    uint64_t spans_dropped[SONDE_DROPS_ROOM]; /* by enum sonde_drop */
+
+    uint64_t chunks_queued_total;
+    uint64_t chunks_queued;
+    uint64_t chunks_delivered;
+    uint64_t chunks_dropped[SONDE_DROPS_ROOM];
+
+    uint64_t payloads_sent;   /* answered 2xx */
+    uint64_t payloads_failed; /* dropped after retries */
+    uint64_t payload_bytes;   /* of those sent */
+    uint64_t send_retries;
+
+    uint64_t tags_truncated;
+    uint64_t tags_dropped;       /* not finite, no memory, or beyond 1 024 on a span */
+    uint64_t services_refused;   /* beyond 1 024 names: the tracer's service was used */
+    uint64_t activations_refused;
+    uint64_t contexts_refused;   /* no memory */
+    uint64_t threads_refused;    /* no room for another thread: its spans are dropped */
+    uint64_t ctx_records_full;   /* threads without a context record */
+    uint64_t ctx_foreign_publisher;
+
+    uint64_t memory_bytes;     /* held now, of the ceiling below */
+    uint64_t memory_max_bytes;
+} sonde_counters;
+
+/* Fills `out` up to out->struct_bytes; a struct_bytes of 0 counts as the size in this header. */
+SONDE_API void sonde_counters_read(sonde_counters *out);
+
+/* "no_memory" for SONDE_DROP_NO_MEMORY; "unknown" for an unknown number.  Static storage. */
+SONDE_API const char *sonde_drop_name(uint32_t drop);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* SONDE_COUNTERS_H */

@@ -1,0 +1,23 @@
+/* sonde/sonde.h - everything of libtrace in one include.
+ *
+ * The shortest right program:
+ *
+ *   sonde_start(NULL);
+ *   { SONDE_SPAN(span, "work"); do_it(); }
+ *   sonde_stop();
+ */
+#ifndef SONDE_SONDE_H
+#define SONDE_SONDE_H
+
+#include "sonde/context.h"
+#include "sonde/counters.h"
+#include "sonde/export.h"
+#include "sonde/log.h"
+#include "sonde/propagate.h"
+#include "sonde/span.h"
+#include "sonde/status.h"
+#include "sonde/str.h"
+#include "sonde/tracer.h"
+#include "sonde/version.h"
+
+#endif /* SONDE_SONDE_H */

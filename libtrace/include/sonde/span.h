@@ -1,0 +1,148 @@
+/* sonde/span.h - one timed operation of a trace.
+ *
+ *   {
+ *       SONDE_SPAN(span, "order.place");          started, active, finished when the block is left
+ *       sonde_span_set_str(span, "order.id", id);
+ *   }
+ *
+ * A sonde_span * is a handle, not an address.  It is used until sonde_span_finish(); a handle used
+ * later is recognised, and the call does nothing.
+ *
+ * Threads   a span is worked on by one thread at a time; handing it to another thread is fine when the
+ *           hand-over synchronises (a queue, a mutex, a join).  Different spans of one trace may be
+ *           worked on, started and finished by different threads at once.  To start children on another
+ *           thread while this one works on the span, hand over a context (<sonde/context.h>).
+ * Failure   NULL is a valid, inert span: every function here accepts it and does nothing.  So is what
+ *           sonde_span_start() returns when memory is short.  Losses are counted, see
+ *           <sonde/counters.h>.
+ * Memory    Sonde copies every string it is given before the call returns.  Bytes that are not UTF-8
+ *           are replaced by U+FFFD before they are sent.
+ * Bounds    a key is cut at 200 bytes, a string value at 25 000, a resource at 5 000, service, name and
+ *           type at 100, always between characters (counter tags_truncated).
+ * Source    docs/spec/spans.md
+ */
+#ifndef SONDE_SPAN_H
+#define SONDE_SPAN_H
+
+#include <stdint.h>
+
+#include "sonde/export.h"
+#include "sonde/str.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct sonde_span sonde_span;
+typedef struct sonde_context sonde_context; /* <sonde/context.h> */
+
+/* Options of sonde_span_start().  Zero-initialise: every field then means "default". */
+typedef struct sonde_span_options {
+    uint32_t struct_bytes;        /* sizeof(sonde_span_options); 0: all fields of this header */
+    int32_t new_trace;            /* 1: start a trace even though a span is active */
+    const char *service;          /* default: the parent's service, else the tracer's */
+    const char *resource;         /* default: the name */
+    const char *type;             /* "web", "sql", "cache", "worker", ...; default: none */
+    int64_t start_unix_ns;        /* default (0): now */
+    const sonde_span *parent;     /* default: `context`, else the thread's active span, else a new trace */
+    const sonde_context *context; /* e.g. what sonde_extract() returned; borrowed for the call */
+} sonde_span_options;
+
+/* Starts a span named `name` (the operation, few values: "http.request").  It does not become active.
+ *
+ * options   may be NULL.
+ * Returns   a span to be given back with sonde_span_finish(); NULL when tracing is off; an inert span
+ *           when memory is short (counter dropped.no_memory), whose children are not recorded either.
+ * Cost      no allocation, no lock, no system call in steady state; one clock reading. */
+SONDE_API sonde_span *sonde_span_start(const char *name, const sonde_span_options *options);
+
+/* Ends the span now and takes the handle back.  When it was the last open span of its trace in this
+ * process, the trace is queued for sending.  Never blocks. */
+SONDE_API void sonde_span_finish(sonde_span *span);
+
+/* The same with a given end; one before the start counts as the start. */
+SONDE_API void sonde_span_finish_at(sonde_span *span, int64_t end_unix_ns);
+
+/* -- active span ----------------------------------------------------------------------------------
+ *
+ * A span that is active on a thread is the parent of what this thread starts next.  Activations nest;
+ * ending one out of order removes that one, and the innermost of the others counts.  At most 128 nest;
+ * deeper ones are not entered (counter activations_refused).  Finishing a span does not end its
+ * activation: what is started then still joins its trace. */
+
+SONDE_API void sonde_span_activate(sonde_span *span);
+SONDE_API void sonde_span_deactivate(sonde_span *span); /* its innermost activation on this thread */
+
+/* The thread's active span, borrowed; NULL when there is none (or a context without a local span). */
+SONDE_API sonde_span *sonde_span_current(void);
+
+/* Starts and activates; ends the activation and finishes. */
+SONDE_API sonde_span *sonde_span_enter(const char *name, const sonde_span_options *options);
+SONDE_API void sonde_span_leave(sonde_span *span);
+
+static inline void sonde_span_leave_scope_(sonde_span **span)
+{
+    if (*span)
+        sonde_span_leave(*span);
+}
+
+/* A span for the rest of the block: started as child of the active span and active here, finished when
+ * the block is left by any way but longjmp().  SONDE_SPAN_WITH takes options. */
+#define SONDE_SPAN(var, name) SONDE_SPAN_WITH(var, name, NULL)
+#define SONDE_SPAN_WITH(var, name, options)                                                        \
+    __attribute__((cleanup(sonde_span_leave_scope_), unused)) sonde_span *var =                    \
+        sonde_span_enter((name), (options))
+
+/* -- tags -----------------------------------------------------------------------------------------
+ *
+ * Setting a key again replaces it, whatever its type was.  A NULL or empty key, or a NULL value, is
+ * ignored.  The `_n` forms take views, so that text in foreign buffers needs no terminator.  Some keys
+ * act instead of being stored: service.name, resource.name, span.name, span.type, error, manual.keep,
+ * manual.drop, analytics.event (docs/spec/spans.md, "Special keys"). */
+
+SONDE_API void sonde_span_set_str(sonde_span *span, const char *key, const char *value);
+SONDE_API void sonde_span_set_int(sonde_span *span, const char *key, int64_t value);
+SONDE_API void sonde_span_set_double(sonde_span *span, const char *key, double value);
+SONDE_API void sonde_span_set_bool(sonde_span *span, const char *key, int value);
+SONDE_API void sonde_span_remove(sonde_span *span, const char *key);
+
+SONDE_API void sonde_span_set_str_n(sonde_span *span, sonde_str key, sonde_str value);
+SONDE_API void sonde_span_set_int_n(sonde_span *span, sonde_str key, int64_t value);
+SONDE_API void sonde_span_set_double_n(sonde_span *span, sonde_str key, double value);
+SONDE_API void sonde_span_set_bool_n(sonde_span *span, sonde_str key, int value);
+
+/* -- what the span is ----------------------------------------------------------------------------- */
+
+SONDE_API void sonde_span_set_name(sonde_span *span, const char *name);
+SONDE_API void sonde_span_set_service(sonde_span *span, const char *service);
+SONDE_API void sonde_span_set_resource(sonde_span *span, const char *resource);
+SONDE_API void sonde_span_set_type(sonde_span *span, const char *type);
+
+SONDE_API void sonde_span_set_name_n(sonde_span *span, sonde_str name);
+SONDE_API void sonde_span_set_service_n(sonde_span *span, sonde_str service);
+SONDE_API void sonde_span_set_resource_n(sonde_span *span, sonde_str resource);
+SONDE_API void sonde_span_set_type_n(sonde_span *span, sonde_str type);
+
+/* Marks the span as failed: error.type (a class, few values: "payment.refused", "ENOENT") and
+ * error.message (for people).  Either may be NULL. */
+SONDE_API void sonde_span_error(sonde_span *span, const char *type, const char *message);
+SONDE_API void sonde_span_error_n(sonde_span *span, sonde_str type, sonde_str message);
+SONDE_API void sonde_span_clear_error(sonde_span *span); /* removes error.type, .message, .stack too */
+
+/* Decides for the whole trace, at any time, over every other decision. */
+SONDE_API void sonde_span_keep(sonde_span *span);
+SONDE_API void sonde_span_drop(sonde_span *span);
+
+/* -- ids; 0 for NULL and for inert or finished spans ---------------------------------------------- */
+
+SONDE_API uint64_t sonde_span_id(const sonde_span *span);
+SONDE_API uint64_t sonde_span_trace_id_low(const sonde_span *span);
+SONDE_API uint64_t sonde_span_trace_id_high(const sonde_span *span);
+
+/* 32 lower-case hex digits and a NUL into `out`; an empty text where the id is 0. */
+SONDE_API void sonde_span_trace_id_hex(const sonde_span *span, char out[33]);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* SONDE_SPAN_H */

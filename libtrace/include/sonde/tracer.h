@@ -1,0 +1,72 @@
+/* sonde/tracer.h - the life of the process's tracer.
+ *
+ *   sonde_start(NULL);      reads DD_SERVICE, DD_ENV, DD_TRACE_AGENT_URL, ...
+ *   ...                     spans, from any thread
+ *   sonde_stop();           sends what is finished, with a deadline
+ *
+ * Before sonde_start(), after sonde_stop() and with DD_TRACE_ENABLED=false every call of the API is
+ * allowed, does nothing and costs about a nanosecond.  A process that ends through exit() without
+ * sonde_stop() sends what is finished as well, within the same deadline.
+ *
+ * Threads   all.  start, stop and flush may meet; they wait for each other.
+ * Failure   tracing never fails the traced program: a value that cannot be used costs one log line and
+ *           is replaced by its default; losses are counted, see <sonde/counters.h>.
+ * Memory    everything together stays below one ceiling (memory_bytes); beyond it spans are dropped and
+ *           counted.
+ * Fork      the child traces on by itself: own runtime id, own queue, own thread on first use.  What the
+ *           parent had finished or open is the parent's to send.
+ * Source    docs/spec/spans.md, docs/spec/agent-http.md
+ */
+#ifndef SONDE_TRACER_H
+#define SONDE_TRACER_H
+
+#include <stdint.h>
+
+#include "sonde/export.h"
+#include "sonde/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What sonde_start() may be told by the program.  Zero-initialise: every field then means "from the
+ * environment, else the default".  A field that is set wins over the environment. */
+typedef struct sonde_options {
+    uint32_t struct_bytes;      /* sizeof(sonde_options); 0: all fields of this header */
+    int32_t enabled;            /* 1 on, -1 off; default: DD_TRACE_ENABLED, else on */
+    const char *service;        /* default: DD_SERVICE, else the name of the executable */
+    const char *env;            /* default: DD_ENV, else none */
+    const char *version;        /* default: DD_VERSION, else none */
+    const char *tags;           /* "key:value,key:value" for every span; default: DD_TAGS */
+    const char *agent_url;      /* "http://host:port" or "unix:///path"; default: DD_TRACE_AGENT_URL, ... */
+    uint64_t memory_bytes;      /* ceiling of the tracer's memory; default: SONDE_TRACE_MEMORY, else 16 MiB */
+    uint32_t flush_interval_ms; /* longest wait of a finished trace; default: 2000 */
+    uint32_t stop_timeout_ms;   /* deadline of sonde_stop() and of exit(); default: 2000 */
+} sonde_options;
+
+/* Starts the process's tracer.  The network is first used when the first trace is finished, from a
+ * thread of our own.
+ *
+ * options   may be NULL.
+ * Returns   SONDE_OK, also when tracing is switched off by configuration; SONDE_ERR_STATE when it was
+ *           started already; SONDE_ERR_NOMEM.  The program need not look: after a failure the API is
+ *           inert. */
+SONDE_API sonde_status sonde_start(const sonde_options *options);
+
+/* Hands what is finished to the agent and waits until it was delivered or dropped.  Spans still open
+ * are not touched.
+ *
+ * Returns   SONDE_OK; SONDE_ERR_TIMEOUT after `timeout_ms`; SONDE_ERR_STATE when not started. */
+SONDE_API sonde_status sonde_flush(uint32_t timeout_ms);
+
+/* sonde_flush() within stop_timeout_ms, then ends the tracer's thread.  Afterwards the API is inert:
+ * spans still open are dropped when they finish (reason `stopped`).  sonde_start() may follow. */
+SONDE_API void sonde_stop(void);
+
+/* 1 while spans are recorded, else 0. */
+SONDE_API int sonde_enabled(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* SONDE_TRACER_H */
