@@ -3,7 +3,10 @@
  * One thread ("<name>") drives all transfers; http_curl_send() hands it a request and returns, the
  * request's `done` is called on that thread.  Connections are kept and reused.
  *
- * Threads   send, cancel_all: all.  done: the client's thread; it may send again.
+ * HTTP/1.1, or HTTP/2 where TLS negotiates it; TLS 1.2 at least.  No redirect is followed, the
+ * environment is not read, nothing waits for "100 Continue".
+ *
+ * Threads   send, call: all (call not from done).  done: the client's thread; it may send again.
  * Bounds    max_in_flight transfers; beyond it SONDE_ERR_FULL.  Answer bodies are cut at 64 KiB.
  */
 #ifndef SONDE_NET_CURL_HTTP_CURL_H
@@ -13,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/str.h"
 #include "sonde/status.h"
 
@@ -34,13 +38,13 @@ typedef struct http_curl_answer {
     sonde_status status;   /* OK: an HTTP answer came; CONNECT, TIMEOUT, REFUSED (TLS), EOF, CLOSED */
     unsigned http_status;  /* when status is OK */
     sonde_str body;        /* at most 64 KiB, valid during done() */
-    const char *error;     /* text of libcurl for a failure, without secrets */
+    const char *error;     /* text of libcurl for a failure, without secrets; NULL when status is OK */
     uint64_t elapsed_ns;
 } http_curl_answer;
 
 typedef struct http_curl_request {
     const char *method;         /* "POST", "GET" */
-    const char *url;
+    const char *url;            /* http://, https://, or unix:///path/of.sock:/request/path */
     const char *const *headers; /* "Name: value", copied; NULL-terminated */
     sonde_str body;             /* borrowed until done() */
     unsigned timeout_ms;        /* whole transfer; 0: 10 000 */
@@ -56,9 +60,10 @@ void http_curl_close(http_curl *c, uint64_t deadline_mono_ns);
 
 SONDE_MUST_USE sonde_status http_curl_send(http_curl *c, const http_curl_request *request);
 
-/* Sends and waits: for command line tools and tests.  The body is copied into `out_body` if given. */
-struct sonde_buf;
+/* Sends and waits: for command line tools and tests; done and user are not used.  Returns out->status,
+ * or why the request was not sent.  The body, or the text of a failure, is appended to `out_body` if
+ * given; out->body and out->error point into it. */
 SONDE_MUST_USE sonde_status http_curl_call(http_curl *c, const http_curl_request *request,
-                                           http_curl_answer *out, struct sonde_buf *out_body);
+                                           http_curl_answer *out, sonde_buf *out_body);
 
 #endif /* SONDE_NET_CURL_HTTP_CURL_H */

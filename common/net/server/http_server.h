@@ -3,7 +3,9 @@
  * A table of routes, several listeners (TCP and Unix), a pool of epoll threads.  Bodies are collected
  * whole before the handler runs, Content-Length or chunked, within two ceilings checked before bytes
  * are read: the route's max_body_bytes (413) and the server's body budget (the route's refuse handler
- * answers, or 503).  A refused body is drained and thrown away so that the client gets a whole answer.
+ * answers, or 503).  A refused body is drained and thrown away so that the client gets a whole answer;
+ * only a client that asked first (Expect: 100-continue) or declares more than 64 MiB is answered at
+ * once and disconnected.
  *
  * A handler answers at once by filling the response and returning HTTP_DONE, or returns HTTP_LATER and
  * calls http_later_answer() from any thread afterwards; the connection waits without a thread.
@@ -49,17 +51,23 @@ void http_response_text(http_response *r, unsigned status, const char *text); /*
 
 typedef http_result (*http_handler)(void *user, http_request *request, http_response *response);
 
+/* Told of a request whose body never came whole, so that what it carried can be counted:
+ * http_request_body_status() is TOO_BIG (413 was answered), TIMEOUT (408), EOF (the client left)
+ * or FULL (it left while a refused body was drained). */
+typedef void (*http_lost)(void *user, http_request *request);
+
 typedef struct http_route {
     const char *methods;   /* "PUT,POST"; NULL: any.  A known path with another method: 405 */
     const char *path;      /* exact, or a prefix when it ends in "*" */
     http_handler handle;
     http_handler refuse;   /* answers when the body budget is used up; NULL: 503 */
     size_t max_body_bytes; /* 413 beyond */
-    void *user;            /* first argument of both handlers */
+    void *user;            /* first argument of the handlers */
+    http_lost lost;        /* NULL: only counted */
 } http_route;
 
 typedef struct http_listener {
-    int fd;       /* listening socket; the server takes it over and closes it */
+    int fd;       /* listening socket; the server closes it, also when it cannot be opened */
     bool is_unix;
 } http_listener;
 
@@ -70,11 +78,13 @@ typedef struct http_server_options {
     http_handler not_found;   /* NULL: 404 "404 page not found\n" */
     void *not_found_user;
     http_handler before;      /* NULL or: runs before the body is read (headers only); HTTP_DONE with a
-                                 status other than 0 answers right away, status 0 goes on */
+                                 status other than 0 answers right away, status 0 goes on and
+                                 keeps the headers that were set */
     void *before_user;
     unsigned threads;         /* 0: one per CPU */
     unsigned max_connections; /* per listener; 0: 1000 */
-    size_t body_budget_bytes; /* all bodies in flight, until http_request_take_body() owners give back */
+    size_t body_budget_bytes; /* all bodies in flight, until http_request_take_body() owners give back;
+                                 0: 64 MiB */
     unsigned idle_timeout_s;  /* 0: 60 */
     unsigned read_timeout_s;  /* head and body; 0: 5 */
     const char *too_big_text; /* body of 413, default "payload-too-large\n" */
@@ -98,7 +108,9 @@ SONDE_MUST_USE sonde_status http_server_open(const http_server_options *options,
                                              size_t listeners_len, http_server **out_server,
                                              sonde_error *out_error);
 
-/* Stops accepting, lets requests in flight finish until the deadline, then closes.  NULL is fine. */
+/* Stops accepting, lets requests in flight finish until the deadline, then closes.  NULL is fine.
+ * Requests still waiting for http_later_answer() get 503; whoever holds one must still answer it (that
+ * frees it) but may no longer ask for its head.  Taken bodies may be released afterwards. */
 void http_server_close(http_server *s, uint64_t deadline_mono_ns);
 const http_server_counters *http_server_read_counters(const http_server *s);
 
@@ -109,7 +121,7 @@ bool http_request_query(const http_request *r, const char *key, sonde_str *out_v
 sonde_str http_request_body(const http_request *r);
 bool http_request_is_unix(const http_request *r);
 pid_t http_request_peer_pid(const http_request *r); /* Unix sockets; 0: unknown */
-sonde_status http_request_body_status(const http_request *r); /* OK; EOF/TIMEOUT when the body broke off */
+sonde_status http_request_body_status(const http_request *r); /* OK; FULL in refuse; see http_lost */
 
 /* Takes the body out of the request.  Its bytes stay charged to the body budget until
  * http_body_release() is called with them, from any thread; *out_data is freed by that. */
