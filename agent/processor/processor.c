@@ -1,0 +1,144 @@
+/* processor.c - the order of the stages, and the counters.
+ *
+ * Threads   a run touches its payload and the stack; counters are added once per payload, relaxed.
+ */
+#include "processor.h"
+
+#include "agent/payload/normalize.h"
+#include "base/alloc.h"
+#include "base/rng.h"
+#include "stages.h"
+
+struct processor {
+    const sonde_clock *clock; /* borrowed */
+    uint64_t seed;
+    processor_counters counters;
+};
+
+/* In the order of docs/spec/normalization.md.  Rooms to come take their place where it is named. */
+static const chunk_stage stages[] = {
+    stage_normalize,
+    stage_root,
+    stage_chunk_attributes,
+    /* filters: ignore_resources, filter_tags */
+    /* obfuscation */
+    stage_truncate,
+    /* replace_tags */
+    stage_client_rate,
+    stage_top_level,
+    stage_payload_attributes,
+};
+
+sonde_status processor_open(const processor_options *options, processor **out_processor)
+{
+    processor *p = sonde_calloc(1, sizeof(*p));
+
+    if (!p)
+        return SONDE_ERR_NOMEM;
+    p->clock = options->clock ? options->clock : &sonde_system_clock;
+    p->seed = sonde_random_u64();
+    *out_processor = p;
+    return SONDE_OK;
+}
+
+void processor_close(processor *p)
+{
+    sonde_free(p);
+}
+
+static processor_drop run_stages(run *r, payload_chunk *chunk)
+{
+    for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++) {
+        processor_drop why = stages[i](r, chunk);
+
+        if (why != KEEP)
+            return why;
+    }
+    return KEEP;
+}
+
+static void add(_Atomic uint64_t *counter, uint64_t n)
+{
+    if (n)
+        atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+void processor_run(processor *p, payload *what)
+{
+    processor_counters *c = &p->counters;
+    run r = { .p = what, .now_unix_ns = p->clock->unix_ns(p->clock->user), .seed = p->seed };
+    uint64_t spans_received = 0, spans_out = 0;
+    uint32_t kept = 0;
+
+    if (normalize_tag_value(&what->arena, what->env, &what->env) != SONDE_OK)
+        what->env = (sonde_str){ NULL, 0 }; /* the agent's env stands in */
+    for (uint32_t i = 0; i < what->chunks_len; i++) {
+        payload_chunk *chunk = &what->chunks[i];
+        processor_drop why = run_stages(&r, chunk);
+
+        spans_received += chunk->spans_len;
+        if (why != KEEP) {
+            add(&c->chunks_dropped[why], 1);
+            add(&c->spans_dropped[why], chunk->spans_len);
+            continue;
+        }
+        spans_out += chunk->spans_len;
+        what->chunks[kept++] = *chunk;
+    }
+    add(&c->payloads, 1);
+    add(&c->chunks_received, what->chunks_len);
+    add(&c->chunks_out, kept);
+    add(&c->spans_received, spans_received);
+    add(&c->spans_out, spans_out);
+    for (int i = 0; i < PROCESSOR_FIXES; i++)
+        add(&c->fixed[i], r.fixed[i]);
+    what->chunks_len = kept;
+}
+
+const processor_counters *processor_read_counters(const processor *p)
+{
+    return &p->counters;
+}
+
+static uint64_t read_counter(const _Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+void processor_write_json(void *processor_, sonde_json_writer *w)
+{
+    static const char *const drop_names[] = {
+#define X(name, text) text,
+        PROCESSOR_DROP_MAP(X)
+#undef X
+    };
+    static const char *const fix_names[] = {
+#define X(name, text) text,
+        PROCESSOR_FIX_MAP(X)
+#undef X
+    };
+    const processor_counters *c = &((const processor *)processor_)->counters;
+
+    sonde_json_begin_object(w);
+    sonde_json_put_u64(w, "payloads", read_counter(&c->payloads));
+    sonde_json_put_u64(w, "chunks_received", read_counter(&c->chunks_received));
+    sonde_json_put_u64(w, "chunks_out", read_counter(&c->chunks_out));
+    sonde_json_put_u64(w, "spans_received", read_counter(&c->spans_received));
+    sonde_json_put_u64(w, "spans_out", read_counter(&c->spans_out));
+    sonde_json_key(w, SONDE_STR("chunks_dropped"));
+    sonde_json_begin_object(w);
+    for (int i = 0; i < PROCESSOR_DROPS; i++)
+        sonde_json_put_u64(w, drop_names[i], read_counter(&c->chunks_dropped[i]));
+    sonde_json_end_object(w);
+    sonde_json_key(w, SONDE_STR("spans_dropped"));
+    sonde_json_begin_object(w);
+    for (int i = 0; i < PROCESSOR_DROPS; i++)
+        sonde_json_put_u64(w, drop_names[i], read_counter(&c->spans_dropped[i]));
+    sonde_json_end_object(w);
+    sonde_json_key(w, SONDE_STR("spans_malformed"));
+    sonde_json_begin_object(w);
+    for (int i = 0; i < PROCESSOR_FIXES; i++)
+        sonde_json_put_u64(w, fix_names[i], read_counter(&c->fixed[i]));
+    sonde_json_end_object(w);
+    sonde_json_end_object(w);
+}

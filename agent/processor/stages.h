@@ -1,0 +1,49 @@
+/* stages.h - what the stages of a payload's processing share (processor.c has their order).
+ *
+ * A stage works on one chunk in place.  Counts are collected in the run and added to the processor's
+ * counters once per payload.
+ */
+#ifndef SONDE_AGENT_PROCESSOR_STAGES_H
+#define SONDE_AGENT_PROCESSOR_STAGES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/processor/processor.h"
+
+/* Look-up of a chunk's spans by id.  Short chunks are searched, longer ones hashed. */
+typedef struct span_index {
+    uint32_t *slots; /* index + 1; kept in the arena from chunk to chunk */
+    uint32_t slots_cap;
+    uint32_t mask; /* 0: searched */
+} span_index;
+
+typedef struct processor_run_state {
+    payload *p;
+    int64_t now_unix_ns;
+    uint64_t seed;              /* of the index: ids come from outside */
+    span_index index;           /* of the chunk at hand, built by stage_normalize */
+    sonde_str fallback_service; /* unnamed-<lang>-service, made at its first use */
+    uint32_t fixed[PROCESSOR_FIXES];
+} run;
+
+/* PROCESSOR_DROPS: go on; anything else removes the chunk for that reason. */
+typedef processor_drop (*chunk_stage)(run *r, payload_chunk *chunk);
+
+#define KEEP PROCESSOR_DROPS
+
+processor_drop stage_normalize(run *r, payload_chunk *chunk);          /* stage_normalize.c */
+processor_drop stage_root(run *r, payload_chunk *chunk);               /* stage_root.c */
+processor_drop stage_chunk_attributes(run *r, payload_chunk *chunk);   /* stage_root.c */
+processor_drop stage_truncate(run *r, payload_chunk *chunk);           /* stage_truncate.c */
+processor_drop stage_client_rate(run *r, payload_chunk *chunk);        /* stage_root.c */
+processor_drop stage_top_level(run *r, payload_chunk *chunk);          /* stage_root.c */
+processor_drop stage_payload_attributes(run *r, payload_chunk *chunk); /* stage_root.c */
+
+/* Indexes the chunk's spans by id, a later one in place of an earlier; counts repeated ids. */
+sonde_status span_index_build(run *r, const payload_chunk *chunk, uint32_t *out_repeated);
+
+/* The last span with that id, or NULL. */
+const payload_span *span_index_find(const run *r, const payload_chunk *chunk, uint64_t span_id);
+
+#endif /* SONDE_AGENT_PROCESSOR_STAGES_H */
