@@ -1,0 +1,222 @@
+/* decode_fast.h - what the msgpack decoders share: the hot readers inline, the rest in decode_fast.c.
+ *
+ * The codec's reader is right for every encoding; here the ones tracers really send are read without a
+ * call, and everything else falls through to it.  Its position is ours too, so the two mix freely.
+ *
+ * Bounds   a map's entries and an array's elements are allocated by their announced count only after
+ *          the reader found that many bytes to remain, and within the arena's ceiling.
+ */
+#ifndef SONDE_AGENT_RECEIVER_DECODE_FAST_H
+#define SONDE_AGENT_RECEIVER_DECODE_FAST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "agent/payload/limits.h"
+#include "agent/payload/payload.h"
+#include "agent/receiver/decode.h"
+#include "codec/msgpack_read.h"
+
+#define DECODE_SLOTS         (2 * SPAN_ENTRIES_MAX)
+#define DECODE_METRICS_SPARE 2  /* numbers the processor and the sampler add to a span */
+#define DECODE_LINEAR_MAX    32 /* entries up to which a map is searched one by one */
+
+typedef struct decoder {
+    sonde_mp_reader r;
+    payload *p;
+    decode_tally tally;
+    bool over_memory;             /* the arena's ceiling stopped it */
+    uint64_t seed;                /* of the slots' hash */
+    uint16_t slots[DECODE_SLOTS]; /* index + 1 of the entry with that hash; large maps only */
+} decoder;
+
+void decoder_init(decoder *d, payload *p);
+
+/* Writes the outputs: the tally on success, the text for the client on failure. */
+sonde_status decoder_finish(const decoder *d, decode_tally *out_tally, sonde_error *out_error);
+
+/* count * bytes from the arena, or a failure of the reader; count 0 gives NULL and no failure. */
+void *decoder_alloc(decoder *d, uint32_t count, size_t bytes);
+
+bool decoder_skip(decoder *d, uint32_t values); /* passes over so many values */
+
+/* How many of `count` entries are kept; the rest is counted as cut and the caller passes over it. */
+uint32_t decoder_bounded(decoder *d, uint32_t count);
+
+/* Replaces what is not UTF-8 by U+FFFD, a byte at a time. */
+bool decoder_repair(decoder *d, sonde_str *text);
+
+static inline uint64_t decode_load64(const char *p)
+{
+    uint64_t v;
+
+    memcpy(&v, p, sizeof(v));
+    return v;
+}
+
+static inline uint32_t decode_load32(const char *p)
+{
+    uint32_t v;
+
+    memcpy(&v, p, sizeof(v));
+    return v;
+}
+
+static inline bool decode_is_ascii(const char *p, size_t len)
+{
+    uint64_t seen = 0;
+    size_t i;
+
+    if (len >= 8) {
+        for (i = 0; i + 8 < len; i += 8)
+            seen |= decode_load64(p + i);
+        seen |= decode_load64(p + len - 8);
+    } else if (len >= 4) {
+        seen = decode_load32(p) | decode_load32(p + len - 4);
+    } else {
+        for (i = 0; i < len; i++)
+            seen |= (uint8_t)p[i];
+    }
+    return (seen & 0x8080808080808080u) == 0;
+}
+
+/* A text as it stands, not yet known to be UTF-8. */
+static inline bool decode_raw_text(decoder *d, sonde_str *out)
+{
+    const uint8_t *at = d->r.at;
+    size_t left = (size_t)(d->r.end - at), head, len;
+
+    if (left < 5)
+        return sonde_mp_read_str(&d->r, out);
+    if ((at[0] & 0xe0) == 0xa0) {
+        head = 1;
+        len = at[0] & 0x1f;
+    } else if (at[0] == 0xd9) {
+        head = 2;
+        len = at[1];
+    } else if (at[0] == 0xdb) {
+        head = 5;
+        len = (size_t)at[1] << 24 | (size_t)at[2] << 16 | (size_t)at[3] << 8 | at[4];
+    } else {
+        return sonde_mp_read_str(&d->r, out);
+    }
+    if (len > left - head)
+        return sonde_mp_read_str(&d->r, out); /* finds the words for it */
+    *out = (sonde_str){ (const char *)at + head, len };
+    d->r.at = at + head + len;
+    return true;
+}
+
+static inline bool decode_text(decoder *d, sonde_str *out)
+{
+    if (!decode_raw_text(d, out))
+        return false;
+    if (__builtin_expect(decode_is_ascii(out->ptr, out->len), 1))
+        return true;
+    return decoder_repair(d, out);
+}
+
+static inline bool decode_u64(decoder *d, uint64_t *out)
+{
+    const uint8_t *at = d->r.at;
+    uint64_t v;
+
+    if (d->r.end - at >= 9 && at[0] == 0xcf) {
+        memcpy(&v, at + 1, 8);
+        *out = __builtin_bswap64(v);
+        d->r.at = at + 9;
+        return true;
+    }
+    return sonde_mp_read_u64(&d->r, out);
+}
+
+static inline bool decode_i64(decoder *d, int64_t *out)
+{
+    const uint8_t *at = d->r.at;
+    uint64_t v;
+    uint32_t w;
+
+    if (d->r.end - at >= 9 && (at[0] == 0xcf || at[0] == 0xd3) && (at[0] == 0xd3 || at[1] < 0x80)) {
+        memcpy(&v, at + 1, 8);
+        *out = (int64_t)__builtin_bswap64(v);
+        d->r.at = at + 9;
+        return true;
+    }
+    if (d->r.end - at >= 5 && at[0] == 0xce) {
+        memcpy(&w, at + 1, 4);
+        *out = __builtin_bswap32(w);
+        d->r.at = at + 5;
+        return true;
+    }
+    return sonde_mp_read_i64(&d->r, out);
+}
+
+static inline bool decode_double(decoder *d, double *out)
+{
+    const uint8_t *at = d->r.at;
+    uint64_t v;
+
+    if (d->r.end - at >= 9 && at[0] == 0xcb) {
+        memcpy(&v, at + 1, 8);
+        v = __builtin_bswap64(v);
+        memcpy(out, &v, 8);
+        d->r.at = at + 9;
+        return true;
+    }
+    if (d->r.end > at && at[0] < 0x80) {
+        *out = at[0];
+        d->r.at = at + 1;
+        return true;
+    }
+    return sonde_mp_read_double(&d->r, out);
+}
+
+/* A map of at most SPAN_ENTRIES_MAX different keys being filled.  Entries start with their key. */
+typedef struct decode_map {
+    const char *entries;
+    size_t entry_bytes;
+    uint32_t len;
+    uint32_t slots_mask; /* 0: searched one by one */
+    uint64_t seen;       /* a bit per key hash: no bit, no such key */
+} decode_map;
+
+void decode_map_init(decoder *d, decode_map *m, const void *entries, size_t entry_bytes,
+                     uint32_t count);
+void decode_map_index(decoder *d, decode_map *m); /* a map that grew beyond DECODE_LINEAR_MAX */
+uint32_t decode_map_slot_large(decoder *d, decode_map *m, sonde_str key);
+uint32_t decode_map_search(const decode_map *m, sonde_str key);
+
+static inline unsigned decode_key_bit(sonde_str key)
+{
+    uint64_t h = key.len;
+
+    if (key.len >= 8)
+        h += decode_load64(key.ptr) ^ (decode_load64(key.ptr + key.len - 8) << 1);
+    else if (key.len >= 4)
+        h += decode_load32(key.ptr) ^ ((uint64_t)decode_load32(key.ptr + key.len - 4) << 17);
+    else if (key.len)
+        h += (uint8_t)key.ptr[0];
+    return (unsigned)((h * 0x9e3779b97f4a7c15u) >> 58);
+}
+
+/* Where the entry of `key` belongs: its index when the key was there already (the last value wins),
+ * else m->len, which grows by one; the caller writes the entry. */
+static inline uint32_t decode_map_slot(decoder *d, decode_map *m, sonde_str key)
+{
+    uint64_t bit;
+
+    if (m->slots_mask)
+        return decode_map_slot_large(d, m, key);
+    bit = (uint64_t)1 << decode_key_bit(key);
+    if (m->seen & bit) {
+        uint32_t at = decode_map_search(m, key);
+
+        if (at < m->len)
+            return at;
+    }
+    m->seen |= bit;
+    return m->len++;
+}
+
+#endif /* SONDE_AGENT_RECEIVER_DECODE_FAST_H */
