@@ -1,0 +1,60 @@
+// parts/notice.js - what a screen says when it has nothing to show: empty, failed, still loading.
+
+import { html, useEffect, useState } from '../../vendor/preact.js';
+import { useApi } from '../lib/api.js';
+
+export function Notice({ title, children }) {
+  return html`<section class="notice" role="status"><h1>${title}</h1>${children}</section>`;
+}
+
+// An error of the API, with its reason and a way on.
+export function Failure({ error, retry }) {
+  return html`<div class="alert" role="alert">
+    <span class="grow"><b>Could not load this.</b> ${error.message}</span>
+    ${retry && html`<button onClick=${retry}>Try again</button>`}
+  </div>`;
+}
+
+export function Progress({ on }) {
+  return on ? html`<div class="progress" role="progressbar" aria-label="loading"></div>` : null;
+}
+
+// Nothing in the store at all: how to send the first trace.  Something, but not here: how to find it.
+export function NothingYet({ what, widen }) {
+  const { data } = useApi('counters', {});
+  if (!data) return null;
+  if (data.store.oldest_unix_s > 0 || data.stored.spans > 0) {
+    return html`<${Notice} title=${`No ${what} in this time range`}>
+      <p>The store holds traces, but none that match here. Widen the time range, or clear the filters.</p>
+      ${widen && html`<p><button onClick=${widen}>Show the last 2 days</button></p>`}
+    </${Notice}>`;
+  }
+  return html`<${Notice} title="No traces have arrived yet">
+    <p>Start a program that is instrumented with Sonde or any Datadog tracer, and point it at the agent:</p>
+    <pre>export DD_TRACE_AGENT_URL=http://127.0.0.1:8126
+export DD_SERVICE=my-service DD_ENV=dev
+./my-program</pre>
+    <p>The smallest program that is traced:</p>
+    <pre>${`#include <sonde/sonde.h>
+
+int main(void)
+{
+    sonde_start(NULL);
+    {
+        SONDE_SPAN(span, "hello");
+    }
+    sonde_stop();
+}`}</pre>
+    <p>Nothing at hand? <code>./dev demo</code> runs two services with load. This page looks again by itself.</p>
+  </${Notice}>`;
+}
+
+// Shows the default export of a module once it is there.
+export function Lazy({ load, props }) {
+  const [state, setState] = useState({ View: null, error: null });
+  useEffect(() => {
+    load().then((m) => setState({ View: m.default, error: null }), (error) => setState({ View: null, error }));
+  }, []);
+  if (state.error) return html`<${Failure} error=${state.error} retry=${() => location.reload()} />`;
+  return state.View ? html`<${state.View} ...${props} />` : null;
+}
