@@ -21,6 +21,12 @@ export function duration(ns) {
   return durationParts(ns).join('\u202f').trim();
 }
 
+// The same for marks on an axis, where 10.0 ms is 10 ms.
+export function mark(ns) {
+  const [number, unit] = durationParts(ns);
+  return ns === 0 ? '0' : `${Number(number)}\u202f${unit}`;
+}
+
 // 12 345, with narrow spaces.
 export function count(n) {
   return Math.round(n).toString().replace(/\B(?=(\d{3})+(?!\d))/g, '\u202f');

@@ -17,15 +17,15 @@ function timeLabels(u, splits) {
   });
 }
 
-// series: [{ name, color: '--bar', kind: 'line' | 'bars', width }]; format prints a value.
-function options(el, series, format, setCursor) {
+// series: [{ name, color: '--bar', kind: 'line' | 'bars', width }]; mark prints a value at the axis.
+function options(el, series, mark, setCursor) {
   const axis = { stroke: css('--text-3'), font: `11px ${css('--sans')}`, grid: { stroke: css('--line'), width: 1 }, ticks: { show: false } };
   return {
-    width: el.clientWidth, height: el.clientHeight, legend: { show: false }, padding: [6, 4, 0, 0],
+    width: el.clientWidth, height: el.clientHeight, legend: { show: false }, padding: [6, 18, 0, 0],
     cursor: { sync: { key: 'service' }, points: { size: 6 }, drag: { x: true, y: false, setScale: false } },
     scales: { x: { time: true }, y: { range: (u, min, max) => [0, max > 0 ? max * 1.08 : 1] } },
     axes: [{ ...axis, size: 24, gap: 4, space: 64, values: timeLabels },
-      { ...axis, size: 58, gap: 4, space: 34, values: (u, splits) => splits.map((v) => (v === 0 ? '0' : format(v))) }],
+      { ...axis, size: 58, gap: 4, space: 34, values: (u, splits) => splits.map((v) => (v === 0 ? '0' : mark(v))) }],
     series: [{}, ...series.map((s) => ({
       label: s.name, stroke: css(s.color), width: s.kind === 'bars' ? 0 : (s.width ?? 1.25), spanGaps: false, points: { show: false },
       fill: s.kind === 'bars' ? css(s.color) : undefined,
@@ -43,7 +43,7 @@ function options(el, series, format, setCursor) {
   };
 }
 
-export function Chart({ title, data, series, format }) {
+export function Chart({ title, data, series, format, mark = format }) {
   const box = useRef(null);
   const chart = useRef(null);
   const [cursor, setCursor] = useState(null);
@@ -51,7 +51,7 @@ export function Chart({ title, data, series, format }) {
   useEffect(() => {
     const make = () => {
       chart.current?.destroy();
-      chart.current = new uPlot(options(box.current, series, format, setCursor), data, box.current);
+      chart.current = new uPlot(options(box.current, series, mark, setCursor), data, box.current);
     };
     make();
     const resize = new ResizeObserver(() => chart.current.setSize({ width: box.current.clientWidth, height: box.current.clientHeight }));

@@ -1,7 +1,7 @@
 // parts/scatter.js - the listed traces as dots: when (x) and how long (y, logarithmic); failed ones red and on top.
 
 import { html, useLayoutEffect, useRef, useState } from '../../vendor/preact.js';
-import { clock, dateOfNs, duration } from '../lib/format.js';
+import { clock, dateOfNs, duration, mark } from '../lib/format.js';
 
 const LEFT = 64, RIGHT = 16, TOP = 10, BOTTOM = 20;
 
@@ -26,7 +26,7 @@ export function Scatter({ traces, selected, onPick }) {
 
   return html`<div class="scatter" ref=${box}>${size.w > 0 && html`<svg role="img" aria-label="traces over time by duration">
     ${decades.map((d) => html`<line x1=${LEFT} x2=${size.w - RIGHT} y1=${y(d)} y2=${y(d)} />
-      ${(y1 - y0 < 4 || d % 2 === 0) && html`<text x=${LEFT - 8} y=${y(d) + 4} text-anchor="end">${duration(10 ** d)}</text>`}`)}
+      ${(y1 - y0 < 4 || d % 2 === 0) && html`<text x=${LEFT - 8} y=${y(d) + 4} text-anchor="end">${mark(10 ** d)}</text>`}`)}
     <text x=${LEFT} y=${size.h - 4}>${clock(new Date(t0), false)}</text>
     <text x=${size.w - RIGHT} y=${size.h - 4} text-anchor="end">${clock(new Date(t1), false)}</text>
     ${order.map((i) => html`<circle key=${traces[i].trace_id} cx=${x(at[i])} cy=${y(logs[i])} r=${i === selected ? 5 : 3.5}

@@ -1,7 +1,7 @@
 // parts/waterfall.js - the rows of a trace: tree on the left, bars over time on the right.  Only rows in view exist.
 
 import { html, useRef } from '../../vendor/preact.js';
-import { duration } from '../lib/format.js';
+import { duration, mark } from '../lib/format.js';
 import { ticks } from '../lib/tree.js';
 import { VirtualList } from './virtual.js';
 
@@ -63,7 +63,7 @@ function Axis({ view, split, onSplit, onWheel }) {
   const marks = ticks(view.from, view.to, 6);
   return html`<div class="axis" ref=${box} onWheel=${onWheel}>
     <div class="label">Span<i class="splitter" role="separator" aria-orientation="vertical" aria-valuenow=${Math.round(split)} onPointerDown=${drag}></i></div>
-    <div class="ticks">${marks.map((t) => html`<span style=${{ left: `${((t - view.from) / (view.to - view.from)) * 100}%` }}>${duration(t)}</span>`)}</div>
+    <div class="ticks">${marks.map((t) => html`<span style=${{ left: `${((t - view.from) / (view.to - view.from)) * 100}%` }}>${mark(t)}</span>`)}</div>
   </div>`;
 }
 

@@ -3,7 +3,7 @@
 import { html, useMemo } from '../../vendor/preact.js';
 import { useApi, useTick } from '../lib/api.js';
 import { serviceColors } from '../lib/color.js';
-import { count, duration, percent, rate } from '../lib/format.js';
+import { count, duration, mark, percent, rate } from '../lib/format.js';
 import { term } from '../lib/query.js';
 import { rangeOf } from '../lib/range.js';
 import { href, patch } from '../lib/router.js';
@@ -28,7 +28,7 @@ const COLUMNS = [
 
 const HITS = [{ name: 'requests', color: '--bar', kind: 'bars' }, { name: 'errors', color: '--error', kind: 'bars' }];
 const ERRORS = [{ name: 'errors', color: '--error' }];
-const LATENCY = [{ name: 'p50', color: '--s8', width: 1.5 }, { name: 'p75', color: '--s6' }, { name: 'p95', color: '--s3' }, { name: 'p99', color: '--text-3' }];
+const LATENCY = [{ name: 'p50', color: '--q50' }, { name: 'p75', color: '--q75' }, { name: 'p95', color: '--q95' }, { name: 'p99', color: '--q99' }];
 
 function Charts({ series }) {
   const { points, step_s: step } = series;
@@ -41,9 +41,9 @@ function Charts({ series }) {
     };
   }, [series]);
   return html`<div class="charts">
-    <${Chart} title="Requests per second" data=${columns.hits} series=${HITS} format=${rate} />
-    <${Chart} title="Error rate" data=${columns.errors} series=${ERRORS} format=${(v) => `${percent(v)}\u202f%`} />
-    <${Chart} title="Latency" data=${columns.latency} series=${LATENCY} format=${duration} />
+    <${Chart} title="Requests per second" data=${columns.hits} series=${HITS} format=${rate} mark=${(v) => count(v) === '0' ? rate(v) : String(Number(v.toPrecision(3)))} />
+    <${Chart} title="Error rate" data=${columns.errors} series=${ERRORS} format=${(v) => `${percent(v)}\u202f%`} mark=${(v) => `${Number((v * 100).toPrecision(3))}\u202f%`} />
+    <${Chart} title="Latency" data=${columns.latency} series=${LATENCY} format=${duration} mark=${mark} />
   </div>`;
 }
 

@@ -28,7 +28,7 @@ function Row({ s, color, params }) {
   return html`<tr onClick=${rowClick}>
     <td class="name"><span><i class=${`dot ${color}`}></i><a href=${href(`/services/${s.service}`, carried(params))}>${s.service}</a></span></td>
     <td><span class="dim">${s.type || '–'}</span></td>
-    <td class="spark"><${Spark} spark=${s.spark} /></td>
+    <td class="graph"><${Spark} spark=${s.spark} /></td>
     <td class="num">${rate(s.per_second)}</td>
     <td class="num">${count(s.hits)}</td>
     <td class=${`num ${s.errors ? 'err' : 'faint'}`}>${percent(s.error_rate)}<span class="unit">%</span></td>
