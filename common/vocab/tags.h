@@ -26,6 +26,8 @@
 #define SONDE_TAG_DD_TOP_LEVEL "_dd.top_level"
 #define SONDE_TAG_TOP_LEVEL "_top_level"
 #define SONDE_TAG_PARTIAL_VERSION "_dd.partial_version"
+#define SONDE_TAG_SAMPLE_RATE "_sample_rate"
+#define SONDE_TAG_PRE_SAMPLE_RATE "_dd1.sr.rapre"
 #define SONDE_TAG_PRIORITY "_sampling_priority_v1"
 #define SONDE_TAG_PRIORITY_RATE "_sampling_priority_rate_v1"
 #define SONDE_TAG_AGENT_PSR "_dd.agent_psr"
