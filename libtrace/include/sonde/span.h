@@ -87,11 +87,12 @@ static inline void sonde_span_leave_scope_(sonde_span **span)
 }
 
 /* A span for the rest of the block: started as child of the active span and active here, finished when
- * the block is left by any way but longjmp().  SONDE_SPAN_WITH takes options. */
+ * the block is left by any way but longjmp().  SONDE_SPAN_WITH takes options, for instance
+ * &(sonde_span_options){ .type = "web", .resource = route }. */
 #define SONDE_SPAN(var, name) SONDE_SPAN_WITH(var, name, NULL)
-#define SONDE_SPAN_WITH(var, name, options)                                                        \
+#define SONDE_SPAN_WITH(var, name, ...)                                                                   \
     __attribute__((cleanup(sonde_span_leave_scope_), unused)) sonde_span *var =                    \
-        sonde_span_enter((name), (options))
+        sonde_span_enter((name), (__VA_ARGS__))
 
 /* -- tags -----------------------------------------------------------------------------------------
  *
