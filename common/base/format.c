@@ -224,7 +224,8 @@ size_t sonde_format_rfc3339(int64_t unix_ns, char out[SONDE_RFC3339_LEN])
 {
     const int64_t day_ns = (int64_t)86400 * SONDE_NS_PER_S;
     int64_t days = unix_ns / day_ns - (unix_ns % day_ns < 0);
-    unsigned ms = (unsigned)((unix_ns - days * day_ns) / SONDE_NS_PER_MS);
+    int64_t in_day_ns = unix_ns % day_ns + (unix_ns % day_ns < 0 ? day_ns : 0);
+    unsigned ms = (unsigned)(in_day_ns / SONDE_NS_PER_MS);
     civil date = civil_from_days(days);
     char *to = out;
 
