@@ -14,7 +14,7 @@ export function buildTree(spans) {
   const nodes = spans.map((span) => {
     const start = Number(BigInt(span.start_unix_ns) - zero);
     return { span, parent: null, children: [], depth: 0, size: 1, start, end: start + span.duration_ns, self: 0,
-      bad: span.error !== 0, origin: false, orphan: false, path: [] };
+      bad: span.error !== 0, failedBelow: false, origin: false, orphan: false, path: [] };
   });
   const rows = order(link(nodes));
   for (let i = rows.length - 1; i >= 0; i--) finish(rows[i]);
@@ -28,26 +28,47 @@ function rootOf(node) {
   return node;
 }
 
-// Ties children to parents; returns the roots.  A parent chain that bites its tail is cut at the span that closes it.
+// Ties children to parents; returns the roots.
 function link(nodes) {
   const byId = new Map();
   for (const node of nodes) if (!byId.has(node.span.span_id)) byId.set(node.span.span_id, node);
   const roots = [];
   for (const node of nodes) {
-    const parent = node.span.parent_id === '0' ? undefined : byId.get(node.span.parent_id);
-    let up = parent;
-    while (up && up !== node) up = up.parent;
-    if (parent && up !== node) {
-      node.parent = parent;
-      parent.children.push(node);
-    } else {
-      node.orphan = node.span.parent_id !== '0';
-      roots.push(node);
+    node.parent = node.span.parent_id === '0' ? null : byId.get(node.span.parent_id) ?? null;
+    if (node.parent) node.parent.children.push(node);
+    else makeRoot(node, roots);
+  }
+  return cutCycles(nodes, roots);
+}
+
+function makeRoot(node, roots) {
+  node.orphan = node.span.parent_id !== '0';
+  roots.push(node);
+}
+
+// What no root leads to hangs on a ring of parents: each ring is cut at one of its spans.
+function cutCycles(nodes, roots) {
+  const reached = new Set();
+  const reach = (from) => {
+    for (const stack = [from]; stack.length > 0;) {
+      const node = stack.pop();
+      reached.add(node);
+      for (const child of node.children) stack.push(child);
     }
+  };
+  roots.forEach(reach);
+  for (let node of nodes) {
+    if (reached.has(node)) continue;
+    for (const seen = new Set(); !seen.has(node); node = node.parent) seen.add(node);
+    node.parent.children = node.parent.children.filter((n) => n !== node);
+    node.parent = null;
+    makeRoot(node, roots);
+    reach(node);
   }
   return roots;
 }
 
+// Depth first, children by start.
 function order(roots) {
   const byStart = (a, b) => a.start - b.start || b.end - a.end;
   const rows = [];
@@ -67,16 +88,14 @@ function order(roots) {
 // Called from the last row to the first, so that children come before their parent.
 function finish(node) {
   let covered = 0, until = node.start;
-  let childFailed = false;
   for (const child of node.children) { // by start
     node.size += child.size;
-    childFailed ||= child.bad || child.failedBelow;
+    node.failedBelow ||= child.bad || child.failedBelow;
     const from = Math.max(child.start, until), to = Math.min(child.end, node.end);
     if (to > from) { covered += to - from; until = to; }
   }
   node.self = node.end - node.start - covered;
-  node.failedBelow = childFailed;
-  node.origin = node.bad && !childFailed;
+  node.origin = node.bad && !node.failedBelow;
 }
 
 // Walks back from the end: the child that ended last held its parent up, before its start the one before it, and so on.
