@@ -1,0 +1,823 @@
+/* test_http_server.c - the door against raw clients: bodies, ceilings, refusals, later answers, closing.
+ *
+ * Handlers run on the pool's threads and only record; the tests assert. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "net/http_plain.h"
+#include "net/server/http_server.h"
+#include "net/socket.h"
+#include "support/alloc_fail.h"
+#include "support/raw_http.h"
+#include "support/test.h"
+
+#define BUDGET_BYTES    300000
+#define ECHO_MAX_BYTES  200000
+#define SMALL_MAX_BYTES 10
+
+static struct {
+    http_server *server;
+    uint16_t port;
+    char dir[32], path[64]; /* of the Unix socket */
+    _Atomic(http_request *) later;
+    http_body kept; /* by /keep */
+    _Atomic unsigned handled, lost;
+    _Atomic int lost_status, refuse_status;
+    _Atomic pid_t peer_pid;
+} f;
+
+static raw_answer answer; /* large */
+
+static uint64_t soon(void)
+{
+    return sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(10));
+}
+
+/* Gives up the rest of the time slice until `counter` has reached `want`; 10 s at most. */
+static void await_count(_Atomic uint64_t *counter, uint64_t want)
+{
+    uint64_t deadline = soon();
+
+    while (atomic_load(counter) < want && sonde_mono_ns() < deadline)
+        (void)poll(NULL, 0, 1);
+    assert_int_equal(atomic_load(counter), want);
+}
+
+static http_server_counters *counters(void)
+{
+    return (http_server_counters *)(uintptr_t)http_server_read_counters(f.server);
+}
+
+/* ---- handlers ---- */
+
+static http_result echo(void *user, http_request *request, http_response *response)
+{
+    (void)user;
+    atomic_fetch_add(&f.handled, 1);
+    response->content_type = "application/octet-stream";
+    sonde_buf_append_str(&response->body, http_request_body(request));
+    return HTTP_DONE;
+}
+
+static http_result describe(void *user, http_request *request, http_response *response)
+{
+    sonde_str key = { NULL, 0 };
+    bool has_key = http_request_query(request, "api_key", &key);
+    sonde_str agent = http_request_header(request, "USER-agent");
+    sonde_str method = http_request_method(request), path = http_request_path(request);
+
+    http_response_header(response, "Datadog-Agent-Version", "7.0");
+    sonde_buf_printf(&response->body, "%.*s %.*s key=%s%.*s agent=%.*s from=%s",
+                     SONDE_STR_ARG(method), SONDE_STR_ARG(path), has_key ? "" : "none",
+                     SONDE_STR_ARG(key), SONDE_STR_ARG(agent), (const char *)user);
+    return HTTP_DONE;
+}
+
+static http_result fixed(void *user, http_request *request, http_response *response)
+{
+    (void)user, (void)request;
+    response->content_type = "application/json";
+    response->static_body = SONDE_STR("{}\n");
+    return HTTP_DONE;
+}
+
+static http_result answer_later(void *user, http_request *request, http_response *response)
+{
+    (void)user, (void)response;
+    atomic_store(&f.later, request);
+    return HTTP_LATER;
+}
+
+static http_result answer_before_returning(void *user, http_request *request,
+                                           http_response *response)
+{
+    (void)user, (void)response;
+    http_response_text(http_later_response(request), 202, "early\n");
+    http_later_answer(request);
+    return HTTP_LATER;
+}
+
+static http_result keep(void *user, http_request *request, http_response *response)
+{
+    (void)user, (void)response;
+    f.kept = http_request_take_body(request);
+    return HTTP_DONE;
+}
+
+static http_result refuse(void *user, http_request *request, http_response *response)
+{
+    (void)user;
+    atomic_store(&f.refuse_status, http_request_body_status(request));
+    http_response_text(response, 429, "busy\n");
+    return HTTP_DONE;
+}
+
+static http_result peer(void *user, http_request *request, http_response *response)
+{
+    (void)user;
+    atomic_store(&f.peer_pid, http_request_peer_pid(request));
+    http_response_text(response, 200, http_request_is_unix(request) ? "unix" : "tcp");
+    return HTTP_DONE;
+}
+
+static void count_lost(void *user, http_request *request)
+{
+    (void)user;
+    /* the head can still be read: what was lost is counted by its headers */
+    if (http_request_header(request, "X-Datadog-Trace-Count").len)
+        atomic_fetch_add(&f.lost, 1);
+    atomic_store(&f.lost_status, http_request_body_status(request));
+}
+
+static http_result check_origin(void *user, http_request *request, http_response *response)
+{
+    (void)user;
+    http_response_header(response, "X-Before", "yes");
+    if (sonde_str_eq(http_request_header(request, "Sec-Fetch-Site"), SONDE_STR("cross-site")))
+        http_response_text(response, 403, "cross-site request rejected\n");
+    return HTTP_DONE;
+}
+
+static char exact_user[] = "exact", prefix_user[] = "prefix", longer_user[] = "longer";
+
+static const http_route routes[] = {
+    { "PUT,POST", "/echo", echo, refuse, ECHO_MAX_BYTES, NULL, count_lost },
+    { "POST", "/small", echo, NULL, SMALL_MAX_BYTES, NULL, count_lost },
+    { "POST", "/plain-refusal", echo, NULL, ECHO_MAX_BYTES, NULL, NULL },
+    { "POST", "/keep", keep, NULL, ECHO_MAX_BYTES, NULL, NULL },
+    { "GET, DELETE", "/describe", describe, NULL, 0, exact_user, NULL },
+    { NULL, "/describe/*", describe, NULL, 100, prefix_user, NULL },
+    { NULL, "/describe/longer", describe, NULL, 100, longer_user, NULL },
+    { "GET", "/fixed", fixed, NULL, 0, NULL, NULL },
+    { "POST", "/later", answer_later, NULL, 1000, NULL, NULL },
+    { "POST", "/early", answer_before_returning, NULL, 1000, NULL, NULL },
+    { "GET", "/peer", peer, NULL, 0, NULL, NULL },
+};
+
+/* ---- fixture ---- */
+
+static http_server_options options(void)
+{
+    return (http_server_options){ .name = "test",
+                                  .routes = routes,
+                                  .routes_len = COUNT_OF(routes),
+                                  .before = check_origin,
+                                  .threads = 2,
+                                  .body_budget_bytes = BUDGET_BYTES,
+                                  .read_timeout_s = 30 };
+}
+
+static void open_with(const http_server_options *o)
+{
+    http_listener listeners[2] = { { .is_unix = false }, { .is_unix = true } };
+
+    memset(&f, 0, sizeof(f));
+    (void)snprintf(f.dir, sizeof(f.dir), "/tmp/sonde-server-XXXXXX");
+    assert_non_null(mkdtemp(f.dir));
+    (void)snprintf(f.path, sizeof(f.path), "%s/s", f.dir);
+    assert_status(sonde_listen_tcp("127.0.0.1", 0, &listeners[0].fd, NULL), SONDE_OK);
+    assert_status(sonde_listen_unix(f.path, 0700, &listeners[1].fd, NULL), SONDE_OK);
+    f.port = sonde_local_port(listeners[0].fd);
+    assert_status(http_server_open(o, listeners, 2, &f.server, NULL), SONDE_OK);
+}
+
+static int open_server(void **state)
+{
+    http_server_options o = options();
+
+    (void)state;
+    open_with(&o);
+    return 0;
+}
+
+static int close_server(void **state)
+{
+    (void)state;
+    http_server_close(f.server, soon());
+    (void)unlink(f.path);
+    return rmdir(f.dir);
+}
+
+static void ask(int fd, const char *request)
+{
+    raw_send(fd, request);
+    raw_read_answer(fd, &answer);
+}
+
+/* One request on a connection of its own. */
+static void ask_once(const char *request)
+{
+    int fd = raw_connect(f.port);
+
+    ask(fd, request);
+    (void)close(fd);
+}
+
+/* ---- bodies ---- */
+
+static void test_server_echoes_bodies_on_one_connection(void **state)
+{
+    int fd = raw_connect(f.port);
+
+    (void)state;
+    ask(fd, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
+    assert_int_equal(answer.status, 200);
+    assert_string_equal(answer.body, "hello");
+    ask(fd, "PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+    assert_int_equal(answer.status, 200);
+    assert_int_equal(answer.body_len, 0);
+    ask(fd, "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+            "4;ext=1\r\nwiki\r\n5\r\npedia\r\n0\r\nTrailer: x\r\n\r\n");
+    assert_string_equal(answer.body, "wikipedia");
+    assert_non_null(strstr(answer.text, "\r\nDate: "));
+    (void)close(fd);
+
+    assert_int_equal(counters()->connections, 1);
+    assert_int_equal(counters()->requests, 3);
+    assert_int_equal(counters()->body_bytes, 14);
+    assert_int_equal(counters()->budget_used_bytes, 0);
+}
+
+static void test_server_takes_a_request_cut_at_every_byte(void **state)
+{
+    static const char request[] =
+        "PUT /echo?a=b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+        "\r\n4\r\nwiki\r\n5\r\npedia\r\n0\r\n\r\n";
+    int fd = raw_connect(f.port);
+    size_t cut, i;
+
+    (void)state;
+    for (cut = 1; cut < sizeof(request) - 1; cut++) {
+        raw_send_bytes(fd, request, cut);
+        raw_send_bytes(fd, request + cut, sizeof(request) - 1 - cut);
+        raw_read_answer(fd, &answer);
+        if (answer.status != 200 || strcmp(answer.body, "wikipedia") != 0)
+            fail_msg("cut at %zu: %s", cut, answer.text);
+    }
+    for (i = 0; i < sizeof(request) - 1; i++)
+        raw_send_bytes(fd, request + i, 1);
+    raw_read_answer(fd, &answer);
+    assert_string_equal(answer.body, "wikipedia");
+    (void)close(fd);
+}
+
+static void test_server_takes_bodies_up_to_the_ceiling_in_every_size(void **state)
+{
+    static const size_t sizes[] = { 1, 8191, 8192, 8193, 65536, 131073, ECHO_MAX_BYTES };
+    static char body[ECHO_MAX_BYTES];
+    sonde_url url = { .scheme = SONDE_URL_HTTP, .port = f.port, .host = "127.0.0.1" };
+    sonde_http_plain *c;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(body); i++)
+        body[i] = (char)(i * 7);
+    assert_status(sonde_http_plain_open(&url, ECHO_MAX_BYTES, &c), SONDE_OK);
+    for (i = 0; i < COUNT_OF(sizes); i++) {
+        sonde_http_plain_request request = { .method = "POST",
+                                             .path = "/echo",
+                                             .body = { body, sizes[i] },
+                                             .deadline_mono_ns = soon() };
+        sonde_http_plain_answer got;
+        char head[128];
+        int fd, n;
+
+        assert_status(sonde_http_plain_send(c, &request, &got), SONDE_OK);
+        assert_int_equal(got.status, 200);
+        assert_true(sonde_str_eq(got.body, request.body));
+
+        fd = raw_connect(f.port); /* the same, chunked */
+        raw_send(fd, "POST /small HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx");
+        raw_read_answer(fd, &answer);
+        n = snprintf(head, sizeof(head),
+                     "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n%zx\r\n",
+                     sizes[i]);
+        raw_send_bytes(fd, head, (size_t)n);
+        raw_send_bytes(fd, body, sizes[i]);
+        raw_send(fd, "\r\n0\r\n\r\n");
+        raw_read_answer(fd, &answer);
+        assert_int_equal(answer.status, 200);
+        assert_memory_equal(answer.body, body, answer.body_len);
+        (void)close(fd);
+    }
+    sonde_http_plain_close(c);
+    assert_int_equal(counters()->budget_used_bytes, 0);
+}
+
+/* ---- heads, routes ---- */
+
+static void test_server_finds_the_route(void **state)
+{
+    static const struct {
+        const char *label, *line;
+        int status;
+        const char *body;
+    } cases[] = {
+        { "exact", "GET /describe?api_key=k%20y HTTP/1.1", 200,
+          "GET /describe key=k y agent=t from=exact" },
+        { "second method", "DELETE /describe HTTP/1.1", 200,
+          "DELETE /describe key=none agent=t from=exact" },
+        { "other method", "PATCH /describe HTTP/1.1", 405, "method not allowed\n" },
+        { "prefix", "GET /describe/a%2fb?x HTTP/1.1", 200,
+          "GET /describe/a/b key=none agent=t from=prefix" },
+        { "exact before prefix", "GET /describe/longer HTTP/1.1", 200,
+          "GET /describe/longer key=none agent=t from=longer" },
+        { "unknown", "GET /describe2 HTTP/1.1", 404, "404 page not found\n" },
+        { "case matters", "GET /Describe HTTP/1.1", 404, "404 page not found\n" },
+        { "static", "GET /fixed HTTP/1.1", 200, "{}\n" },
+    };
+    char request[256];
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        (void)snprintf(request, sizeof(request), "%s\r\nHost: a\r\nUser-Agent: t\r\n\r\n",
+                       cases[i].line);
+        ask_once(request);
+        if (answer.status != cases[i].status || strcmp(answer.body, cases[i].body) != 0 ||
+            !strstr(answer.text, "X-Before: yes\r\n"))
+            fail_msg("%s: %s", cases[i].label, answer.text);
+        if (cases[i].status == 405 && !strstr(answer.text, "Allow: GET, DELETE\r\n"))
+            fail_msg("%s: %s", cases[i].label, answer.text);
+    }
+    assert_int_equal(counters()->refused_method, 1);
+    assert_int_equal(counters()->not_found, 2);
+}
+
+static void test_server_answers_head_like_get_without_the_body(void **state)
+{
+    int fd = raw_connect(f.port);
+
+    (void)state;
+    raw_send(fd, "HEAD /fixed HTTP/1.1\r\nHost: a\r\n\r\n");
+    raw_read_answer_to_head(fd, &answer);
+    assert_int_equal(answer.status, 200);
+    assert_non_null(strstr(answer.text, "Content-Length: 3\r\n"));
+    ask(fd, "GET /fixed HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_string_equal(answer.body, "{}\n");
+    (void)close(fd);
+}
+
+static void test_server_lets_before_answer_and_drains_the_body(void **state)
+{
+    int fd = raw_connect(f.port);
+
+    (void)state;
+    ask(fd, "POST /echo HTTP/1.1\r\nHost: a\r\nSec-Fetch-Site: cross-site\r\n"
+            "Content-Length: 5\r\n\r\nhello");
+    assert_int_equal(answer.status, 403);
+    assert_string_equal(answer.body, "cross-site request rejected\n");
+    ask(fd, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nok");
+    assert_string_equal(answer.body, "ok");
+    assert_int_equal(f.handled, 1);
+    (void)close(fd);
+}
+
+static void test_server_refuses_heads_it_cannot_read(void **state)
+{
+    static char big[60000];
+    int fd;
+
+    (void)state;
+    ask_once("nonsense\r\n\r\n");
+    assert_true(answer.status == 400 || answer.status == 0);
+    ask_once("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n");
+    assert_int_equal(answer.status, 400);
+
+    (void)snprintf(big, sizeof(big), "GET /fixed HTTP/1.1\r\nHost: a\r\nX: ");
+    memset(big + strlen(big), 'x', 50000);
+    memcpy(big + 50000, "\r\n\r\n", 5);
+    ask_once(big);
+    assert_int_equal(answer.status, 431);
+
+    memcpy(big + 20000, "\r\n\r\n", 5); /* a long head that fits */
+    fd = raw_connect(f.port);
+    ask(fd, big);
+    assert_int_equal(answer.status, 200);
+    (void)close(fd);
+    assert_in_range(counters()->refused_head, 2, 3);
+}
+
+/* ---- ceilings ---- */
+
+static void test_server_answers_413_and_keeps_the_connection(void **state)
+{
+    int fd = raw_connect(f.port);
+
+    (void)state;
+    ask(fd,
+        "POST /small HTTP/1.1\r\nHost: a\r\nX-Datadog-Trace-Count: 1\r\nContent-Length: 11\r\n\r\n"
+        "hello world");
+    assert_int_equal(answer.status, 413);
+    assert_string_equal(answer.body, "payload-too-large\n");
+    ask(fd, "POST /small HTTP/1.1\r\nHost: a\r\nX-Datadog-Trace-Count: 1\r\n"
+            "Transfer-Encoding: chunked\r\n\r\n6\r\nhello \r\n5\r\nworld\r\n0\r\n\r\n");
+    assert_int_equal(answer.status, 413);
+    ask(fd, "POST /small HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n0123456789");
+    assert_int_equal(answer.status, 200);
+    assert_string_equal(answer.body, "0123456789");
+    (void)close(fd);
+
+    assert_int_equal(counters()->refused_too_big, 2);
+    assert_int_equal(counters()->budget_used_bytes, 0);
+    assert_int_equal(f.lost, 2);
+    assert_int_equal(f.lost_status, SONDE_ERR_TOO_BIG);
+    assert_int_equal(f.handled, 1);
+}
+
+static void test_server_answers_pipelined_requests_in_order_after_a_413(void **state)
+{
+    int fd = raw_connect(f.port);
+
+    (void)state;
+    raw_send(fd, "POST /small HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\nhello world"
+                 "POST /small HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nok"
+                 "GET /fixed HTTP/1.1\r\nHost: a\r\n\r\n");
+    raw_read_answer(fd, &answer);
+    assert_int_equal(answer.status, 413);
+    raw_read_answer(fd, &answer);
+    assert_string_equal(answer.body, "ok");
+    raw_read_answer(fd, &answer);
+    assert_string_equal(answer.body, "{}\n");
+    (void)close(fd);
+}
+
+static void test_server_honours_expect_100_continue(void **state)
+{
+    int fd = raw_connect(f.port);
+
+    (void)state;
+    ask(fd, "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    assert_int_equal(answer.status, 100);
+    ask(fd, "ok");
+    assert_string_equal(answer.body, "ok");
+    ask(fd,
+        "POST /small HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 11\r\n\r\n");
+    assert_int_equal(answer.status, 413); /* without the body */
+    (void)close(fd);
+}
+
+static void test_server_refuses_what_exceeds_the_budget_until_bodies_are_released(void **state)
+{
+    static char body[ECHO_MAX_BYTES + 1];
+    char head[128];
+    int fd = raw_connect(f.port);
+    int round;
+
+    (void)state;
+    memset(body, 'b', ECHO_MAX_BYTES);
+    (void)snprintf(head, sizeof(head),
+                   "POST /keep HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", ECHO_MAX_BYTES);
+    raw_send(fd, head);
+    ask(fd, body);
+    assert_int_equal(answer.status, 200);
+    assert_int_equal(counters()->budget_used_bytes, ECHO_MAX_BYTES);
+
+    for (round = 0; round < 2; round++) { /* declared and chunked */
+        if (round == 0)
+            (void)snprintf(head, sizeof(head),
+                           "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n",
+                           ECHO_MAX_BYTES);
+        else
+            (void)snprintf(head, sizeof(head),
+                           "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                           "%x\r\n",
+                           ECHO_MAX_BYTES);
+        raw_send(fd, head);
+        raw_send(fd, body);
+        ask(fd, round ? "\r\n0\r\n\r\n" : "");
+        assert_int_equal(answer.status, 429);
+        assert_int_equal(f.refuse_status, SONDE_ERR_FULL);
+        assert_int_equal(counters()->budget_used_bytes, ECHO_MAX_BYTES);
+    }
+    (void)snprintf(head, sizeof(head),
+                   "POST /plain-refusal HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n",
+                   ECHO_MAX_BYTES);
+    raw_send(fd, head);
+    ask(fd, body);
+    assert_int_equal(answer.status, 503);
+    assert_int_equal(counters()->refused_budget, 3);
+
+    assert_int_equal(f.kept.len, ECHO_MAX_BYTES);
+    assert_int_equal(f.kept.data[ECHO_MAX_BYTES - 1], 'b');
+    http_body_release(&f.kept);
+    http_body_release(&f.kept);
+    assert_int_equal(counters()->budget_used_bytes, 0);
+    raw_send(fd, head);
+    ask(fd, body);
+    assert_int_equal(answer.status, 200);
+    (void)close(fd);
+}
+
+/* ---- clients that leave or dawdle ---- */
+
+static void test_server_counts_a_client_that_leaves_in_its_body(void **state)
+{
+    int fd = raw_connect(f.port);
+
+    (void)state;
+    raw_send(fd, "POST /echo HTTP/1.1\r\nHost: a\r\nX-Datadog-Trace-Count: 1\r\n"
+                 "Content-Length: 100\r\n\r\nhello");
+    await_count(&counters()->body_bytes, 5);
+    assert_int_equal(counters()->budget_used_bytes, 100);
+    (void)close(fd);
+
+    await_count(&counters()->aborted, 1);
+    http_server_close(f.server, soon()); /* everything has happened now */
+    assert_int_equal(f.lost, 1);
+    assert_int_equal(f.lost_status, SONDE_ERR_EOF);
+    assert_int_equal(f.handled, 0);
+    f.server = NULL;
+}
+
+static void test_server_tells_408_to_a_body_that_does_not_come(void **state)
+{
+    http_server_options o = options();
+    int fd;
+
+    (void)state;
+    o.read_timeout_s = 1;
+    open_with(&o);
+    fd = raw_connect(f.port);
+    ask(fd, "POST /echo HTTP/1.1\r\nHost: a\r\nX-Datadog-Trace-Count: 1\r\n"
+            "Content-Length: 100\r\n\r\nhello");
+    assert_int_equal(answer.status, 408);
+    assert_string_equal(answer.body, "timeout\n");
+    assert_true(raw_is_closed(fd));
+    (void)close(fd);
+    await_count(&counters()->read_timeouts, 1);
+    http_server_close(f.server, soon());
+    f.server = NULL;
+    assert_int_equal(f.lost, 1);
+    assert_int_equal(f.lost_status, SONDE_ERR_TIMEOUT);
+    (void)unlink(f.path);
+    (void)rmdir(f.dir);
+}
+
+/* ---- later ---- */
+
+static void *answer_it(void *arg)
+{
+    http_request *r = arg;
+
+    http_response_text(http_later_response(r), 202, "later\n");
+    http_later_answer(r);
+    return NULL;
+}
+
+static http_request *await_later(void)
+{
+    uint64_t deadline = soon();
+
+    while (!atomic_load(&f.later) && sonde_mono_ns() < deadline)
+        (void)poll(NULL, 0, 1);
+    assert_non_null(atomic_load(&f.later));
+    return atomic_exchange(&f.later, NULL);
+}
+
+static void test_server_lets_another_thread_answer_later(void **state)
+{
+    int fd = raw_connect(f.port);
+    int i;
+
+    (void)state;
+    for (i = 0; i < 20; i++) {
+        pthread_t thread;
+
+        raw_send(fd, "POST /later HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
+        assert_int_equal(pthread_create(&thread, NULL, answer_it, await_later()), 0);
+        raw_read_answer(fd, &answer);
+        (void)pthread_join(thread, NULL);
+        assert_int_equal(answer.status, 202);
+        assert_string_equal(answer.body, "later\n");
+    }
+    ask(fd, "POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
+    assert_string_equal(answer.body, "early\n");
+    (void)close(fd);
+}
+
+/* ---- closing ---- */
+
+static void *close_it(void *arg)
+{
+    http_server_close(f.server, *(uint64_t *)arg);
+    return NULL;
+}
+
+static void test_server_lets_requests_in_flight_finish_when_it_closes(void **state)
+{
+    uint64_t deadline = soon();
+    int fd = raw_connect(f.port);
+    http_request *r;
+    pthread_t closing;
+
+    (void)state;
+    raw_send(fd, "POST /later HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
+    r = await_later();
+    assert_int_equal(pthread_create(&closing, NULL, close_it, &deadline), 0);
+    answer_it(r);
+    raw_read_answer(fd, &answer);
+    assert_int_equal(answer.status, 202);
+    (void)pthread_join(closing, NULL);
+    f.server = NULL;
+    (void)close(fd);
+}
+
+static void test_server_answers_503_for_those_who_wait_beyond_the_deadline(void **state)
+{
+    int fd = raw_connect(f.port);
+    http_request *r;
+
+    (void)state;
+    raw_send(fd, "POST /keep HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nkept");
+    raw_read_answer(fd, &answer);
+    raw_send(fd, "POST /later HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
+    r = await_later();
+    http_server_close(f.server, 0);
+    f.server = NULL;
+    raw_read_answer(fd, &answer);
+    assert_int_equal(answer.status, 503);
+    assert_non_null(strstr(answer.text, "Connection: close"));
+
+    assert_memory_equal(f.kept.data, "kept", 4); /* both outlive the server */
+    http_body_release(&f.kept);
+    answer_it(r);
+    (void)close(fd);
+}
+
+static void test_server_closes_with_idle_and_half_read_connections(void **state)
+{
+    int idle = raw_connect(f.port), half = raw_connect(f.port);
+
+    (void)state;
+    ask(idle, "GET /fixed HTTP/1.1\r\nHost: a\r\n\r\n");
+    raw_send(half, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhello");
+    await_count(&counters()->body_bytes, 5);
+
+    http_server_close(f.server, sonde_mono_ns());
+    f.server = NULL;
+    assert_true(raw_is_closed(idle));
+    (void)close(idle);
+    (void)close(half);
+}
+
+/* ---- listeners ---- */
+
+static void test_server_knows_the_peer_of_a_unix_socket(void **state)
+{
+    int fd = raw_connect_unix(f.path);
+
+    (void)state;
+    ask(fd, "GET /peer HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_string_equal(answer.body, "unix");
+    assert_int_equal(f.peer_pid, getpid());
+    (void)close(fd);
+    ask_once("GET /peer HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_string_equal(answer.body, "tcp");
+    assert_int_equal(f.peer_pid, 0);
+}
+
+static void test_server_pauses_accepting_at_its_ceiling_of_connections(void **state)
+{
+    http_server_options o = options();
+    int first, second;
+    struct pollfd waiting;
+
+    (void)state;
+    o.threads = 1;
+    o.max_connections = 1;
+    open_with(&o);
+    first = raw_connect(f.port);
+    ask(first, "GET /fixed HTTP/1.1\r\nHost: a\r\n\r\n");
+    second = raw_connect(f.port); /* the kernel's queue takes it */
+    raw_send(second, "GET /fixed HTTP/1.1\r\nHost: a\r\n\r\n");
+    ask(first, "GET /fixed HTTP/1.1\r\nHost: a\r\n\r\n");
+    waiting = (struct pollfd){ .fd = second, .events = POLLIN };
+    assert_int_equal(poll(&waiting, 1, 20), 0);
+    assert_int_equal(counters()->connections, 1);
+
+    (void)close(first);
+    raw_read_answer(second, &answer);
+    assert_int_equal(answer.status, 200);
+    (void)close(second);
+    http_server_close(f.server, soon());
+    (void)unlink(f.path);
+    (void)rmdir(f.dir);
+}
+
+#define CROWD_THREADS  8
+#define CROWD_REQUESTS 200
+
+static void *be_a_crowd(void *arg)
+{
+    static const size_t sizes[] = { 0, 1, 100, 9000, 70000 };
+    sonde_url url = { .scheme = SONDE_URL_HTTP, .port = f.port, .host = "127.0.0.1" };
+    static char body[70000];
+    size_t *answered = arg;
+    sonde_http_plain *c;
+    int i;
+
+    if (sonde_http_plain_open(&url, ECHO_MAX_BYTES, &c) != SONDE_OK)
+        return NULL;
+    for (i = 0; i < CROWD_REQUESTS; i++) {
+        sonde_http_plain_request request = { .method = "POST",
+                                             .path = "/echo",
+                                             .body = { body, sizes[i % 5] },
+                                             .deadline_mono_ns = soon() };
+        sonde_http_plain_answer got;
+
+        if (sonde_http_plain_send(c, &request, &got) == SONDE_OK &&
+            (got.status == 429 || (got.status == 200 && got.body.len == request.body.len)))
+            answered[got.status == 429]++;
+    }
+    sonde_http_plain_close(c);
+    return NULL;
+}
+
+/* accepted = handled + refused, whatever the threads do */
+static void test_server_serves_a_crowd_and_its_counters_add_up(void **state)
+{
+    pthread_t threads[CROWD_THREADS];
+    size_t answered[CROWD_THREADS][2] = { { 0 } }, ok = 0, refused = 0;
+    int i;
+
+    (void)state;
+    for (i = 0; i < CROWD_THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, be_a_crowd, answered[i]), 0);
+    for (i = 0; i < CROWD_THREADS; i++) {
+        (void)pthread_join(threads[i], NULL);
+        ok += answered[i][0];
+        refused += answered[i][1];
+    }
+
+    assert_int_equal(ok + refused, CROWD_THREADS * CROWD_REQUESTS);
+    assert_int_equal(counters()->requests, CROWD_THREADS * CROWD_REQUESTS);
+    assert_int_equal(counters()->refused_budget, refused);
+    assert_int_equal(f.handled, ok);
+    assert_int_equal(counters()->connections, CROWD_THREADS);
+    assert_int_equal(counters()->budget_used_bytes, 0);
+}
+
+/* ---- memory ---- */
+
+static sonde_status open_and_close(void *user)
+{
+    http_server_options o = options();
+    http_listener listener = { 0 };
+    http_server *s = NULL;
+    sonde_status status;
+
+    (void)user;
+    status = sonde_listen_tcp("127.0.0.1", 0, &listener.fd, NULL);
+    if (status == SONDE_OK)
+        status = http_server_open(&o, &listener, 1, &s, NULL);
+    http_server_close(s, 0);
+    return status;
+}
+
+static void test_server_opens_or_says_that_memory_is_lacking(void **state)
+{
+    (void)state;
+    alloc_fail_each(open_and_close, NULL);
+}
+
+#define WITH_SERVER(test) cmocka_unit_test_setup_teardown(test, open_server, close_server)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_SERVER(test_server_echoes_bodies_on_one_connection),
+        WITH_SERVER(test_server_takes_a_request_cut_at_every_byte),
+        WITH_SERVER(test_server_takes_bodies_up_to_the_ceiling_in_every_size),
+        WITH_SERVER(test_server_finds_the_route),
+        WITH_SERVER(test_server_answers_head_like_get_without_the_body),
+        WITH_SERVER(test_server_lets_before_answer_and_drains_the_body),
+        WITH_SERVER(test_server_refuses_heads_it_cannot_read),
+        WITH_SERVER(test_server_answers_413_and_keeps_the_connection),
+        WITH_SERVER(test_server_answers_pipelined_requests_in_order_after_a_413),
+        WITH_SERVER(test_server_honours_expect_100_continue),
+        WITH_SERVER(test_server_refuses_what_exceeds_the_budget_until_bodies_are_released),
+        WITH_SERVER(test_server_counts_a_client_that_leaves_in_its_body),
+        cmocka_unit_test(test_server_tells_408_to_a_body_that_does_not_come),
+        WITH_SERVER(test_server_lets_another_thread_answer_later),
+        WITH_SERVER(test_server_lets_requests_in_flight_finish_when_it_closes),
+        WITH_SERVER(test_server_answers_503_for_those_who_wait_beyond_the_deadline),
+        WITH_SERVER(test_server_closes_with_idle_and_half_read_connections),
+        WITH_SERVER(test_server_knows_the_peer_of_a_unix_socket),
+        cmocka_unit_test(test_server_pauses_accepting_at_its_ceiling_of_connections),
+        WITH_SERVER(test_server_serves_a_crowd_and_its_counters_add_up),
+        cmocka_unit_test(test_server_opens_or_says_that_memory_is_lacking),
+    };
+
+    return cmocka_run_group_tests_name("http_server", tests, NULL, NULL);
+}
