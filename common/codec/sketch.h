@@ -1,10 +1,13 @@
 /* codec/sketch.h - latency sketch: DDSketch with 1 % relative accuracy.
  *
  * gamma = 1.01/0.99, index = floor(ln(v)/ln(gamma)), dense store of at most SONDE_SKETCH_BINS_MAX bins
- * that collapses the lowest; zero and sub-minimum values go to the zero count.  Merging is exact.
+ * that collapses the lowest; zero, negative and sub-minimum values go to the zero count.  Merging is
+ * exact.  Needs no libm, so that it costs the host process no library.
  * Source: docs/spec/sketch.md.
  *
- * Threads   none.  Memory: owned bins through base/alloc. */
+ * Threads   none.
+ * Memory    owned bins through base/alloc, at most 16 KiB.
+ * Failure   SONDE_ERR_NOMEM, SONDE_ERR_INVALID and SONDE_ERR_SYNTAX leave the sketch as it was. */
 #ifndef SONDE_CODEC_SKETCH_H
 #define SONDE_CODEC_SKETCH_H
 
@@ -29,6 +32,7 @@ void sonde_sketch_init(sonde_sketch *s); /* allocates nothing */
 void sonde_sketch_done(sonde_sketch *s);
 void sonde_sketch_clear(sonde_sketch *s); /* empty, memory kept */
 
+/* SONDE_ERR_INVALID: a value that is not finite, or a count that is not finite and positive. */
 SONDE_MUST_USE sonde_status sonde_sketch_add(sonde_sketch *s, double value, double count);
 
 /* The value as Datadog's agent feeds it: nanoseconds with the double's mantissa cut to 10 bits. */
@@ -43,7 +47,9 @@ double sonde_sketch_quantile(const sonde_sketch *s, double q);
 void sonde_sketch_encode(const sonde_sketch *s, sonde_buf *out);
 
 /* Adds the sketch in `bytes` (either bin encoding, any gamma > 1: re-mapped when different) to `into`.
- * Refuses indices that do not fit in int32 and non-finite or negative counts: SONDE_ERR_SYNTAX. */
+ * Bins of the negative store count as zero.  SONDE_ERR_SYNTAX or SONDE_ERR_EOF: not protobuf, bins
+ * without a mapping, an interpolated mapping, an index beyond int32 or double, a count that is
+ * negative, not finite or above 2^63. */
 SONDE_MUST_USE sonde_status sonde_sketch_decode_merge(sonde_sketch *into, sonde_str bytes);
 
 #endif /* SONDE_CODEC_SKETCH_H */
