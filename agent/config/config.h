@@ -114,7 +114,7 @@ typedef struct agent_config {
     sonde_str warnings[CONFIG_WARNINGS_MAX];
     size_t warnings_len;
     size_t warnings_dropped;
-    sonde_str *origins; /* per row of the table: "default", "DD_ENV", "file:line:column" */
+    sonde_str *origins; /* per row of the table: "default", "DD_ENV", "file:line" */
     sonde_arena arena;
     _Atomic uint32_t refs;
 } agent_config;

@@ -1,0 +1,129 @@
+/* derive.c - what follows from the keys: addresses, endpoints, local mode, threads, directories. */
+#include <sched.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "internal.h"
+#include "net/url.h"
+
+#define HOSTNAME_MAX_BYTES 256
+
+static int count_cpus(const config_options *options)
+{
+    cpu_set_t set;
+
+    if (options->cpus > 0)
+        return options->cpus;
+    if (sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 0)
+        return CPU_COUNT(&set);
+    return 1;
+}
+
+static void derive_threads(builder *b)
+{
+    int cpus = count_cpus(b->options);
+
+    if (b->c->workers == 0)
+        b->c->workers = cpus;
+    if (b->c->decoders == 0)
+        b->c->decoders = cpus > 1 ? cpus / 2 : 1;
+    if (b->c->max_connections == 0)
+        b->c->max_connections = 1;
+    if (b->c->receiver_timeout_ns < 1000000000u)
+        b->c->receiver_timeout_ns = 5000000000u;
+}
+
+static void derive_hostname(builder *b)
+{
+    char name[HOSTNAME_MAX_BYTES] = "";
+
+    if (b->c->hostname.len)
+        return;
+    if (b->options->os_hostname) {
+        b->c->hostname = keep(b, sonde_str_from(b->options->os_hostname));
+        return;
+    }
+    if (gethostname(name, sizeof(name) - 1) != 0)
+        warn(b, "no host name: hostname is not set and the system has none");
+    b->c->hostname = keep(b, sonde_str_from(name));
+}
+
+static void derive_env(builder *b)
+{
+    agent_config *c = b->c;
+
+    c->agent_env = c->apm_env.len ? c->apm_env : c->env;
+    for (size_t i = 0; c->agent_env.len == 0 && i < c->tags.len; i++) {
+        if (sonde_str_starts(c->tags.items[i], SONDE_STR("env:")))
+            c->agent_env = sonde_str_sub(c->tags.items[i], 4, c->tags.items[i].len);
+    }
+    if (c->agent_env.len == 0)
+        c->agent_env = SONDE_STR("none");
+}
+
+static sonde_str trace_url(builder *b)
+{
+    agent_config *c = b->c;
+    sonde_error error;
+    sonde_url url;
+
+    if (c->apm_dd_url.len) {
+        if (sonde_url_parse(c->apm_dd_url, &url, &error) == SONDE_OK)
+            return c->apm_dd_url;
+        warn(b, "apm_config.apm_dd_url: %s; sending to the site instead", error.message);
+    }
+    return keep_printf(b, "https://trace.agent.%.*s", SONDE_STR_ARG(c->site));
+}
+
+/* The main endpoint exists when there is a key for it. */
+static void derive_endpoints(builder *b)
+{
+    agent_config *c = b->c;
+    size_t more = c->additional_endpoints.len;
+    config_endpoint *items = sonde_arena_alloc(&c->arena, (more + 1) * sizeof(*items));
+    size_t len = 0;
+
+    if (!items) {
+        b->out_of_memory = true;
+        return;
+    }
+    if (c->api_key.len)
+        items[len++] = (config_endpoint){ trace_url(b), c->api_key };
+    if (more)
+        memcpy(items + len, c->additional_endpoints.items, more * sizeof(*items));
+    c->endpoints = (config_endpoints){ items, len + more };
+    c->local_mode = c->local == CONFIG_ON || (c->local == CONFIG_AUTO && c->api_key.len == 0);
+}
+
+/* systemd's directory, the service's, the user's. */
+static void derive_data_dir(builder *b)
+{
+    sonde_str dir;
+
+    if (b->c->data_dir.len)
+        return;
+    if (env_get(b->options, SONDE_STR("STATE_DIRECTORY"), &dir))
+        b->c->data_dir = keep(b, dir);
+    else if (geteuid() == 0)
+        b->c->data_dir = SONDE_STR("/var/lib/sonde");
+    else if (env_get(b->options, SONDE_STR("XDG_STATE_HOME"), &dir))
+        b->c->data_dir = keep_printf(b, "%.*s/sonde", SONDE_STR_ARG(dir));
+    else if (env_get(b->options, SONDE_STR("HOME"), &dir))
+        b->c->data_dir = keep_printf(b, "%.*s/.local/state/sonde", SONDE_STR_ARG(dir));
+    else
+        b->c->data_dir = SONDE_STR("/var/lib/sonde");
+}
+
+void derive(builder *b)
+{
+    agent_config *c = b->c;
+
+    derive_threads(b);
+    derive_hostname(b);
+    derive_env(b);
+    derive_endpoints(b);
+    derive_data_dir(b);
+    c->receiver_host = c->non_local_traffic ? SONDE_STR("0.0.0.0") : c->bind_host;
+    if (c->max_memory_bytes)
+        c->memory_limit_bytes = c->max_memory_bytes;
+}

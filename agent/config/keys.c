@@ -1,0 +1,200 @@
+/* keys.c - the table of every key the agent knows.
+ *
+ * Reading, range checks, --help and docs/CONFIGURATION.md come from here.  Names, variables and
+ * defaults are Datadog's where Datadog has the key; what only Sonde has is sonde.* and SONDE_*.
+ */
+#include "internal.h"
+
+#define MS          ((uint64_t)1000000)
+#define S           ((uint64_t)1000000000)
+#define DAY         (24 * 3600.0)
+#define FIELD(name) offsetof(agent_config, name)
+
+/* clang-format off */
+const config_key config_keys[] = {
+    { .name = "api_key", .env = "DD_API_KEY", .type = KEY_SECRET, .fallback = "", .offset = FIELD(api_key),
+      .doc = "Key of the Datadog account that is sent to. Without one the agent runs in local mode." },
+    { .name = "site", .env = "DD_SITE", .type = KEY_TEXT, .fallback = "datadoghq.com", .offset = FIELD(site),
+      .doc = "Datadog site the default addresses are made from." },
+    { .name = "dd_url", .env = "DD_DD_URL,DD_URL", .type = KEY_TEXT, .fallback = "", .offset = FIELD(dd_url),
+      .doc = "Address of the metrics intake, in place of the site's." },
+    { .name = "hostname", .env = "DD_HOSTNAME", .type = KEY_TEXT, .fallback = "", .offset = FIELD(hostname),
+      .doc = "Name of this host; by default the system's." },
+    { .name = "env", .env = "DD_ENV", .type = KEY_TEXT, .fallback = "", .offset = FIELD(env),
+      .doc = "Environment of traces that do not say theirs." },
+    { .name = "tags", .env = "DD_TAGS", .type = KEY_LIST, .fallback = "", .offset = FIELD(tags),
+      .doc = "Host tags, key:value." },
+    { .name = "bind_host", .env = "DD_BIND_HOST", .type = KEY_TEXT, .fallback = "localhost", .offset = FIELD(bind_host),
+      .doc = "Address the TCP listeners bind to." },
+    { .name = "skip_ssl_validation", .env = "DD_SKIP_SSL_VALIDATION", .type = KEY_BOOL, .fallback = "false",
+      .offset = FIELD(skip_ssl_validation), .doc = "Do not verify certificates of intakes." },
+    { .name = "log_level", .env = "DD_LOG_LEVEL", .type = KEY_LEVEL, .fallback = "info", .offset = FIELD(log_level),
+      .doc = "trace, debug, info, warn or error." },
+    { .name = "log_format_json", .env = "DD_LOG_FORMAT_JSON", .type = KEY_BOOL, .fallback = "false",
+      .offset = FIELD(log_format_json), .doc = "One JSON object a line instead of text." },
+    { .name = "log_file", .env = "DD_LOG_FILE", .type = KEY_TEXT, .fallback = "", .offset = FIELD(log_file),
+      .doc = "File to log to; standard error when empty." },
+
+    { .name = "apm_config.enabled", .env = "DD_APM_ENABLED", .type = KEY_BOOL, .fallback = "true",
+      .offset = FIELD(apm_enabled), .doc = "Receive traces at all." },
+    { .name = "apm_config.env", .env = "DD_APM_ENV", .type = KEY_TEXT, .fallback = "", .offset = FIELD(apm_env),
+      .doc = "As env, for traces only; wins over it." },
+    { .name = "apm_config.receiver_port", .env = "DD_APM_RECEIVER_PORT,DD_RECEIVER_PORT", .type = KEY_INT,
+      .fallback = "8126", .min = -1, .max = 65535, .offset = FIELD(receiver_port),
+      .doc = "TCP port for traces; 0 listens on the Unix socket only, -1 on any free port (tests)." },
+    { .name = "apm_config.receiver_socket", .env = "DD_APM_RECEIVER_SOCKET", .type = KEY_TEXT,
+      .fallback = "/var/run/datadog/apm.socket", .empty_is_a_value = true, .offset = FIELD(receiver_socket),
+      .doc = "Unix socket for traces; empty switches it off." },
+    { .name = "apm_config.apm_non_local_traffic", .env = "DD_APM_NON_LOCAL_TRAFFIC", .type = KEY_BOOL,
+      .fallback = "false", .offset = FIELD(non_local_traffic),
+      .doc = "Listen on 0.0.0.0 instead of bind_host." },
+    { .name = "apm_config.receiver_timeout", .env = "DD_APM_RECEIVER_TIMEOUT", .type = KEY_DURATION, .fallback = "5",
+      .min = 0, .max = 3600, .unit_ns = S, .offset = FIELD(receiver_timeout_ns),
+      .doc = "Time a request may take to arrive; 0 means the default." },
+    { .name = "apm_config.max_payload_size", .env = "DD_APM_MAX_PAYLOAD_SIZE", .type = KEY_BYTES, .fallback = "26214400",
+      .min = 1024, .max = 1073741824, .offset = FIELD(max_payload_bytes),
+      .doc = "Largest request body taken; larger ones are answered with 413." },
+    { .name = "apm_config.max_connections", .env = "DD_APM_MAX_CONNECTIONS", .type = KEY_INT, .fallback = "1000",
+      .min = 0, .max = 65535, .offset = FIELD(max_connections),
+      .doc = "Open connections per listener; accepting pauses beyond. 0 becomes 1." },
+    { .name = "apm_config.decoders", .env = "DD_APM_DECODERS", .type = KEY_INT, .fallback = "0", .min = 0, .max = 256,
+      .offset = FIELD(decoders), .doc = "Threads that read and decode; 0 is half the CPUs." },
+    { .name = "apm_config.target_traces_per_second", .env = "DD_APM_TARGET_TPS", .type = KEY_NUMBER, .fallback = "10",
+      .min = 0, .max = 1e9, .offset = FIELD(target_tps),
+      .doc = "Traces per second the agent's rates aim at, all services together." },
+    { .name = "apm_config.errors_per_second", .env = "DD_APM_ERROR_TPS", .type = KEY_NUMBER, .fallback = "10",
+      .min = 0, .max = 1e9, .offset = FIELD(errors_tps),
+      .doc = "Traces with errors kept per second although no rate kept them." },
+    { .name = "apm_config.bucket_size_seconds", .env = "DD_APM_BUCKET_SIZE_SECONDS", .type = KEY_DURATION, .fallback = "10",
+      .min = 1, .max = 600, .unit_ns = S, .offset = FIELD(bucket_ns),
+      .doc = "Width of a statistics bucket." },
+    { .name = "apm_config.trace_writer.flush_period_seconds", .env = "DD_APM_TRACE_WRITER_FLUSH_PERIOD_SECONDS",
+      .type = KEY_DURATION, .fallback = "5", .min = 0.001, .max = 600, .unit_ns = S, .offset = FIELD(trace_flush_ns),
+      .doc = "How long kept traces wait for company before they are sent." },
+    { .name = "apm_config.stats_writer.flush_period_seconds", .env = "DD_APM_STATS_WRITER_FLUSH_PERIOD_SECONDS",
+      .type = KEY_DURATION, .fallback = "10", .min = 0.001, .max = 600, .unit_ns = S, .offset = FIELD(stats_flush_ns),
+      .doc = "How often full buckets are looked for and sent." },
+    { .name = "apm_config.max_sender_retries", .env = "DD_APM_MAX_SENDER_RETRIES", .type = KEY_INT, .fallback = "0",
+      .min = 0, .max = 1000000, .offset = FIELD(max_sender_retries),
+      .doc = "Attempts per payload; 0 retries within the limits of age and memory." },
+    { .name = "apm_config.apm_dd_url", .env = "DD_APM_DD_URL", .type = KEY_TEXT, .fallback = "", .offset = FIELD(apm_dd_url),
+      .doc = "Address of the trace intake, in place of https://trace.agent.<site>." },
+    { .name = "apm_config.additional_endpoints", .env = "DD_APM_ADDITIONAL_ENDPOINTS", .type = KEY_ENDPOINTS, .fallback = "",
+      .offset = FIELD(additional_endpoints),
+      .doc = "Further intakes: a map from address to a list of keys (JSON in the variable)." },
+    { .name = "apm_config.max_memory", .env = "DD_APM_MAX_MEMORY", .type = KEY_BYTES, .fallback = "0",
+      .min = 0, .max = 1e12, .offset = FIELD(max_memory_bytes),
+      .doc = "When set, replaces sonde.memory_limit." },
+
+    { .name = "forwarder_timeout", .env = "DD_FORWARDER_TIMEOUT", .type = KEY_DURATION, .fallback = "20",
+      .min = 0.1, .max = 600, .unit_ns = S, .offset = FIELD(forwarder_timeout_ns), .doc = "Time one upload may take." },
+    { .name = "forwarder_retry_queue_payloads_max_size", .env = "DD_FORWARDER_RETRY_QUEUE_PAYLOADS_MAX_SIZE",
+      .type = KEY_BYTES, .fallback = "15728640", .min = 65536, .max = 1e12, .offset = FIELD(forwarder_memory_bytes),
+      .doc = "Waiting payloads of one endpoint; beyond it the oldest is dropped and counted." },
+    { .name = "forwarder_backoff_base", .env = "DD_FORWARDER_BACKOFF_BASE", .type = KEY_DURATION, .fallback = "2",
+      .min = 0.001, .max = 600, .unit_ns = S, .offset = FIELD(forwarder_backoff_base_ns), .doc = "First pause after a failure." },
+    { .name = "forwarder_backoff_max", .env = "DD_FORWARDER_BACKOFF_MAX", .type = KEY_DURATION, .fallback = "64",
+      .min = 0.001, .max = 3600, .unit_ns = S, .offset = FIELD(forwarder_backoff_max_ns), .doc = "Longest pause between attempts." },
+    { .name = "forwarder_max_concurrent_requests", .env = "DD_FORWARDER_MAX_CONCURRENT_REQUESTS", .type = KEY_INT,
+      .fallback = "4", .min = 1, .max = 64, .offset = FIELD(forwarder_requests), .doc = "Uploads in flight per endpoint." },
+
+    { .name = "sonde.memory_limit", .env = "SONDE_MEMORY_LIMIT", .type = KEY_BYTES, .fallback = "64MiB",
+      .min = 16777216, .max = 1e12, .offset = FIELD(memory_limit_bytes),
+      .doc = "Memory the agent's queues and requests share." },
+    { .name = "sonde.workers", .env = "SONDE_WORKERS", .type = KEY_INT, .fallback = "0", .min = 0, .max = 256,
+      .offset = FIELD(workers), .doc = "Threads that process payloads; 0 is one per CPU." },
+    { .name = "sonde.shutdown_timeout", .env = "SONDE_SHUTDOWN_TIMEOUT", .type = KEY_DURATION, .fallback = "5s",
+      .min = 0, .max = 600, .unit_ns = S, .offset = FIELD(shutdown_ns),
+      .doc = "Time a stop may take to finish requests and deliver what waits." },
+    { .name = "sonde.forwarder.max_age", .env = "SONDE_FORWARDER_MAX_AGE", .type = KEY_DURATION, .fallback = "4h",
+      .min = 1, .max = 30 * DAY, .unit_ns = S, .offset = FIELD(forwarder_max_age_ns),
+      .doc = "Payloads that waited longer are given up and counted." },
+    { .name = "sonde.local.enabled", .env = "SONDE_LOCAL", .type = KEY_SWITCH, .fallback = "auto", .offset = FIELD(local),
+      .doc = "Host the intake and the web UI in the agent; auto: when there is no api_key." },
+    { .name = "sonde.local.host", .env = "SONDE_LOCAL_HOST", .type = KEY_TEXT, .fallback = "127.0.0.1",
+      .offset = FIELD(local_host), .doc = "Address of the local intake and UI." },
+    { .name = "sonde.local.port", .env = "SONDE_LOCAL_PORT", .type = KEY_INT, .fallback = "8127", .min = 0, .max = 65535,
+      .offset = FIELD(local_port), .doc = "Port of the local intake and UI; 0 picks a free one." },
+    { .name = "sonde.local.store_max_size", .env = "SONDE_LOCAL_STORE_MAX_SIZE", .type = KEY_BYTES, .fallback = "2GiB",
+      .min = 1048576, .max = 1e14, .offset = FIELD(local_store_bytes), .doc = "Size of the local store; the oldest goes first." },
+    { .name = "sonde.local.retention", .env = "SONDE_LOCAL_RETENTION", .type = KEY_DURATION, .fallback = "3d",
+      .min = 60, .max = 3650 * DAY, .unit_ns = S, .offset = FIELD(local_retention_ns), .doc = "Age at which stored traces go." },
+    { .name = "sonde.data_dir", .env = "SONDE_DATA_DIR", .type = KEY_TEXT, .fallback = "", .offset = FIELD(data_dir),
+      .doc = "State of the agent: /var/lib/sonde for the service, ~/.local/state/sonde for a user." },
+};
+/* clang-format on */
+const size_t config_keys_len = sizeof(config_keys) / sizeof(config_keys[0]);
+
+const config_key *key_find(sonde_str name)
+{
+    for (size_t i = 0; i < config_keys_len; i++) {
+        if (sonde_str_eq(name, sonde_str_from(config_keys[i].name)))
+            return &config_keys[i];
+    }
+    return NULL;
+}
+
+#define NAME_MAX_LEN 64
+
+/* Edits from one name to the other; both at most NAME_MAX_LEN. */
+static unsigned distance(sonde_str a, sonde_str b)
+{
+    unsigned row[NAME_MAX_LEN + 1];
+
+    for (unsigned k = 0; k <= b.len; k++)
+        row[k] = k;
+    for (unsigned i = 1; i <= a.len; i++) {
+        unsigned diagonal = row[0];
+
+        row[0] = i;
+        for (unsigned k = 1; k <= b.len; k++) {
+            unsigned best = diagonal + (a.ptr[i - 1] != b.ptr[k - 1]);
+
+            diagonal = row[k];
+            if (row[k] + 1 < best)
+                best = row[k] + 1;
+            if (row[k - 1] + 1 < best)
+                best = row[k - 1] + 1;
+            row[k] = best;
+        }
+    }
+    return row[b.len];
+}
+
+const config_key *key_nearest(sonde_str name)
+{
+    const config_key *nearest = NULL;
+    unsigned least = 4; /* more than three edits is another word */
+
+    if (name.len > NAME_MAX_LEN)
+        return NULL;
+    for (size_t i = 0; i < config_keys_len; i++) {
+        sonde_str known = sonde_str_from(config_keys[i].name);
+        unsigned edits = known.len > NAME_MAX_LEN ? least : distance(name, known);
+
+        if (edits < least && edits < name.len / 2) {
+            least = edits;
+            nearest = &config_keys[i];
+        }
+    }
+    return nearest;
+}
+
+const char *key_type_name(const config_key *key)
+{
+    static const char *const names[] = {
+        [KEY_TEXT] = "text",
+        [KEY_SECRET] = "secret",
+        [KEY_BOOL] = "true or false",
+        [KEY_SWITCH] = "auto, true or false",
+        [KEY_INT] = "integer",
+        [KEY_NUMBER] = "number",
+        [KEY_BYTES] = "bytes",
+        [KEY_DURATION] = "duration",
+        [KEY_LEVEL] = "level",
+        [KEY_LIST] = "list",
+        [KEY_ENDPOINTS] = "map of lists",
+    };
+
+    return names[key->type];
+}

@@ -1,0 +1,67 @@
+/* print.c - the table for people: --help, docs/CONFIGURATION.md, the values in force. */
+#include "config.h"
+#include "internal.h"
+
+static const char *shown_default(const config_key *key)
+{
+    return *key->fallback ? key->fallback : "none";
+}
+
+static void print_variables(const config_key *key, const char *quote, sonde_buf *out)
+{
+    sonde_str names = sonde_str_from(key->env);
+    const char *separator = "";
+
+    while (names.len) {
+        sonde_buf_printf(out, "%s%s%.*s%s", separator, quote,
+                         SONDE_STR_ARG(sonde_str_cut(&names, ',')), quote);
+        separator = ", ";
+    }
+}
+
+void config_print_help(sonde_buf *out)
+{
+    for (size_t i = 0; i < config_keys_len; i++) {
+        const config_key *key = &config_keys[i];
+
+        sonde_buf_printf(out, "  %s, ", key->name);
+        print_variables(key, "", out);
+        sonde_buf_printf(out, " (%s, default %s)\n      %s\n", key_type_name(key),
+                         shown_default(key), key->doc);
+    }
+}
+
+void config_print_markdown(sonde_buf *out)
+{
+    sonde_buf_printf(
+        out,
+        "# Configuration of the agent\n\n"
+        "Made from the table in `agent/config/keys.c`; do not edit (`sonde config --markdown`).\n\n"
+        "Later sources win: the default, the file (`--config FILE`, else `%s`, which may be\n"
+        "missing), the environment. A value that cannot be used is warned about with its place, "
+        "and the\n"
+        "value before it stays. Durations take a unit (`500ms`, `5s`, `2m`, `3d`), a bare number "
+        "counts\n"
+        "seconds; sizes likewise (`512`, `64MiB`, 1024-based). Lists in variables are separated by "
+        "commas\n"
+        "or spaces, maps are JSON.\n\n"
+        "| Key | Variable | Type | Default | Meaning |\n|---|---|---|---|---|\n",
+        CONFIG_DEFAULT_FILE);
+    for (size_t i = 0; i < config_keys_len; i++) {
+        const config_key *key = &config_keys[i];
+
+        sonde_buf_printf(out, "| `%s` | ", key->name);
+        print_variables(key, "`", out);
+        sonde_buf_printf(out, " | %s | %s | %s |\n", key_type_name(key), shown_default(key),
+                         key->doc);
+    }
+}
+
+void config_print_values(const agent_config *c, sonde_buf *out)
+{
+    for (size_t i = 0; i < config_keys_len; i++) {
+        sonde_buf_printf(out, "%s: ", config_keys[i].name);
+        key_print_value(c, &config_keys[i], out);
+        sonde_buf_printf(out, "  # %.*s\n", SONDE_STR_ARG(c->origins[i]));
+    }
+}

@@ -1,0 +1,412 @@
+/* value.c - the text of a value into its field, and back.
+ *
+ * Every source gives text: the file's sequences and maps arrive as JSON, as they do in variables.
+ *
+ * Bounds   CONFIG_VALUE_MAX_BYTES a value, CONFIG_LIST_MAX items.
+ */
+#include <stdio.h>
+
+#include "base/format.h"
+#include "base/parse.h"
+#include "codec/json_read.h"
+#include "internal.h"
+#include "net/url.h"
+
+static void *field_of(agent_config *c, const config_key *key)
+{
+    return (char *)c + key->offset;
+}
+
+static const void *const_field_of(const agent_config *c, const config_key *key)
+{
+    return (const char *)c + key->offset;
+}
+
+static bool has_range(const config_key *key)
+{
+    return key->min != 0 || key->max != 0;
+}
+
+/* Reasons a value was not taken; NULL: it was. */
+typedef const char *refusal;
+
+static refusal set_int(const config_key *key, sonde_str text, int64_t *out)
+{
+    int64_t v;
+
+    if (sonde_parse_i64(text, &v) != SONDE_OK)
+        return "expected an integer";
+    if (has_range(key) && ((double)v < key->min || (double)v > key->max))
+        return "out of range";
+    *out = v;
+    return NULL;
+}
+
+static refusal set_number(const config_key *key, sonde_str text, double *out)
+{
+    double v;
+
+    if (sonde_parse_double(text, &v) != SONDE_OK)
+        return "expected a number";
+    if (has_range(key) && (v < key->min || v > key->max))
+        return "out of range";
+    *out = v;
+    return NULL;
+}
+
+/* Whole numbers may come as floats (5e8), as YAML and Go print them. */
+static refusal set_bytes(const config_key *key, sonde_str text, uint64_t *out)
+{
+    uint64_t v;
+    double number;
+
+    if (sonde_parse_bytes(text, &v) != SONDE_OK) {
+        if (sonde_parse_double(text, &number) != SONDE_OK || number < 0 || number > 1e15)
+            return "expected a size, such as 64MiB";
+        v = (uint64_t)number;
+    }
+    if (has_range(key) && ((double)v < key->min || (double)v > key->max))
+        return "out of range";
+    *out = v;
+    return NULL;
+}
+
+static refusal set_duration(const config_key *key, sonde_str text, uint64_t *out)
+{
+    uint64_t v;
+    double number;
+
+    if (sonde_parse_duration_ns(text, key->unit_ns, &v) != SONDE_OK) {
+        if (sonde_parse_double(text, &number) != SONDE_OK || number < 0 || number > 1e9)
+            return "expected a duration, such as 5s";
+        v = (uint64_t)(number * (double)key->unit_ns);
+    }
+    if (has_range(key) && ((double)v / 1e9 < key->min || (double)v / 1e9 > key->max))
+        return "out of range";
+    *out = v;
+    return NULL;
+}
+
+static refusal set_switch(sonde_str text, config_switch *out)
+{
+    bool on;
+
+    if (sonde_str_eq_nocase(text, SONDE_STR("auto"))) {
+        *out = CONFIG_AUTO;
+        return NULL;
+    }
+    if (sonde_parse_bool(text, &on) != SONDE_OK)
+        return "expected auto, true or false";
+    *out = on ? CONFIG_ON : CONFIG_OFF;
+    return NULL;
+}
+
+static refusal set_level(sonde_str text, int32_t *out)
+{
+    sonde_log_level level;
+
+    if (sonde_log_parse_level(text, &level) != SONDE_OK)
+        return "expected trace, debug, info, warn or error";
+    *out = (int32_t)level;
+    return NULL;
+}
+
+/* Lists */
+
+typedef struct items {
+    sonde_str item[CONFIG_LIST_MAX];
+    size_t len;
+} items;
+
+static refusal add_item(builder *b, items *list, sonde_str text)
+{
+    if (text.len == 0)
+        return NULL;
+    if (list->len == CONFIG_LIST_MAX)
+        return "too many items";
+    list->item[list->len++] = keep(b, text);
+    return NULL;
+}
+
+/* The items of the array whose "[" was just read; numbers and words count as text. */
+static refusal read_json_items(builder *b, sonde_json_reader *j, items *list)
+{
+    for (;;) {
+        refusal why;
+
+        switch (sonde_json_next(j)) {
+        case SONDE_JSON_ARRAY_END:
+            return NULL;
+        case SONDE_JSON_STRING:
+        case SONDE_JSON_NUMBER:
+            why = add_item(b, list, j->text);
+            break;
+        default:
+            return "expected a list of texts";
+        }
+        if (why)
+            return why;
+    }
+}
+
+static refusal split_items(builder *b, sonde_str text, items *list)
+{
+    char separator = text.len && memchr(text.ptr, ',', text.len) ? ',' : ' ';
+    refusal why = NULL;
+
+    while (!why && text.len)
+        why = add_item(b, list, sonde_str_trim(sonde_str_cut(&text, separator)));
+    return why;
+}
+
+static refusal read_list(builder *b, sonde_str text, items *list)
+{
+    sonde_json_reader j;
+    refusal why;
+
+    if (!sonde_str_starts(text, SONDE_STR("[")))
+        return split_items(b, text, list);
+    sonde_json_reader_init(&j, text, CONFIG_VALUE_MAX_BYTES);
+    (void)sonde_json_next(&j);
+    why = read_json_items(b, &j, list);
+    sonde_json_reader_done(&j);
+    return why;
+}
+
+static refusal set_list(builder *b, sonde_str text, config_list *out)
+{
+    items list = { .len = 0 };
+    refusal why = read_list(b, text, &list);
+    sonde_str *copy;
+
+    if (why)
+        return why;
+    copy = sonde_arena_alloc(&b->c->arena, (list.len + 1) * sizeof(*copy));
+    if (!copy) {
+        b->out_of_memory = true;
+        return NULL;
+    }
+    memcpy(copy, list.item, list.len * sizeof(*copy));
+    *out = (config_list){ copy, list.len };
+    return NULL;
+}
+
+/* Endpoints */
+
+typedef struct endpoint_list {
+    config_endpoint item[CONFIG_LIST_MAX];
+    size_t len;
+} endpoint_list;
+
+static refusal add_endpoint(builder *b, endpoint_list *list, sonde_str url, sonde_str api_key)
+{
+    if (list->len == CONFIG_LIST_MAX)
+        return "too many endpoints";
+    list->item[list->len++] = (config_endpoint){ url, keep(b, api_key) };
+    return NULL;
+}
+
+/* One address: a list of keys, or a single one. */
+static refusal read_endpoint_keys(builder *b, sonde_json_reader *j, sonde_str url,
+                                  endpoint_list *list)
+{
+    sonde_json_event e = sonde_json_next(j);
+
+    if (e == SONDE_JSON_STRING)
+        return add_endpoint(b, list, url, j->text);
+    if (e != SONDE_JSON_ARRAY)
+        return "expected a list of keys for each address";
+    for (;;) {
+        refusal why;
+
+        e = sonde_json_next(j);
+        if (e == SONDE_JSON_ARRAY_END)
+            return NULL;
+        if (e != SONDE_JSON_STRING)
+            return "expected a list of keys for each address";
+        why = add_endpoint(b, list, url, j->text);
+        if (why)
+            return why;
+    }
+}
+
+static refusal read_endpoints(builder *b, sonde_json_reader *j, endpoint_list *list)
+{
+    sonde_json_event e = sonde_json_next(j);
+    sonde_url parsed;
+    sonde_str url;
+    refusal why;
+
+    if (e != SONDE_JSON_OBJECT)
+        return "expected a map from address to keys";
+    while ((e = sonde_json_next(j)) == SONDE_JSON_KEY) {
+        if (sonde_url_parse(j->text, &parsed, NULL) != SONDE_OK)
+            return "an address is not a URL";
+        url = keep(b, j->text);
+        why = read_endpoint_keys(b, j, url, list);
+        if (why)
+            return why;
+    }
+    return e == SONDE_JSON_OBJECT_END ? NULL : "expected a map from address to keys";
+}
+
+static refusal set_endpoints(builder *b, sonde_str text, config_endpoints *out)
+{
+    endpoint_list list = { .len = 0 };
+    config_endpoint *copy;
+    sonde_json_reader j;
+    refusal why;
+
+    if (text.len) {
+        sonde_json_reader_init(&j, text, CONFIG_VALUE_MAX_BYTES);
+        why = read_endpoints(b, &j, &list);
+        sonde_json_reader_done(&j);
+        if (why)
+            return why;
+    }
+    copy = sonde_arena_alloc(&b->c->arena, (list.len + 1) * sizeof(*copy));
+    if (!copy) {
+        b->out_of_memory = true;
+        return NULL;
+    }
+    memcpy(copy, list.item, list.len * sizeof(*copy));
+    *out = (config_endpoints){ copy, list.len };
+    return NULL;
+}
+
+static refusal set_value(builder *b, const config_key *key, sonde_str text)
+{
+    void *field = field_of(b->c, key);
+
+    switch (key->type) {
+    case KEY_TEXT:
+    case KEY_SECRET:
+        *(sonde_str *)field = keep(b, text);
+        return NULL;
+    case KEY_BOOL:
+        return sonde_parse_bool(text, field) == SONDE_OK ? NULL : "expected true or false";
+    case KEY_SWITCH:
+        return set_switch(text, field);
+    case KEY_INT:
+        return set_int(key, text, field);
+    case KEY_NUMBER:
+        return set_number(key, text, field);
+    case KEY_BYTES:
+        return set_bytes(key, text, field);
+    case KEY_DURATION:
+        return set_duration(key, text, field);
+    case KEY_LEVEL:
+        return set_level(text, field);
+    case KEY_LIST:
+        return set_list(b, text, field);
+    case KEY_ENDPOINTS:
+        return set_endpoints(b, text, field);
+    }
+    return "unknown type";
+}
+
+void key_set(builder *b, const config_key *key, sonde_str text, sonde_str origin)
+{
+    refusal why;
+
+    text = sonde_str_trim(text);
+    if (text.len > CONFIG_VALUE_MAX_BYTES)
+        why = "too long";
+    else if (text.len && memchr(text.ptr, '\0', text.len))
+        why = "holds a zero byte";
+    else
+        why = set_value(b, key, text);
+    if (!why) {
+        b->c->origins[key - config_keys] = keep(b, origin);
+        return;
+    }
+    warn(b, "%.*s: %s = %s: %s, staying with the value before it", SONDE_STR_ARG(origin), key->name,
+         key->type == KEY_SECRET || key->type == KEY_ENDPOINTS ? "(secret)" : SONDE_LOG_QUOTE(text),
+         why);
+}
+
+static void print_secret(sonde_str secret, sonde_buf *out)
+{
+    if (secret.len == 0)
+        return;
+    sonde_buf_append_str(out, SONDE_STR("***"));
+    if (secret.len > 8)
+        sonde_buf_append_str(out, sonde_str_sub(secret, secret.len - 4, 4));
+}
+
+static void print_duration(uint64_t ns, sonde_buf *out)
+{
+    static const struct {
+        uint64_t ns;
+        const char *unit;
+    } units[] = {
+        { 86400000000000u, "d" }, { 3600000000000u, "h" }, { 60000000000u, "m" },
+        { 1000000000u, "s" },     { 1000000u, "ms" },      { 1000u, "us" },
+    };
+
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (ns && ns % units[i].ns == 0) {
+            sonde_buf_printf(out, "%llu%s", (unsigned long long)(ns / units[i].ns), units[i].unit);
+            return;
+        }
+    }
+    sonde_buf_printf(out, "%lluns", (unsigned long long)ns);
+}
+
+static void print_endpoints(const config_endpoints *endpoints, sonde_buf *out)
+{
+    for (size_t i = 0; i < endpoints->len; i++) {
+        sonde_buf_printf(out, "%s%.*s key ", i ? ", " : "", SONDE_STR_ARG(endpoints->items[i].url));
+        print_secret(endpoints->items[i].api_key, out);
+    }
+}
+
+static void print_list(const config_list *list, sonde_buf *out)
+{
+    for (size_t i = 0; i < list->len; i++)
+        sonde_buf_printf(out, "%s%.*s", i ? ", " : "", SONDE_STR_ARG(list->items[i]));
+}
+
+void key_print_value(const agent_config *c, const config_key *key, sonde_buf *out)
+{
+    static const char *const switches[] = { "auto", "true", "false" };
+    static const char *const levels[] = { "error", "warn", "info", "debug", "trace" };
+    const void *field = const_field_of(c, key);
+    char number[SONDE_DOUBLE_MAX_LEN];
+
+    switch (key->type) {
+    case KEY_TEXT:
+        sonde_buf_append_str(out, *(const sonde_str *)field);
+        break;
+    case KEY_SECRET:
+        print_secret(*(const sonde_str *)field, out);
+        break;
+    case KEY_BOOL:
+        sonde_buf_printf(out, "%s", *(const bool *)field ? "true" : "false");
+        break;
+    case KEY_SWITCH:
+        sonde_buf_printf(out, "%s", switches[*(const config_switch *)field]);
+        break;
+    case KEY_INT:
+        sonde_buf_printf(out, "%lld", (long long)*(const int64_t *)field);
+        break;
+    case KEY_NUMBER:
+        sonde_buf_append(out, number, sonde_format_double(*(const double *)field, number));
+        break;
+    case KEY_BYTES:
+        sonde_buf_printf(out, "%llu", (unsigned long long)*(const uint64_t *)field);
+        break;
+    case KEY_DURATION:
+        print_duration(*(const uint64_t *)field, out);
+        break;
+    case KEY_LEVEL:
+        sonde_buf_printf(out, "%s", levels[*(const int32_t *)field]);
+        break;
+    case KEY_LIST:
+        print_list(field, out);
+        break;
+    case KEY_ENDPOINTS:
+        print_endpoints(field, out);
+        break;
+    }
+}
