@@ -4,13 +4,14 @@
  * header) is stable.  It lists only what is truly served.  /sonde/v1/status joins one JSON object per
  * info_source, read when asked.
  *
- * Threads   info_open() and info_close() by agent/main; handlers on the server's threads.  A source's
- *           write_json() is called from those threads, one at a time.
+ * Threads   info_open(), info_add_source() and info_close() by agent/main; handlers on the server's
+ *           threads, which call write_json() of the sources, several at once.
  * Source    docs/spec/receiver.md.
  */
 #ifndef SONDE_AGENT_INFO_INFO_H
 #define SONDE_AGENT_INFO_INFO_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,6 +38,9 @@ typedef struct info_options {
     const char *git_commit;       /* static; "" unknown */
     const char *const *endpoints; /* listed paths in order; borrowed for the call */
     size_t endpoints_len;
+    const char *const *peer_tags; /* sorted keys of the aggregation; borrowed; NULL: none */
+    size_t peer_tags_len;
+    bool stats_by_span_kind;  /* spans of kind server, client, ... count though not top-level */
     bool client_drop_p0s;     /* tracers may leave out p0 chunks: stats of theirs are served */
     const sonde_clock *clock; /* NULL: the system's */
 } info_options;
@@ -44,7 +48,7 @@ typedef struct info_options {
 SONDE_MUST_USE sonde_status info_open(const info_options *options, info **out_info);
 void info_close(info *i); /* NULL does nothing; the server must be closed */
 
-/* Adds a row to the status page; SONDE_ERR_FULL beyond INFO_SOURCES_MAX.  Before serving or during. */
+/* Adds a row to the status page, also while serving; SONDE_ERR_FULL beyond INFO_SOURCES_MAX. */
 SONDE_MUST_USE sonde_status info_add_source(info *i, info_source source);
 
 sonde_str info_body(const info *i);    /* of GET /info */

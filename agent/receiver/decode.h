@@ -5,8 +5,8 @@
  * of the whole body, whose `out_error->message` is the text for the client.
  *
  * Threads   none: one decoder works on one payload.
- * Failure   SONDE_ERR_SYNTAX, SONDE_ERR_EOF: the body is at fault; SONDE_ERR_TOO_BIG: over a limit of
- *           agent/payload/limits.h or of the arena; SONDE_ERR_NOMEM.  `p->chunks` is untouched then.
+ * Failure   SONDE_ERR_SYNTAX: the body is at fault; SONDE_ERR_EOF: JSON that is empty or cut off;
+ *           SONDE_ERR_TOO_BIG: the arena's ceiling; SONDE_ERR_NOMEM.  `p->chunks` is untouched then.
  * Bounds    limits.h; nesting of values that are passed over: SONDE_MP_DEPTH_MAX.
  */
 #ifndef SONDE_AGENT_RECEIVER_DECODE_H

@@ -26,7 +26,7 @@ sonde_status decoder_finish(const decoder *d, decode_tally *out_tally, sonde_err
         return SONDE_OK;
     }
     if (status == SONDE_ERR_EOF) /* the words of Datadog's decoder, which people search for */
-        return sonde_fail(out_error, SONDE_ERR_EOF, "msgp: too few bytes left to read object");
+        return sonde_fail(out_error, SONDE_ERR_SYNTAX, "msgp: too few bytes left to read object");
     if (status == SONDE_ERR_TOO_BIG && !d->over_memory)
         status = SONDE_ERR_SYNTAX; /* nested too deeply */
     return sonde_fail(out_error, status, "%s (at byte %zu)", d->r.error, d->r.error_at);

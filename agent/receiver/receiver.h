@@ -7,7 +7,7 @@
  * Threads   "agent-recv-0" ...: config->decoders of them; they call sink.push(), which must not block.
  * Bounds    config->max_payload_bytes a body, body_budget_bytes for all bodies until their payloads are
  *           freed, config->max_connections per listener; decoded sizes: agent/payload/limits.h.
- * Counters  receiver_counters; payloads: received = accepted + refused(reason) + rejected(reason).
+ * Counters  receiver_counters; payloads: received = accepted + dropped(reason).
  * Source    docs/spec/receiver.md.
  */
 #ifndef SONDE_AGENT_RECEIVER_RECEIVER_H
@@ -81,8 +81,8 @@ typedef struct receiver_options {
 SONDE_MUST_USE sonde_status receiver_open(const receiver_options *options, receiver **out_receiver,
                                           sonde_error *out_error);
 
-/* Stops accepting, answers what is in flight until the deadline, closes.  NULL is fine.  Payloads
- * handed to the sink must be freed before this is called: their bodies belong to the server. */
+/* Stops accepting, answers what is in flight until the deadline, closes.  NULL is fine.  Payloads that
+ * were handed to the sink live on. */
 void receiver_close(receiver *r, uint64_t deadline_mono_ns);
 
 /* From now on every trace request is refused (REFUSED_CLOSING) as the protocol says. */

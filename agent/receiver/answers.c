@@ -1,0 +1,56 @@
+/* answers.c - what tracers are told: rates, OK, refusals, errors.
+ *
+ * Source   docs/spec/receiver.md, "Answers".
+ */
+#include "internal.h"
+
+#include "vocab/headers.h"
+
+void answer_ok(http_response *response)
+{
+    response->static_body = SONDE_STR("OK\n");
+}
+
+static void rates_body(http_response *response, const rates_snapshot *rates)
+{
+    response->content_type = "application/json";
+    sonde_buf_append_str(&response->body, rates->body);
+}
+
+void answer_rates(receiver *r, http_request *request, http_response *response)
+{
+    sonde_str known = http_request_header(request, SONDE_HDR_RATES_VERSION);
+    rates_snapshot *rates = rates_cell_get(r->rates);
+    const sonde_str version = sonde_str_from(rates->version);
+
+    if (known.len)
+        http_response_header(response, SONDE_HDR_RATES_VERSION, rates->version);
+    if (known.len && sonde_str_eq(known, version)) {
+        response->content_type = "application/json";
+        response->static_body = SONDE_STR("{}");
+    } else {
+        rates_body(response, rates);
+    }
+    rates_put(rates);
+}
+
+/* A whole answer that tracers accept, never a 5xx: with 200 they cannot tell that it was lost, so
+ * those who ask for the real status get 429. */
+void answer_refused(receiver *r, const endpoint *e, http_request *request, http_response *response)
+{
+    response->status = header_is_true(request, SONDE_HDR_REAL_STATUS) ? 429 : 200;
+    if (e->answer == ANSWER_RATES) {
+        rates_snapshot *rates = rates_cell_get(r->rates);
+
+        rates_body(response, rates);
+        rates_put(rates);
+    } else {
+        answer_ok(response);
+    }
+}
+
+void answer_error(http_response *response, unsigned status, const char *text)
+{
+    http_response_text(response, status, text);
+    http_response_header(response, HDR_NO_SNIFF, "nosniff");
+}

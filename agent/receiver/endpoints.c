@@ -1,0 +1,299 @@
+/* endpoints.c - the table of endpoints and what happens to a trace request.
+ *
+ *   head ── cross-site, media type ─▶ body ── budget, size ─▶ decode ─▶ sink ─▶ rates
+ *
+ * A payload is counted once: accepted, or dropped for one reason.
+ */
+#include "internal.h"
+
+#include <stdio.h>
+
+#include "agent/payload/limits.h"
+#include "base/log.h"
+#include "vocab/headers.h"
+
+/* clang-format off */
+const endpoint receiver_endpoints[] = {
+    /* path             version kind               msgpack     json         answer        listed */
+    { "/v0.3/traces",   "v0.3", ENDPOINT_TRACES,   decode_v04, decode_json, ANSWER_OK,    true },
+    { "/v0.3/services", "v0.3", ENDPOINT_SERVICES, NULL,       NULL,        ANSWER_OK,    true },
+    { "/v0.4/traces",   "v0.4", ENDPOINT_TRACES,   decode_v04, decode_json, ANSWER_RATES, true },
+    { "/v0.4/services", "v0.4", ENDPOINT_SERVICES, NULL,       NULL,        ANSWER_OK,    true },
+    { "/v0.5/traces",   "v0.5", ENDPOINT_TRACES,   decode_v05, NULL,        ANSWER_RATES, true },
+    { "/v0.2/traces",   "v0.2", ENDPOINT_TRACES,   NULL,       decode_json, ANSWER_OK,    false },
+    { "/services",      "v0.1", ENDPOINT_SERVICES, NULL,       NULL,        ANSWER_OK,    false },
+    { "/v0.1/services", "v0.1", ENDPOINT_SERVICES, NULL,       NULL,        ANSWER_OK,    false },
+    { "/v0.2/services", "v0.2", ENDPOINT_SERVICES, NULL,       NULL,        ANSWER_OK,    false },
+    { "/v0.7/config",   "v0.7", ENDPOINT_CONFIG,   NULL,       NULL,        ANSWER_OK,    false },
+};
+const size_t receiver_endpoints_len = sizeof(receiver_endpoints) / sizeof(receiver_endpoints[0]);
+
+/* The listed rows again, in the order of the protocol; a test keeps the two together. */
+const char *const receiver_listed_endpoints[] = {
+    "/v0.3/traces", "/v0.3/services", "/v0.4/traces", "/v0.4/services", "/v0.5/traces",
+};
+/* clang-format on */
+const size_t receiver_listed_endpoints_len =
+    sizeof(receiver_listed_endpoints) / sizeof(receiver_listed_endpoints[0]);
+
+static void add(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+static void count_received(receiver *r)
+{
+    add(&r->counters.payloads_received, 1);
+}
+
+static void count_dropped(receiver *r, receiver_reason why, uint64_t traces)
+{
+    add(&r->counters.payloads_dropped[why], 1);
+    add(&r->counters.traces_dropped[why], traces);
+}
+
+static const endpoint *find_endpoint(sonde_str path)
+{
+    for (size_t i = 0; i < receiver_endpoints_len; i++) {
+        if (sonde_str_eq(path, sonde_str_from(receiver_endpoints[i].path)))
+            return &receiver_endpoints[i];
+    }
+    return NULL;
+}
+
+static bool is_msgpack(const http_request *request)
+{
+    return sonde_str_eq_nocase(media_type(request), SONDE_STR("application/msgpack"));
+}
+
+/* Trace requests that end at their head. */
+static bool refuse_head(receiver *r, const endpoint *e, http_request *request,
+                        http_response *response)
+{
+    receiver_reason why;
+
+    if (e->kind == ENDPOINT_TRACES && !e->msgpack && is_msgpack(request)) {
+        why = RECEIVER_MEDIA_TYPE;
+        answer_error(response, 415, "unsupported media type: \"application/msgpack\"\n");
+    } else if (e->kind != ENDPOINT_CONFIG &&
+               sonde_str_eq_nocase(http_request_header(request, HDR_SEC_FETCH_SITE),
+                                   SONDE_STR("cross-site"))) {
+        why = RECEIVER_CROSS_SITE;
+        answer_error(response, 403, "cross-site request rejected\n");
+    } else {
+        return false;
+    }
+    if (e->kind == ENDPOINT_TRACES) {
+        count_received(r);
+        count_dropped(r, why, header_trace_count(request));
+    }
+    return true;
+}
+
+http_result receive_head(void *user, http_request *request, http_response *response)
+{
+    receiver *r = user;
+    sonde_str path = http_request_path(request);
+    const endpoint *e = find_endpoint(path);
+
+    if (!sonde_str_eq(path, SONDE_STR("/info"))) {
+        http_response_header(response, SONDE_HDR_AGENT_VERSION, r->agent_version);
+        http_response_header(response, SONDE_HDR_AGENT_STATE, r->agent_state);
+    }
+    if (!e || !refuse_head(r, e, request, response))
+        response->status = 0; /* go on */
+    return HTTP_DONE;
+}
+
+/* A decoder's status as a reason, and the HTTP status for it. */
+static receiver_reason reason_of(sonde_status status, unsigned *out_http)
+{
+    switch (status) {
+    case SONDE_ERR_EOF:
+        *out_http = 400;
+        return RECEIVER_EOF;
+    case SONDE_ERR_TOO_BIG:
+        *out_http = 413;
+        return RECEIVER_DECODED_TOO_BIG;
+    case SONDE_ERR_NOMEM:
+        *out_http = 503;
+        return RECEIVER_NO_MEMORY;
+    default:
+        *out_http = 400;
+        return RECEIVER_DECODE;
+    }
+}
+
+static void reject(const bound_endpoint *b, http_request *request, http_response *response,
+                   sonde_status status, const sonde_error *error)
+{
+    unsigned http;
+    receiver_reason why = reason_of(status, &http);
+    char text[sizeof(error->message) + 2];
+
+    (void)snprintf(text, sizeof(text), "%s\n", error->message);
+    answer_error(response, http, text);
+    count_dropped(b->r, why, header_trace_count(request));
+    SONDE_LOG(SONDE_LOG_WARN, "trace payload rejected: endpoint=%s status=%u reason=%s",
+              b->row->path, http, SONDE_LOG_QUOTE(sonde_str_from(error->message)));
+}
+
+static void refuse(const bound_endpoint *b, http_request *request, http_response *response,
+                   receiver_reason why)
+{
+    count_dropped(b->r, why, header_trace_count(request));
+    answer_refused(b->r, b->row, request, response);
+}
+
+static void release_body(payload *p)
+{
+    http_body_release(p->body_owner);
+}
+
+/* A payload that owns the request's body and knows what its head says. */
+static sonde_status make_payload(const bound_endpoint *b, http_request *request,
+                                 payload **out_payload)
+{
+    size_t body_bytes = http_request_body(request).len;
+    size_t arena_bytes = PAYLOAD_ARENA_BASE_BYTES + body_bytes * PAYLOAD_ARENA_FACTOR;
+    payload *p =
+        payload_new(arena_bytes < b->r->max_arena_bytes ? arena_bytes : b->r->max_arena_bytes);
+    http_body *body;
+
+    if (!p)
+        return SONDE_ERR_NOMEM;
+    p->endpoint_version = b->row->version;
+    body = sonde_arena_alloc(&p->arena, sizeof(*body));
+    if (!body || read_request_headers(p, request) != SONDE_OK) {
+        payload_free(p);
+        return SONDE_ERR_NOMEM;
+    }
+    *body = http_request_take_body(request);
+    p->body_owner = body;
+    p->release_body = release_body;
+    p->body = (sonde_str){ (const char *)body->data, body->len };
+    *out_payload = p;
+    return SONDE_OK;
+}
+
+static decode_fn decoder_for(const endpoint *e, const http_request *request)
+{
+    return e->msgpack && (!e->json || is_msgpack(request)) ? e->msgpack : e->json;
+}
+
+/* Before the push: afterwards the payload may be gone. */
+static void count_accepted(receiver *r, const payload *p, const decode_tally *tally)
+{
+    receiver_counters *c = &r->counters;
+
+    add(&c->payloads_accepted, 1);
+    add(&c->bytes_received, p->body.len);
+    add(&c->traces_received, p->chunks_len);
+    add(&c->spans_received, tally->spans);
+    add(&c->strings_repaired, tally->strings_repaired);
+    add(&c->tags_cut, tally->tags_cut);
+    add(&c->nil_spans, tally->nil_spans);
+    add(&c->client_dropped_p0_traces, (uint64_t)p->client_dropped_p0_traces);
+    add(&c->client_dropped_p0_spans, (uint64_t)p->client_dropped_p0_spans);
+}
+
+static sonde_status hand_on(receiver *r, payload *p)
+{
+    if (p->chunks_len == 0) {
+        payload_free(p);
+        return SONDE_OK;
+    }
+    if (atomic_load_explicit(&r->stopped, memory_order_relaxed))
+        return SONDE_ERR_CLOSED;
+    p->charged_bytes = p->body.len + p->arena.held_bytes;
+    return r->sink.push(r->sink.stage, p);
+}
+
+http_result receive_traces(void *user, http_request *request, http_response *response)
+{
+    const bound_endpoint *b = user;
+    sonde_error error = { .message = "out of memory" };
+    decode_tally tally = { 0 };
+    payload before; /* what is counted, once the payload is somebody else's */
+    payload *p;
+    sonde_status status;
+
+    count_received(b->r);
+    status = make_payload(b, request, &p);
+    if (status != SONDE_OK) {
+        reject(b, request, response, status, &error);
+        return HTTP_DONE;
+    }
+    status = decoder_for(b->row, request)(p, &tally, &error);
+    if (status == SONDE_OK)
+        status = take_process_tags(p, request);
+    if (status != SONDE_OK) {
+        reject(b, request, response, status, &error);
+        payload_free(p);
+        return HTTP_DONE;
+    }
+    before = *p;
+    status = hand_on(b->r, p);
+    if (status != SONDE_OK) {
+        refuse(b, request, response,
+               status == SONDE_ERR_CLOSED ? RECEIVER_REFUSED_CLOSING : RECEIVER_REFUSED_QUEUE);
+        payload_free(p);
+        return HTTP_DONE;
+    }
+    count_accepted(b->r, &before, &tally);
+    if (b->row->answer == ANSWER_RATES)
+        answer_rates(b->r, request, response);
+    else
+        answer_ok(response);
+    return HTTP_DONE;
+}
+
+http_result refuse_traces(void *user, http_request *request, http_response *response)
+{
+    const bound_endpoint *b = user;
+
+    count_received(b->r);
+    refuse(b, request, response, RECEIVER_REFUSED_BUDGET);
+    return HTTP_DONE;
+}
+
+void lose_traces(void *user, http_request *request)
+{
+    const bound_endpoint *b = user;
+    receiver_reason why;
+
+    switch (http_request_body_status(request)) {
+    case SONDE_ERR_TOO_BIG:
+        why = RECEIVER_TOO_BIG;
+        break;
+    case SONDE_ERR_TIMEOUT:
+        why = RECEIVER_TIMEOUT;
+        break;
+    case SONDE_ERR_FULL:
+        why = RECEIVER_REFUSED_BUDGET;
+        break;
+    default:
+        why = RECEIVER_EOF;
+        break;
+    }
+    count_received(b->r);
+    count_dropped(b->r, why, header_trace_count(request));
+    if (why == RECEIVER_TOO_BIG)
+        SONDE_LOG(SONDE_LOG_WARN, "trace payload too large: endpoint=%s max_bytes=%llu",
+                  b->row->path, (unsigned long long)b->r->config->max_payload_bytes);
+}
+
+http_result receive_anything(void *user, http_request *request, http_response *response)
+{
+    const bound_endpoint *b = user;
+
+    (void)request;
+    if (b->row->kind == ENDPOINT_CONFIG) {
+        add(&b->r->counters.config_requests, 1);
+        response->content_type = "application/json";
+        response->static_body = SONDE_STR("{}");
+    } else {
+        answer_ok(response);
+    }
+    return HTTP_DONE;
+}

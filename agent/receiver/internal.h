@@ -1,0 +1,84 @@
+/* internal.h - what the files of the receiver share. */
+#ifndef SONDE_AGENT_RECEIVER_INTERNAL_H
+#define SONDE_AGENT_RECEIVER_INTERNAL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "agent/receiver/decode.h"
+#include "agent/receiver/receiver.h"
+
+/* Header names only the receiver reads. */
+#define HDR_PROCESS_TAGS   "X-Datadog-Process-Tags"
+#define HDR_SEC_FETCH_SITE "Sec-Fetch-Site"
+#define HDR_NO_SNIFF       "X-Content-Type-Options"
+
+typedef enum endpoint_kind {
+    ENDPOINT_TRACES,
+    ENDPOINT_SERVICES, /* takes anything, says OK */
+    ENDPOINT_CONFIG,   /* remote configuration: nothing is new, ever */
+} endpoint_kind;
+
+typedef enum answer_kind { ANSWER_OK, ANSWER_RATES } answer_kind;
+
+/* One row of the table in endpoints.c. */
+typedef struct endpoint {
+    const char *path;
+    const char *version; /* "v0.4" */
+    endpoint_kind kind;
+    decode_fn msgpack; /* NULL: JSON only, msgpack is 415 */
+    decode_fn json;    /* NULL: msgpack whatever the Content-Type says */
+    answer_kind answer;
+    bool listed; /* in /info */
+} endpoint;
+
+extern const endpoint receiver_endpoints[];
+extern const size_t receiver_endpoints_len;
+
+/* A row together with its receiver: the `user` of its route. */
+typedef struct bound_endpoint {
+    receiver *r;
+    const endpoint *row;
+} bound_endpoint;
+
+struct receiver {
+    agent_config *config; /* shared */
+    payload_sink sink;
+    rates_cell *rates; /* borrowed */
+    const char *agent_version;
+    const char *agent_state;
+    http_server *server;
+    http_route *routes;
+    bound_endpoint *bound;
+    size_t max_arena_bytes;
+    uint16_t port;
+    sonde_str socket_path;
+    _Atomic bool stopped;
+    receiver_counters counters;
+};
+
+/* Handlers of the routes; `user` is a bound_endpoint. */
+http_result receive_traces(void *user, http_request *request, http_response *response);
+http_result refuse_traces(void *user, http_request *request, http_response *response);
+void lose_traces(void *user, http_request *request);
+http_result receive_anything(void *user, http_request *request, http_response *response);
+
+/* Runs before any body is read; `user` is the receiver: agent headers, cross-site, media type. */
+http_result receive_head(void *user, http_request *request, http_response *response);
+
+/* answers.c */
+void answer_rates(receiver *r, http_request *request, http_response *response);
+void answer_ok(http_response *response);
+void answer_refused(receiver *r, const endpoint *e, http_request *request, http_response *response);
+void answer_error(http_response *response, unsigned status, const char *text);
+
+/* request_headers.c: language, container, flags; the texts are copied into the arena. */
+sonde_status read_request_headers(payload *p, const http_request *request);
+sonde_status take_process_tags(payload *p, const http_request *request); /* after decoding */
+bool header_is_true(const http_request *request, const char *name);
+uint64_t header_trace_count(const http_request *request);
+sonde_str
+media_type(const http_request *request); /* without parameters; empty: absent or unusable */
+sonde_str container_id_of(sonde_str entity_id, sonde_str container_id);
+
+#endif /* SONDE_AGENT_RECEIVER_INTERNAL_H */

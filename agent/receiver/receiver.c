@@ -1,0 +1,231 @@
+/* receiver.c - listeners, the joined route table, life and counters of the receiver.
+ *
+ * Threads   open and close by agent/main; everything else on the server's threads.
+ */
+#include "receiver.h"
+
+#include <string.h>
+
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "internal.h"
+#include "net/socket.h"
+
+#define LISTENERS_MAX        2
+#define SOCKET_MODE          0722
+#define SMALL_BODY_MAX_BYTES (1024u * 1024) /* of what is read and ignored */
+
+static void bind_route(receiver *r, size_t i)
+{
+    const endpoint *e = &receiver_endpoints[i];
+    bool traces = e->kind == ENDPOINT_TRACES;
+
+    r->bound[i] = (bound_endpoint){ .r = r, .row = e };
+    r->routes[i] = (http_route){
+        .path = e->path,
+        .handle = traces ? receive_traces : receive_anything,
+        .refuse = traces ? refuse_traces : NULL,
+        .lost = traces ? lose_traces : NULL,
+        .max_body_bytes = traces ? r->config->max_payload_bytes : SMALL_BODY_MAX_BYTES,
+        .user = &r->bound[i],
+    };
+}
+
+/* Our rows, then those of other rooms. */
+static sonde_status make_routes(receiver *r, const receiver_options *options, size_t *out_len)
+{
+    size_t ours = receiver_endpoints_len;
+
+    r->routes = sonde_calloc(ours + options->more_routes_len, sizeof(*r->routes));
+    r->bound = sonde_calloc(ours, sizeof(*r->bound));
+    if (!r->routes || !r->bound)
+        return SONDE_ERR_NOMEM;
+    for (size_t i = 0; i < ours; i++)
+        bind_route(r, i);
+    if (options->more_routes_len)
+        memcpy(r->routes + ours, options->more_routes,
+               options->more_routes_len * sizeof(*r->routes));
+    *out_len = ours + options->more_routes_len;
+    return SONDE_OK;
+}
+
+static sonde_status listen_tcp(receiver *r, http_listener *out, size_t *len, sonde_error *out_error)
+{
+    const agent_config *c = r->config;
+    sonde_status status;
+    int fd;
+
+    if (c->receiver_port == 0)
+        return SONDE_OK;
+    status =
+        sonde_listen_tcp(c->receiver_host.ptr,
+                         c->receiver_port < 0 ? 0 : (uint16_t)c->receiver_port, &fd, out_error);
+    if (status != SONDE_OK)
+        return status;
+    r->port = sonde_local_port(fd);
+    out[(*len)++] = (http_listener){ .fd = fd };
+    return SONDE_OK;
+}
+
+/* Never fatal: clients fall back to TCP, and the directory is the package's to make. */
+static void listen_unix(receiver *r, http_listener *out, size_t *len)
+{
+    const sonde_str path = r->config->receiver_socket;
+    sonde_error error = { 0 };
+    int fd;
+
+    if (path.len == 0)
+        return;
+    if (sonde_listen_unix(path.ptr, SOCKET_MODE, &fd, &error) != SONDE_OK) {
+        SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "no traces over a unix socket: %s", error.message);
+        return;
+    }
+    r->socket_path = path;
+    out[(*len)++] = (http_listener){ .fd = fd, .is_unix = true };
+}
+
+static sonde_status serve(receiver *r, const receiver_options *options, sonde_error *out_error)
+{
+    const agent_config *c = r->config;
+    http_server_options server = {
+        .name = "agent-recv",
+        .before = receive_head,
+        .before_user = r,
+        .threads = (unsigned)c->decoders,
+        .max_connections = (unsigned)c->max_connections,
+        .body_budget_bytes =
+            options->body_budget_bytes ? options->body_budget_bytes : c->memory_limit_bytes / 2,
+        .read_timeout_s = (unsigned)(c->receiver_timeout_ns / 1000000000u),
+    };
+    http_listener listeners[LISTENERS_MAX];
+    size_t listeners_len = 0;
+    sonde_status status = make_routes(r, options, &server.routes_len);
+
+    if (status != SONDE_OK)
+        return status;
+    server.routes = r->routes;
+    status = listen_tcp(r, listeners, &listeners_len, out_error);
+    if (status != SONDE_OK)
+        return status;
+    listen_unix(r, listeners, &listeners_len);
+    if (listeners_len == 0)
+        return sonde_fail(out_error, SONDE_ERR_CONFIG,
+                          "nowhere to listen: receiver_port is 0 and there is no receiver_socket");
+    return http_server_open(&server, listeners, listeners_len, &r->server, out_error);
+}
+
+sonde_status receiver_open(const receiver_options *options, receiver **out_receiver,
+                           sonde_error *out_error)
+{
+    receiver *r = sonde_calloc(1, sizeof(*r));
+    sonde_status status;
+
+    if (!r)
+        return SONDE_ERR_NOMEM;
+    r->config = config_get(options->config);
+    r->sink = options->sink;
+    r->rates = options->rates;
+    r->agent_version = options->agent_version;
+    r->agent_state = options->agent_state;
+    r->max_arena_bytes = r->config->memory_limit_bytes / 2;
+    status = serve(r, options, out_error);
+    if (status != SONDE_OK) {
+        receiver_close(r, 0);
+        return status;
+    }
+    *out_receiver = r;
+    return SONDE_OK;
+}
+
+void receiver_stop(receiver *r)
+{
+    atomic_store_explicit(&r->stopped, true, memory_order_relaxed);
+}
+
+void receiver_close(receiver *r, uint64_t deadline_mono_ns)
+{
+    if (!r)
+        return;
+    receiver_stop(r);
+    http_server_close(r->server, deadline_mono_ns);
+    sonde_free(r->routes);
+    sonde_free(r->bound);
+    config_put(r->config);
+    sonde_free(r);
+}
+
+uint16_t receiver_port(const receiver *r)
+{
+    return r->port;
+}
+
+sonde_str receiver_socket_path(const receiver *r)
+{
+    return r->socket_path;
+}
+
+const receiver_counters *receiver_read_counters(const receiver *r)
+{
+    return &r->counters;
+}
+
+static void put_counter(sonde_json_writer *w, const char *key, const _Atomic uint64_t *counter)
+{
+    sonde_json_put_u64(w, key, atomic_load_explicit(counter, memory_order_relaxed));
+}
+
+static void put_reasons(sonde_json_writer *w, sonde_str key, const _Atomic uint64_t *counters)
+{
+    static const char *const names[] = {
+#define X(name, text) text,
+        RECEIVER_REASON_MAP(X)
+#undef X
+    };
+
+    sonde_json_key(w, key);
+    sonde_json_begin_object(w);
+    for (int i = 0; i < RECEIVER_REASONS; i++)
+        put_counter(w, names[i], &counters[i]);
+    sonde_json_end_object(w);
+}
+
+static void put_server(sonde_json_writer *w, const http_server_counters *c)
+{
+    sonde_json_key(w, SONDE_STR("http"));
+    sonde_json_begin_object(w);
+    put_counter(w, "requests", &c->requests);
+    put_counter(w, "connections", &c->connections);
+    put_counter(w, "body_bytes", &c->body_bytes);
+    put_counter(w, "budget_used_bytes", &c->budget_used_bytes);
+    put_counter(w, "not_found", &c->not_found);
+    put_counter(w, "refused_head", &c->refused_head);
+    put_counter(w, "read_timeouts", &c->read_timeouts);
+    put_counter(w, "aborted", &c->aborted);
+    sonde_json_end_object(w);
+}
+
+void receiver_write_json(void *receiver_, sonde_json_writer *w)
+{
+    const receiver *r = receiver_;
+    const receiver_counters *c = &r->counters;
+
+    sonde_json_begin_object(w);
+    put_counter(w, "payloads_received", &c->payloads_received);
+    put_counter(w, "payloads_accepted", &c->payloads_accepted);
+    put_reasons(w, SONDE_STR("payloads_dropped"), c->payloads_dropped);
+    put_reasons(w, SONDE_STR("traces_dropped"), c->traces_dropped);
+    put_counter(w, "bytes_received", &c->bytes_received);
+    put_counter(w, "traces_received", &c->traces_received);
+    put_counter(w, "spans_received", &c->spans_received);
+    put_counter(w, "strings_repaired", &c->strings_repaired);
+    put_counter(w, "tags_cut", &c->tags_cut);
+    put_counter(w, "nil_spans", &c->nil_spans);
+    put_counter(w, "client_dropped_p0_traces", &c->client_dropped_p0_traces);
+    put_counter(w, "client_dropped_p0_spans", &c->client_dropped_p0_spans);
+    put_counter(w, "config_requests", &c->config_requests);
+    put_server(w, http_server_read_counters(r->server));
+    sonde_json_end_object(w);
+}

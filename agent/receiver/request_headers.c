@@ -1,0 +1,126 @@
+/* request_headers.c - what the head of a trace request says about its payload.
+ *
+ * Source   docs/spec/receiver.md, "Headers".
+ */
+#include "internal.h"
+
+#include "base/parse.h"
+#include "vocab/headers.h"
+
+#define TAG_PROCESS_TAGS "_dd.tags.process"
+
+bool header_is_true(const http_request *request, const char *name)
+{
+    static const char *const falses[] = { "0", "f", "F", "FALSE", "False", "false" };
+    sonde_str value = http_request_header(request, name);
+
+    if (value.len == 0)
+        return false;
+    for (size_t i = 0; i < sizeof(falses) / sizeof(falses[0]); i++) {
+        if (sonde_str_eq(value, sonde_str_from(falses[i])))
+            return false;
+    }
+    return true;
+}
+
+static int64_t header_count(const http_request *request, const char *name)
+{
+    int64_t v = 0;
+
+    if (sonde_parse_i64(sonde_str_trim(http_request_header(request, name)), &v) != SONDE_OK ||
+        v < 0)
+        return 0;
+    return v;
+}
+
+uint64_t header_trace_count(const http_request *request)
+{
+    return (uint64_t)header_count(request, SONDE_HDR_TRACE_COUNT);
+}
+
+sonde_str media_type(const http_request *request)
+{
+    sonde_str value = http_request_header(request, "Content-Type");
+
+    return sonde_str_trim(sonde_str_cut(&value, ';'));
+}
+
+/* The part of a comma list that names a container by id. */
+static sonde_str container_in_list(sonde_str list)
+{
+    while (list.len) {
+        sonde_str part = sonde_str_trim(sonde_str_cut(&list, ','));
+
+        if (sonde_str_starts(part, SONDE_STR("ci-")))
+            return sonde_str_sub(part, 3, part.len);
+    }
+    return (sonde_str){ NULL, 0 };
+}
+
+/* Ids a client states; resolving inodes and peers is origin detection's business. */
+sonde_str container_id_of(sonde_str entity_id, sonde_str container_id)
+{
+    entity_id = sonde_str_trim(entity_id);
+    container_id = sonde_str_trim(container_id);
+    if (entity_id.len && memchr(entity_id.ptr, ',', entity_id.len))
+        entity_id = container_in_list(entity_id);
+    else if (sonde_str_starts(entity_id, SONDE_STR("cid-")))
+        entity_id = sonde_str_sub(entity_id, 4, entity_id.len);
+    else if (sonde_str_starts(entity_id, SONDE_STR("ci-")))
+        entity_id = sonde_str_sub(entity_id, 3, entity_id.len);
+    else if (sonde_str_starts(entity_id, SONDE_STR("in-")))
+        entity_id.len = 0;
+    return entity_id.len ? entity_id : container_id;
+}
+
+/* A header's value in the arena, as UTF-8. */
+static sonde_status copy_text(payload *p, sonde_str value, sonde_str *out)
+{
+    *out = (sonde_str){ NULL, 0 };
+    if (value.len == 0 || !sonde_utf8_valid(value))
+        return SONDE_OK;
+    *out = sonde_arena_copy(&p->arena, value);
+    return out->ptr ? SONDE_OK : SONDE_ERR_NOMEM;
+}
+
+sonde_status read_request_headers(payload *p, const http_request *request)
+{
+    const struct {
+        sonde_str value;
+        sonde_str *out;
+    } texts[] = {
+        { http_request_header(request, SONDE_HDR_LANG), &p->language_name },
+        { http_request_header(request, SONDE_HDR_LANG_VERSION), &p->language_version },
+        { http_request_header(request, SONDE_HDR_TRACER_VERSION), &p->tracer_version },
+        { container_id_of(http_request_header(request, SONDE_HDR_ENTITY_ID),
+                          http_request_header(request, SONDE_HDR_CONTAINER_ID)),
+          &p->container_id },
+    };
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        if (copy_text(p, texts[i].value, texts[i].out) != SONDE_OK)
+            return SONDE_ERR_NOMEM;
+    }
+    p->client_computed_top_level = header_is_true(request, SONDE_HDR_COMPUTED_TOP_LEVEL);
+    p->client_computed_stats = header_is_true(request, SONDE_HDR_COMPUTED_STATS);
+    p->client_dropped_p0_traces = header_count(request, SONDE_HDR_DROPPED_P0_TRACES);
+    p->client_dropped_p0_spans = header_count(request, SONDE_HDR_DROPPED_P0_SPANS);
+    return SONDE_OK;
+}
+
+sonde_status take_process_tags(payload *p, const http_request *request)
+{
+    const sonde_str key = SONDE_STR(TAG_PROCESS_TAGS);
+    const sonde_str *said = NULL;
+    sonde_str value;
+
+    if (payload_tag_get(p, key))
+        return SONDE_OK;
+    if (p->chunks_len && p->chunks[0].spans_len)
+        said = span_meta_get(&p->chunks[0].spans[0], key);
+    if (said && said->len)
+        return payload_tag_set(p, key, *said);
+    if (copy_text(p, http_request_header(request, HDR_PROCESS_TAGS), &value) != SONDE_OK)
+        return SONDE_ERR_NOMEM;
+    return value.len ? payload_tag_set(p, key, value) : SONDE_OK;
+}
