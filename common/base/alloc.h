@@ -21,10 +21,10 @@ typedef struct sonde_allocator {
 
 void sonde_alloc_set(const sonde_allocator *allocator); /* NULL: back to libc */
 
-void *sonde_malloc(size_t bytes); /* bytes 0 behaves like 1 */
+void *sonde_malloc(size_t bytes);               /* bytes 0 behaves like 1 */
 void *sonde_calloc(size_t count, size_t bytes); /* zeroed; NULL when the product overflows */
 void *sonde_realloc(void *ptr, size_t bytes);
-void sonde_free(void *ptr); /* NULL does nothing */
+void sonde_free(void *ptr);                       /* NULL does nothing */
 char *sonde_strndup(const char *ptr, size_t len); /* NUL-terminated copy */
 
 /* a * b into *out unless it overflows. */

@@ -11,6 +11,7 @@
 #ifndef SONDE_BASE_ARENA_H
 #define SONDE_BASE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,8 +38,9 @@ static inline void *sonde_arena_alloc_aligned(sonde_arena *a, size_t bytes, size
 {
     uintptr_t at = ((uintptr_t)a->next + (align - 1)) & ~(uintptr_t)(align - 1);
 
-    if (__builtin_expect(a->next != NULL && at <= (uintptr_t)a->end &&
-                             bytes <= (uintptr_t)a->end - at, 1)) {
+    bool fits = a->next != NULL && at <= (uintptr_t)a->end && bytes <= (uintptr_t)a->end - at;
+
+    if (__builtin_expect(fits, 1)) {
         a->next = (uint8_t *)at + bytes;
         return (void *)at;
     }
@@ -50,7 +52,10 @@ static inline void *sonde_arena_alloc(sonde_arena *a, size_t bytes)
     return sonde_arena_alloc_aligned(a, bytes, 16);
 }
 
-void *sonde_arena_zalloc(sonde_arena *a, size_t count, size_t bytes); /* zeroed; checks the product */
-sonde_str sonde_arena_copy(sonde_arena *a, sonde_str s); /* NUL-terminated; { NULL, 0 } on failure */
+/* Zeroed; NULL when the product overflows. */
+void *sonde_arena_zalloc(sonde_arena *a, size_t count, size_t bytes);
+
+/* NUL-terminated behind its length; { NULL, 0 } on failure. */
+sonde_str sonde_arena_copy(sonde_arena *a, sonde_str s);
 
 #endif /* SONDE_BASE_ARENA_H */

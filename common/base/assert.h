@@ -10,15 +10,18 @@
 
 #include <stdint.h>
 
-void sonde_assert_failed(const char *cond, const char *file, int line) __attribute__((noreturn, cold));
+void sonde_assert_failed(const char *cond, const char *file, int line)
+    __attribute__((noreturn, cold));
 void sonde_internal_error(const char *cond, const char *file, int line) __attribute__((cold));
 uint64_t sonde_internal_errors(void); /* how often SONDE_CHECK took its fallback in this process */
 
+/* clang-format off */
 #ifndef NDEBUG
-#define SONDE_ASSERT(cond) ((cond) ? (void)0 : sonde_assert_failed(#cond, __FILE__, __LINE__))
+#    define SONDE_ASSERT(cond) ((cond) ? (void)0 : sonde_assert_failed(#cond, __FILE__, __LINE__))
 #else
-#define SONDE_ASSERT(cond) ((void)sizeof(!(cond)))
+#    define SONDE_ASSERT(cond) ((void)sizeof(!(cond)))
 #endif
+/* clang-format on */
 
 #define SONDE_CHECK(cond, fallback)                                                                \
     do {                                                                                           \

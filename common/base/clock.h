@@ -12,7 +12,7 @@
 
 #define SONDE_NS_PER_US 1000u
 #define SONDE_NS_PER_MS 1000000u
-#define SONDE_NS_PER_S 1000000000u
+#define SONDE_NS_PER_S  1000000000u
 
 typedef struct sonde_clock {
     int64_t (*unix_ns)(void *user);

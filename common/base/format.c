@@ -85,16 +85,17 @@ static bool short_decimal(double v, decimal *out)
 /* "d.ddde-dd" as %e prints it, whatever the locale's decimal point is. */
 static void read_digits(const char *text, decimal *out)
 {
+    int exponent = 0, sign;
+
     out->len = 0;
     for (; *text != 'e'; text++) {
         if (*text >= '0' && *text <= '9')
             out->digits[out->len++] = *text;
     }
-    out->point = 1;
-    if (text[1] == '-')
-        out->point -= (int)strtoul(text + 2, NULL, 10);
-    else
-        out->point += (int)strtoul(text + 2, NULL, 10);
+    sign = text[1] == '-' ? -1 : 1;
+    for (text += 2; *text; text++)
+        exponent = exponent * 10 + (*text - '0');
+    out->point = 1 + sign * exponent;
     strip_zeros(out);
 }
 

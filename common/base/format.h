@@ -8,10 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SONDE_U64_MAX_LEN 20
-#define SONDE_I64_MAX_LEN 20
+#define SONDE_U64_MAX_LEN    20
+#define SONDE_I64_MAX_LEN    20
 #define SONDE_DOUBLE_MAX_LEN 32
-#define SONDE_RFC3339_LEN 24 /* 2026-11-25T15:04:05.123Z */
+#define SONDE_RFC3339_LEN    24 /* 2026-11-25T15:04:05.123Z */
 
 size_t sonde_format_u64(uint64_t v, char out[SONDE_U64_MAX_LEN]);
 size_t sonde_format_i64(int64_t v, char out[SONDE_I64_MAX_LEN]);

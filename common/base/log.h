@@ -30,7 +30,7 @@ typedef enum sonde_log_level {
     SONDE_LOG_TRACE,
 } sonde_log_level;
 
-typedef struct sonde_log_site { /* one per call site, zero-initialised */
+typedef struct sonde_log_site {    /* one per call site, zero-initialised */
     _Atomic uint64_t next_mono_ns; /* when it may print again */
     _Atomic uint32_t suppressed;
 } sonde_log_site;
@@ -40,9 +40,12 @@ typedef void (*sonde_log_sink)(void *user, sonde_log_level level, const char *li
 
 void sonde_log_set_level(sonde_log_level level);
 sonde_log_level sonde_log_get_level(void);
-sonde_status sonde_log_parse_level(sonde_str s, sonde_log_level *out); /* Datadog's names, any case */
+
+/* Datadog's names, any case. */
+sonde_status sonde_log_parse_level(sonde_str s, sonde_log_level *out);
+
 void sonde_log_set_sink(sonde_log_sink sink, void *user); /* NULL: standard error */
-void sonde_log_set_prefix(const char *prefix); /* borrowed; "sonde" by default, e.g. "sonde agent" */
+void sonde_log_set_prefix(const char *prefix); /* borrowed; "sonde" by default, or "sonde agent" */
 void sonde_log_set_json(int on);               /* one JSON object a line instead of text */
 
 void sonde_log_write(sonde_log_site *site, sonde_log_level level, const char *fmt, ...)

@@ -20,23 +20,25 @@ typedef enum sonde_rank {
 } sonde_rank;
 
 #if defined(__clang__)
-#define SONDE_TSA(x) __attribute__((x))
+#    define SONDE_TSA(x) __attribute__((x))
 #else
-#define SONDE_TSA(x)
+#    define SONDE_TSA(x)
 #endif
-#define SONDE_CAPABILITY SONDE_TSA(capability("mutex"))
+#define SONDE_CAPABILITY   SONDE_TSA(capability("mutex"))
 #define SONDE_ACQUIRES(mu) SONDE_TSA(acquire_capability(mu))
 #define SONDE_RELEASES(mu) SONDE_TSA(release_capability(mu))
 #define SONDE_REQUIRES(mu) SONDE_TSA(requires_capability(mu))
 #define SONDE_EXCLUDES(mu) SONDE_TSA(locks_excluded(mu))
-#define SONDE_NO_TSA SONDE_TSA(no_thread_safety_analysis) /* says why beside it */
+#define SONDE_NO_TSA       SONDE_TSA(no_thread_safety_analysis) /* says why beside it */
 
 typedef struct SONDE_CAPABILITY sonde_mutex {
     pthread_mutex_t mu;
     sonde_rank rank;
 } sonde_mutex;
 
+/* clang-format off */
 #define SONDE_MUTEX_INIT(rank_) { .mu = PTHREAD_MUTEX_INITIALIZER, .rank = (rank_) }
+/* clang-format on */
 
 /* Also in a forked child, for a mutex the forking thread held: it is free afterwards. */
 void sonde_mutex_init(sonde_mutex *m, sonde_rank rank);

@@ -14,10 +14,12 @@
 #include "base/str.h"
 #include "sonde/status.h"
 
-sonde_status sonde_parse_u64(sonde_str s, uint64_t *out); /* digits only */
-sonde_status sonde_parse_i64(sonde_str s, int64_t *out);  /* one leading '-' allowed */
+sonde_status sonde_parse_u64(sonde_str s, uint64_t *out);  /* digits only */
+sonde_status sonde_parse_i64(sonde_str s, int64_t *out);   /* one leading '-' allowed */
 sonde_status sonde_parse_double(sonde_str s, double *out); /* decimal, finite; no hex, inf or nan */
-sonde_status sonde_parse_bool(sonde_str s, bool *out);    /* 1 t true yes on / 0 f false no off, any case */
+
+/* 1 t true yes on / 0 f false no off, any case. */
+sonde_status sonde_parse_bool(sonde_str s, bool *out);
 
 /* "150ms", "5s", "2m", "1h", "3d", "250us", "10ns"; a bare number counts in `unit_ns`. */
 sonde_status sonde_parse_duration_ns(sonde_str s, uint64_t unit_ns, uint64_t *out_ns);

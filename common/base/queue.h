@@ -54,10 +54,11 @@ SONDE_MUST_USE sonde_status sonde_queue_push_wait(sonde_queue *q, void *item, si
 
 /* Takes the oldest item, waiting until the deadline (0: do not wait, UINT64_MAX: for ever).
  * SONDE_ERR_TIMEOUT: nothing came; SONDE_ERR_CLOSED: closed and empty. */
-SONDE_MUST_USE sonde_status sonde_queue_pop(sonde_queue *q, uint64_t deadline_mono_ns, void **out_item,
-                                            size_t *out_bytes);
+SONDE_MUST_USE sonde_status sonde_queue_pop(sonde_queue *q, uint64_t deadline_mono_ns,
+                                            void **out_item, size_t *out_bytes);
 
-void sonde_queue_close(sonde_queue *q); /* refuses pushes, wakes all waiters; what is queued stays */
+/* Refuses pushes from now on and wakes all waiters; what is queued stays. */
+void sonde_queue_close(sonde_queue *q);
 sonde_queue_stats sonde_queue_read_stats(sonde_queue *q);
 
 #endif /* SONDE_BASE_QUEUE_H */

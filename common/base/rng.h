@@ -18,7 +18,7 @@ void sonde_rng_seed(sonde_rng *r, uint64_t seed); /* splitmix64 expansion: repea
 uint64_t sonde_rng_next(sonde_rng *r);
 double sonde_rng_unit(sonde_rng *r); /* [0, 1) */
 
-uint64_t sonde_random_u64(void); /* this thread's generator */
+uint64_t sonde_random_u64(void);     /* this thread's generator */
 void sonde_rng_postfork_child(void); /* makes every thread's generator reseed at its next use */
 
 #endif /* SONDE_BASE_RNG_H */

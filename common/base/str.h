@@ -55,16 +55,18 @@ static inline sonde_str sonde_str_cut(sonde_str *s, char sep)
     return head;
 }
 
-bool sonde_str_eq_nocase(sonde_str a, sonde_str b);     /* ASCII case only */
-int sonde_str_cmp(sonde_str a, sonde_str b);            /* byte order: <0, 0, >0 */
-sonde_str sonde_str_trim(sonde_str s);                  /* without spaces and tabs at both ends */
+bool sonde_str_eq_nocase(sonde_str a, sonde_str b); /* ASCII case only */
+int sonde_str_cmp(sonde_str a, sonde_str b);        /* byte order: <0, 0, >0 */
+sonde_str sonde_str_trim(sonde_str s);              /* without spaces and tabs at both ends */
 bool sonde_str_find(sonde_str s, sonde_str what, size_t *out_at); /* first occurrence */
 
-bool sonde_utf8_valid(sonde_str s);                     /* no overlong forms, no surrogates */
-size_t sonde_utf8_cut(sonde_str s, size_t max_bytes);   /* longest length <= max_bytes that cuts no sequence */
+bool sonde_utf8_valid(sonde_str s); /* no overlong forms, no surrogates */
+
+/* The longest length up to max_bytes that cuts no sequence. */
+size_t sonde_utf8_cut(sonde_str s, size_t max_bytes);
 
 /* Decodes the code point at the start of `s` (len > 0): its length in bytes, or 0 when malformed. */
 size_t sonde_utf8_decode(sonde_str s, unsigned *out_rune);
-size_t sonde_utf8_encode(unsigned rune, char out[4]);   /* bytes written, 0 for no code point */
+size_t sonde_utf8_encode(unsigned rune, char out[4]); /* bytes written, 0 for no code point */
 
 #endif /* SONDE_BASE_STR_H */

@@ -37,7 +37,7 @@ void sonde_table_init(sonde_table *t, size_t max_keys);
 void sonde_table_done(sonde_table *t);
 void sonde_table_clear(sonde_table *t); /* no keys, memory kept where sensible */
 
-void *sonde_table_get(const sonde_table *t, sonde_str key); /* NULL: not there */
+void *sonde_table_get(const sonde_table *t, sonde_str key);               /* NULL: not there */
 sonde_status sonde_table_put(sonde_table *t, sonde_str key, void *value); /* adds or replaces */
 void *sonde_table_remove(sonde_table *t, sonde_str key); /* the value, NULL: was not there */
 

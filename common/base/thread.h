@@ -9,7 +9,7 @@
 
 /* `name` is at most 15 bytes ("sonde-flush").  stack_bytes 0: 256 KiB (the libraries' threads; the
  * programs pass what they need).  The caller joins. */
-SONDE_MUST_USE sonde_status sonde_thread_start(pthread_t *out_thread, const char *name, size_t stack_bytes,
-                                               void *(*run)(void *), void *arg);
+SONDE_MUST_USE sonde_status sonde_thread_start(pthread_t *out_thread, const char *name,
+                                               size_t stack_bytes, void *(*run)(void *), void *arg);
 
 #endif /* SONDE_BASE_THREAD_H */

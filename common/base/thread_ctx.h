@@ -10,24 +10,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SONDE_THREAD_CTX_ATTRS_MAX 612
+#define SONDE_THREAD_CTX_ATTRS_MAX    612
 #define SONDE_THREAD_CTX_TAIL_VERSION 1u
 
 typedef struct sonde_thread_ctx {
-    uint8_t trace_id[16]; /* big-endian; all zero: none */
-    uint8_t span_id[8];   /* big-endian */
+    uint8_t trace_id[16];  /* big-endian; all zero: none */
+    uint8_t span_id[8];    /* big-endian */
     _Atomic uint8_t valid; /* 1: consistent; else no context */
-    uint8_t trace_flags;  /* W3C: 1 sampled, 2 random id */
-    uint16_t attrs_bytes; /* used bytes of attrs, host endian */
-    uint8_t attrs[SONDE_THREAD_CTX_ATTRS_MAX]; /* {u8 key index, u8 length, bytes}...; first: local root */
+    uint8_t trace_flags;   /* W3C: 1 sampled, 2 random id */
+    uint16_t attrs_bytes;  /* used bytes of attrs, host endian */
+    /* {u8 key index, u8 length, bytes}...; first: local root */
+    uint8_t attrs[SONDE_THREAD_CTX_ATTRS_MAX];
 
-    uint32_t tail_version;      /* SONDE_THREAD_CTX_TAIL_VERSION */
-    _Atomic uint32_t tid;       /* 0: record free */
-    _Atomic uint32_t seq;       /* odd while being written */
+    uint32_t tail_version; /* SONDE_THREAD_CTX_TAIL_VERSION */
+    _Atomic uint32_t tid;  /* 0: record free */
+    _Atomic uint32_t seq;  /* odd while being written */
     uint32_t reserved0;
-    uint64_t span_id_host;      /* 0: none */
+    uint64_t span_id_host; /* 0: none */
     uint64_t local_root_id_host;
-    _Atomic uint64_t cpu_ns;       /* the three costs: written by the profiler on this thread */
+    _Atomic uint64_t cpu_ns; /* the three costs: written by the profiler on this thread */
     _Atomic uint64_t alloc_bytes;
     _Atomic uint64_t lock_wait_ns;
     uint8_t reserved1[72];

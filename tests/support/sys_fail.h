@@ -16,7 +16,6 @@
 #define SYS_FAIL_MAP(X) \
     X(SOCKET) X(CONNECT) X(BIND) X(LISTEN) X(SEND) X(RECV) X(POLL) X(OPEN) X(READ) X(WRITE) X(FSYNC) \
     X(RENAME) X(MMAP) X(PTHREAD_CREATE) X(MEMFD_CREATE)
-/* clang-format on */
 
 typedef enum sys_fail_call {
 #define X(name) SYS_FAIL_##name,
@@ -24,6 +23,7 @@ typedef enum sys_fail_call {
 #undef X
     SYS_FAIL_CALLS
 } sys_fail_call;
+/* clang-format on */
 
 /* The n-th call from now (1-based) fails with `error`; later ones pass again. */
 void sys_fail(sys_fail_call call, uint64_t n, int error);

@@ -13,9 +13,9 @@ typedef struct sonde_str {
 } sonde_str;
 
 #ifdef __cplusplus
-#define SONDE_STR(literal) (sonde_str{ (literal), sizeof(literal) - 1 })
+#    define SONDE_STR(literal) (sonde_str{ (literal), sizeof(literal) - 1 })
 #else
-#define SONDE_STR(literal) ((sonde_str){ (literal), sizeof(literal) - 1 })
+#    define SONDE_STR(literal) ((sonde_str){ (literal), sizeof(literal) - 1 })
 #endif
 #define SONDE_STR_ARG(s) (int)(s).len, (s).ptr /* for "%.*s" */
 
