@@ -55,8 +55,8 @@ test('the origin of an error is the failed span without a failed one below it', 
   assert.deepEqual(ids(t.rows.filter((n) => n.bad)), [1, 3]);
 });
 
-test('the critical path covers the whole time once', () => {
-  const t = tree([1, 0, 0, 100], [2, 1, 10, 40], [3, 1, 20, 90], [4, 3, 30, 50]);
+test('the critical path covers the time of the root once, without what nobody waited for', () => {
+  const t = tree([1, 0, 0, 100], [2, 1, 10, 40], [3, 1, 20, 90], [4, 3, 30, 50], [5, 1, 60, 140]);
   const parts = t.rows.flatMap((n) => n.path.map(([a, b]) => [a, b, Number(n.span.span_id)])).sort((a, b) => a[0] - b[0]);
   assert.deepEqual(parts, [[0, 10, 1], [10, 20, 2], [20, 30, 3], [30, 50, 4], [50, 90, 3], [90, 100, 1]]);
 });

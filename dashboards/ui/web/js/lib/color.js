@@ -1,6 +1,6 @@
 // lib/color.js - one colour per service, the same on every screen.
 
-const COLORS = 10; // classes s0..s9 in css/base.css
+const COLORS = 8; // classes s0..s7 in css/base.css
 
 function hash(text) {
   let h = 2166136261;

@@ -99,13 +99,14 @@ function finish(node) {
 }
 
 // Walks back from the end: the child that ended last held its parent up, before its start the one before it, and so on.
+// A child that outlives its parent was not waited for.
 function markPath(root) {
   const stack = [[root, root.end]];
   while (stack.length > 0) {
     const [node, limit] = stack.pop();
     let at = limit;
     for (const child of [...node.children].sort((a, b) => b.end - a.end)) {
-      if (child.start >= at || child.end <= node.start) continue;
+      if (child.start >= at || child.end <= node.start || child.end > node.end) continue;
       const end = Math.min(child.end, at);
       if (end < at) node.path.push([end, at]);
       stack.push([child, end]);
