@@ -170,14 +170,20 @@ static CURLcode set_unix_url(CURL *easy, const char *url)
     return code == CURLE_OK ? curl_easy_setopt(easy, CURLOPT_URL, http_url) : code;
 }
 
+static bool has_scheme(const char *url, sonde_str scheme)
+{
+    return sonde_str_eq_nocase(sonde_str_sub(sonde_str_from(url), 0, scheme.len), scheme);
+}
+
 static CURLcode set_target(const http_curl *c, CURL *easy, const char *url)
 {
-    bool is_https =
-        sonde_str_eq_nocase(sonde_str_sub(sonde_str_from(url), 0, 8), SONDE_STR("https://"));
+    bool is_https = has_scheme(url, SONDE_STR("https://"));
     const char *proxy = is_https ? c->options.proxy_https : c->options.proxy_http;
 
-    if (sonde_str_starts(sonde_str_from(url), SONDE_STR("unix://")))
+    if (has_scheme(url, SONDE_STR("unix://")))
         return set_unix_url(easy, url);
+    if (!is_https && !has_scheme(url, SONDE_STR("http://")))
+        return CURLE_URL_MALFORMAT;
     /* Empty text, unlike NULL, keeps libcurl from looking into the environment. */
     if (curl_easy_setopt(easy, CURLOPT_PROXY, proxy ? proxy : "") != CURLE_OK ||
         curl_easy_setopt(easy, CURLOPT_NOPROXY, c->options.no_proxy ? c->options.no_proxy : "") !=
@@ -289,13 +295,12 @@ static sonde_status status_of(CURLcode code)
     case CURLE_PARTIAL_FILE:
         return SONDE_ERR_EOF;
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
         return SONDE_ERR_INVALID;
     case CURLE_OUT_OF_MEMORY:
         return SONDE_ERR_NOMEM;
     case CURLE_ABORTED_BY_CALLBACK:
         return SONDE_ERR_CLOSED;
-    default:
+    default: /* no HTTP, or broken HTTP */
         return SONDE_ERR_SYNTAX;
     }
 }
