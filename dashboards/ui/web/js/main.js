@@ -22,8 +22,15 @@ function Screen({ at }) {
   </${Notice}>`;
 }
 
+function title(path) {
+  const [, screen, what] = path.split('/');
+  const names = { services: what ?? 'Services', traces: what ? `trace ${what.slice(-8)}` : 'Traces' };
+  return names[screen] ? `${names[screen]} · Sonde` : 'Sonde';
+}
+
 function App() {
   const at = useHere();
+  document.title = title(at.path);
   return html`<${Shell} at=${at}><${Screen} at=${at} /></${Shell}>`;
 }
 

@@ -26,10 +26,13 @@ function Nav({ at }) {
   return html`<nav aria-label="screens">${item('/services', 'Services')}${item('/traces', 'Traces')}</nav>`;
 }
 
+// The environments are asked for when somebody reaches for the list.
 function EnvSelect({ params }) {
-  const { data } = useApi('facets', { from: params.from || DEFAULT_FROM, to: params.to || 'now' });
+  const [wanted, setWanted] = useState(false);
+  const { data } = useApi(wanted ? 'facets' : null, { from: params.from || DEFAULT_FROM, to: params.to || 'now' });
   const envs = [...new Set([...(data?.envs ?? []), params.env].filter(Boolean))].sort();
-  return html`<select aria-label="environment" value=${params.env ?? ''} onChange=${(e) => patch({ env: e.target.value }, {})}>
+  return html`<select aria-label="environment" value=${params.env ?? ''} onChange=${(e) => patch({ env: e.target.value }, {})}
+    onPointerEnter=${() => setWanted(true)} onFocus=${() => setWanted(true)}>
     <option value="">all environments</option>
     ${envs.map((env) => html`<option value=${env}>${env}</option>`)}
   </select>`;

@@ -1,6 +1,6 @@
 // screens/trace.js - one trace: head, tools, minimap, waterfall, side panel.  Keeps what is selected, folded and zoomed.
 
-import { html, useEffect, useMemo, useState } from '../../vendor/preact.js';
+import { html, useMemo, useState } from '../../vendor/preact.js';
 import { useApi } from '../lib/api.js';
 import { serviceColors } from '../lib/color.js';
 import { count, dateOfNs, dateTime, duration } from '../lib/format.js';
@@ -131,7 +131,6 @@ function View({ trace, params }) {
 export default function Trace({ arg: id, params }) {
   const [tick, setTick] = useState(0);
   const { data, error, loading } = useApi(`traces/${id}`, {}, tick);
-  useEffect(() => { document.title = 'Sonde'; }, []);
   if (error?.status === 404) {
     return html`<${Notice} title="This trace is not in the store">
       <p class="mono">${id}</p>
