@@ -18,7 +18,7 @@ function Fault({ span }) {
 function Pairs({ title, pairs, search }) {
   const list = Object.entries(pairs).sort(([a], [b]) => a.localeCompare(b));
   if (list.length === 0) return null;
-  return html`<h2>${title}</h2><table class="kv"><tbody>${list.map(([key, value]) => html`<tr key=${key}><th>${key}</th><td>
+  return html`${title && html`<h2>${title}</h2>`}<table class="kv"><tbody>${list.map(([key, value]) => html`<tr key=${key}><th>${key}</th><td>
     ${search && html`<a href=${search(key, value)} title="traces with this value">find</a>`}${String(value)}</td></tr>`)}</tbody></table>`;
 }
 
