@@ -19,10 +19,16 @@ export function Progress({ on }) {
   return on ? html`<div class="progress" role="progressbar" aria-label="loading"></div>` : null;
 }
 
-// Nothing in the store at all: how to send the first trace.  Something, but not here: how to find it.
-export function NothingYet({ what, widen }) {
-  const { data } = useApi('counters', {});
+// Why a list is empty, from what the store holds; `tick` makes it look again.
+export function NothingYet({ what, widen, tick = 0 }) {
+  const { data } = useApi('counters', {}, tick);
   if (!data) return null;
+  if (what === 'services' && data.stored.spans > 0 && data.stored.stats_groups === 0) {
+    return html`<${Notice} title="Statistics are on their way">
+      <p><a href="/traces">Traces</a> have arrived. The agent counts every request in buckets of 10 seconds and sends a bucket when it
+        is complete, so the first numbers are here within half a minute.</p>
+    </${Notice}>`;
+  }
   if (data.store.oldest_unix_s > 0 || data.stored.spans > 0) {
     return html`<${Notice} title=${`No ${what} in this time range`}>
       <p>The store holds traces, but none that match here. Widen the time range, or clear the filters.</p>

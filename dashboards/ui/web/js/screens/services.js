@@ -60,5 +60,5 @@ export default function Services({ params }) {
           <tbody>${list.map((s) => html`<${Row} key=${s.service} s=${s} color=${colors.get(s.service)} params=${params} />`)}</tbody>
         </table>
       </div>`}
-    ${data && list.length === 0 && html`<${NothingYet} what="services" widen=${() => patch({ from: 'now-2d', to: '', env: '' })} />`}`;
+    ${data && list.length === 0 && html`<${NothingYet} what="services" tick=${tick} widen=${() => patch({ from: 'now-2d', to: '', env: '' })} />`}`;
 }

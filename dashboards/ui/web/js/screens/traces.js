@@ -74,7 +74,7 @@ export default function Traces({ params }) {
   const { from, to } = rangeOf(params);
   const [empty, setEmpty] = useState(false);
   const [selected, setSelected] = useState(-1);
-  const [tick, again] = useTick(params.live === '1' && selected < 0); // a list somebody walks through stands still
+  const [tick, again] = useTick((params.live === '1' && selected < 0) || empty); // a list somebody walks through stands still
   const query = { query: params.query ?? '', from, to, env: params.env ?? '', sort: params.sort ?? '-start' };
   const facets = useApi('facets', { from, to }, 0).data;
   const page = usePages(query, tick);
@@ -93,7 +93,7 @@ export default function Traces({ params }) {
     : traces.length >= CEILING ? `The first ${count(CEILING)} are shown. Narrow the search to see others.`
       : page.next ? html`<button onClick=${page.load}>More</button>` : `${count(traces.length)} ${traces.length === 1 ? 'trace' : 'traces'}, all shown`;
   return html`
-    <${Progress} on=${page.loading && params.live !== '1'} />
+    <${Progress} on=${page.loading && params.live !== '1' && !empty} />
     <div class="search">
       <${SearchBox} value=${query.query} facets=${facets} onSearch=${search} />
       <select aria-label="order" value=${query.sort} onChange=${(e) => patch({ sort: e.target.value }, {})}>
@@ -105,7 +105,7 @@ export default function Traces({ params }) {
         ${page.error && html`<${Failure} error=${page.error} retry=${again} />`}
         ${traces.length > 0 && html`<${Scatter} traces=${traces} selected=${selected} onPick=${setSelected} />
           <${List} traces=${traces} selected=${selected} colors=${colors} params=${params} foot=${foot} onEnd=${page.load} />`}
-        ${empty && !page.error && html`<${NothingYet} what="traces" widen=${() => patch({ from: 'now-2d', to: '', env: '', query: '' })} />`}
+        ${empty && !page.error && html`<${NothingYet} what="traces" tick=${tick} widen=${() => patch({ from: 'now-2d', to: '', env: '', query: '' })} />`}
       </div>
     </div>`;
 }
