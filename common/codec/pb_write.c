@@ -145,6 +145,14 @@ void sonde_pb_map_str_double(sonde_buf *b, uint32_t field, sonde_str key, double
     end_at(b, put_fixed64(put_tag(at, 2, WIRE_FIXED64), bits_of(value)));
 }
 
+void sonde_pb_len_prefix(sonde_buf *b, uint32_t field, size_t len)
+{
+    uint8_t *at = sonde_buf_reserve(b, TAG_MAX_BYTES + VARINT_MAX_BYTES);
+
+    if (at)
+        end_at(b, put_varint(put_tag(at, field, WIRE_BYTES), len));
+}
+
 size_t sonde_pb_begin(sonde_buf *b, uint32_t field)
 {
     uint8_t *at = sonde_buf_reserve(b, TAG_MAX_BYTES + 1);
