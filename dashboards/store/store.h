@@ -1,0 +1,147 @@
+/* dashboards/store/store.h - where frames and statistics are kept, whatever the backend.
+ *
+ * Writing: a store_batch is what one request brought.  store_append() queues it; the writer commits
+ * many batches together and then calls each batch's `done`, so that a request is acknowledged only
+ * when it would survive a killed process.
+ *
+ * Reading: a store_reader is a private view, taken for the length of one query.  Frames are found by
+ * time (store_list_frames), narrowed by their filters (store_may_hold) and decoded (store_read_frame);
+ * traces are found by id (store_find_trace) and listed from their parts (store_scan_parts) without
+ * decoding anything.
+ *
+ * Threads   store_append, store_reader_get, counters: all.  A reader belongs to one thread at a time.
+ *           `done` runs on the writer's thread and must not block.
+ * Bounds    STORE_QUEUE_MAX_BYTES waiting (SONDE_ERR_FULL), STORE_READERS readers (get waits),
+ *           STORE_DAYS_MAX day files, STORE_STATS_KEYS_MAX groups.
+ */
+#ifndef SONDE_DASHBOARDS_STORE_STORE_H
+#define SONDE_DASHBOARDS_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "dashboards/model/frame.h"
+#include "dashboards/model/stats.h"
+#include "sonde/status.h"
+
+#define STORE_QUEUE_MAX_BYTES      (16u * 1024 * 1024)
+#define STORE_QUEUE_MAX_ITEMS      4096u
+#define STORE_READERS              4
+#define STORE_DAYS_MAX             64
+#define STORE_STATS_KEYS_MAX       100000u
+#define STORE_BATCH_TEXT_MAX_BYTES (64u * 1024 * 1024)
+#define STORE_FRAMES_LISTED_MAX    200000u
+
+typedef struct store store;
+
+typedef struct store_options {
+    const char *dir;          /* made when missing */
+    uint64_t max_bytes;       /* of all files; 0: 2 GiB */
+    uint64_t max_age_s;       /* of traces; 0: 3 days */
+    bool sync_full;           /* fsync every commit */
+    const sonde_clock *clock; /* NULL: the system's */
+} store_options;
+
+SONDE_MUST_USE sonde_status store_open(const store_options *options, store **out_store,
+                                       sonde_error *out_error);
+void store_close(store *s); /* commits what is queued; readers must be back; NULL is fine */
+
+/* ---- writing ---- */
+
+typedef struct store_batch {
+    frame *frames;
+    size_t frames_len;
+    stats_row *stats;
+    size_t stats_len;
+    sonde_arena text;                              /* of the statistics: rows and text */
+    uint64_t spans;                                /* in frames */
+    void (*done)(void *user, sonde_status status); /* may be NULL */
+    void *user;
+} store_batch;
+
+store_batch *store_batch_new(void);    /* NULL: no memory */
+void store_batch_free(store_batch *b); /* with its frames; does not call done */
+SONDE_MUST_USE sonde_status store_batch_add_frame(store_batch *b, frame *f); /* empties *f on OK */
+size_t store_batch_bytes(const store_batch *b);
+
+/* The store owns the batch on SONDE_OK.  SONDE_ERR_FULL: try later; SONDE_ERR_TOO_BIG; CLOSED. */
+SONDE_MUST_USE sonde_status store_append(store *s, store_batch *b);
+
+typedef struct store_counters {
+    uint64_t stored_chunks;
+    uint64_t stored_spans;
+    uint64_t stored_stats_groups;
+    uint64_t queued_spans;
+    uint64_t dropped_spans; /* a commit failed: their senders were told */
+    uint64_t dropped_stats_groups;
+    uint64_t collapsed_stats_groups; /* stored under resource "(other)": too many keys */
+    uint64_t commits;
+    uint64_t retired_frames; /* given up for age or size */
+    uint64_t bytes;          /* of all files */
+    int64_t oldest_unix_s;   /* start of the oldest span kept; 0: nothing */
+} store_counters;
+
+store_counters store_read_counters(store *s);
+
+/* ---- reading ---- */
+
+typedef struct store_reader store_reader;
+
+/* Waits for a free reader until the deadline; NULL then. */
+store_reader *store_reader_get(store *s, uint64_t deadline_mono_ns);
+void store_reader_put(store_reader *r);
+
+typedef struct store_frame_ref {
+    int32_t day; /* yyyymmdd of arrival */
+    int32_t run; /* parts of neighbouring frames are indexed together: a run */
+    int64_t id;
+    int64_t min_start_unix_ns;
+    int64_t max_start_unix_ns;
+    uint32_t spans;
+} store_frame_ref;
+
+/* Frames with a span start in [from, to], the latest max_start first.  *out_refs is the caller's
+ * (sonde_free).  At most STORE_FRAMES_LISTED_MAX, the latest. */
+SONDE_MUST_USE sonde_status store_list_frames(store_reader *r, int64_t from_unix_ns,
+                                              int64_t to_unix_ns, store_frame_ref **out_refs,
+                                              size_t *out_len);
+
+/* False when the filter of the frame excludes one of the tokens. */
+bool store_may_hold(store_reader *r, const store_frame_ref *ref, const uint64_t *tokens,
+                    size_t tokens_len);
+
+/* SONDE_ERR_NOT_FOUND: retired meanwhile; SONDE_ERR_SYNTAX: damaged. */
+SONDE_MUST_USE sonde_status store_read_frame(store_reader *r, int32_t day, int64_t id,
+                                             frame_view *out);
+
+typedef struct store_part {
+    frame_part part; /* text valid during the callback */
+    int32_t day;
+    int64_t frame;
+} store_part;
+
+typedef bool (*store_part_fn)(void *user, const store_part *part); /* false: enough */
+
+/* Parts of one trace.  trace_hi 0 matches any high half. */
+SONDE_MUST_USE sonde_status store_find_trace(store_reader *r, uint64_t trace_hi, uint64_t trace_lo,
+                                             store_part_fn each, void *user);
+SONDE_MUST_USE sonde_status store_scan_parts(store_reader *r, int32_t day, int32_t run,
+                                             store_part_fn each, void *user);
+
+typedef struct store_stats_query {
+    int64_t from_s; /* buckets that start in [from, to) */
+    int64_t to_s;
+    uint32_t step_s;   /* 10, 60 or 3600: which resolution */
+    sonde_str service; /* empty: all */
+    sonde_str env;     /* empty: all */
+} store_stats_query;
+
+typedef bool (*store_stats_fn)(void *user, const stats_row *row);
+
+SONDE_MUST_USE sonde_status store_scan_stats(store_reader *r, const store_stats_query *query,
+                                             store_stats_fn each, void *user);
+
+#endif /* SONDE_DASHBOARDS_STORE_STORE_H */
