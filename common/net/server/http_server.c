@@ -186,29 +186,16 @@ http_response *http_later_response(http_request *r)
 void http_later_answer(http_request *r)
 {
     http_server *s = r->server;
-    request_later was;
 
     sonde_mutex_lock(&s->mu);
-    was = r->later;
-    if (was == LATER_WAITING)
+    if (r->later == LATER_WAITING) {
         waiting_remove(r);
-    if (was != LATER_DETACHED)
-        r->later = LATER_ANSWERED;
-    if (was == LATER_WAITING)
         MHD_resume_connection(r->connection);
+    }
+    if (r->later != LATER_DETACHED)
+        r->later = LATER_ANSWERED;
     sonde_mutex_unlock(&s->mu);
     request_put(r);
-}
-
-/* The connection runs again: because of an answer, or because the server closes. */
-static enum MHD_Result answer_resumed(http_request *r)
-{
-    bool detached;
-
-    sonde_mutex_lock(&r->server->mu);
-    detached = r->later == LATER_DETACHED;
-    sonde_mutex_unlock(&r->server->mu);
-    return detached ? answer_detached(r) : send_later_answer(r);
 }
 
 static void detach_waiting(http_server *s)
@@ -434,7 +421,7 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
     }
     if (!r->body_complete)
         return answer(r);
-    return answer_resumed(r);
+    return r->later == LATER_DETACHED ? answer_detached(r) : send_later_answer(r);
 }
 
 static void *on_request_line(void *cls, const char *uri, struct MHD_Connection *connection)
