@@ -2,6 +2,9 @@
 set(SONDE_WARNINGS
     -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
     -Wpointer-arith -Wwrite-strings -Wvla -Wformat=2 -Wundef)
+if(CMAKE_C_COMPILER_ID MATCHES "Clang")
+    list(APPEND SONDE_WARNINGS -Wthread-safety) # checks the annotations of base/mutex.h
+endif()
 if(SONDE_WERROR)
     list(APPEND SONDE_WARNINGS -Werror)
 endif()
