@@ -248,17 +248,19 @@ static sonde_status feed_body(sonde_http_answer *a, sonde_str bytes, size_t *out
     return SONDE_OK;
 }
 
+/* The line end behind a chunk: LF, or CR and LF. */
 static sonde_status feed_chunk_end(sonde_http_answer *a, sonde_str bytes, size_t *out_used)
 {
-    bool complete = false;
-    sonde_status status = gather_line(a, bytes, out_used, &complete);
+    bool has_cr = a->line_len == 1;
 
-    if (status != SONDE_OK)
-        return status;
-    if (!complete) /* at most the CR may have come alone */
-        return a->line_len == 1 && a->line[0] == '\r' ? SONDE_OK : SONDE_ERR_SYNTAX;
-    if (gathered(a).len)
+    *out_used = 1;
+    if (bytes.ptr[0] == '\r' && !has_cr) {
+        a->line_len = 1;
+        return SONDE_OK;
+    }
+    if (bytes.ptr[0] != '\n')
         return SONDE_ERR_SYNTAX;
+    a->line_len = 0;
     a->state = SONDE_HTTP_ANSWER_CHUNK_LINE;
     return SONDE_OK;
 }

@@ -46,9 +46,11 @@ typedef struct sonde_http_plain_answer {
 SONDE_MUST_USE sonde_status sonde_http_plain_open(const sonde_url *url, size_t max_body_bytes,
                                                   sonde_http_plain **out_client);
 void sonde_http_plain_close(sonde_http_plain *c); /* NULL does nothing */
-void sonde_http_plain_disconnect(sonde_http_plain *c); /* drops the connection, the client stays usable */
+void sonde_http_plain_disconnect(
+    sonde_http_plain *c); /* drops the connection, the client stays usable */
 
-SONDE_MUST_USE sonde_status sonde_http_plain_send(sonde_http_plain *c, const sonde_http_plain_request *request,
+SONDE_MUST_USE sonde_status sonde_http_plain_send(sonde_http_plain *c,
+                                                  const sonde_http_plain_request *request,
                                                   sonde_http_plain_answer *out);
 
 /* A header of the answer, case-insensitive, trimmed; empty view when absent. */

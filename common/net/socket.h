@@ -11,7 +11,8 @@
 #include "sonde/status.h"
 
 /* Connects, waiting at most until the deadline.  SONDE_ERR_CONNECT (errno left), SONDE_ERR_TIMEOUT. */
-SONDE_MUST_USE sonde_status sonde_connect(const sonde_url *url, uint64_t deadline_mono_ns, int *out_fd);
+SONDE_MUST_USE sonde_status sonde_connect(const sonde_url *url, uint64_t deadline_mono_ns,
+                                          int *out_fd);
 
 /* host: an address or "localhost"; port 0 picks one, read it back with sonde_local_port(). */
 SONDE_MUST_USE sonde_status sonde_listen_tcp(const char *host, uint16_t port, int *out_fd,

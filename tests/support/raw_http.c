@@ -4,7 +4,6 @@
 #include "support/raw_http.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "base/parse.h"
 #include "support/test.h"
 
 static void limit_waiting(int fd)
@@ -69,11 +69,21 @@ void raw_send(int fd, const char *text)
     raw_send_bytes(fd, text, strlen(text));
 }
 
+/* The digits at `text` as a number, 0 when there are none. */
+static size_t number_at(const char *text)
+{
+    uint64_t number = 0;
+
+    (void)sonde_parse_u64((sonde_str){ text, strspn(text, "0123456789") }, &number);
+    return (size_t)number;
+}
+
 static size_t content_length(const char *head)
 {
-    const char *at = strstr(head, "Content-Length: ");
+    static const char name[] = "Content-Length: ";
+    const char *at = strstr(head, name);
 
-    return at ? strtoul(at + 16, NULL, 10) : 0;
+    return at ? number_at(at + strlen(name)) : 0;
 }
 
 static void read_answer(int fd, raw_answer *out, bool has_body)
@@ -98,7 +108,7 @@ static void read_answer(int fd, raw_answer *out, bool has_body)
     }
     out->body = out->text + out->head_len;
     out->body_len = len - out->head_len;
-    out->status = atoi(out->text + strlen("HTTP/1.1 "));
+    out->status = (int)number_at(out->text + strlen("HTTP/1.1 "));
 }
 
 void raw_read_answer(int fd, raw_answer *out)

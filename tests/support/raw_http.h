@@ -30,7 +30,8 @@ typedef struct raw_answer {
 
 /* Reads one answer with a Content-Length; `out` is large, keep it static. */
 void raw_read_answer(int fd, raw_answer *out);
-void raw_read_answer_to_head(int fd, raw_answer *out); /* the same, but to a HEAD request: no body */
+void raw_read_answer_to_head(int fd,
+                             raw_answer *out); /* the same, but to a HEAD request: no body */
 bool raw_is_closed(int fd); /* reads until the peer's end of stream; true when nothing else came */
 
 /* ---- server ---- */

@@ -23,10 +23,10 @@
 typedef struct http_curl http_curl;
 
 typedef struct http_curl_options {
-    const char *name;          /* thread name, at most 15 bytes */
-    unsigned max_in_flight;    /* 0: 64 */
-    unsigned max_per_host;     /* connections; 0: 5 */
-    const char *proxy_http;    /* NULL: none; the environment is not read */
+    const char *name;       /* thread name, at most 15 bytes */
+    unsigned max_in_flight; /* 0: 64 */
+    unsigned max_per_host;  /* connections; 0: 5 */
+    const char *proxy_http; /* NULL: none; the environment is not read */
     const char *proxy_https;
     const char *no_proxy;
     bool skip_tls_verify;
@@ -35,10 +35,10 @@ typedef struct http_curl_options {
 } http_curl_options;
 
 typedef struct http_curl_answer {
-    sonde_status status;   /* OK: an HTTP answer came; CONNECT, TIMEOUT, REFUSED (TLS), EOF, CLOSED */
-    unsigned http_status;  /* when status is OK */
-    sonde_str body;        /* at most 64 KiB, valid during done() */
-    const char *error;     /* text of libcurl for a failure, without secrets; NULL when status is OK */
+    sonde_status status; /* OK: an HTTP answer came; CONNECT, TIMEOUT, REFUSED (TLS), EOF, CLOSED */
+    unsigned http_status; /* when status is OK */
+    sonde_str body;       /* at most 64 KiB, valid during done() */
+    const char *error; /* text of libcurl for a failure, without secrets; NULL when status is OK */
     uint64_t elapsed_ns;
 } http_curl_answer;
 

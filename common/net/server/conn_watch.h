@@ -33,8 +33,8 @@ typedef struct conn_watch_entry { /* zeroed by the owner; fields guarded by the 
     struct conn_watch_entry *prev, *next;
     uint64_t deadline_mono_ns;
     conn_phase phase;
-    int fd;          /* borrowed: valid until conn_watch_forget() */
-    bool head_read;  /* the request's head is complete: worth a 408 */
+    int fd;         /* borrowed: valid until conn_watch_forget() */
+    bool head_read; /* the request's head is complete: worth a 408 */
     bool expired;
 } conn_watch_entry;
 
@@ -44,7 +44,8 @@ typedef struct conn_watch_options {
     uint64_t idle_timeout_ns;
 } conn_watch_options;
 
-SONDE_MUST_USE sonde_status conn_watch_open(const conn_watch_options *options, conn_watch **out_watch);
+SONDE_MUST_USE sonde_status conn_watch_open(const conn_watch_options *options,
+                                            conn_watch **out_watch);
 void conn_watch_close(conn_watch *w); /* NULL is fine; no entry may be left */
 
 /* Moves the entry into a phase, its time beginning anew. */

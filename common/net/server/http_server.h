@@ -47,7 +47,8 @@ typedef struct http_response {
 } http_response;
 
 void http_response_header(http_response *r, const char *name, const char *value);
-void http_response_text(http_response *r, unsigned status, const char *text); /* text/plain; copies */
+void http_response_text(http_response *r, unsigned status,
+                        const char *text); /* text/plain; copies */
 
 typedef http_result (*http_handler)(void *user, http_request *request, http_response *response);
 
@@ -57,8 +58,8 @@ typedef http_result (*http_handler)(void *user, http_request *request, http_resp
 typedef void (*http_lost)(void *user, http_request *request);
 
 typedef struct http_route {
-    const char *methods;   /* "PUT,POST"; NULL: any.  A known path with another method: 405 */
-    const char *path;      /* exact, or a prefix when it ends in "*" */
+    const char *methods; /* "PUT,POST"; NULL: any.  A known path with another method: 405 */
+    const char *path;    /* exact, or a prefix when it ends in "*" */
     http_handler handle;
     http_handler refuse;   /* answers when the body budget is used up; NULL: 503 */
     size_t max_body_bytes; /* 413 beyond */
@@ -67,7 +68,7 @@ typedef struct http_route {
 } http_route;
 
 typedef struct http_listener {
-    int fd;       /* listening socket; the server closes it, also when it cannot be opened */
+    int fd; /* listening socket; the server closes it, also when it cannot be opened */
     bool is_unix;
 } http_listener;
 
@@ -75,15 +76,16 @@ typedef struct http_server_options {
     const char *name;         /* thread names, at most 12 bytes */
     const http_route *routes; /* borrowed; first match wins, exact paths before prefixes */
     size_t routes_len;
-    http_handler not_found;   /* NULL: 404 "404 page not found\n" */
+    http_handler not_found; /* NULL: 404 "404 page not found\n" */
     void *not_found_user;
-    http_handler before;      /* NULL or: runs before the body is read (headers only); HTTP_DONE with a
+    http_handler before; /* NULL or: runs before the body is read (headers only); HTTP_DONE with a
                                  status other than 0 answers right away, status 0 goes on and
                                  keeps the headers that were set */
     void *before_user;
     unsigned threads;         /* 0: one per CPU */
     unsigned max_connections; /* per listener; 0: 1000 */
-    size_t body_budget_bytes; /* all bodies in flight, until http_request_take_body() owners give back;
+    size_t
+        body_budget_bytes; /* all bodies in flight, until http_request_take_body() owners give back;
                                  0: 64 MiB */
     unsigned idle_timeout_s;  /* 0: 60 */
     unsigned read_timeout_s;  /* head and body; 0: 5 */
@@ -92,10 +94,10 @@ typedef struct http_server_options {
 
 typedef struct http_server_counters {
     _Atomic uint64_t requests;
-    _Atomic uint64_t refused_too_big;   /* 413 */
-    _Atomic uint64_t refused_budget;    /* refuse handler or 503 */
-    _Atomic uint64_t refused_head;      /* 431 and malformed heads */
-    _Atomic uint64_t refused_method;    /* 405 */
+    _Atomic uint64_t refused_too_big; /* 413 */
+    _Atomic uint64_t refused_budget;  /* refuse handler or 503 */
+    _Atomic uint64_t refused_head;    /* 431 and malformed heads */
+    _Atomic uint64_t refused_method;  /* 405 */
     _Atomic uint64_t not_found;
     _Atomic uint64_t read_timeouts;     /* 408: body did not arrive in time */
     _Atomic uint64_t aborted;           /* the client went away mid-body */
@@ -104,9 +106,9 @@ typedef struct http_server_counters {
     _Atomic uint64_t budget_used_bytes; /* gauge */
 } http_server_counters;
 
-SONDE_MUST_USE sonde_status http_server_open(const http_server_options *options, const http_listener *listeners,
-                                             size_t listeners_len, http_server **out_server,
-                                             sonde_error *out_error);
+SONDE_MUST_USE sonde_status http_server_open(const http_server_options *options,
+                                             const http_listener *listeners, size_t listeners_len,
+                                             http_server **out_server, sonde_error *out_error);
 
 /* Stops accepting, lets requests in flight finish until the deadline, then closes.  NULL is fine.
  * Requests still waiting for http_later_answer() get 503; whoever holds one must still answer it (that
@@ -115,13 +117,15 @@ void http_server_close(http_server *s, uint64_t deadline_mono_ns);
 const http_server_counters *http_server_read_counters(const http_server *s);
 
 sonde_str http_request_method(const http_request *r);
-sonde_str http_request_path(const http_request *r);                    /* decoded, without query */
-sonde_str http_request_header(const http_request *r, const char *name); /* any case; empty: absent */
+sonde_str http_request_path(const http_request *r); /* decoded, without query */
+sonde_str http_request_header(const http_request *r,
+                              const char *name); /* any case; empty: absent */
 bool http_request_query(const http_request *r, const char *key, sonde_str *out_value); /* decoded */
 sonde_str http_request_body(const http_request *r);
 bool http_request_is_unix(const http_request *r);
 pid_t http_request_peer_pid(const http_request *r); /* Unix sockets; 0: unknown */
-sonde_status http_request_body_status(const http_request *r); /* OK; FULL in refuse; see http_lost */
+sonde_status
+http_request_body_status(const http_request *r); /* OK; FULL in refuse; see http_lost */
 
 /* Takes the body out of the request.  Its bytes stay charged to the body budget until
  * http_body_release() is called with them, from any thread; *out_data is freed by that. */

@@ -21,8 +21,8 @@
 #include "net/server/conn_watch.h"
 #include "net/server/http_server.h"
 
-#define HTTP_HEAD_MAX_BYTES 32768
-#define HTTP_BODY_FIRST_BYTES 8192
+#define HTTP_HEAD_MAX_BYTES     32768
+#define HTTP_BODY_FIRST_BYTES   8192
 #define HTTP_RESPONSE_MAX_BYTES (64u << 20)
 
 /* A refused body is read and thrown away up to here; a bigger one costs the client its answer or its
@@ -97,6 +97,14 @@ void route_allow(const http_route *routes, size_t len, sonde_str path, http_resp
 sonde_status body_declare(http_request *r, uint64_t content_length);
 sonde_status body_append(http_request *r, const void *data, size_t len);
 void body_drop(http_body *body);
+
+/* request.c */
+void request_put(http_request *r);
+
+/* later.c */
+bool later_wait(http_request *r);        /* true: suspended; false: it has been answered already */
+bool later_is_detached(http_request *r); /* it runs again because the server closes */
+void later_detach_all(http_server *s);
 
 /* http_server.c */
 void server_get(http_server *s);
