@@ -13,9 +13,13 @@ typedef struct payload_sink {
     void *stage;
 } payload_sink;
 
+/* What a body carries, for counters: spans of traces, groups of statistics. */
+typedef enum upload_kind { UPLOAD_TRACES, UPLOAD_STATS, UPLOAD_KINDS } upload_kind;
+
 /* What stats and writers hand to the forwarder: one finished request body.  On SONDE_OK the callee has
  * taken `body`. */
 typedef struct upload {
+    int32_t kind;                 /* upload_kind */
     const char *path;             /* "/api/v0.2/traces", static */
     const char *content_type;     /* static */
     const char *content_encoding; /* static; "" none */

@@ -75,11 +75,11 @@ sonde_status sonde_parse_i64(sonde_str s, int64_t *out)
     return SONDE_OK;
 }
 
-/* A decimal as written: digits * 10^exponent, exact while `exact` holds. */
+/* A decimal as written: digits * 10^exponent; what follows 19 digits is left out, so that only digits
+ * up to MANTISSA_EXACT_MAX mean exactly what was written. */
 typedef struct decimal {
     uint64_t digits;
     int exponent;
-    bool exact;
     bool negative;
 } decimal;
 
@@ -89,10 +89,8 @@ static size_t scan_digits(const char **at, const char *end, int shift, decimal *
     const char *from = *at;
 
     for (; *at < end && is_digit(**at); (*at)++) {
-        if (d->digits > (UINT64_MAX - 9) / 10) {
-            d->exact = false;
+        if (d->digits > (UINT64_MAX - 9) / 10)
             continue;
-        }
         d->digits = d->digits * 10 + (uint64_t)(**at - '0');
         d->exponent -= shift;
     }
@@ -143,7 +141,7 @@ static bool exact_value(const decimal *d, double *out)
     };
     double v = (double)d->digits;
 
-    if (!d->exact || d->digits > MANTISSA_EXACT_MAX || d->exponent < -POW10_EXACT_MAX ||
+    if (d->digits > MANTISSA_EXACT_MAX || d->exponent < -POW10_EXACT_MAX ||
         d->exponent > POW10_EXACT_MAX)
         return false;
     v = d->exponent < 0 ? v / pow10[-d->exponent] : v * pow10[d->exponent];
@@ -174,7 +172,7 @@ static double strtod_c(const char *text) /* musl knows one decimal point only */
 
 sonde_status sonde_parse_double(sonde_str s, double *out)
 {
-    decimal d = { .exact = true };
+    decimal d = { 0 };
     char text[DOUBLE_TEXT_MAX];
     double v;
 

@@ -21,6 +21,8 @@
     (memcpy(*(cursor), data, len), *(cursor) += (len))
 #include <msgpack/pack_template.h>
 
+#include "codec/bytes.h"
+
 #define HEAD_MAX_BYTES 9 /* lead byte and the longest number behind it */
 
 static inline uint8_t *begin(sonde_buf *b, size_t body_bytes)
@@ -90,9 +92,8 @@ void sonde_mp_write_str(sonde_buf *b, sonde_str s)
     if (!cursor)
         return;
     pack_str(&cursor, s.len);
-    if (s.len)
-        pack_str_body(&cursor, s.ptr, s.len);
-    end(b, cursor);
+    sonde_bytes_copy(cursor, s.ptr, s.len);
+    end(b, cursor + s.len);
 }
 
 void sonde_mp_write_bin(sonde_buf *b, const void *data, size_t len)

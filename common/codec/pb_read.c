@@ -5,6 +5,8 @@
  */
 #include "codec/pb_read.h"
 
+#include "codec/bytes.h"
+
 #define FIELD_MAX ((UINT32_C(1) << 29) - 1)
 
 enum { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
@@ -26,17 +28,12 @@ static bool fail(sonde_pb_reader *r, sonde_status status)
     return false;
 }
 
-static bool take_varint(sonde_pb_reader *r, uint64_t *out)
+static bool take_long_varint(sonde_pb_reader *r, uint64_t *out)
 {
     const uint8_t *p = r->at;
     uint64_t v = 0;
     unsigned shift;
 
-    if (p != r->end && *p < 0x80) {
-        *out = *p;
-        r->at = p + 1;
-        return true;
-    }
     for (shift = 0; shift < 64; shift += 7) {
         if (p == r->end)
             return fail(r, SONDE_ERR_EOF);
@@ -52,21 +49,35 @@ static bool take_varint(sonde_pb_reader *r, uint64_t *out)
     return fail(r, SONDE_ERR_SYNTAX);
 }
 
-static bool take_fixed(sonde_pb_reader *r, unsigned bytes, uint64_t *out)
+static inline bool take_varint(sonde_pb_reader *r, uint64_t *out)
 {
-    uint64_t v = 0;
-    unsigned i;
-
-    if ((size_t)(r->end - r->at) < bytes)
-        return fail(r, SONDE_ERR_EOF);
-    for (i = 0; i < bytes; i++)
-        v |= (uint64_t)r->at[i] << (8 * i);
-    r->at += bytes;
-    *out = v;
+    if (r->at == r->end || *r->at >= 0x80)
+        return take_long_varint(r, out);
+    *out = *r->at++;
     return true;
 }
 
-static bool take_bytes(sonde_pb_reader *r, sonde_str *out)
+static inline bool take_fixed64(sonde_pb_reader *r)
+{
+    if (r->end - r->at < 8)
+        return fail(r, SONDE_ERR_EOF);
+    r->scalar = sonde_bytes_get64le(r->at);
+    r->at += 8;
+    return true;
+}
+
+static inline bool take_fixed32(sonde_pb_reader *r)
+{
+    const uint8_t *p = r->at;
+
+    if (r->end - p < 4)
+        return fail(r, SONDE_ERR_EOF);
+    r->scalar = (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24;
+    r->at = p + 4;
+    return true;
+}
+
+static inline bool take_bytes(sonde_pb_reader *r, sonde_str *out)
 {
     uint64_t len;
 
@@ -93,11 +104,11 @@ bool sonde_pb_next(sonde_pb_reader *r)
     case WIRE_VARINT:
         return take_varint(r, &r->scalar);
     case WIRE_FIXED64:
-        return take_fixed(r, 8, &r->scalar);
+        return take_fixed64(r);
     case WIRE_BYTES:
         return take_bytes(r, &r->bytes);
     case WIRE_FIXED32:
-        return take_fixed(r, 4, &r->scalar);
+        return take_fixed32(r);
     default: /* groups and what does not exist */
         return fail(r, SONDE_ERR_SYNTAX);
     }

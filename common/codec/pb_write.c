@@ -5,6 +5,8 @@
  */
 #include "codec/pb_write.h"
 
+#include "codec/bytes.h"
+
 #define TAG_MAX_BYTES    5
 #define VARINT_MAX_BYTES 10
 
@@ -33,10 +35,7 @@ static inline uint8_t *put_tag(uint8_t *at, uint32_t field, unsigned wire)
 
 static inline uint8_t *put_fixed64(uint8_t *at, uint64_t v)
 {
-    unsigned i;
-
-    for (i = 0; i < 8; i++)
-        at[i] = (uint8_t)(v >> (8 * i));
+    sonde_bytes_put64le(at, v);
     return at + 8;
 }
 
@@ -44,8 +43,7 @@ static inline uint8_t *put_str(uint8_t *at, uint32_t field, sonde_str s)
 {
     at = put_tag(at, field, WIRE_BYTES);
     at = put_varint(at, s.len);
-    if (s.len)
-        memcpy(at, s.ptr, s.len);
+    sonde_bytes_copy(at, s.ptr, s.len);
     return at + s.len;
 }
 
@@ -143,6 +141,14 @@ void sonde_pb_map_str_double(sonde_buf *b, uint32_t field, sonde_str key, double
         return;
     at = put_str(put_varint(put_tag(at, field, WIRE_BYTES), entry), 1, key);
     end_at(b, put_fixed64(put_tag(at, 2, WIRE_FIXED64), bits_of(value)));
+}
+
+void sonde_pb_len_prefix(sonde_buf *b, uint32_t field, size_t len)
+{
+    uint8_t *at = sonde_buf_reserve(b, TAG_MAX_BYTES + VARINT_MAX_BYTES);
+
+    if (at)
+        end_at(b, put_varint(put_tag(at, field, WIRE_BYTES), len));
 }
 
 size_t sonde_pb_begin(sonde_buf *b, uint32_t field)

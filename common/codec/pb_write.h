@@ -31,6 +31,9 @@ void sonde_pb_map_str_double(sonde_buf *b, uint32_t field, sonde_str key, double
 size_t sonde_pb_begin(sonde_buf *b, uint32_t field); /* returns the mark for end() */
 void sonde_pb_end(sonde_buf *b, size_t mark);
 
+/* Tag and length of a message or bytes whose `len` bytes the caller appends next. */
+void sonde_pb_len_prefix(sonde_buf *b, uint32_t field, size_t len);
+
 size_t sonde_pb_varint_len(uint64_t v); /* bytes a varint takes */
 
 #endif /* SONDE_CODEC_PB_WRITE_H */

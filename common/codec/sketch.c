@@ -154,19 +154,24 @@ double sonde_sketch_value_of_ns(int64_t duration_ns)
 
 sonde_status sonde_sketch_merge(sonde_sketch *into, const sonde_sketch *from)
 {
-    double zero_count = from->zero_count; /* read first: `from` may be `into` */
+    double count = from->count, zero_count = from->zero_count; /* first: `from` may be `into` */
     sonde_status status;
-    uint32_t i;
+    int64_t shift;
+    uint32_t i, low;
 
     if (from->len) {
         status = sonde_sketch_cover(into, from->offset, from->offset + (int32_t)from->len - 1);
         if (status != SONDE_OK)
             return status;
     }
+    shift = (int64_t)from->offset - into->offset; /* negative: the lowest have collapsed */
+    low = shift >= 0 ? 0 : -shift < from->len ? (uint32_t)-shift : from->len;
+    for (i = 0; i < low; i++)
+        into->bins[0] += from->bins[i];
+    for (; i < from->len; i++)
+        into->bins[shift + i] += from->bins[i];
     into->zero_count += zero_count;
-    into->count += zero_count;
-    for (i = 0; i < from->len; i++)
-        sonde_sketch_add_covered(into, from->offset + (int32_t)i, from->bins[i]);
+    into->count += count;
     return SONDE_OK;
 }
 

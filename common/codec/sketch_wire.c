@@ -14,6 +14,7 @@
 #include <float.h>
 #include <string.h>
 
+#include "codec/bytes.h"
 #include "codec/pb_read.h"
 #include "codec/pb_write.h"
 #include "codec/sketch.h"
@@ -26,25 +27,6 @@ enum { SKETCH_MAPPING = 1, SKETCH_POSITIVE = 2, SKETCH_NEGATIVE = 3, SKETCH_ZERO
 enum { MAPPING_GAMMA = 1, MAPPING_OFFSET = 2, MAPPING_INTERPOLATION = 3 };
 enum { STORE_MAP = 1, STORE_PACKED = 2, STORE_PACKED_OFFSET = 3 };
 
-static uint64_t load64le(const void *at)
-{
-    const uint8_t *p = at;
-    uint64_t v = 0;
-    unsigned i;
-
-    for (i = 0; i < 8; i++)
-        v |= (uint64_t)p[i] << (8 * i);
-    return v;
-}
-
-static void store64le(uint8_t *at, uint64_t v)
-{
-    unsigned i;
-
-    for (i = 0; i < 8; i++)
-        at[i] = (uint8_t)(v >> (8 * i));
-}
-
 static void encode_store(const sonde_sketch *s, sonde_buf *out)
 {
     size_t mark = sonde_pb_begin(out, STORE_PACKED);
@@ -54,7 +36,7 @@ static void encode_store(const sonde_sketch *s, sonde_buf *out)
 
     for (i = 0; at && i < s->len; i++) {
         memcpy(&bits, &s->bins[i], sizeof(bits));
-        store64le(at + i * sizeof(bits), bits);
+        sonde_bytes_put64le(at + i * sizeof(bits), bits);
     }
     if (at)
         sonde_buf_commit(out, s->len * sizeof(double));
@@ -197,7 +179,7 @@ static sonde_status scan_packed(scan *s, sonde_str doubles, int64_t *next)
     size_t i;
 
     for (i = 0; i < doubles.len && status == SONDE_OK; i += 8) {
-        bits = load64le(doubles.ptr + i);
+        bits = sonde_bytes_get64le(doubles.ptr + i);
         memcpy(&count, &bits, sizeof(count));
         status = scan_bin(s, (*next)++, count);
     }

@@ -12,16 +12,31 @@ before(() => bench.startAgent());
 node.after(() => bench.stop());
 
 function runClient(service, protocol) {
-  const done = spawnSync(process.execPath, ['dd_trace_client.cjs'], { encoding: 'utf8', timeout: 30000, env: {
-    PATH: process.env.PATH, HOME: process.env.HOME ?? '/', DD_SERVICE: service, DD_ENV: 'interop', DD_VERSION: '7', DD_TRACE_AGENT_URL: bench.agentUrl,
-    DD_TRACE_AGENT_PROTOCOL_VERSION: protocol, DD_INSTRUMENTATION_TELEMETRY_ENABLED: 'false', DD_REMOTE_CONFIGURATION_ENABLED: 'false' } });
+  const done = spawnSync(process.execPath, ['dd_trace_client.cjs'], {
+    encoding: 'utf8',
+    timeout: 30000,
+    env: {
+      PATH: process.env.PATH,
+      HOME: process.env.HOME ?? '/',
+      DD_SERVICE: service,
+      DD_ENV: 'interop',
+      DD_VERSION: '7',
+      DD_TRACE_AGENT_URL: bench.agentUrl,
+      DD_TRACE_AGENT_PROTOCOL_VERSION: protocol,
+      DD_INSTRUMENTATION_TELEMETRY_ENABLED: 'false',
+      DD_REMOTE_CONFIGURATION_ENABLED: 'false',
+    },
+  });
   assert.equal(done.status, 0, done.stderr);
 }
 
-const find = (service, operation) => waitFor(async () => {
-  const { traces } = await bench.api(`traces?query=${encodeURIComponent(`service:${service} operation_name:${operation}`)}`);
-  return traces[0];
-}, `the ${operation} of ${service}`);
+const find = (service, operation) =>
+  waitFor(async () => {
+    const { traces } = await bench.api(
+      `traces?query=${encodeURIComponent(`service:${service} operation_name:${operation}`)}`,
+    );
+    return traces[0];
+  }, `the ${operation} of ${service}`);
 
 for (const protocol of ['0.4', '0.5']) {
   const service = `node-v${protocol.replace('.', '')}`;
@@ -31,12 +46,17 @@ for (const protocol of ['0.4', '0.5']) {
     const found = await find(service, 'web.request');
     const trace = await bench.api(`traces/${found.trace_id}`);
 
-    const [web, query, render] = ['web.request', 'pg.query', 'render'].map((name) => trace.spans.find((s) => s.name === name));
+    const [web, query, render] = ['web.request', 'pg.query', 'render'].map((name) =>
+      trace.spans.find((s) => s.name === name),
+    );
     assert.equal(trace.spans.length, 3);
     assert.equal(web.parent_id, '0');
     assert.equal(query.parent_id, web.span_id);
     assert.equal(render.parent_id, web.span_id);
-    assert.deepEqual([web.service, web.resource, web.type, web.env, web.version, web.error], [service, 'GET /items/{id}', 'web', 'interop', '7', 0]);
+    assert.deepEqual(
+      [web.service, web.resource, web.type, web.env, web.version, web.error],
+      [service, 'GET /items/{id}', 'web', 'interop', '7', 0],
+    );
     assert.deepEqual([query.type, query.resource], ['sql', 'SELECT * FROM items WHERE id = ?']);
     assert.equal(web.meta['span.kind'], 'server');
     assert.equal(web.metrics['item.weight'], 2.5);
@@ -47,7 +67,9 @@ for (const protocol of ['0.4', '0.5']) {
   test(`v${protocol}: a thrown error is kept with its type, message and stack`, async () => {
     const found = await find(service, 'job.run');
     assert.equal(found.status, 'error');
-    const { spans: [job] } = await bench.api(`traces/${found.trace_id}`);
+    const {
+      spans: [job],
+    } = await bench.api(`traces/${found.trace_id}`);
 
     assert.equal(job.error, 1);
     assert.equal(job.meta['error.type'], 'RangeError');
@@ -56,32 +78,53 @@ for (const protocol of ['0.4', '0.5']) {
   });
 }
 
-test('Datadog\'s span search finds them by tag', async () => {
-  const response = await fetch(`${bench.uiUrl}/api/v2/spans/events/search`, { method: 'POST', headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ data: { type: 'search_request', attributes: { filter: { query: 'service:node-* @item.weight:>2', from: 'now-15m', to: 'now' }, page: { limit: 10 } } } }) });
+test("Datadog's span search finds them by tag", async () => {
+  const response = await fetch(`${bench.uiUrl}/api/v2/spans/events/search`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({
+      data: {
+        type: 'search_request',
+        attributes: {
+          filter: { query: 'service:node-* @item.weight:>2', from: 'now-15m', to: 'now' },
+          page: { limit: 10 },
+        },
+      },
+    }),
+  });
   const { data } = await response.json();
 
   assert.equal(response.status, 200);
   assert.deepEqual(data.map((d) => d.attributes.service).sort(), ['node-v04', 'node-v05']);
 });
 
-test('the page shows the trace', { skip: !existsSync('../ui/node_modules/playwright-core') && 'tests/ui has no npm packages' }, async () => {
-  const { openBrowser, openPage } = await import('../ui/browser.mjs');
-  const browser = await openBrowser();
-  try {
-    const page = await openPage(browser, bench.uiUrl);
-    await page.goto('/traces?query=service:node-v05%20status:error');
-    await page.locator('.trow', { hasText: 'nightly' }).click();
-    await page.locator('.sr.origin').click();
-    assert.match(await page.getByLabel('error', { exact: true }).innerText(), /RangeError\s+index 7 is out of range/);
-    page.expectQuiet();
-  } finally {
-    await browser.close();
-  }
-});
+test(
+  'the page shows the trace',
+  { skip: !existsSync('../ui/node_modules/playwright-core') && 'tests/ui has no npm packages' },
+  async () => {
+    const { openBrowser, openPage } = await import('../ui/browser.mjs');
+    const browser = await openBrowser();
+    try {
+      const page = await openPage(browser, bench.uiUrl);
+      await page.goto('/traces?query=service:node-v05%20status:error');
+      await page.locator('.trow', { hasText: 'nightly' }).click();
+      await page.locator('.sr.origin').click();
+      assert.match(
+        await page.getByLabel('error', { exact: true }).innerText(),
+        /RangeError\s+index 7 is out of range/,
+      );
+      page.expectQuiet();
+    } finally {
+      await browser.close();
+    }
+  },
+);
 
 test('nothing was refused or lost on the way', async () => {
   const { dropped, received, stored } = await bench.api('counters');
-  assert.deepEqual(Object.values(dropped.spans).filter((n) => n > 0), []);
+  assert.deepEqual(
+    Object.values(dropped.spans).filter((n) => n > 0),
+    [],
+  );
   assert.equal(stored.spans, received.spans);
 });

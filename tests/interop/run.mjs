@@ -11,9 +11,15 @@ function skip(why) {
   process.exit(77);
 }
 
-if (!existsSync('node_modules/dd-trace')) skip('tests/interop has no npm packages (`npm ci` there; `./dev test` does it when npm can be reached)');
+if (!existsSync('node_modules/dd-trace'))
+  skip(
+    'tests/interop has no npm packages (`npm ci` there; `./dev test` does it when npm can be reached)',
+  );
 const missing = missingPrograms(buildDir).filter((name) => name === 'sonde');
 if (missing.length > 0) skip(`not built: ${missing.join(', ')}`);
 
-const done = spawnSync(process.execPath, ['--test', file], { stdio: 'inherit', env: { ...process.env, SONDE_BUILD_DIR: buildDir } });
+const done = spawnSync(process.execPath, ['--test', file], {
+  stdio: 'inherit',
+  env: { ...process.env, SONDE_BUILD_DIR: buildDir },
+});
 process.exit(done.status ?? 1);

@@ -25,7 +25,9 @@ export async function waitFor(probe, what, ms = 30000) {
     try {
       const value = await probe();
       if (value) return value;
-    } catch (error) { last = ` (${error.message})`; }
+    } catch (error) {
+      last = ` (${error.message})`;
+    }
     await sleep(150);
   }
   assert.fail(`gave up waiting for ${what}${last}`);
@@ -40,10 +42,12 @@ export async function getJson(url) {
 
 function freePort() {
   return new Promise((done, fail) => {
-    const probe = createServer().once('error', fail).listen(0, '127.0.0.1', () => {
-      const { port } = probe.address();
-      probe.close(() => done(port));
-    });
+    const probe = createServer()
+      .once('error', fail)
+      .listen(0, '127.0.0.1', () => {
+        const { port } = probe.address();
+        probe.close(() => done(port));
+      });
   });
 }
 
@@ -74,8 +78,13 @@ export class Bench {
   start(program, args, env = {}, name = program) {
     const log = join(this.dir, `${name}.log`);
     const out = openSync(log, 'a');
-    const clean = Object.fromEntries(Object.entries(process.env).filter(([key]) => !/^(DD_|SONDE_)/.test(key)));
-    const child = spawn(join(this.buildDir, 'bin', program), args, { stdio: ['ignore', out, out], env: { ...clean, ...env } });
+    const clean = Object.fromEntries(
+      Object.entries(process.env).filter(([key]) => !/^(DD_|SONDE_)/.test(key)),
+    );
+    const child = spawn(join(this.buildDir, 'bin', program), args, {
+      stdio: ['ignore', out, out],
+      env: { ...clean, ...env },
+    });
     const ended = new Promise((done) => child.once('exit', (code, signal) => done(code ?? signal)));
     const entry = { name, child, log, ended, text: () => readFileSync(log, 'utf8') };
     this.children.push(entry);
@@ -87,11 +96,25 @@ export class Bench {
     this.agentUrl = `http://127.0.0.1:${tracePort}`;
     this.uiUrl = `http://127.0.0.1:${uiPort}`;
     const config = join(this.dir, 'datadog.yaml');
-    writeFileSync(config, [
-      'apm_config:', `  receiver_port: ${tracePort}`, '  receiver_socket: ""', '  target_traces_per_second: 10000',
-      'sonde:', `  data_dir: ${join(this.dir, 'data')}`, '  local:', `    port: ${uiPort}`, ''].join('\n'));
+    writeFileSync(
+      config,
+      [
+        'apm_config:',
+        `  receiver_port: ${tracePort}`,
+        '  receiver_socket: ""',
+        '  target_traces_per_second: 10000',
+        'sonde:',
+        `  data_dir: ${join(this.dir, 'data')}`,
+        '  local:',
+        `    port: ${uiPort}`,
+        '',
+      ].join('\n'),
+    );
     this.agent = this.start('sonde', ['agent', '--config', config], {}, 'agent');
-    await waitFor(() => this.alive(this.agent) && getJson(`${this.agentUrl}/info`), 'the agent to answer /info');
+    await waitFor(
+      () => this.alive(this.agent) && getJson(`${this.agentUrl}/info`),
+      'the agent to answer /info',
+    );
     await waitFor(() => getJson(`${this.uiUrl}/api/sonde/v1/counters`), 'the intake to answer');
   }
 
@@ -102,8 +125,16 @@ export class Bench {
 
   // A service of the shop; returns its URL.
   async startService(name, args = []) {
-    const service = this.start(`shop-${name}`, ['0', ...args], { DD_SERVICE: name, DD_ENV: 'demo', DD_VERSION: '1.0', DD_TRACE_AGENT_URL: this.agentUrl }, name);
-    const port = await waitFor(() => this.alive(service) && /listening on 127\.0\.0\.1:(\d+)/.exec(service.text())?.[1], `${name} to listen`);
+    const service = this.start(
+      `shop-${name}`,
+      ['0', ...args],
+      { DD_SERVICE: name, DD_ENV: 'demo', DD_VERSION: '1.0', DD_TRACE_AGENT_URL: this.agentUrl },
+      name,
+    );
+    const port = await waitFor(
+      () => this.alive(service) && /listening on 127\.0\.0\.1:(\d+)/.exec(service.text())?.[1],
+      `${name} to listen`,
+    );
     return `http://127.0.0.1:${port}`;
   }
 
@@ -114,11 +145,23 @@ export class Bench {
 
   // Sends `count` requests and waits until every span of the services is delivered to the agent.
   async load(count, rate = 150) {
-    const load = this.start('shop-load', ['--url', this.gatewayUrl, '--count', String(count), '--rate', String(rate)], {}, 'load');
+    const load = this.start(
+      'shop-load',
+      ['--url', this.gatewayUrl, '--count', String(count), '--rate', String(rate)],
+      {},
+      'load',
+    );
     await load.ended;
     await waitFor(async () => {
-      const all = await Promise.all([this.gatewayUrl, this.ordersUrl].map((url) => getJson(`${url}/counters`)));
-      return all.every((c) => c.spans_finished > 0 && c.spans_open === 0 && c.spans_finished === c.spans_delivered) && all;
+      const all = await Promise.all(
+        [this.gatewayUrl, this.ordersUrl].map((url) => getJson(`${url}/counters`)),
+      );
+      return (
+        all.every(
+          (c) =>
+            c.spans_finished > 0 && c.spans_open === 0 && c.spans_finished === c.spans_delivered,
+        ) && all
+      );
     }, 'the services to deliver their spans');
     return JSON.parse(load.text().trim().split('\n').pop());
   }

@@ -11,7 +11,7 @@ import { openBrowser, openPage, texts } from './browser.mjs';
 import { Bench, waitFor } from './harness.mjs';
 
 const REQUESTS = 300; // 200 orders placed and 100 looked at
-const FAILED = 4;     // placed orders number 7, 57, 107, 157
+const FAILED = 4; // placed orders number 7, 57, 107, 157
 
 const bench = new Bench();
 const [test, before] = [bench.noting(node.test), bench.noting(node.before)];
@@ -49,20 +49,27 @@ test('the services list counts every request exactly, by itself', async () => {
   assert.equal(load.requests, REQUESTS);
   assert.equal(load.failed, FAILED);
   // statistics travel in buckets of 10 s
-  await waitFor(async () => {
-    const { services } = await bench.api('services?from=now-15m');
-    return services.length >= 2 && services.every((s) => s.hits >= REQUESTS);
-  }, 'the statistics of both services', 60000);
+  await waitFor(
+    async () => {
+      const { services } = await bench.api('services?from=now-15m');
+      return services.length >= 2 && services.every((s) => s.hits >= REQUESTS);
+    },
+    'the statistics of both services',
+    60000,
+  );
 
   await page.getByRole('link', { name: 'gateway' }).waitFor(); // the empty page noticed
   const rows = await texts(page.locator('tbody tr'));
   assert.equal(rows.length, 2);
   const gateway = rows.find((r) => r.startsWith('gateway'));
-  assert.match(gateway, new RegExp(`^gateway web .*\\b${REQUESTS}\\b .*${((100 * FAILED) / REQUESTS).toFixed(2)} %`));
+  assert.match(
+    gateway,
+    new RegExp(`^gateway web .*\\b${REQUESTS}\\b .*${((100 * FAILED) / REQUESTS).toFixed(2)} %`),
+  );
 
   await page.getByRole('button', { name: 'Service' }).click();
   assert.match(page.url(), /sort=service/);
-  assert.deepEqual((await texts(page.locator('tbody tr td:first-child'))), ['gateway', 'orders']);
+  assert.deepEqual(await texts(page.locator('tbody tr td:first-child')), ['gateway', 'orders']);
   await screenshot('services');
   page.expectQuiet();
 });
@@ -71,7 +78,11 @@ test('a service has charts, and its resources with their own errors', async () =
   await page.getByRole('link', { name: 'orders' }).click();
 
   await page.locator('.chart canvas').nth(2).waitFor();
-  assert.deepEqual(await texts(page.locator('.chart h2 > span:first-child')), ['Requests per second', 'Error rate', 'Latency']);
+  assert.deepEqual(await texts(page.locator('.chart h2 > span:first-child')), [
+    'Requests per second',
+    'Error rate',
+    'Latency',
+  ]);
   const place = (await texts(page.locator('tbody tr'))).find((r) => r.startsWith('POST /orders'));
   assert.match(place, /http\.request server .*\b200\b .*2\.00 %/);
   page.expectQuiet();
@@ -135,8 +146,16 @@ test('the waterfall of a failed order crosses both services and shows where it f
   await page.keyboard.press('Enter');
 
   await page.getByRole('tree', { name: 'spans' }).waitFor();
-  const rows = await page.locator('.sr').evaluateAll((all) => all.map((row) => [Number(row.getAttribute('aria-level')),
-    row.querySelector('.t-name').textContent, row.classList.contains('bad'), row.classList.contains('origin')]));
+  const rows = await page
+    .locator('.sr')
+    .evaluateAll((all) =>
+      all.map((row) => [
+        Number(row.getAttribute('aria-level')),
+        row.querySelector('.t-name').textContent,
+        row.classList.contains('bad'),
+        row.classList.contains('origin'),
+      ]),
+    );
   assert.deepEqual(rows, [
     [1, 'http.request', true, false],
     [2, 'auth.check', false, false],
@@ -145,7 +164,10 @@ test('the waterfall of a failed order crosses both services and shows where it f
     [4, 'sqlite.query', false, false],
     [4, 'payment.charge', true, true],
   ]);
-  assert.deepEqual((await texts(page.locator('.sum tbody tr td:first-child'))).sort(), ['gateway', 'orders']);
+  assert.deepEqual((await texts(page.locator('.sum tbody tr td:first-child'))).sort(), [
+    'gateway',
+    'orders',
+  ]);
   page.expectQuiet();
 });
 
@@ -179,8 +201,19 @@ test('an order that went well is shipped on another thread, in the same trace', 
   await page.goto(`/traces/${traces[0].trace_id}`);
 
   await page.locator('.sr').nth(7).waitFor();
-  const rows = await page.locator('.sr').evaluateAll((all) => all.map((row) => `${row.getAttribute('aria-level')} ${row.querySelector('.t-name').textContent}`));
-  assert.deepEqual(rows.slice(0, 4), ['1 http.request', '2 auth.check', '2 http.client', '3 http.request']);
+  const rows = await page
+    .locator('.sr')
+    .evaluateAll((all) =>
+      all.map(
+        (row) => `${row.getAttribute('aria-level')} ${row.querySelector('.t-name').textContent}`,
+      ),
+    );
+  assert.deepEqual(rows.slice(0, 4), [
+    '1 http.request',
+    '2 auth.check',
+    '2 http.client',
+    '3 http.request',
+  ]);
   assert.ok(rows.includes('4 order.ship') && rows.includes('5 sqlite.query'), rows.join('; '));
   page.expectQuiet();
 });
@@ -198,7 +231,12 @@ test('the dark theme follows the system', async () => {
   await dark.goto('/services');
   await dark.getByRole('link', { name: 'gateway' }).waitFor();
 
-  assert.equal(await dark.evaluate(() => getComputedStyle(document.body).backgroundColor), 'rgb(15, 19, 24)');
-  console.log(`# first contentful paint: ${await dark.evaluate(() => Math.round(performance.getEntriesByName('first-contentful-paint')[0].startTime))} ms`);
+  assert.equal(
+    await dark.evaluate(() => getComputedStyle(document.body).backgroundColor),
+    'rgb(15, 19, 24)',
+  );
+  console.log(
+    `# first contentful paint: ${await dark.evaluate(() => Math.round(performance.getEntriesByName('first-contentful-paint')[0].startTime))} ms`,
+  );
   dark.expectQuiet();
 });

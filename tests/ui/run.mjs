@@ -12,12 +12,19 @@ function skip(why) {
   process.exit(77);
 }
 
-if (!existsSync('node_modules/playwright-core')) skip('tests/ui has no npm packages (`npm ci` there; `./dev test` does it when npm can be reached)');
-if (!existsSync(chromium)) skip(`no browser at ${chromium} (install chromium, or set SONDE_CHROMIUM)`);
+if (!existsSync('node_modules/playwright-core'))
+  skip(
+    'tests/ui has no npm packages (`npm ci` there; `./dev test` does it when npm can be reached)',
+  );
+if (!existsSync(chromium))
+  skip(`no browser at ${chromium} (install chromium, or set SONDE_CHROMIUM)`);
 const missing = missingPrograms(buildDir);
 if (missing.length > 0) skip(`not built: ${missing.join(', ')}`);
-if (!existsSync('../../dashboards/ui/node_modules')) skip('the program was built without the UI: npm ci in dashboards/ui, then build again');
+if (!existsSync('../../dashboards/ui/node_modules'))
+  skip('the program was built without the UI: npm ci in dashboards/ui, then build again');
 
 const done = spawnSync(process.execPath, ['--test', file], {
-  stdio: 'inherit', env: { ...process.env, SONDE_BUILD_DIR: buildDir, SONDE_CHROMIUM: chromium } });
+  stdio: 'inherit',
+  env: { ...process.env, SONDE_BUILD_DIR: buildDir, SONDE_CHROMIUM: chromium },
+});
 process.exit(done.status ?? 1);

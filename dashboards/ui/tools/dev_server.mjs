@@ -12,26 +12,49 @@ import { parseArgs } from 'node:util';
 import { fakeApi } from './fake_api.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const { values: options } = parseArgs({ options: { port: { type: 'string', default: '8128' }, api: { type: 'string' } } });
-const TYPES = { '.html': 'text/html; charset=utf-8', '.css': 'text/css', '.js': 'text/javascript', '.svg': 'image/svg+xml' };
+const { values: options } = parseArgs({
+  options: { port: { type: 'string', default: '8128' }, api: { type: 'string' } },
+});
+const TYPES = {
+  '.html': 'text/html; charset=utf-8',
+  '.css': 'text/css',
+  '.js': 'text/javascript',
+  '.svg': 'image/svg+xml',
+};
 const VENDOR = {
   '/ui/vendor/preact.js': 'node_modules/htm/preact/standalone.module.js',
   '/ui/vendor/uplot.js': 'node_modules/uplot/dist/uPlot.esm.js',
 };
-const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const CSP =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 function forward(req, res) {
-  const up = request(options.api + req.url, { method: req.method, headers: { ...req.headers, host: new URL(options.api).host } },
-    (answer) => { res.writeHead(answer.statusCode, answer.headers); answer.pipe(res); });
-  up.on('error', (error) => { res.writeHead(503, { 'content-type': 'application/json' }); res.end(JSON.stringify({ errors: [error.message] })); });
+  const up = request(
+    options.api + req.url,
+    { method: req.method, headers: { ...req.headers, host: new URL(options.api).host } },
+    (answer) => {
+      res.writeHead(answer.statusCode, answer.headers);
+      answer.pipe(res);
+    },
+  );
+  up.on('error', (error) => {
+    res.writeHead(503, { 'content-type': 'application/json' });
+    res.end(JSON.stringify({ errors: [error.message] }));
+  });
   req.pipe(up);
 }
 
 async function serveFile(path, res) {
-  const file = VENDOR[path] ?? (path.startsWith('/ui/') ? join('web', normalize(path.slice(3))) : 'web/index.html');
+  const file =
+    VENDOR[path] ??
+    (path.startsWith('/ui/') ? join('web', normalize(path.slice(3))) : 'web/index.html');
   try {
     const body = await readFile(join(root, file));
-    res.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream', 'content-security-policy': CSP, 'cache-control': 'no-store' });
+    res.writeHead(200, {
+      'content-type': TYPES[extname(file)] ?? 'application/octet-stream',
+      'content-security-policy': CSP,
+      'cache-control': 'no-store',
+    });
     res.end(body);
   } catch {
     res.writeHead(404).end('no such file');
@@ -46,4 +69,6 @@ const server = createServer((req, res) => {
   res.writeHead(status, { 'content-type': 'application/json' });
   res.end(JSON.stringify(body));
 });
-server.listen(Number(options.port), '127.0.0.1', () => console.log(`http://127.0.0.1:${server.address().port}`));
+server.listen(Number(options.port), '127.0.0.1', () =>
+  console.log(`http://127.0.0.1:${server.address().port}`),
+);

@@ -2,15 +2,32 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { count, dateOfNs, duration, mark, percent, rate } from '../../../dashboards/ui/web/js/lib/format.js';
+import {
+  count,
+  dateOfNs,
+  duration,
+  mark,
+  percent,
+  rate,
+} from '../../../dashboards/ui/web/js/lib/format.js';
 import { label, rangeOf, toSeconds } from '../../../dashboards/ui/web/js/lib/range.js';
 import { serviceColors } from '../../../dashboards/ui/web/js/lib/color.js';
 
 const plain = (text) => text.replaceAll('\u202f', ' ');
 
 test('durations have three digits and the unit that fits', () => {
-  const cases = [[0, '0 ns'], [999, '999 ns'], [1500, '1.50 µs'], [12345, '12.3 µs'], [999999, '1.00 ms'], [41300000, '41.3 ms'], [1.64e9, '1.64 s'],
-    [90e9, '1.50 min'], [5400e9, '1.50 h'], [null, '–']];
+  const cases = [
+    [0, '0 ns'],
+    [999, '999 ns'],
+    [1500, '1.50 µs'],
+    [12345, '12.3 µs'],
+    [999999, '1.00 ms'],
+    [41300000, '41.3 ms'],
+    [1.64e9, '1.64 s'],
+    [90e9, '1.50 min'],
+    [5400e9, '1.50 h'],
+    [null, '–'],
+  ];
   for (const [ns, want] of cases) assert.equal(plain(duration(ns)), want, String(ns));
   assert.equal(plain(mark(10e6)), '10 ms');
 });
@@ -41,7 +58,10 @@ test('a range is the last hour unless said, and live while it ends now', () => {
 });
 
 test('a service keeps its colour in any company, and eight services have eight', () => {
-  assert.equal(serviceColors(['gateway']).get('gateway'), serviceColors(['gateway', 'gateway']).get('gateway'));
+  assert.equal(
+    serviceColors(['gateway']).get('gateway'),
+    serviceColors(['gateway', 'gateway']).get('gateway'),
+  );
   const eight = serviceColors(Array.from({ length: 8 }, (_, i) => `service-${i}`));
   assert.equal(new Set(eight.values()).size, 8);
 });

@@ -39,9 +39,21 @@ test('keys are offered for a word without a colon, and replace just that word', 
 });
 
 test('values come from the facets, and a leading minus stays', () => {
-  const facets = { services: ['gateway', 'orders'], operations: [], types: [], envs: [], hosts: [] };
-  assert.deepEqual(complete('-service:g', 10, facets).map((h) => h.text), ['-service:gateway ']);
-  assert.deepEqual(complete('status:', 7, null).map((h) => h.text), ['status:ok ', 'status:error ']);
+  const facets = {
+    services: ['gateway', 'orders'],
+    operations: [],
+    types: [],
+    envs: [],
+    hosts: [],
+  };
+  assert.deepEqual(
+    complete('-service:g', 10, facets).map((h) => h.text),
+    ['-service:gateway '],
+  );
+  assert.deepEqual(
+    complete('status:', 7, null).map((h) => h.text),
+    ['status:ok ', 'status:error '],
+  );
 });
 
 test('nothing is offered for a key that is not known', () => {

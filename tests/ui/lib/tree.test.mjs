@@ -6,8 +6,19 @@ import { buildTree, matches, ticks, visible } from '../../../dashboards/ui/web/j
 
 // [id, parent, start, end, error] in nanoseconds
 function span([id, parent, start, end, error = 0], i) {
-  return { span_id: String(id), parent_id: String(parent), start_unix_ns: String(1764080000000000000n + BigInt(start)), duration_ns: end - start,
-    error, service: i % 2 ? 'orders' : 'gateway', name: `op${id}`, resource: `res${id}`, type: 'web', meta: { 'http.url': `/u/${id}` }, metrics: {} };
+  return {
+    span_id: String(id),
+    parent_id: String(parent),
+    start_unix_ns: String(1764080000000000000n + BigInt(start)),
+    duration_ns: end - start,
+    error,
+    service: i % 2 ? 'orders' : 'gateway',
+    name: `op${id}`,
+    resource: `res${id}`,
+    type: 'web',
+    meta: { 'http.url': `/u/${id}` },
+    metrics: {},
+  };
 }
 const tree = (...spans) => buildTree(spans.map(span));
 const ids = (rows) => rows.map((n) => Number(n.span.span_id));
@@ -16,8 +27,14 @@ const row = (t, id) => t.rows.find((n) => n.span.span_id === String(id));
 test('rows are depth first, children by start', () => {
   const t = tree([1, 0, 0, 100], [3, 1, 50, 60], [2, 1, 10, 40], [4, 2, 15, 20]);
   assert.deepEqual(ids(t.rows), [1, 2, 4, 3]);
-  assert.deepEqual(t.rows.map((n) => n.depth), [0, 1, 2, 1]);
-  assert.deepEqual(t.rows.map((n) => n.size), [4, 2, 1, 1]);
+  assert.deepEqual(
+    t.rows.map((n) => n.depth),
+    [0, 1, 2, 1],
+  );
+  assert.deepEqual(
+    t.rows.map((n) => n.size),
+    [4, 2, 1, 1],
+  );
   assert.equal(t.duration, 100);
 });
 
@@ -51,14 +68,26 @@ test('self time is what no child covers; overlapping children count once, what s
 
 test('the origin of an error is the failed span without a failed one below it', () => {
   const t = tree([1, 0, 0, 100, 1], [2, 1, 10, 40, 0], [3, 2, 20, 30, 1], [4, 1, 50, 60, 0]);
-  assert.deepEqual(t.rows.filter((n) => n.origin).map((n) => n.span.span_id), ['3']);
+  assert.deepEqual(
+    t.rows.filter((n) => n.origin).map((n) => n.span.span_id),
+    ['3'],
+  );
   assert.deepEqual(ids(t.rows.filter((n) => n.bad)), [1, 3]);
 });
 
 test('the critical path covers the time of the root once, without what nobody waited for', () => {
   const t = tree([1, 0, 0, 100], [2, 1, 10, 40], [3, 1, 20, 90], [4, 3, 30, 50], [5, 1, 60, 140]);
-  const parts = t.rows.flatMap((n) => n.path.map(([a, b]) => [a, b, Number(n.span.span_id)])).sort((a, b) => a[0] - b[0]);
-  assert.deepEqual(parts, [[0, 10, 1], [10, 20, 2], [20, 30, 3], [30, 50, 4], [50, 90, 3], [90, 100, 1]]);
+  const parts = t.rows
+    .flatMap((n) => n.path.map(([a, b]) => [a, b, Number(n.span.span_id)]))
+    .sort((a, b) => a[0] - b[0]);
+  assert.deepEqual(parts, [
+    [0, 10, 1],
+    [10, 20, 2],
+    [20, 30, 3],
+    [30, 50, 4],
+    [50, 90, 3],
+    [90, 100, 1],
+  ]);
 });
 
 test('folding hides a subtree and nothing else', () => {
@@ -69,7 +98,10 @@ test('folding hides a subtree and nothing else', () => {
 
 test('services are summed up by self time', () => {
   const t = tree([1, 0, 0, 100], [2, 1, 0, 80, 1], [3, 2, 0, 30]);
-  assert.deepEqual(t.services, [{ service: 'gateway', spans: 2, errors: 0, self: 50 }, { service: 'orders', spans: 1, errors: 1, self: 50 }]);
+  assert.deepEqual(t.services, [
+    { service: 'gateway', spans: 2, errors: 0, self: 50 },
+    { service: 'orders', spans: 1, errors: 1, self: 50 },
+  ]);
 });
 
 test('finding looks at names, tags and status, and wants every word', () => {

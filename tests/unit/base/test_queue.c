@@ -4,6 +4,7 @@
 #include "support/test.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "base/clock.h"
@@ -219,18 +220,23 @@ static void *push_until_closed(void *arg)
 
 static void test_queue_close_wakes_whoever_waits(void **state)
 {
+    enum { ROUNDS = 20 };
     void *(*const waiters[])(void *) = { pop_until_closed, push_until_closed };
     size_t i;
 
     (void)state;
-    for (i = 0; i < COUNT_OF(waiters); i++) {
+    for (i = 0; i < ROUNDS * COUNT_OF(waiters); i++) {
+        void *(*const waiter)(void *) = waiters[i % COUNT_OF(waiters)];
         sonde_status result = SONDE_OK;
         pthread_t thread;
+        int yields;
 
         assert_status(sonde_queue_init(&shared, 4, 2), SONDE_OK);
-        if (waiters[i] == push_until_closed)
+        if (waiter == push_until_closed)
             assert_status(sonde_queue_push(&shared, &thread, 1), SONDE_OK);
-        assert_status(sonde_thread_start(&thread, "test-wait", 0, waiters[i], &result), SONDE_OK);
+        assert_status(sonde_thread_start(&thread, "test-wait", 0, waiter, &result), SONDE_OK);
+        for (yields = 0; yields < 20; yields++)
+            (void)sched_yield(); /* in most rounds the waiter waits by now */
         sonde_queue_close(&shared);
         assert_int_equal(pthread_join(thread, NULL), 0);
         assert_status(result, SONDE_ERR_CLOSED);

@@ -15,7 +15,9 @@ const SCREENS = [
 function Screen({ at }) {
   for (const [pattern, load] of SCREENS) {
     const found = pattern.exec(at.path);
-    if (found) return html`<${Lazy} key=${pattern.source} load=${load} props=${{ arg: found[1], params: at.params }} />`;
+    if (found)
+      return html`<${Lazy} key=${pattern.source} load=${load}
+        props=${{ arg: found[1], params: at.params }} />`;
   }
   return html`<${Notice} title="There is no such page">
     <p>Try <a href="/services">Services</a> or <a href="/traces">Traces</a>.</p>
@@ -24,7 +26,10 @@ function Screen({ at }) {
 
 function title(path) {
   const [, screen, what] = path.split('/');
-  const names = { services: what ?? 'Services', traces: what ? `trace ${what.slice(-8)}` : 'Traces' };
+  const names = {
+    services: what ?? 'Services',
+    traces: what ? `trace ${what.slice(-8)}` : 'Traces',
+  };
   return names[screen] ? `${names[screen]} · Sonde` : 'Sonde';
 }
 

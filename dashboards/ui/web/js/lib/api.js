@@ -5,7 +5,10 @@ import { useEffect, useState } from '../../vendor/preact.js';
 const BASE = '/api/sonde/v1/';
 
 export class ApiError extends Error {
-  constructor(message, status) { super(message); this.status = status; }
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
 }
 
 export async function get(path, params = {}, signal = undefined) {
@@ -20,7 +23,10 @@ export async function get(path, params = {}, signal = undefined) {
   }
   const body = await response.json().catch(() => null);
   if (!response.ok)
-    throw new ApiError(body?.errors?.join('; ') ?? `the intake answered ${response.status} ${response.statusText}`, response.status);
+    throw new ApiError(
+      body?.errors?.join('; ') ?? `the intake answered ${response.status} ${response.statusText}`,
+      response.status,
+    );
   if (body === null) throw new ApiError('the answer of the intake is not JSON', response.status);
   return body;
 }
@@ -37,12 +43,16 @@ export function useApi(path, params, tick = 0) {
     const stop = new AbortController();
     setLoading(true);
     get(path, params, stop.signal).then(
-      (data) => { setState({ key, data, error: null }); setLoading(false); },
+      (data) => {
+        setState({ key, data, error: null });
+        setLoading(false);
+      },
       (error) => {
         if (error.name === 'AbortError') return;
         setState((old) => ({ key, data: old.key === key ? old.data : null, error }));
         setLoading(false);
-      });
+      },
+    );
     return () => stop.abort();
   }, [key, tick]);
   return { ...state, loading };
@@ -53,7 +63,9 @@ export function useTick(on, ms = 5000) {
   const [tick, setTick] = useState(0);
   useEffect(() => {
     if (!on) return undefined;
-    const timer = setInterval(() => { if (!document.hidden) setTick((n) => n + 1); }, ms);
+    const timer = setInterval(() => {
+      if (!document.hidden) setTick((n) => n + 1);
+    }, ms);
     return () => clearInterval(timer);
   }, [on, ms]);
   return [tick, () => setTick((n) => n + 1)];

@@ -1,6 +1,13 @@
 // lib/format.js - numbers, durations and times as the screens print them.
 
-const UNITS = [[1e9 * 3600, 'h'], [1e9 * 60, 'min'], [1e9, 's'], [1e6, 'ms'], [1e3, 'µs'], [1, 'ns']];
+const UNITS = [
+  [1e9 * 3600, 'h'],
+  [1e9 * 60, 'min'],
+  [1e9, 's'],
+  [1e6, 'ms'],
+  [1e3, 'µs'],
+  [1, 'ns'],
+];
 
 // Three significant digits, no trailing noise: 1.23, 12.3, 123.
 export function digits(n) {
@@ -29,7 +36,9 @@ export function mark(ns) {
 
 // 12 345, with narrow spaces.
 export function count(n) {
-  return Math.round(n).toString().replace(/\B(?=(\d{3})+(?!\d))/g, '\u202f');
+  return Math.round(n)
+    .toString()
+    .replace(/\B(?=(\d{3})+(?!\d))/g, '\u202f');
 }
 
 export function rate(perSecond) {
@@ -47,7 +56,11 @@ export function percent(share) {
 }
 
 export function bytes(n) {
-  for (const [size, unit] of [[2 ** 30, 'GiB'], [2 ** 20, 'MiB'], [2 ** 10, 'KiB']])
+  for (const [size, unit] of [
+    [2 ** 30, 'GiB'],
+    [2 ** 20, 'MiB'],
+    [2 ** 10, 'KiB'],
+  ])
     if (n >= size) return `${digits(n / size)}\u202f${unit}`;
   return `${n}\u202fB`;
 }

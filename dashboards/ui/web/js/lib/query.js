@@ -2,16 +2,34 @@
 // The language itself is the intake's; nothing here decides what matches.
 
 export const KEYS = [
-  ['service:', 'name of the service'], ['resource_name:', 'what was worked on'], ['operation_name:', 'the operation'],
-  ['status:', 'ok or error'], ['@duration:>', '20ms, 1.5s'], ['@http.status_code:', '500, >=400, [400 TO 499]'],
-  ['env:', 'environment'], ['type:', 'web, sql, …'], ['host:', 'host name'], ['@error.type:', 'class of the error'],
-  ['@error.message:', 'text of the error'], ['@span.kind:', 'server, client, …'], ['trace_id:', ''], ['span_id:', ''],
+  ['service:', 'name of the service'],
+  ['resource_name:', 'what was worked on'],
+  ['operation_name:', 'the operation'],
+  ['status:', 'ok or error'],
+  ['@duration:>', '20ms, 1.5s'],
+  ['@http.status_code:', '500, >=400, [400 TO 499]'],
+  ['env:', 'environment'],
+  ['type:', 'web, sql, …'],
+  ['host:', 'host name'],
+  ['@error.type:', 'class of the error'],
+  ['@error.message:', 'text of the error'],
+  ['@span.kind:', 'server, client, …'],
+  ['trace_id:', ''],
+  ['span_id:', ''],
 ];
 
-const FACET_OF = { service: 'services', operation_name: 'operations', type: 'types', env: 'envs', host: 'hosts' };
+const FACET_OF = {
+  service: 'services',
+  operation_name: 'operations',
+  type: 'types',
+  env: 'envs',
+  host: 'hosts',
+};
 const FIXED = {
-  status: ['ok', 'error'], '@span.kind': ['server', 'client', 'producer', 'consumer', 'internal'],
-  '@duration': ['>10ms', '>100ms', '>1s'], '@http.status_code': ['>=500', '>=400', '404', '500', '[400 TO 499]'],
+  status: ['ok', 'error'],
+  '@span.kind': ['server', 'client', 'producer', 'consumer', 'internal'],
+  '@duration': ['>10ms', '>100ms', '>1s'],
+  '@http.status_code': ['>=500', '>=400', '404', '500', '[400 TO 499]'],
 };
 
 // A value as the language wants it: bare when it can be, else quoted.
@@ -26,7 +44,9 @@ export function term(key, value) {
 // The terms at top level: split at blanks outside quotes, brackets and parentheses.
 export function terms(query) {
   const found = [];
-  let depth = 0, quoted = false, start = -1;
+  let depth = 0,
+    quoted = false,
+    start = -1;
   for (let i = 0; i <= query.length; i++) {
     const c = query[i];
     if (c === undefined || (c === ' ' && !quoted && depth === 0)) {
@@ -55,7 +75,11 @@ export function toggle(query, wanted) {
 
 // What could stand at the caret: [{ text, hint, start, end }], at most 12; picking one replaces start..end.
 export function complete(query, caret, facets) {
-  const at = terms(query).find((t) => t.start <= caret && caret <= t.end) ?? { text: '', start: caret, end: caret };
+  const at = terms(query).find((t) => t.start <= caret && caret <= t.end) ?? {
+    text: '',
+    start: caret,
+    end: caret,
+  };
   const minus = at.text.startsWith('-') ? '-' : '';
   const typed = at.text.slice(minus.length);
   const colon = typed.indexOf(':');
@@ -63,11 +87,17 @@ export function complete(query, caret, facets) {
 
   if (colon < 0) {
     return KEYS.filter(([key]) => key.toLowerCase().includes(typed.toLowerCase()))
-      .slice(0, 12).map(([key, hint]) => ({ ...place, text: minus + key, hint }));
+      .slice(0, 12)
+      .map(([key, hint]) => ({ ...place, text: minus + key, hint }));
   }
   const key = typed.slice(0, colon);
-  const part = typed.slice(colon + 1).replace(/^"/, '').toLowerCase();
+  const part = typed
+    .slice(colon + 1)
+    .replace(/^"/, '')
+    .toLowerCase();
   const values = FIXED[key] ?? (facets?.[FACET_OF[key]] ?? []).map(quote);
-  return values.filter((v) => v.toLowerCase().includes(part) && v !== typed.slice(colon + 1))
-    .slice(0, 12).map((v) => ({ ...place, text: `${minus}${key}:${v} `, hint: '' }));
+  return values
+    .filter((v) => v.toLowerCase().includes(part) && v !== typed.slice(colon + 1))
+    .slice(0, 12)
+    .map((v) => ({ ...place, text: `${minus}${key}:${v} `, hint: '' }));
 }

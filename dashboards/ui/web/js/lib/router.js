@@ -5,12 +5,17 @@ import { useEffect, useState } from '../../vendor/preact.js';
 const listeners = new Set();
 
 export function here() {
-  return { path: decodeURIComponent(location.pathname), params: Object.fromEntries(new URLSearchParams(location.search)) };
+  return {
+    path: decodeURIComponent(location.pathname),
+    params: Object.fromEntries(new URLSearchParams(location.search)),
+  };
 }
 
 // "/traces?query=…"; empty parameters are left out.
 export function href(path, params = {}) {
-  const kept = Object.entries(params).filter(([, v]) => v !== '' && v !== undefined && v !== null && v !== false);
+  const kept = Object.entries(params).filter(
+    ([, v]) => v !== '' && v !== undefined && v !== null && v !== false,
+  );
   const search = new URLSearchParams(kept).toString();
   return path.split('/').map(encodeURIComponent).join('/') + (search ? `?${search}` : '');
 }
@@ -32,7 +37,10 @@ export function useHere() {
     const back = () => setAt(here());
     listeners.add(setAt);
     addEventListener('popstate', back);
-    return () => { listeners.delete(setAt); removeEventListener('popstate', back); };
+    return () => {
+      listeners.delete(setAt);
+      removeEventListener('popstate', back);
+    };
   }, []);
   return at;
 }
@@ -40,7 +48,16 @@ export function useHere() {
 // Links inside the UI are followed without loading the page again; everything else is the browser's.
 export function followLinks(event) {
   const link = event.target.closest?.('a[href^="/"]');
-  if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || link.target) return;
+  if (
+    !link ||
+    event.defaultPrevented ||
+    event.button ||
+    event.metaKey ||
+    event.ctrlKey ||
+    event.shiftKey ||
+    link.target
+  )
+    return;
   if (link.pathname.startsWith('/api/')) return;
   event.preventDefault();
   history.pushState(null, '', link.href);

@@ -10,11 +10,27 @@
 //   path         [[from, to], …]: when this span, and no child, held up the end of the trace
 export function buildTree(spans) {
   if (spans.length === 0) return { rows: [], duration: 0, services: [] };
-  const zero = spans.reduce((least, s) => { const t = BigInt(s.start_unix_ns); return t < least ? t : least; }, BigInt(spans[0].start_unix_ns));
+  const zero = spans.reduce((least, s) => {
+    const t = BigInt(s.start_unix_ns);
+    return t < least ? t : least;
+  }, BigInt(spans[0].start_unix_ns));
   const nodes = spans.map((span) => {
     const start = Number(BigInt(span.start_unix_ns) - zero);
-    return { span, parent: null, children: [], depth: 0, size: 1, start, end: start + span.duration_ns, self: 0,
-      bad: span.error !== 0, failedBelow: false, origin: false, orphan: false, path: [] };
+    return {
+      span,
+      parent: null,
+      children: [],
+      depth: 0,
+      size: 1,
+      start,
+      end: start + span.duration_ns,
+      self: 0,
+      bad: span.error !== 0,
+      failedBelow: false,
+      origin: false,
+      orphan: false,
+      path: [],
+    };
   });
   const rows = order(link(nodes));
   for (let i = rows.length - 1; i >= 0; i--) finish(rows[i]);
@@ -34,7 +50,7 @@ function link(nodes) {
   for (const node of nodes) if (!byId.has(node.span.span_id)) byId.set(node.span.span_id, node);
   const roots = [];
   for (const node of nodes) {
-    node.parent = node.span.parent_id === '0' ? null : byId.get(node.span.parent_id) ?? null;
+    node.parent = node.span.parent_id === '0' ? null : (byId.get(node.span.parent_id) ?? null);
     if (node.parent) node.parent.children.push(node);
     else makeRoot(node, roots);
   }
@@ -87,12 +103,18 @@ function order(roots) {
 
 // Called from the last row to the first, so that children come before their parent.
 function finish(node) {
-  let covered = 0, until = node.start;
-  for (const child of node.children) { // by start
+  let covered = 0,
+    until = node.start;
+  for (const child of node.children) {
+    // by start
     node.size += child.size;
     node.failedBelow ||= child.bad || child.failedBelow;
-    const from = Math.max(child.start, until), to = Math.min(child.end, node.end);
-    if (to > from) { covered += to - from; until = to; }
+    const from = Math.max(child.start, until),
+      to = Math.min(child.end, node.end);
+    if (to > from) {
+      covered += to - from;
+      until = to;
+    }
   }
   node.self = node.end - node.start - covered;
   node.origin = node.bad && !node.failedBelow;
@@ -147,9 +169,20 @@ const texts = new WeakMap();
 function haystack(span) {
   let text = texts.get(span);
   if (text === undefined) {
-    const tags = [...Object.entries(span.meta), ...Object.entries(span.metrics)].map(([k, v]) => `${k}:${v}`);
-    text = [span.service, span.name, span.resource, span.type, span.span_id, ...tags, span.error ? 'status:error' : 'status:ok']
-      .join('\n').toLowerCase();
+    const tags = [...Object.entries(span.meta), ...Object.entries(span.metrics)].map(
+      ([k, v]) => `${k}:${v}`,
+    );
+    text = [
+      span.service,
+      span.name,
+      span.resource,
+      span.type,
+      span.span_id,
+      ...tags,
+      span.error ? 'status:error' : 'status:ok',
+    ]
+      .join('\n')
+      .toLowerCase();
     texts.set(span, text);
   }
   return text;

@@ -17,7 +17,12 @@ function paint(canvas, rows, duration, colors) {
   const red = css('--error');
   rows.forEach((node, i) => {
     pen.fillStyle = node.bad ? red : tones.get(node.span.service);
-    pen.fillRect((node.start / duration) * w, pad + i * line, Math.max(1, ((node.end - node.start) / duration) * w), Math.max(0.5, line - 0.5));
+    pen.fillRect(
+      (node.start / duration) * w,
+      pad + i * line,
+      Math.max(1, ((node.end - node.start) / duration) * w),
+      Math.max(0.5, line - 0.5),
+    );
   });
 }
 
@@ -31,7 +36,10 @@ export function Minimap({ rows, duration, colors, view, onView }) {
     watch.observe(box.current);
     const theme = matchMedia('(prefers-color-scheme: dark)');
     theme.addEventListener('change', draw);
-    return () => { watch.disconnect(); theme.removeEventListener('change', draw); };
+    return () => {
+      watch.disconnect();
+      theme.removeEventListener('change', draw);
+    };
   }, [rows, duration, colors]);
 
   const share = (event) => {
@@ -48,11 +56,14 @@ export function Minimap({ rows, duration, colors, view, onView }) {
     setDrag(null);
   };
   const pct = (n) => `${n * 100}%`;
-  return html`<div class="minimap" ref=${box} title="drag to zoom, double click to show all" onPointerDown=${down} onPointerUp=${up}
-      onPointerMove=${(e) => drag && setDrag([drag[0], share(e)])} onDblClick=${() => onView({ from: 0, to: duration })}>
+  return html`<div class="minimap" ref=${box} title="drag to zoom, double click to show all"
+    onPointerDown=${down} onPointerUp=${up}
+      onPointerMove=${(e) => drag && setDrag([drag[0], share(e)])}
+      onDblClick=${() => onView({ from: 0, to: duration })}>
     <canvas ref=${canvas}></canvas>
     <div class="shade" style=${{ left: 0, width: pct(view.from / duration) }}></div>
     <div class="shade" style=${{ left: pct(view.to / duration), right: 0 }}></div>
-    ${drag && html`<div class="select" style=${{ left: pct(Math.min(...drag)), width: pct(Math.abs(drag[1] - drag[0])) }}></div>`}
+    ${drag && html`<div class="select"
+      style=${{ left: pct(Math.min(...drag)), width: pct(Math.abs(drag[1] - drag[0])) }}></div>`}
   </div>`;
 }

@@ -25,8 +25,8 @@ export function NothingYet({ what, widen, tick = 0 }) {
   if (!data) return null;
   if (what === 'services' && data.stored.spans > 0 && data.stored.stats_groups === 0) {
     return html`<${Notice} title="Statistics are on their way">
-      <p><a href="/traces">Traces</a> have arrived. The agent counts every request in buckets of 10 seconds and sends a bucket when it
-        is complete, so the first numbers are here within half a minute.</p>
+      <p><a href="/traces">Traces</a> have arrived. The agent counts every request in buckets of
+        10 seconds and sends a bucket when it is complete, so the first numbers are here within half a minute.</p>
     </${Notice}>`;
   }
   if (data.store.oldest_unix_s > 0 || data.stored.spans > 0) {
@@ -51,7 +51,8 @@ int main(void)
     }
     sonde_stop();
 }`}</pre>
-    <p>Nothing at hand? <code>./dev demo</code> runs two services with load. This page looks again by itself.</p>
+    <p>Nothing at hand? <code>./dev demo</code> runs two services with load. This page looks
+      again by itself.</p>
   </${Notice}>`;
 }
 
@@ -59,8 +60,12 @@ int main(void)
 export function Lazy({ load, props }) {
   const [state, setState] = useState({ View: null, error: null });
   useEffect(() => {
-    load().then((m) => setState({ View: m.default, error: null }), (error) => setState({ View: null, error }));
+    load().then(
+      (m) => setState({ View: m.default, error: null }),
+      (error) => setState({ View: null, error }),
+    );
   }, []);
-  if (state.error) return html`<${Failure} error=${state.error} retry=${() => location.reload()} />`;
+  if (state.error)
+    return html`<${Failure} error=${state.error} retry=${() => location.reload()} />`;
   return state.View ? html`<${state.View} ...${props} />` : null;
 }

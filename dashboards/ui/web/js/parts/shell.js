@@ -9,10 +9,22 @@ import { TimePicker } from './timepicker.js';
 import { Toast } from './toast.js';
 
 const KEYS = [
-  ['g s', 'services'], ['g t', 'traces'], ['/', 'search'], ['?', 'this help'],
-  ['↑ ↓  j k', 'move'], ['Enter', 'open'], ['← →', 'fold, unfold'], ['Esc', 'close, deselect'],
-  ['+ −', 'zoom the waterfall'], ['0', 'whole trace'], ['f', 'zoom to the span'], ['[ ]', 'pan'],
-  ['e', 'next error'], ['n N', 'next, previous match'], ['c', 'copy the trace id'], ['p', 'critical path'],
+  ['g s', 'services'],
+  ['g t', 'traces'],
+  ['/', 'search'],
+  ['?', 'this help'],
+  ['↑ ↓  j k', 'move'],
+  ['Enter', 'open'],
+  ['← →', 'fold, unfold'],
+  ['Esc', 'close, deselect'],
+  ['+ −', 'zoom the waterfall'],
+  ['0', 'whole trace'],
+  ['f', 'zoom to the span'],
+  ['[ ]', 'pan'],
+  ['e', 'next error'],
+  ['n N', 'next, previous match'],
+  ['c', 'copy the trace id'],
+  ['p', 'critical path'],
 ];
 
 // What goes along from screen to screen.
@@ -29,9 +41,13 @@ function Nav({ at }) {
 // The environments are asked for when somebody reaches for the list.
 function EnvSelect({ params }) {
   const [wanted, setWanted] = useState(false);
-  const { data } = useApi(wanted ? 'facets' : null, { from: params.from || DEFAULT_FROM, to: params.to || 'now' });
+  const { data } = useApi(wanted ? 'facets' : null, {
+    from: params.from || DEFAULT_FROM,
+    to: params.to || 'now',
+  });
   const envs = [...new Set([...(data?.envs ?? []), params.env].filter(Boolean))].sort();
-  return html`<select aria-label="environment" value=${params.env ?? ''} onChange=${(e) => patch({ env: e.target.value }, {})}
+  return html`<select aria-label="environment" value=${params.env ?? ''}
+    onChange=${(e) => patch({ env: e.target.value }, {})}
     onPointerEnter=${() => setWanted(true)} onFocus=${() => setWanted(true)}>
     <option value="">all environments</option>
     ${envs.map((env) => html`<option value=${env}>${env}</option>`)}
@@ -39,9 +55,16 @@ function EnvSelect({ params }) {
 }
 
 function Help({ close }) {
-  return html`<div class="veil" onClick=${close}><div class="help" role="dialog" aria-label="keys" onClick=${(e) => e.stopPropagation()}>
+  return html`<div class="veil" onClick=${close}>
+    <div class="help" role="dialog" aria-label="keys" onClick=${(e) => e.stopPropagation()}>
     <h1>Keys</h1>
-    <dl>${KEYS.map(([keys, what]) => html`<dt>${keys.split(' ').filter(Boolean).map((k) => html`<kbd>${k}</kbd> `)}</dt><dd>${what}</dd>`)}</dl>
+    <dl>${KEYS.map(
+      ([keys, what]) =>
+        html`<dt>${keys
+          .split(' ')
+          .filter(Boolean)
+          .map((k) => html`<kbd>${k}</kbd> `)}</dt><dd>${what}</dd>`,
+    )}</dl>
   </div></div>`;
 }
 
@@ -71,13 +94,18 @@ export function Shell({ at, children }) {
   const oneTrace = /^\/traces\/./.test(at.path);
   return html`
     <header class="top">
-      <a class="brand" href="/services"><svg viewBox="0 0 16 16" aria-hidden="true"><path d="M1 4h9M4 8h10M7 12h6" /></svg>sonde</a>
+      <a class="brand" href="/services"><svg viewBox="0 0 16 16" aria-hidden="true">
+        <path d="M1 4h9M4 8h10M7 12h6" /></svg>sonde</a>
       <${Nav} at=${at} />
       <div class="controls">
-        ${!oneTrace && html`<${EnvSelect} params=${at.params} /><${TimePicker} params=${at.params} />
+        ${
+          !oneTrace &&
+          html`<${EnvSelect} params=${at.params} /><${TimePicker} params=${at.params} />
           <button aria-pressed=${at.params.live === '1'} title="load again every 5 seconds"
-            onClick=${() => patch({ live: at.params.live === '1' ? '' : '1' })}>Live</button>`}
-        <button class="icon" title="keys (?)" aria-label="keyboard help" onClick=${() => setHelp(true)}>?</button>
+            onClick=${() => patch({ live: at.params.live === '1' ? '' : '1' })}>Live</button>`
+        }
+        <button class="icon" title="keys (?)" aria-label="keyboard help"
+          onClick=${() => setHelp(true)}>?</button>
       </div>
     </header>
     <main>${children}</main>

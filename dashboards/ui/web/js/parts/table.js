@@ -20,7 +20,8 @@ export function SortHead({ columns, sort }) {
   const down = sort.startsWith('-');
   const head = (c) => {
     if (!c.value) return html`<th class=${c.class}>${c.title}</th>`;
-    const next = c.key === now ? (down ? c.key : `-${c.key}`) : (c.class === 'num' ? `-${c.key}` : c.key);
+    const next =
+      c.key === now ? (down ? c.key : `-${c.key}`) : c.class === 'num' ? `-${c.key}` : c.key;
     const order = c.key !== now ? undefined : down ? 'descending' : 'ascending';
     return html`<th class=${c.class} aria-sort=${order}>
       <button onClick=${() => patch({ sort: next })}>${c.title}${order ? (down ? ' ↓' : ' ↑') : ''}</button></th>`;
@@ -40,5 +41,6 @@ export function walkRows(event) {
 
 // A click anywhere in a row is a click on its link.
 export function rowClick(event) {
-  if (!event.target.closest('a, button') && !getSelection().toString()) event.currentTarget.querySelector('a')?.click();
+  if (!event.target.closest('a, button') && !getSelection().toString())
+    event.currentTarget.querySelector('a')?.click();
 }

@@ -6,7 +6,9 @@ let show = () => {};
 
 export function Toast() {
   const [text, setText] = useState('');
-  useEffect(() => { show = setText; }, []);
+  useEffect(() => {
+    show = setText;
+  }, []);
   useEffect(() => {
     const timer = text ? setTimeout(() => setText(''), 1600) : 0;
     return () => clearTimeout(timer);

@@ -5,7 +5,18 @@ import { html, useEffect, useLayoutEffect, useRef, useState } from '../../vendor
 const SPARE = 8; // rows kept beyond each edge
 
 // row(item, index, top) draws one row, absolutely placed at `top`.  `reveal` is the index to keep in view.
-export function VirtualList({ items, height, row, reveal = -1, foot = null, footHeight = 0, onEnd, behind = null, class: name = '', ...rest }) {
+export function VirtualList({
+  items,
+  height,
+  row,
+  reveal = -1,
+  foot = null,
+  footHeight = 0,
+  onEnd,
+  behind = null,
+  class: name = '',
+  ...rest
+}) {
   const pane = useRef(null);
   const [view, setView] = useState({ top: 0, height: 800 });
 
@@ -16,7 +27,10 @@ export function VirtualList({ items, height, row, reveal = -1, foot = null, foot
     watch.observe(el);
     el.addEventListener('scroll', measure, { passive: true });
     measure();
-    return () => { watch.disconnect(); el.removeEventListener('scroll', measure); };
+    return () => {
+      watch.disconnect();
+      el.removeEventListener('scroll', measure);
+    };
   }, []);
 
   useLayoutEffect(() => {
@@ -24,11 +38,14 @@ export function VirtualList({ items, height, row, reveal = -1, foot = null, foot
     if (reveal < 0) return;
     const top = reveal * height;
     if (top < el.scrollTop) el.scrollTop = top - height;
-    else if (top + height > el.scrollTop + el.clientHeight) el.scrollTop = top + 2 * height - el.clientHeight;
+    else if (top + height > el.scrollTop + el.clientHeight)
+      el.scrollTop = top + 2 * height - el.clientHeight;
   }, [reveal, height]);
 
   const total = items.length * height + footHeight;
-  useEffect(() => { if (onEnd && view.top + view.height > total - 400) onEnd(); }, [view.top, view.height, total]);
+  useEffect(() => {
+    if (onEnd && view.top + view.height > total - 400) onEnd();
+  }, [view.top, view.height, total]);
 
   const first = Math.max(0, Math.floor(view.top / height) - SPARE);
   const last = Math.min(items.length, Math.ceil((view.top + view.height) / height) + SPARE);

@@ -6,14 +6,15 @@ import { ticks } from '../lib/tree.js';
 import { VirtualList } from './virtual.js';
 
 const ROW = 24;
-const INDENT = 12;   // pixels a level
+const INDENT = 12; // pixels a level
 const MAX_INDENT = 16; // levels; deeper ones stop moving right and show their number
 
 // Part of the view in percent, or null when outside.
 function place(from, to, view) {
   const width = view.to - view.from;
   if (to < view.from || from > view.to) return null;
-  const left = Math.max(from, view.from), right = Math.min(to, view.to);
+  const left = Math.max(from, view.from),
+    right = Math.min(to, view.to);
   return { left: ((left - view.from) / width) * 100, width: ((right - left) / width) * 100 };
 }
 
@@ -26,25 +27,51 @@ function Lane({ node, view, showPath }) {
   const tip = right < 84 ? ['', right] : bar.left > 16 ? ['left', bar.left] : ['inside', 100];
   return html`<div class="lane">
     <i class="bar" style=${style(bar)}></i>
-    ${showPath && node.path.map(([a, b]) => { const p = place(a, b, view); return p && html`<i class="path" style=${style(p)}></i>`; })}
-    <span class=${`tip ${tip[0]}`} style=${{ left: `${tip[1]}%` }}>${duration(node.span.duration_ns)}</span>
+    ${
+      showPath &&
+      node.path.map(([a, b]) => {
+        const p = place(a, b, view);
+        return p && html`<i class="path" style=${style(p)}></i>`;
+      })
+    }
+    <span class=${`tip ${tip[0]}`}
+      style=${{ left: `${tip[1]}%` }}>${duration(node.span.duration_ns)}</span>
   </div>`;
 }
 
 function Row({ node, top, view, folded, color, on, hit, faded, showPath, act }) {
   const { span } = node;
   const level = Math.min(node.depth, MAX_INDENT);
-  const classes = ['sr', color, on && 'on', hit && 'hit', faded && 'faded', node.bad && 'bad', node.origin && 'origin'].filter(Boolean).join(' ');
+  const classes = [
+    'sr',
+    color,
+    on && 'on',
+    hit && 'hit',
+    faded && 'faded',
+    node.bad && 'bad',
+    node.origin && 'origin',
+  ]
+    .filter(Boolean)
+    .join(' ');
   const leaf = node.children.length === 0;
-  return html`<div class=${classes} role="treeitem" aria-level=${node.depth + 1} aria-selected=${on} aria-expanded=${leaf ? undefined : !folded}
-      data-span=${span.span_id} style=${{ transform: `translateY(${top}px)` }} onClick=${() => act.select(node)} onDblClick=${() => act.zoomTo(node)}>
+  return html`<div class=${classes} role="treeitem" aria-level=${node.depth + 1} aria-selected=${on}
+    aria-expanded=${leaf ? undefined : !folded}
+      data-span=${span.span_id} style=${{ transform: `translateY(${top}px)` }}
+      onClick=${() => act.select(node)} onDblClick=${() => act.zoomTo(node)}>
     <div class="tree" style=${{ paddingLeft: `${level * INDENT}px` }}>
-      <button class=${`fold ${leaf ? 'leaf' : ''}`} tabindex="-1" aria-hidden="true" aria-expanded=${!folded} title=${`${node.size - 1} spans below`}
-        onClick=${(e) => { e.stopPropagation(); act.fold(node); }}>${node.depth > MAX_INDENT ? node.depth : folded ? node.size - 1 : ''}</button>
+      <button class=${`fold ${leaf ? 'leaf' : ''}`} tabindex="-1" aria-hidden="true"
+        aria-expanded=${!folded} title=${`${node.size - 1} spans below`}
+        onClick=${(e) => {
+          e.stopPropagation();
+          act.fold(node);
+        }}>${node.depth > MAX_INDENT ? node.depth : folded ? node.size - 1 : ''}</button>
       <i class="edge"></i>
-      ${node.bad && html`<span class="flag" title=${node.origin ? 'the error started here' : 'failed'}>!</span>`}
-      <span class="t-text"><span class="t-name">${span.name}</span><span class="t-res cut">${span.resource !== span.name ? span.resource : ''}</span>
-        ${node.orphan && html`<span class="badge" title=${`parent ${span.parent_id} is not in the store`}>no parent</span>`}</span>
+      ${node.bad && html`<span class="flag"
+        title=${node.origin ? 'the error started here' : 'failed'}>!</span>`}
+      <span class="t-text"><span class="t-name">${span.name}</span>
+        <span class="t-res cut">${span.resource !== span.name ? span.resource : ''}</span>
+        ${node.orphan && html`<span class="badge"
+          title=${`parent ${span.parent_id} is not in the store`}>no parent</span>`}</span>
     </div>
     <${Lane} node=${node} view=${view} showPath=${showPath} />
   </div>`;
@@ -55,35 +82,62 @@ function Axis({ view, split, onSplit, onWheel }) {
   const drag = (event) => {
     event.preventDefault();
     const area = box.current.getBoundingClientRect();
-    const move = (e) => onSplit(Math.min(75, Math.max(15, ((e.clientX - area.left) / area.width) * 100)));
-    const up = () => { removeEventListener('pointermove', move); removeEventListener('pointerup', up); };
+    const move = (e) =>
+      onSplit(Math.min(75, Math.max(15, ((e.clientX - area.left) / area.width) * 100)));
+    const up = () => {
+      removeEventListener('pointermove', move);
+      removeEventListener('pointerup', up);
+    };
     addEventListener('pointermove', move);
     addEventListener('pointerup', up);
   };
   const marks = ticks(view.from, view.to, 6);
   return html`<div class="axis" ref=${box} onWheel=${onWheel}>
-    <div class="label">Span<i class="splitter" role="separator" aria-orientation="vertical" aria-valuenow=${Math.round(split)} onPointerDown=${drag}></i></div>
-    <div class="ticks">${marks.map((t) => html`<span style=${{ left: `${((t - view.from) / (view.to - view.from)) * 100}%` }}>${mark(t)}</span>`)}</div>
+    <div class="label">Span<i class="splitter" role="separator" aria-orientation="vertical"
+      aria-valuenow=${Math.round(split)} onPointerDown=${drag}></i></div>
+    <div class="ticks">${marks.map((t) => html`<span
+      style=${{ left: `${((t - view.from) / (view.to - view.from)) * 100}%` }}>${mark(t)}</span>`)}</div>
   </div>`;
 }
 
 // act: { select(node), fold(node), zoomTo(node), zoom(factor, at), pan(share) }
-export function Waterfall({ rows, selected, folded, view, colors, hits, showPath, act, split, onSplit }) {
+export function Waterfall({
+  rows,
+  selected,
+  folded,
+  view,
+  colors,
+  hits,
+  showPath,
+  act,
+  split,
+  onSplit,
+}) {
   const onWheel = (event) => {
-    if (!event.ctrlKey && !event.shiftKey && Math.abs(event.deltaX) <= Math.abs(event.deltaY)) return;
+    if (!event.ctrlKey && !event.shiftKey && Math.abs(event.deltaX) <= Math.abs(event.deltaY))
+      return;
     const area = event.currentTarget.getBoundingClientRect();
     const left = area.left + area.width * (split / 100);
     if (event.clientX < left) return;
     event.preventDefault();
-    if (event.ctrlKey) act.zoom(event.deltaY > 0 ? 1.25 : 0.8, (event.clientX - left) / (area.right - left));
+    if (event.ctrlKey)
+      act.zoom(event.deltaY > 0 ? 1.25 : 0.8, (event.clientX - left) / (area.right - left));
     else act.pan((event.deltaX || event.deltaY) / (area.right - left));
   };
-  const behind = html`<div class="grid">${ticks(view.from, view.to, 6).map((t) => html`<i style=${{ left: `${((t - view.from) / (view.to - view.from)) * 100}%` }}></i>`)}</div>`;
-  const row = (node, i, top) => html`<${Row} key=${node.span.span_id + i} node=${node} top=${top} view=${view} folded=${folded.has(node)}
-    color=${colors.get(node.span.service)} on=${node === selected} hit=${hits?.has(node)} faded=${hits && !hits.has(node)} showPath=${showPath} act=${act} />`;
+  const behind = html`<div class="grid">${ticks(view.from, view.to, 6).map((t) => html`<i
+    style=${{ left: `${((t - view.from) / (view.to - view.from)) * 100}%` }}></i>`)}</div>`;
+  const row = (
+    node,
+    i,
+    top,
+  ) => html`<${Row} key=${node.span.span_id + i} node=${node} top=${top} view=${view}
+    folded=${folded.has(node)}
+    color=${colors.get(node.span.service)} on=${node === selected} hit=${hits?.has(node)}
+    faded=${hits && !hits.has(node)} showPath=${showPath} act=${act} />`;
   return html`<section class="waterfall" style=${{ '--tree': `${split}%` }} aria-label="waterfall">
     <${Axis} view=${view} split=${split} onSplit=${onSplit} onWheel=${onWheel} />
-    <${VirtualList} items=${rows} height=${ROW} row=${row} reveal=${rows.indexOf(selected)} behind=${behind} class="span-rows" role="tree" aria-label="spans"
+    <${VirtualList} items=${rows} height=${ROW} row=${row} reveal=${rows.indexOf(selected)}
+      behind=${behind} class="span-rows" role="tree" aria-label="spans"
       tabindex="0" onWheel=${onWheel} />
   </section>`;
 }

@@ -26,9 +26,17 @@ const COLUMNS = [
   { key: 'time', title: 'Time share', class: 'num', value: (r) => r.share },
 ];
 
-const HITS = [{ name: 'requests', color: '--bar', kind: 'bars' }, { name: 'errors', color: '--error', kind: 'bars' }];
+const HITS = [
+  { name: 'requests', color: '--bar', kind: 'bars' },
+  { name: 'errors', color: '--error', kind: 'bars' },
+];
 const ERRORS = [{ name: 'errors', color: '--error' }];
-const LATENCY = [{ name: 'p50', color: '--q50' }, { name: 'p75', color: '--q75' }, { name: 'p95', color: '--q95' }, { name: 'p99', color: '--q99' }];
+const LATENCY = [
+  { name: 'p50', color: '--q50' },
+  { name: 'p75', color: '--q75' },
+  { name: 'p95', color: '--q95' },
+  { name: 'p99', color: '--q99' },
+];
 
 function Charts({ series }) {
   const { points, step_s: step } = series;
@@ -41,25 +49,31 @@ function Charts({ series }) {
     };
   }, [series]);
   return html`<div class="charts">
-    <${Chart} title="Requests per second" data=${columns.hits} series=${HITS} format=${rate} mark=${(v) => count(v) === '0' ? rate(v) : String(Number(v.toPrecision(3)))} />
-    <${Chart} title="Error rate" data=${columns.errors} series=${ERRORS} format=${(v) => `${percent(v)}\u202f%`} mark=${(v) => `${Number((v * 100).toPrecision(3))}\u202f%`} />
-    <${Chart} title="Latency" data=${columns.latency} series=${LATENCY} format=${duration} mark=${mark} />
+    <${Chart} title="Requests per second" data=${columns.hits} series=${HITS} format=${rate}
+      mark=${(v) => (count(v) === '0' ? rate(v) : String(Number(v.toPrecision(3))))} />
+    <${Chart} title="Error rate" data=${columns.errors} series=${ERRORS}
+      format=${(v) => `${percent(v)}\u202f%`} mark=${(v) => `${Number((v * 100).toPrecision(3))}\u202f%`} />
+    <${Chart} title="Latency" data=${columns.latency} series=${LATENCY} format=${duration}
+      mark=${mark} />
   </div>`;
 }
 
 function Row({ r, service, params }) {
   const query = `${term('service', service)} ${term('resource_name', r.resource)}`;
   return html`<tr onClick=${rowClick}>
-    <td class="cut"><a href=${href('/traces', { ...carried(params), query })} title="traces of this resource">${r.resource}</a></td>
+    <td class="cut"><a href=${href('/traces', { ...carried(params), query })}
+      title="traces of this resource">${r.resource}</a></td>
     <td class="dim">${r.name}</td>
     <td class="dim">${r.span_kind || '–'}</td>
     <td class="num">${rate(r.per_second)}</td>
     <td class="num">${count(r.hits)}</td>
-    <td class=${`num ${r.errors ? 'err' : 'faint'}`}>${percent(r.error_rate)}<span class="unit">%</span></td>
+    <td class=${`num ${r.errors ? 'err' : 'faint'}`}>${percent(r.error_rate)}<span
+      class="unit">%</span></td>
     <td class="num"><${Duration} ns=${r.duration_ns.p50} /></td>
     <td class="num"><${Duration} ns=${r.duration_ns.p95} /></td>
     <td class="num"><${Duration} ns=${r.duration_ns.p99} /></td>
-    <td class="num"><span class="share"><i style=${{ width: `${r.share * 100}%` }}></i></span>${percent(r.share)}<span class="unit">%</span></td>
+    <td class="num"><span class="share"><i style=${{ width: `${r.share * 100}%` }}></i></span>
+      ${percent(r.share)}<span class="unit">%</span></td>
   </tr>`;
 }
 
@@ -92,9 +106,16 @@ export default function Service({ arg: service, params }) {
       <a href=${href('/traces', { ...carried(params), query: term('service', service), sort: '-duration' })}>Slowest</a>
     </div>
     ${series.data && list.length > 0 && html`<${Charts} series=${series.data} />`}
-    ${list.length > 0 && html`<div class="pane" onKeyDown=${walkRows}><table class="table">
+    ${
+      list.length > 0 &&
+      html`<div class="pane" onKeyDown=${walkRows}><table class="table">
       <${SortHead} columns=${COLUMNS} sort=${sort} />
-      <tbody>${sortRows(withShare(list), COLUMNS, sort).map((r) => html`<${Row} key=${`${r.name}|${r.resource}|${r.span_kind}`} r=${r} service=${service} params=${params} />`)}</tbody>
-    </table>${resources.data.truncated && html`<p class="foot faint">The 500 busiest resources are shown.</p>`}</div>`}
-    ${resources.data && list.length === 0 && html`<${NothingYet} tick=${tick} what=${`requests of ${service}`} widen=${() => patch({ from: 'now-2d', to: '', env: '' })} />`}`;
+      <tbody>${sortRows(withShare(list), COLUMNS, sort).map((r) => html`<${Row}
+        key=${`${r.name}|${r.resource}|${r.span_kind}`} r=${r} service=${service}
+        params=${params} />`)}</tbody>
+    </table>${resources.data.truncated && html`<p
+      class="foot faint">The 500 busiest resources are shown.</p>`}</div>`
+    }
+    ${resources.data && list.length === 0 && html`<${NothingYet} tick=${tick}
+      what=${`requests of ${service}`} widen=${() => patch({ from: 'now-2d', to: '', env: '' })} />`}`;
 }

@@ -26,12 +26,14 @@ const COLUMNS = [
 
 function Row({ s, color, params }) {
   return html`<tr onClick=${rowClick}>
-    <td class="name"><span><i class=${`dot ${color}`}></i><a href=${href(`/services/${s.service}`, carried(params))}>${s.service}</a></span></td>
+    <td class="name"><span><i class=${`dot ${color}`}></i>
+      <a href=${href(`/services/${s.service}`, carried(params))}>${s.service}</a></span></td>
     <td><span class="dim">${s.type || '–'}</span></td>
     <td class="graph"><${Spark} spark=${s.spark} /></td>
     <td class="num">${rate(s.per_second)}</td>
     <td class="num">${count(s.hits)}</td>
-    <td class=${`num ${s.errors ? 'err' : 'faint'}`}>${percent(s.error_rate)}<span class="unit">%</span></td>
+    <td class=${`num ${s.errors ? 'err' : 'faint'}`}>${percent(s.error_rate)}<span
+      class="unit">%</span></td>
     <td class="num"><${Duration} ns=${s.duration_ns.p50} /></td>
     <td class="num"><${Duration} ns=${s.duration_ns.p95} /></td>
     <td class="num"><${Duration} ns=${s.duration_ns.p99} /></td>
@@ -52,13 +54,18 @@ export default function Services({ params }) {
   return html`
     <${Progress} on=${loading && !params.live && !empty} />
     ${error && html`<${Failure} error=${error} retry=${again} />`}
-    ${list.length > 0 && html`
+    ${
+      list.length > 0 &&
+      html`
       <div class="head"><h1>Services</h1><span class="dim">${list.length}</span></div>
       <div class="pane" onKeyDown=${walkRows}>
         <table class="table services">
           <${SortHead} columns=${COLUMNS} sort=${sort} />
-          <tbody>${list.map((s) => html`<${Row} key=${s.service} s=${s} color=${colors.get(s.service)} params=${params} />`)}</tbody>
+          <tbody>${list.map((s) => html`<${Row} key=${s.service} s=${s}
+            color=${colors.get(s.service)} params=${params} />`)}</tbody>
         </table>
-      </div>`}
-    ${data && list.length === 0 && html`<${NothingYet} what="services" tick=${tick} widen=${() => patch({ from: 'now-2d', to: '', env: '' })} />`}`;
+      </div>`
+    }
+    ${data && list.length === 0 && html`<${NothingYet} what="services" tick=${tick}
+      widen=${() => patch({ from: 'now-2d', to: '', env: '' })} />`}`;
 }

@@ -1,0 +1,60 @@
+/* agent/forwarder/forwarder.h - finished bodies to one or several intakes, whatever happens on the way.
+ *
+ * forwarder_push() has the shape of upload_sink.push.  Every endpoint gets every body and has its own
+ * queue, pause and counters (endpoint.h).
+ *
+ * Threads   "agent-forward" picks what to send next; libcurl's thread "agent-curl" carries it and
+ *           reports back.  push and counters: all threads.  One mutex (rank SONDE_RANK_ROOM).
+ * Bounds    limits.h, per endpoint.
+ * Source    docs/spec/writers.md, "Sending"
+ */
+#ifndef SONDE_AGENT_FORWARDER_FORWARDER_H
+#define SONDE_AGENT_FORWARDER_FORWARDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/payload/sink.h"
+#include "codec/json_write.h"
+#include "sonde/status.h"
+
+#include "endpoint.h"
+
+typedef struct forwarder forwarder;
+
+typedef struct forwarder_endpoint {
+    sonde_str url; /* http://host[:port][/prefix] or https://...; copied */
+    sonde_str api_key;
+} forwarder_endpoint;
+
+typedef struct forwarder_options {
+    const forwarder_endpoint *endpoints; /* at most FORWARDER_ENDPOINTS_MAX */
+    size_t endpoints_len;                /* 0: everything is taken and dropped as refused */
+    const char *user_agent;              /* borrowed during open */
+    bool skip_tls_verify;
+    size_t memory_bytes; /* per endpoint; 0, here and below: the value of limits.h */
+    uint64_t max_age_ns;
+    uint64_t timeout_ns;
+    uint64_t backoff_base_ns;
+    uint64_t backoff_max_ns;
+    unsigned requests;
+    uint32_t max_attempts; /* 0: no limit */
+} forwarder_options;
+
+SONDE_MUST_USE sonde_status forwarder_open(const forwarder_options *options,
+                                           forwarder **out_forwarder, sonde_error *out_error);
+
+/* Goes on sending until everything is delivered or the deadline; the rest is dropped as `shutdown`.
+ * Pushes are refused from the call on.  The object stays for its counters. */
+void forwarder_stop(forwarder *f, uint64_t deadline_mono_ns);
+void forwarder_close(forwarder *f); /* stops at once if it was not stopped; NULL does nothing */
+
+/* SONDE_ERR_CLOSED once stopped, SONDE_ERR_NOMEM; else the body is taken and counted. */
+SONDE_MUST_USE sonde_status forwarder_push(void *forwarder, upload *u);
+
+/* Of one endpoint, in the order of the options; false beyond the last. */
+bool forwarder_read_counters(forwarder *f, size_t endpoint, endpoint_counters *out);
+void forwarder_write_json(void *forwarder, sonde_json_writer *w); /* an info_source row: an array */
+
+#endif /* SONDE_AGENT_FORWARDER_FORWARDER_H */

@@ -1,0 +1,18 @@
+/* agent/stats/process_tags.h - the hash a process's tags are known by.
+ *
+ * Threads   pure.
+ * Bounds    PROCESS_TAGS_MAX tags; what follows is taken as one.
+ */
+#ifndef SONDE_AGENT_STATS_PROCESS_TAGS_H
+#define SONDE_AGENT_STATS_PROCESS_TAGS_H
+
+#include <stdint.h>
+
+#include "base/str.h"
+
+#define PROCESS_TAGS_MAX 64
+
+/* FNV-1a 64 over the sorted entries of a comma list with one zero byte between them; 0 for none. */
+uint64_t process_tags_hash(sonde_str list);
+
+#endif /* SONDE_AGENT_STATS_PROCESS_TAGS_H */
