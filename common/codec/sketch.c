@@ -201,9 +201,9 @@ double sonde_sketch_quantile(const sonde_sketch *s, double q)
 
     if (!(s->count > 0))
         return 0;
-    rank = (q > 0 ? q < 1 ? q : 1 : 0) * (s->count - 1);
+    rank = s->count > 1 ? (q > 0 ? q < 1 ? q : 1 : 0) * (s->count - 1) : 0;
     seen = s->zero_count;
-    if (s->len == 0 || rank < seen)
+    if (s->len == 0 || seen > rank)
         return 0;
     for (i = 0; i + 1 < s->len; i++) {
         seen += s->bins[i];

@@ -266,6 +266,19 @@ static void test_sketch_quantile_copes_with_odd_questions(void **state)
     sonde_sketch_done(&s);
 }
 
+static void test_sketch_quantile_of_less_than_one_value_is_that_value(void **state)
+{
+    sonde_sketch s;
+
+    (void)state;
+    sonde_sketch_init(&s);
+    assert_status(sonde_sketch_add(&s, 100, 0.25), SONDE_OK);
+
+    assert_true(fabs(sonde_sketch_quantile(&s, 0.1) - 100) <= 1);
+    assert_true(fabs(sonde_sketch_quantile(&s, 1) - 100) <= 1);
+    sonde_sketch_done(&s);
+}
+
 /* Merging and collapsing */
 
 static void fill(sonde_sketch *s, uint64_t seed, double low_exp, double high_exp)
@@ -604,6 +617,7 @@ int main(void)
         cmocka_unit_test(test_sketch_refuses_what_is_not_a_value_or_a_count),
         cmocka_unit_test(test_sketch_quantiles_are_within_one_percent),
         cmocka_unit_test(test_sketch_quantile_copes_with_odd_questions),
+        cmocka_unit_test(test_sketch_quantile_of_less_than_one_value_is_that_value),
         cmocka_unit_test(test_sketch_merge_is_associative_also_when_bins_collapse),
         cmocka_unit_test(test_sketch_keeps_the_total_and_the_top_when_bins_collapse),
         cmocka_unit_test(test_sketch_merged_with_itself_counts_twice),
