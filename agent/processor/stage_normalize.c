@@ -151,20 +151,27 @@ static sonde_status fix_name(run *r, payload_span *s)
     return SONDE_OK;
 }
 
-static void fix_times(run *r, payload_span *s)
+static void fix_duration(run *r, payload_span *s)
 {
     int64_t end;
 
-    if (s->duration < 0 || __builtin_add_overflow(s->start, s->duration, &end)) {
-        count(r, PROCESSOR_FIX_INVALID_DURATION);
-        s->duration = 0;
-    }
-    if (s->start < YEAR_2000_UNIX_NS) {
-        count(r, PROCESSOR_FIX_INVALID_START_DATE);
-        s->start = r->now_unix_ns - s->duration;
-        if (s->start < 0)
-            s->start = r->now_unix_ns;
-    }
+    if (s->duration >= 0 && !__builtin_add_overflow(s->start, s->duration, &end))
+        return;
+    count(r, PROCESSOR_FIX_INVALID_DURATION);
+    s->duration = 0;
+}
+
+/* The duration first: a start that is made up ends now. */
+static void fix_times(run *r, payload_span *s)
+{
+    fix_duration(r, s);
+    if (s->start >= YEAR_2000_UNIX_NS)
+        return;
+    count(r, PROCESSOR_FIX_INVALID_START_DATE);
+    s->start = r->now_unix_ns - s->duration;
+    if (s->start < 0)
+        s->start = r->now_unix_ns;
+    fix_duration(r, s); /* one of centuries may end after the last nanosecond now */
 }
 
 static bool is_http_status(sonde_str text)

@@ -1,0 +1,215 @@
+/* test_decode_json.c - traces as JSON: the same span, null, unknown keys, limits. */
+#include "agent/receiver/decode.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "decode_fixture.h"
+#include "support/alloc_fail.h"
+
+static decoded decode_text_body(const char *json)
+{
+    return decode_bytes(decode_json, json, strlen(json));
+}
+
+static const char golden_span[] =
+    "[[{\"service\":\"web\",\"name\":\"http.request\",\"resource\":\"GET /\",\"trace_id\":258,"
+    "\"span_id\":772,\"parent_id\":0,\"start\":1700000000000000000,\"duration\":1500000,\"error\":"
+    "0,"
+    "\"meta\":{\"env\":\"prod\"},\"metrics\":{\"_sampling_priority_v1\":1}}]]";
+
+static void test_the_golden_span_is_decoded(void **state)
+{
+    decoded d = decode_text_body(golden_span);
+
+    (void)state;
+    assert_is_the_golden_span(&d);
+    payload_free(d.p);
+}
+
+static void test_bodies_are_taken_or_refused(void **state)
+{
+    static const struct {
+        const char *label, *json;
+        sonde_status status;
+    } cases[] = {
+        { "no traces", "[]", SONDE_OK },
+        { "null", "null", SONDE_OK },
+        { "an empty trace", "[[]]", SONDE_OK },
+        { "a null trace and a null span", "[null,[null,{}]]", SONDE_OK },
+        { "null fields",
+          "[[{\"service\":null,\"trace_id\":null,\"meta\":null,\"metrics\":null,"
+          "\"span_links\":null,\"span_events\":null,\"error\":null,\"start\":null}]]",
+          SONDE_OK },
+        { "unknown keys of any shape",
+          "[[{\"x\":[1,{\"y\":[]}],\"z\":1e9,\"meta_struct\":{\"a\":\"b\"}}]]", SONDE_OK },
+        { "the largest id", "[[{\"trace_id\":18446744073709551615}]]", SONDE_OK },
+        { "text behind the array", "[[]] trailing", SONDE_OK },
+        { "an id above 64 bits", "[[{\"trace_id\":18446744073709551616}]]", SONDE_ERR_SYNTAX },
+        { "an id as text", "[[{\"trace_id\":\"1\"}]]", SONDE_ERR_SYNTAX },
+        { "a negative id", "[[{\"trace_id\":-1}]]", SONDE_ERR_SYNTAX },
+        { "an id with a fraction", "[[{\"trace_id\":1.5}]]", SONDE_ERR_SYNTAX },
+        { "an error above int32", "[[{\"error\":2147483648}]]", SONDE_ERR_SYNTAX },
+        { "a number as service", "[[{\"service\":1}]]", SONDE_ERR_SYNTAX },
+        { "a text as metric", "[[{\"metrics\":{\"a\":\"1\"}}]]", SONDE_ERR_SYNTAX },
+        { "an object at the top", "{}", SONDE_ERR_SYNTAX },
+        { "a span that is a number", "[[1]]", SONDE_ERR_SYNTAX },
+        { "an event attribute of a type unknown",
+          "[[{\"span_events\":[{\"attributes\":{\"a\":{\"type\":5}}}]}]]", SONDE_ERR_SYNTAX },
+        { "not JSON", "hello", SONDE_ERR_SYNTAX },
+        { "empty", "", SONDE_ERR_EOF },
+        { "cut off", "[[{\"service\":\"we", SONDE_ERR_EOF },
+        { "cut off between spans", "[[{},", SONDE_ERR_EOF },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        decoded d = decode_text_body(cases[i].json);
+
+        if (d.status != cases[i].status)
+            fail_msg("%s: %s, %s", cases[i].label, sonde_status_name(d.status), d.error.message);
+        if (d.status == SONDE_ERR_EOF)
+            assert_string_equal(d.error.message, "unexpected-eof");
+        payload_free(d.p);
+    }
+}
+
+static void test_escapes_and_bad_bytes_become_text(void **state)
+{
+    decoded d = decode_text_body(
+        "[[{\"service\":\"a\\u00e9\\n\",\"name\":\"b\xff\",\"meta\":{\"k\\u0031\":\"v\\t\","
+        "\"k1\":\"last\"}}]]");
+    const payload_span *s;
+
+    (void)state;
+    assert_status(d.status, SONDE_OK);
+    s = &d.p->chunks[0].spans[0];
+    assert_text(s->service, "a\xc3\xa9\n");
+    assert_text(s->name, "b\xef\xbf\xbd");
+    assert_int_equal(s->meta_len, 1);
+    assert_text(*span_meta_get(s, SONDE_STR("k1")), "last");
+    assert_int_equal(d.tally.strings_repaired, 1);
+    payload_free(d.p);
+}
+
+static void test_links_and_events_are_decoded(void **state)
+{
+    decoded d = decode_text_body(
+        "[[{\"span_links\":[{\"trace_id\":1,\"trace_id_high\":2,\"span_id\":3,\"tracestate\":\"a="
+        "b\","
+        "\"flags\":2147483649,\"attributes\":{\"k\":\"v\"}},null],"
+        "\"span_events\":[{\"time_unix_nano\":5,\"name\":\"e\",\"attributes\":{"
+        "\"s\":{\"type\":0,\"string_value\":\"x\"},\"b\":{\"type\":1,\"bool_value\":true},"
+        "\"d\":{\"type\":3,\"double_value\":0.5},"
+        "\"a\":{\"type\":4,\"array_value\":{\"values\":[{\"type\":2,\"int_value\":7}]}}}}]}]]");
+    const payload_span *s;
+
+    (void)state;
+    assert_status(d.status, SONDE_OK);
+    s = &d.p->chunks[0].spans[0];
+    assert_int_equal(s->links_len, 1);
+    assert_int_equal(s->links[0].trace_id_high, 2);
+    assert_true(s->links[0].flags == 2147483649u);
+    assert_int_equal(s->events_len, 1);
+    assert_int_equal(s->events[0].attributes_len, 4);
+    assert_int_equal(s->events[0].attributes[1].value.integer, 1);
+    assert_true(s->events[0].attributes[2].value.number == 0.5);
+    assert_int_equal(s->events[0].attributes[3].value.values[0].integer, 7);
+    payload_free(d.p);
+}
+
+/* A span of `count` tags, each twice. */
+static void write_many_tags(sonde_buf *out, uint32_t count)
+{
+    sonde_buf_printf(out, "{\"meta\":{");
+    for (uint32_t i = 0; i < 2 * count; i++)
+        sonde_buf_printf(out, "%s\"key%u\":\"%s\"", i ? "," : "", i % count,
+                         i < count ? "old" : "new");
+    sonde_buf_printf(out, "},\"trace_id\":9}");
+}
+
+static void test_large_maps_keep_the_last_value_and_the_ceiling(void **state)
+{
+    static const struct {
+        uint32_t count, kept;
+    } cases[] = { { 3, 3 }, { 33, 33 }, { 1000, 1000 }, { SPAN_ENTRIES_MAX, SPAN_ENTRIES_MAX } };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        sonde_buf body;
+        decoded d;
+        const payload_span *s;
+
+        sonde_buf_init(&body, 1 << 20);
+        sonde_buf_printf(&body, "[[");
+        write_many_tags(&body, cases[i].count);
+        sonde_buf_printf(&body, "]]");
+        d = decode_bytes(decode_json, body.data, body.len);
+        assert_status(d.status, SONDE_OK);
+        s = &d.p->chunks[0].spans[0];
+        assert_int_equal(s->trace_id, 9);
+        assert_int_equal(s->meta_len, cases[i].kept);
+        if (cases[i].count < SPAN_ENTRIES_MAX)
+            assert_text(*span_meta_get(s, SONDE_STR("key0")), "new");
+        else
+            assert_int_equal(d.tally.tags_cut, cases[i].count);
+        payload_free(d.p);
+        sonde_buf_done(&body);
+    }
+}
+
+static void test_nesting_is_bounded(void **state)
+{
+    char body[4096];
+    decoded d;
+
+    (void)state;
+    memset(body, '[', sizeof(body));
+    memcpy(body, "[[{\"x\":", 7);
+    d = decode_bytes(decode_json, body, sizeof(body));
+    assert_status(d.status, SONDE_ERR_SYNTAX);
+    payload_free(d.p);
+}
+
+static sonde_status decode_scenario(void *user)
+{
+    const sonde_buf *body = user;
+    payload *p = payload_new(1 << 20);
+    decode_tally tally;
+    sonde_status status;
+
+    if (!p)
+        return SONDE_ERR_NOMEM;
+    p->body = sonde_buf_str(body);
+    status = decode_json(p, &tally, NULL);
+    payload_free(p);
+    return status;
+}
+
+static void test_decoding_copes_without_memory(void **state)
+{
+    sonde_buf body;
+
+    (void)state;
+    sonde_buf_init(&body, 1 << 20);
+    sonde_buf_printf(&body, "[[{\"service\":\"\\u0041\"},");
+    write_many_tags(&body, 1000);
+    sonde_buf_printf(&body, "]]");
+    alloc_fail_each(decode_scenario, &body);
+    sonde_buf_done(&body);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_golden_span_is_decoded),
+        cmocka_unit_test(test_bodies_are_taken_or_refused),
+        cmocka_unit_test(test_escapes_and_bad_bytes_become_text),
+        cmocka_unit_test(test_links_and_events_are_decoded),
+        cmocka_unit_test(test_large_maps_keep_the_last_value_and_the_ceiling),
+        cmocka_unit_test(test_nesting_is_bounded),
+        cmocka_unit_test(test_decoding_copes_without_memory),
+    };
+
+    return cmocka_run_group_tests_name("decode_json", tests, NULL, NULL);
+}
