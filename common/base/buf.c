@@ -3,6 +3,7 @@
  * Bounds   len <= cap <= max_bytes; one byte more than cap is allocated, for sonde_buf_cstr(). */
 #include "base/buf.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "base/alloc.h"
@@ -61,34 +62,30 @@ uint8_t *sonde_buf_reserve_slow(sonde_buf *b, size_t bytes)
     return data + b->len;
 }
 
-void sonde_buf_vprintf(sonde_buf *b, const char *fmt, va_list args)
+void sonde_buf_printf(sonde_buf *b, const char *fmt, ...)
 {
     uint8_t *to = sonde_buf_reserve(b, 0);
-    va_list again;
+    va_list args;
     int len;
 
     if (!to)
         return;
-    va_copy(again, args);
+    va_start(args, fmt);
     len = vsnprintf((char *)to, b->cap - b->len + 1, fmt, args);
+    va_end(args);
     if (len < 0) {
         b->status = SONDE_ERR_INVALID;
-    } else if ((size_t)len <= b->cap - b->len) {
-        b->len += (size_t)len;
-    } else if ((to = sonde_buf_reserve(b, (size_t)len)) != NULL) {
-        (void)vsnprintf((char *)to, (size_t)len + 1, fmt, again);
-        b->len += (size_t)len;
+        return;
     }
-    va_end(again);
-}
-
-void sonde_buf_printf(sonde_buf *b, const char *fmt, ...)
-{
-    va_list args;
-
-    va_start(args, fmt);
-    sonde_buf_vprintf(b, fmt, args);
-    va_end(args);
+    if ((size_t)len > b->cap - b->len) { /* once more, now that the length is known */
+        to = sonde_buf_reserve(b, (size_t)len);
+        if (!to)
+            return;
+        va_start(args, fmt);
+        (void)vsnprintf((char *)to, (size_t)len + 1, fmt, args);
+        va_end(args);
+    }
+    b->len += (size_t)len;
 }
 
 uint8_t *sonde_buf_take(sonde_buf *b, size_t *out_len)

@@ -8,7 +8,6 @@
 #ifndef SONDE_BASE_BUF_H
 #define SONDE_BASE_BUF_H
 
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -65,7 +64,6 @@ static inline void sonde_buf_append_byte(sonde_buf *b, uint8_t byte)
 }
 
 void sonde_buf_printf(sonde_buf *b, const char *fmt, ...) SONDE_PRINTF(2, 3);
-void sonde_buf_vprintf(sonde_buf *b, const char *fmt, va_list args) SONDE_PRINTF(2, 0);
 
 /* Hands the bytes to the caller (sonde_free); the buffer is empty afterwards. */
 uint8_t *sonde_buf_take(sonde_buf *b, size_t *out_len);
