@@ -6,8 +6,10 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
+
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
