@@ -388,6 +388,12 @@ void concentrator_flush(concentrator *c, int64_t now_unix_ns, concentrator_flush
     sonde_mutex_unlock(&c->mu);
 }
 
+const sonde_str *concentrator_peer_tags(const concentrator *c, size_t *out_len)
+{
+    *out_len = c->options.no_peer_tags ? 0 : c->peer_tags.len;
+    return c->peer_tags.names;
+}
+
 void concentrator_read_counters(concentrator *c, concentrator_counters *out)
 {
     sonde_mutex_lock(&c->mu);

@@ -71,6 +71,10 @@ typedef enum concentrator_flush_what {
 /* Hands the buckets that are due (or all, at shutdown) to the sink, as one stats_payload. */
 void concentrator_flush(concentrator *c, int64_t now_unix_ns, concentrator_flush_what what);
 
+/* The names by which client spans are grouped, sorted; valid for the concentrator's life.  None when
+ * aggregation by them is off. */
+const sonde_str *concentrator_peer_tags(const concentrator *c, size_t *out_len);
+
 void concentrator_read_counters(concentrator *c, concentrator_counters *out);
 void concentrator_write_json(void *concentrator, sonde_json_writer *w); /* an info_source row */
 

@@ -1,0 +1,176 @@
+/* cli.c - command lines and the configuration behind them. */
+#include "cli.h"
+
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+
+#define LONG_BASE 256 /* getopt values of options without a letter */
+
+int cli_fail(const command *self, const char *fmt, ...)
+{
+    va_list args;
+
+    (void)fprintf(stderr, "sonde %s: ", self->name);
+    va_start(args, fmt);
+    (void)vfprintf(stderr, fmt, args);
+    va_end(args);
+    (void)fputc('\n', stderr);
+    return EXIT_FAILED;
+}
+
+static int usage(const command *self)
+{
+    (void)fprintf(stderr, "Try `sonde %s --help`.\n", self->name);
+    return EXIT_USAGE;
+}
+
+/* getopt's two tables from ours; -h/--help last. */
+static void getopt_tables(const cli_option *options, size_t len, struct option *longs,
+                          char *letters)
+{
+    size_t i;
+
+    for (i = 0; i < len; i++) {
+        longs[i] =
+            (struct option){ options[i].name, options[i].fixed ? no_argument : required_argument,
+                             NULL, LONG_BASE + (int)i };
+        if (!options[i].letter)
+            continue;
+        *letters++ = options[i].letter;
+        if (!options[i].fixed)
+            *letters++ = ':';
+    }
+    longs[len] = (struct option){ "help", no_argument, NULL, 'h' };
+    longs[len + 1] = (struct option){ NULL, 0, NULL, 0 };
+    *letters++ = 'h';
+    *letters = '\0';
+}
+
+static size_t index_of(const cli_option *options, size_t len, int got)
+{
+    size_t i;
+
+    if (got >= LONG_BASE)
+        return (size_t)(got - LONG_BASE);
+    for (i = 0; i < len && options[i].letter != got; i++)
+        ;
+    return i;
+}
+
+static bool keep_value(const cli_option *option, size_t index, const char *value, cli_line *line)
+{
+    size_t bytes;
+    char *text;
+
+    line->values[index] = value;
+    if (!option->variable || line->variables_len == CLI_OPTIONS_MAX)
+        return true;
+    bytes = strlen(option->variable) + strlen(value) + 2;
+    text = sonde_malloc(bytes);
+    if (!text)
+        return false;
+    (void)snprintf(text, bytes, "%s=%s", option->variable, value);
+    line->variables[line->variables_len++] = text;
+    return true;
+}
+
+bool cli_parse(const command *self, const cli_option *options, size_t options_len, int argc,
+               char **argv, cli_line *out_line, int *out_exit)
+{
+    struct option longs[CLI_OPTIONS_MAX + 2];
+    char letters[2 * CLI_OPTIONS_MAX + 3];
+    int got;
+
+    memset(out_line, 0, sizeof(*out_line));
+    getopt_tables(options, options_len, longs, letters);
+    while ((got = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+        size_t i = index_of(options, options_len, got);
+
+        if (got == 'h') {
+            (void)fputs(self->help, stdout);
+            *out_exit = EXIT_DONE;
+            return false;
+        }
+        if (got == '?' || i >= options_len) {
+            *out_exit = usage(self);
+            return false;
+        }
+        if (!keep_value(&options[i], i, options[i].fixed ? options[i].fixed : optarg, out_line)) {
+            *out_exit = cli_fail(self, "%s", sonde_status_str(SONDE_ERR_NOMEM));
+            return false;
+        }
+    }
+    if (optind < argc) {
+        (void)cli_fail(self, "\"%s\" was not expected", argv[optind]);
+        *out_exit = usage(self);
+        return false;
+    }
+    return true;
+}
+
+void cli_line_done(cli_line *line)
+{
+    size_t i;
+
+    for (i = 0; i < line->variables_len; i++)
+        sonde_free(line->variables[i]);
+    line->variables_len = 0;
+}
+
+/* The line's variables before the process's, since the first one of a name counts. */
+static char **join_environment(const cli_line *line)
+{
+    size_t len = 0, i;
+    char **all;
+
+    while (environ && environ[len])
+        len++;
+    all = sonde_calloc(line->variables_len + len + 1, sizeof(*all));
+    if (!all)
+        return NULL;
+    for (i = 0; i < line->variables_len; i++)
+        all[i] = line->variables[line->variables_len - 1 - i]; /* the last one given wins */
+    if (len)
+        memcpy(all + line->variables_len, environ, len * sizeof(*all));
+    return all;
+}
+
+static void log_warnings(const agent_config *c)
+{
+    size_t i;
+
+    if (c->file.len)
+        SONDE_LOG_ALWAYS(SONDE_LOG_INFO, "configuration: file=%.*s", SONDE_STR_ARG(c->file));
+    for (i = 0; i < c->warnings_len; i++)
+        SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "configuration: %.*s", SONDE_STR_ARG(c->warnings[i]));
+    if (c->warnings_dropped)
+        SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "configuration: %zu more warnings", c->warnings_dropped);
+}
+
+agent_config *cli_config(const char *file, const cli_line *line)
+{
+    sonde_error error = { 0 };
+    agent_config *c = NULL;
+    char **environment = join_environment(line);
+    sonde_status status = SONDE_ERR_NOMEM;
+
+    if (environment)
+        status =
+            config_load(&(config_options){ .file = file, .environment = environment }, &c, &error);
+    sonde_free(environment);
+    if (status != SONDE_OK) {
+        (void)fprintf(stderr, "sonde: configuration: %s\n",
+                      error.message[0] ? error.message : sonde_status_str(status));
+        return NULL;
+    }
+    sonde_log_set_level((sonde_log_level)c->log_level);
+    sonde_log_set_json(c->log_format_json);
+    log_warnings(c);
+    return c;
+}

@@ -1,0 +1,61 @@
+/* agent/cli/cli.h - what the subcommands of `sonde` share.
+ *
+ * Exit codes: 0 done, 1 it did not work, 2 the command line was wrong.
+ */
+#ifndef SONDE_AGENT_CLI_CLI_H
+#define SONDE_AGENT_CLI_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "agent/config/config.h"
+#include "sonde/status.h"
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+typedef struct command {
+    const char *name;
+    const char *summary; /* one line, for `sonde help` */
+    const char *help;    /* the whole text of `sonde NAME --help` */
+    int (*run)(const struct command *self, int argc, char **argv); /* argv[0] is the name */
+} command;
+
+extern const command agent_command;
+extern const command intake_command;
+extern const command status_command;
+extern const command version_command;
+extern const command help_command;
+
+extern const command *const commands[];
+extern const size_t commands_len;
+
+/* An option of a subcommand.  With `variable`, its value goes into the configuration the way that
+ * environment variable would, but before it. */
+typedef struct cli_option {
+    char letter;          /* 0: long form only */
+    const char *name;     /* "port" */
+    const char *variable; /* "DD_APM_RECEIVER_PORT"; NULL: the command reads it itself */
+    const char *fixed;    /* value of an option without argument; NULL: takes one */
+} cli_option;
+
+#define CLI_OPTIONS_MAX 16
+
+typedef struct cli_line {
+    const char *values[CLI_OPTIONS_MAX]; /* by index of the option; NULL: not given */
+    char *variables[CLI_OPTIONS_MAX];    /* owned: "NAME=value" of those given */
+    size_t variables_len;
+} cli_line;
+
+/* Reads the command line; --help and -h are understood everywhere.  True: go on; false: *out_exit. */
+bool cli_parse(const command *self, const cli_option *options, size_t options_len, int argc,
+               char **argv, cli_line *out_line, int *out_exit);
+void cli_line_done(cli_line *line);
+
+/* The configuration from file, environment and command line, warnings logged, log set up.  NULL: said
+ * why on standard error. */
+agent_config *cli_config(const char *file, const cli_line *line);
+
+/* "sonde NAME: message" on standard error; returns EXIT_FAILED. */
+int cli_fail(const command *self, const char *fmt, ...) SONDE_PRINTF(2, 3);
+
+#endif /* SONDE_AGENT_CLI_CLI_H */

@@ -1,0 +1,155 @@
+/* cmd_agent.c - `sonde agent`: receives, counts, samples and forwards; hosts the intake in local mode. */
+#include <stdio.h>
+
+#include "agent/main/agent_main.h"
+#include "agent/main/signals.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#include "cli.h"
+#include "local_intake.h"
+
+#define INTAKE_STOP_NS (UINT64_C(5) * SONDE_NS_PER_S)
+#define TEXT_MAX_BYTES (1024u * 1024)
+
+static const char help[] =
+    "Usage: sonde agent [OPTION]...\n"
+    "\n"
+    "Receives traces from Datadog-compatible tracers, computes statistics on every\n"
+    "span, samples, and forwards both to one or several intakes.\n"
+    "\n"
+    "Without an API key the agent runs in local mode: it hosts the intake and the web\n"
+    "UI in the same process and forwards to it.  With DD_API_KEY it forwards to DD_SITE,\n"
+    "or to the intake named by DD_APM_DD_URL; --local asks for both.\n"
+    "\n"
+    "  -c, --config FILE     read FILE (default /etc/sonde/datadog.yaml, if there)\n"
+    "  -p, --port N          TCP port for traces (8126; 0 none, -1 any free one)\n"
+    "      --bind HOST       address to listen on (localhost)\n"
+    "      --socket PATH     Unix socket for traces (/var/run/datadog/apm.socket;\n"
+    "                        \"\" none)\n"
+    "      --intake-url URL  forward there instead of to the site\n"
+    "      --local           host the intake here, API key or not\n"
+    "      --no-local        never host it\n"
+    "      --local-port N    port of the intake and the UI (8127; 0 any free one)\n"
+    "      --data-dir DIR    where the intake keeps its store\n"
+    "      --log-level LEVEL error, warn, info, debug or trace\n"
+    "      --show-config     print every setting and where it comes from, then exit\n"
+    "      --help-config     print what every setting means, then exit\n"
+    "  -h, --help            print this text, then exit\n"
+    "\n"
+    "Options win over environment variables, which win over the file.  SIGTERM and\n"
+    "Ctrl-C stop the agent after it has sent what it holds.\n"
+    "\n"
+    "  sonde agent\n"
+    "  DD_API_KEY=... DD_SITE=datadoghq.eu sonde agent\n";
+
+enum { OPT_CONFIG, OPT_SHOW = 10, OPT_HELP_CONFIG };
+
+static const cli_option options[] = {
+    { 'c', "config", NULL, NULL },
+    { 'p', "port", "DD_APM_RECEIVER_PORT", NULL },
+    { 0, "bind", "DD_BIND_HOST", NULL },
+    { 0, "socket", "DD_APM_RECEIVER_SOCKET", NULL },
+    { 0, "intake-url", "DD_APM_DD_URL", NULL },
+    { 0, "local", "SONDE_LOCAL", "true" },
+    { 0, "no-local", "SONDE_LOCAL", "false" },
+    { 0, "local-port", "SONDE_LOCAL_PORT", NULL },
+    { 0, "data-dir", "SONDE_DATA_DIR", NULL },
+    { 0, "log-level", "DD_LOG_LEVEL", NULL },
+    [OPT_SHOW] = { 0, "show-config", NULL, "1" },
+    [OPT_HELP_CONFIG] = { 0, "help-config", NULL, "1" },
+};
+
+static int print_text(void (*print)(const agent_config *c, sonde_buf *out), const agent_config *c)
+{
+    sonde_buf text;
+    bool ok;
+
+    sonde_buf_init(&text, TEXT_MAX_BYTES);
+    print(c, &text);
+    ok = text.status == SONDE_OK && fwrite(text.data, 1, text.len, stdout) == text.len;
+    sonde_buf_done(&text);
+    return ok ? EXIT_DONE : EXIT_FAILED;
+}
+
+static void print_help(const agent_config *c, sonde_buf *out)
+{
+    (void)c;
+    config_print_help(out);
+}
+
+static int start_failed(const command *self, const agent_config *c, const sonde_error *error)
+{
+    (void)cli_fail(self, "%s",
+                   error->message[0] ? error->message : sonde_status_str(error->status));
+    if (c->local_mode && !local_intake_exists())
+        (void)fprintf(
+            stderr,
+            "Set DD_API_KEY to forward to an intake, or build with SONDE_BUILD_DASHBOARDS=ON.\n");
+    return EXIT_FAILED;
+}
+
+static sonde_status start(agent_config *c, local_intake **out_intake, agent_main **out_agent,
+                          sonde_error *error)
+{
+    sonde_status status = SONDE_OK;
+
+    if (c->local_mode) {
+        status = local_intake_open(c, NULL, out_intake, error);
+        if (status != SONDE_OK)
+            return status;
+        SONDE_LOG_ALWAYS(SONDE_LOG_INFO, "intake and UI: listening on %s data=%.*s",
+                         local_intake_url(*out_intake), SONDE_STR_ARG(c->data_dir));
+    }
+    return agent_main_open(
+        &(agent_main_options){ c, *out_intake ? local_intake_url(*out_intake) : NULL }, out_agent,
+        error);
+}
+
+static int serve(const command *self, agent_config *c)
+{
+    sonde_error error = { 0 };
+    local_intake *in = NULL;
+    agent_main *agent = NULL;
+    int code = EXIT_DONE;
+
+    signals_block();
+    if (start(c, &in, &agent, &error) == SONDE_OK) {
+        (void)signals_wait();
+        signals_unblock(); /* a second Ctrl-C does not wait */
+        agent_main_stop(agent);
+    } else {
+        code = start_failed(self, c, &error);
+    }
+    agent_main_close(agent);
+    local_intake_close(in, sonde_deadline(sonde_mono_ns(), INTAKE_STOP_NS));
+    return code;
+}
+
+static int run(const command *self, int argc, char **argv)
+{
+    agent_config *c;
+    cli_line line;
+    int code;
+
+    if (!cli_parse(self, options, sizeof(options) / sizeof(options[0]), argc, argv, &line, &code))
+        return code;
+    sonde_log_set_prefix("sonde agent");
+    if (line.values[OPT_HELP_CONFIG]) {
+        cli_line_done(&line);
+        return print_text(print_help, NULL);
+    }
+    c = cli_config(line.values[OPT_CONFIG], &line);
+    if (!c)
+        code = EXIT_FAILED;
+    else if (line.values[OPT_SHOW])
+        code = print_text(config_print_values, c);
+    else
+        code = serve(self, c);
+    config_put(c);
+    cli_line_done(&line);
+    return code;
+}
+
+const command agent_command = { "agent", "receive, count, sample and forward traces", help, run };

@@ -1,0 +1,31 @@
+/* agent/main/agent_main.h - runs the agent in this process: the door for agent/cli and tests.
+ *
+ * Threads   the caller's thread opens, waits and stops; everything else runs on the agent's own.
+ */
+#ifndef SONDE_AGENT_MAIN_AGENT_MAIN_H
+#define SONDE_AGENT_MAIN_AGENT_MAIN_H
+
+#include <stdint.h>
+
+#include "agent/config/config.h"
+#include "sonde/status.h"
+
+typedef struct agent_main agent_main;
+
+typedef struct agent_main_options {
+    agent_config *config;  /* a reference is taken */
+    const char *local_url; /* the intake in this process, one endpoint more; NULL: none */
+} agent_main_options;
+
+/* Starts everything and logs what listens where and where it forwards.  Without any endpoint it fails
+ * with SONDE_ERR_CONFIG. */
+SONDE_MUST_USE sonde_status agent_main_open(const agent_main_options *options,
+                                            agent_main **out_agent, sonde_error *out_error);
+
+uint16_t agent_main_port(const agent_main *a); /* of the TCP listener; 0: none */
+
+/* Drains within the configured time and logs the sums. */
+void agent_main_stop(agent_main *a);
+void agent_main_close(agent_main *a); /* NULL does nothing */
+
+#endif /* SONDE_AGENT_MAIN_AGENT_MAIN_H */

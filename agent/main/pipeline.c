@@ -1,0 +1,443 @@
+/* pipeline.c - the only file that knows the order of the stages.
+ *
+ * pipeline_open() makes them from the last to the first, so that each finds its successor ready;
+ * pipeline_stop() ends them from the first to the last, so that nothing is pushed into a stage that is
+ * gone.  The way of one payload is process_payload().
+ */
+#include "pipeline.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/info/info.h"
+#include "agent/payload/normalize.h"
+#include "agent/payload/rates.h"
+#include "agent/processor/processor.h"
+#include "agent/receiver/receiver.h"
+#include "agent/sampler/sampler.h"
+#include "agent/stats/concentrator.h"
+#include "agent/stats/limits.h"
+#include "agent/writer/stats.h"
+#include "agent/writer/trace.h"
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/queue.h"
+#include "base/str.h"
+#include "base/thread.h"
+
+#include "self.h"
+
+#define WORKER_STACK_BYTES (512u * 1024)
+#define TIMERS_STACK_BYTES (256u * 1024)
+#define TICK_NS            (UINT64_C(500) * SONDE_NS_PER_MS)
+#define TEXT_MAX_BYTES     4096
+#define USER_AGENT         "Datadog Trace Agent/" SONDE_VERSION "/sonde"
+
+typedef struct worker {
+    pipeline *p;
+    pthread_t thread;
+    sonde_buf scratch; /* its own, for encoding */
+} worker;
+
+struct pipeline {
+    agent_config *config;
+    sonde_arena text; /* agent_env */
+    sonde_str agent_env;
+
+    /* the stages, last to first */
+    forwarder *forwarder;
+    stats_writer stats_writer;
+    trace_writer *trace_writer;
+    rates_cell rates;
+    bool has_rates;
+    sampler *sampler;
+    concentrator *concentrator;
+    processor *processor;
+    sonde_queue queue;
+    bool has_queue;
+    worker *workers;
+    size_t workers_len; /* started */
+    info *info;
+    receiver *receiver;
+
+    pthread_t timers;
+    bool has_timers;
+    sonde_mutex mu;
+    pthread_cond_t wake; /* the timers thread */
+    bool stopping;       /* guarded by mu */
+    bool stopped;
+};
+
+/* Keeps the chunks the sampler wants, in order. */
+static void drop_unsampled(pipeline *p, payload *what, double dropped_p0_share, int64_t now_unix_ns)
+{
+    uint32_t i, kept = 0;
+
+    for (i = 0; i < what->chunks_len; i++)
+        if (sampler_keeps(p->sampler, what, &what->chunks[i], dropped_p0_share, now_unix_ns))
+            what->chunks[kept++] = what->chunks[i];
+    what->chunks_len = kept;
+}
+
+/* How many traces the client dropped itself for each chunk it sent. */
+static double dropped_p0_share(const payload *what)
+{
+    if (!what->chunks_len || what->client_dropped_p0_traces <= 0)
+        return 0.0;
+    return (double)what->client_dropped_p0_traces / what->chunks_len;
+}
+
+static void process_payload(worker *w, payload *what)
+{
+    pipeline *p = w->p;
+    double share = dropped_p0_share(what);
+    int64_t now_unix_ns = sonde_unix_ns();
+
+    processor_run(p->processor, what);
+    concentrator_add(p->concentrator, what, now_unix_ns);
+    drop_unsampled(p, what, share, now_unix_ns);
+    trace_writer_add(p->trace_writer, &w->scratch, what, sonde_mono_ns());
+    payload_free(what);
+}
+
+static void *run_worker(void *arg)
+{
+    worker *w = arg;
+    void *item;
+    size_t bytes;
+
+    while (sonde_queue_pop(&w->p->queue, UINT64_MAX, &item, &bytes) == SONDE_OK)
+        process_payload(w, item);
+    return NULL;
+}
+
+/* The receiver's sink. */
+static sonde_status enqueue(void *stage, payload *what)
+{
+    pipeline *p = stage;
+
+    return sonde_queue_push(&p->queue, what, what->charged_bytes);
+}
+
+static void *run_timers(void *arg)
+{
+    pipeline *p = arg;
+
+    sonde_mutex_lock(&p->mu);
+    while (!p->stopping) {
+        sonde_cond_wait_until(&p->wake, &p->mu, sonde_mono_ns() + TICK_NS);
+        sonde_mutex_unlock(&p->mu);
+        concentrator_flush(p->concentrator, sonde_unix_ns(), CONCENTRATOR_FLUSH_READY);
+        trace_writer_tick(p->trace_writer, sonde_mono_ns());
+        sonde_mutex_lock(&p->mu);
+    }
+    sonde_mutex_unlock(&p->mu);
+    return NULL;
+}
+
+/* A forwarder key counts when it was set: its default is meant for metrics, ours are the trace agent's. */
+static uint64_t configured(const agent_config *c, const char *key, uint64_t value)
+{
+    return sonde_str_eq(config_origin(c, key), SONDE_STR("default")) ? 0 : value;
+}
+
+static sonde_status open_forwarder(pipeline *p, const pipeline_options *o, sonde_error *out_error)
+{
+    const agent_config *c = p->config;
+
+    return forwarder_open(
+        &(forwarder_options){
+            .endpoints = o->endpoints,
+            .endpoints_len = o->endpoints_len,
+            .user_agent = USER_AGENT,
+            .skip_tls_verify = c->skip_ssl_validation,
+            .memory_bytes = (size_t)c->forwarder_memory_bytes,
+            .max_age_ns = c->forwarder_max_age_ns,
+            .timeout_ns = configured(c, "forwarder_timeout", c->forwarder_timeout_ns),
+            .backoff_base_ns =
+                configured(c, "forwarder_backoff_base", c->forwarder_backoff_base_ns),
+            .backoff_max_ns = configured(c, "forwarder_backoff_max", c->forwarder_backoff_max_ns),
+            .requests = (unsigned)c->forwarder_requests,
+            .max_attempts = (uint32_t)c->max_sender_retries,
+        },
+        &p->forwarder, out_error);
+}
+
+static sonde_status open_writers(pipeline *p, sonde_error *out_error)
+{
+    const agent_config *c = p->config;
+    const upload_sink sink = { forwarder_push, p->forwarder };
+    const trace_writer_options traces = {
+        .agent = { .hostname = c->hostname,
+                   .env = p->agent_env,
+                   .version = SONDE_STR(SONDE_VERSION),
+                   .target_tps = c->target_tps,
+                   .errors_tps = c->errors_tps },
+        .flush_ns = c->trace_flush_ns,
+        .sink = sink,
+    };
+    sonde_status status = trace_writer_open(&traces, sonde_mono_ns(), &p->trace_writer);
+
+    stats_writer_init(&p->stats_writer, c->hostname, p->agent_env, SONDE_STR(SONDE_VERSION), sink);
+    return status == SONDE_OK ? status : sonde_fail(out_error, status, "trace writer");
+}
+
+static sonde_status open_middle(pipeline *p, sonde_error *out_error)
+{
+    const agent_config *c = p->config;
+    const sampler_options sampling = { .target_per_s = c->target_tps,
+                                       .agent_env = p->agent_env,
+                                       .rates = &p->rates };
+    const concentrator_options statistics = { .agent_env = p->agent_env,
+                                              .hostname = c->hostname,
+                                              .sink = { stats_writer_push, &p->stats_writer } };
+    const processor_options processing = { .clock = NULL };
+    sonde_status status = rates_cell_init(&p->rates);
+
+    p->has_rates = status == SONDE_OK;
+    if (status == SONDE_OK)
+        status = sampler_open(&sampling, &p->sampler);
+    if (status == SONDE_OK)
+        status = concentrator_open(&statistics, sonde_unix_ns(), &p->concentrator);
+    if (status == SONDE_OK)
+        status = processor_open(&processing, &p->processor);
+    if (status == SONDE_OK)
+        status = sonde_queue_init(&p->queue, PIPELINE_QUEUE_ITEMS, (size_t)c->memory_limit_bytes);
+    p->has_queue = status == SONDE_OK;
+    return status == SONDE_OK ? status
+                              : sonde_fail(out_error, status, "sampler, statistics or processor");
+}
+
+static sonde_status start_workers(pipeline *p, sonde_error *out_error)
+{
+    size_t len = (size_t)p->config->workers;
+    sonde_status status = SONDE_OK;
+    char name[16];
+
+    p->workers = sonde_calloc(len, sizeof(*p->workers));
+    if (!p->workers)
+        return sonde_fail(out_error, SONDE_ERR_NOMEM, "workers");
+    while (status == SONDE_OK && p->workers_len < len) {
+        worker *w = &p->workers[p->workers_len];
+
+        w->p = p;
+        trace_scratch_init(&w->scratch);
+        (void)snprintf(name, sizeof(name), "agent-proc-%u", (unsigned)p->workers_len % 1000);
+        status = sonde_thread_start(&w->thread, name, WORKER_STACK_BYTES, run_worker, w);
+        p->workers_len += status == SONDE_OK;
+    }
+    if (status == SONDE_OK)
+        status = sonde_thread_start(&p->timers, "agent-timers", TIMERS_STACK_BYTES, run_timers, p);
+    p->has_timers = status == SONDE_OK;
+    return status == SONDE_OK ? status : sonde_fail(out_error, status, "threads");
+}
+
+static void write_queue_json(void *arg, sonde_json_writer *w)
+{
+    sonde_queue_stats n = sonde_queue_read_stats(arg);
+
+    sonde_json_begin_object(w);
+    sonde_json_put_u64(w, "accepted", n.accepted);
+    sonde_json_put_u64(w, "processed", n.popped);
+    sonde_json_put_u64(w, "refused_full", n.refused_full);
+    sonde_json_put_u64(w, "refused_too_big", n.refused_too_big);
+    sonde_json_put_u64(w, "refused_closed", n.refused_closed);
+    sonde_json_put_u64(w, "waiting", n.len);
+    sonde_json_put_u64(w, "waiting_bytes", n.bytes);
+    sonde_json_end_object(w);
+}
+
+static sonde_status open_info(pipeline *p, sonde_error *out_error)
+{
+    const char *peer_tags[STATS_PEER_TAGS_MAX];
+    size_t len, i;
+    const sonde_str *names = concentrator_peer_tags(p->concentrator, &len);
+    info_options options = { .config = p->config,
+                             .agent_version = SONDE_VERSION,
+                             .git_commit = "",
+                             .endpoints = receiver_listed_endpoints,
+                             .endpoints_len = receiver_listed_endpoints_len,
+                             .peer_tags = peer_tags,
+                             .peer_tags_len = len,
+                             .stats_by_span_kind = true };
+    sonde_status status;
+
+    for (i = 0; i < len; i++)
+        peer_tags[i] = names[i].ptr; /* literals and configuration: NUL-terminated */
+    status = info_open(&options, &p->info);
+    return status == SONDE_OK ? status : sonde_fail(out_error, status, "info");
+}
+
+static sonde_status open_receiver(pipeline *p, sonde_error *out_error)
+{
+    http_route routes[INFO_ROUTES];
+    const receiver_options options = { .config = p->config,
+                                       .sink = { enqueue, p },
+                                       .rates = &p->rates,
+                                       .agent_version = SONDE_VERSION,
+                                       .agent_state = info_state(p->info),
+                                       .more_routes = routes,
+                                       .more_routes_len = INFO_ROUTES };
+
+    info_routes(p->info, routes);
+    return receiver_open(&options, &p->receiver, out_error);
+}
+
+/* In the order of the data; a row that finds no place is left out of the page, nothing else. */
+static void add_status_rows(pipeline *p)
+{
+    const info_source rows[] = {
+        { "receiver", receiver_write_json, p->receiver },
+        { "queue", write_queue_json, &p->queue },
+        { "processor", processor_write_json, p->processor },
+        { "stats", concentrator_write_json, p->concentrator },
+        { "sampler", sampler_write_json, p->sampler },
+        { "trace_writer", trace_writer_write_json, p->trace_writer },
+        { "stats_writer", stats_writer_write_json, &p->stats_writer },
+        { "forwarder", forwarder_write_json, p->forwarder },
+        { "process", self_write_json, NULL },
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (info_add_source(p->info, rows[i]) != SONDE_OK)
+            return;
+}
+
+static sonde_status open_text(pipeline *p, sonde_error *out_error)
+{
+    sonde_status status;
+
+    sonde_arena_init(&p->text, TEXT_MAX_BYTES * 2);
+    status = normalize_tag_value(&p->text, p->config->agent_env, &p->agent_env);
+    return status == SONDE_OK ? status : sonde_fail(out_error, status, "env");
+}
+
+sonde_status pipeline_open(const pipeline_options *options, pipeline **out_pipeline,
+                           sonde_error *out_error)
+{
+    pipeline *p = sonde_calloc(1, sizeof(*p));
+    sonde_status status;
+
+    if (!p)
+        return sonde_fail(out_error, SONDE_ERR_NOMEM, "pipeline");
+    p->config = config_get(options->config);
+    sonde_mutex_init(&p->mu, SONDE_RANK_LIFECYCLE);
+    sonde_cond_init(&p->wake);
+
+    status = open_text(p, out_error);
+    if (status == SONDE_OK)
+        status = open_forwarder(p, options, out_error);
+    if (status == SONDE_OK)
+        status = open_writers(p, out_error);
+    if (status == SONDE_OK)
+        status = open_middle(p, out_error);
+    if (status == SONDE_OK)
+        status = start_workers(p, out_error);
+    if (status == SONDE_OK)
+        status = open_info(p, out_error);
+    if (status == SONDE_OK)
+        status = open_receiver(p, out_error);
+    if (status != SONDE_OK) {
+        pipeline_close(p);
+        return status;
+    }
+    add_status_rows(p);
+    *out_pipeline = p;
+    return SONDE_OK;
+}
+
+static void join_timers(pipeline *p)
+{
+    if (!p->has_timers)
+        return;
+    sonde_mutex_lock(&p->mu);
+    p->stopping = true;
+    (void)pthread_cond_signal(&p->wake);
+    sonde_mutex_unlock(&p->mu);
+    (void)pthread_join(p->timers, NULL);
+    p->has_timers = false;
+}
+
+static void join_workers(pipeline *p)
+{
+    size_t i;
+
+    if (p->has_queue)
+        sonde_queue_close(&p->queue);
+    for (i = 0; i < p->workers_len; i++) {
+        (void)pthread_join(p->workers[i].thread, NULL);
+        sonde_buf_done(&p->workers[i].scratch);
+    }
+    p->workers_len = 0;
+}
+
+void pipeline_stop(pipeline *p, uint64_t deadline_mono_ns)
+{
+    if (p->stopped)
+        return;
+    p->stopped = true;
+    if (p->receiver)
+        receiver_stop(p->receiver);
+    join_workers(p);
+    join_timers(p);
+    if (p->concentrator)
+        concentrator_flush(p->concentrator, sonde_unix_ns(), CONCENTRATOR_FLUSH_ALL);
+    if (p->trace_writer)
+        trace_writer_flush(p->trace_writer, sonde_mono_ns());
+    if (p->forwarder)
+        forwarder_stop(p->forwarder, deadline_mono_ns);
+}
+
+void pipeline_summarize(pipeline *p, pipeline_summary *out)
+{
+    const receiver_counters *r = receiver_read_counters(p->receiver);
+    endpoint_counters e;
+    int i;
+
+    *out = (pipeline_summary){
+        .payloads_accepted = atomic_load_explicit(&r->payloads_accepted, memory_order_relaxed),
+        .spans_received = atomic_load_explicit(&r->spans_received, memory_order_relaxed),
+    };
+    if (!forwarder_read_counters(p->forwarder, 0, &e))
+        return;
+    out->spans_delivered = e.delivered[UPLOAD_TRACES].items;
+    for (i = 0; i < FORWARDER_DROPS; i++)
+        out->spans_dropped += e.dropped[i][UPLOAD_TRACES].items;
+}
+
+void pipeline_close(pipeline *p)
+{
+    if (!p)
+        return;
+    pipeline_stop(p, 0);
+    receiver_close(p->receiver, 0);
+    info_close(p->info);
+    sonde_free(p->workers);
+    if (p->has_queue)
+        sonde_queue_done(&p->queue);
+    processor_close(p->processor);
+    concentrator_close(p->concentrator);
+    sampler_close(p->sampler);
+    if (p->has_rates)
+        rates_cell_done(&p->rates);
+    trace_writer_close(p->trace_writer);
+    forwarder_close(p->forwarder);
+    sonde_arena_done(&p->text);
+    (void)pthread_cond_destroy(&p->wake);
+    sonde_mutex_done(&p->mu);
+    config_put(p->config);
+    sonde_free(p);
+}
+
+uint16_t pipeline_port(const pipeline *p)
+{
+    return receiver_port(p->receiver);
+}
+
+sonde_str pipeline_socket_path(const pipeline *p)
+{
+    return receiver_socket_path(p->receiver);
+}
