@@ -3,7 +3,7 @@
 
 Called by `./dev bench [--json] [KEY...]`.  Every program is run --runs times (5); a figure is the median
 of its runs, printed with the spread (lowest and highest).  Programs print one JSON object a line; a row of
-FIGURES says which program, which line and which field make a key. 
+FIGURES says which program, which line and which field make a key.
 """
 import argparse
 import json
