@@ -164,13 +164,14 @@ static void walk_mapping(walk *w, struct fy_node *mapping, sonde_str prefix, int
         walk_pair(w, pair, prefix, depth);
 }
 
+/* Why there is no document. */
 static sonde_status report(struct fy_diag *diag, const char *name, sonde_error *out_error)
 {
     void *cursor = NULL;
     const struct fy_diag_error *error = fy_diag_errors_iterate(diag, &cursor);
 
     if (!error)
-        return sonde_fail(out_error, SONDE_ERR_SYNTAX, "%s: not a YAML document", name);
+        return SONDE_OK; /* no document and no error: nothing but comments */
     return sonde_fail(out_error, SONDE_ERR_SYNTAX, "%s:%d:%d: %s", name, error->line, error->column,
                       error->msg);
 }
@@ -200,7 +201,7 @@ sonde_status read_yaml(builder *b, sonde_str yaml, const char *name, sonde_error
     fy_diag_set_collect_errors(diag, true);
     document = fy_document_build_from_string(&cfg, yaml.len ? yaml.ptr : "", yaml.len);
     if (!document) {
-        status = yaml.len ? report(diag, name, out_error) : SONDE_OK;
+        status = report(diag, name, out_error);
     } else {
         status = walk_document(&w, document, out_error);
         fy_document_destroy(document);

@@ -13,8 +13,9 @@ static void print_variables(const config_key *key, const char *quote, sonde_buf 
     const char *separator = "";
 
     while (names.len) {
-        sonde_buf_printf(out, "%s%s%.*s%s", separator, quote,
-                         SONDE_STR_ARG(sonde_str_cut(&names, ',')), quote);
+        sonde_str name = sonde_str_cut(&names, ',');
+
+        sonde_buf_printf(out, "%s%s%.*s%s", separator, quote, SONDE_STR_ARG(name), quote);
         separator = ", ";
     }
 }
@@ -36,7 +37,8 @@ void config_print_markdown(sonde_buf *out)
     sonde_buf_printf(
         out,
         "# Configuration of the agent\n\n"
-        "Made from the table in `agent/config/keys.c`; do not edit (`sonde config --markdown`).\n\n"
+        "Made from the table in `agent/config/keys.c`; do not edit: run the test\n"
+        "`agent_config.config` with `SONDE_UPDATE_DOCS=1`.\n\n"
         "Later sources win: the default, the file (`--config FILE`, else `%s`, which may be\n"
         "missing), the environment. A value that cannot be used is warned about with its place, "
         "and the\n"

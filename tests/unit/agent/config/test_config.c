@@ -1,0 +1,450 @@
+/* test_config.c - sources and their order, bad values, unknown keys, what is derived and printed. */
+#include "agent/config/config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "support/alloc_fail.h"
+#include "support/test.h"
+
+/* A configuration from a file's text and variables; must load. */
+static agent_config *load(const char *yaml, const char *const *variables)
+{
+    config_options options = { .environment = (char *const *)(uintptr_t)variables,
+                               .os_hostname = "h0",
+                               .cpus = 4 };
+    sonde_error error = { 0 };
+    agent_config *c = NULL;
+
+    if (config_load_text(&options, sonde_str_from(yaml), "t.yaml", &c, &error) != SONDE_OK)
+        fail_msg("%s: %s", yaml, error.message);
+    return c;
+}
+
+#define assert_text(got, want)                                                                     \
+    do {                                                                                           \
+        sonde_str text_got_ = (got);                                                               \
+        if (!sonde_str_eq(text_got_, sonde_str_from(want)))                                        \
+            fail_msg("%s: got \"%.*s\", want \"%s\"", #got, SONDE_STR_ARG(text_got_), (want));     \
+    } while (0)
+
+static void test_defaults_are_those_of_the_table(void **state)
+{
+    agent_config *c = load("", NULL);
+
+    (void)state;
+    assert_int_equal(c->warnings_len, 0);
+    assert_text(c->site, "datadoghq.com");
+    assert_int_equal(c->receiver_port, 8126);
+    assert_text(c->receiver_socket, "/var/run/datadog/apm.socket");
+    assert_text(c->receiver_host, "localhost");
+    assert_int_equal(c->max_payload_bytes, 26214400);
+    assert_int_equal(c->max_connections, 1000);
+    assert_int_equal(c->decoders, 2);
+    assert_int_equal(c->workers, 4);
+    assert_true(c->target_tps == 10 && c->errors_tps == 10);
+    assert_true(c->trace_flush_ns == 5000000000u);
+    assert_true(c->bucket_ns == 10000000000u);
+    assert_true(c->memory_limit_bytes == 64u << 20);
+    assert_true(c->local_store_bytes == (uint64_t)2 << 30);
+    assert_true(c->local_retention_ns == (uint64_t)3 * 86400 * 1000000000);
+    assert_int_equal(c->log_level, SONDE_LOG_INFO);
+    assert_text(c->hostname, "h0");
+    assert_text(c->agent_env, "none");
+    assert_true(c->local_mode);
+    assert_int_equal(c->endpoints.len, 0);
+    assert_text(config_origin(c, "site"), "default");
+    config_put(c);
+}
+
+static void test_the_environment_wins_over_the_file(void **state)
+{
+    static const char *const variables[] = { "DD_ENV=staging", "DD_APM_RECEIVER_PORT=8200",
+                                             "DD_RECEIVER_PORT=8300", "DD_SITE=", NULL };
+    agent_config *c = load(
+        "env: prod\nsite: datadoghq.eu\napm_config:\n  receiver_port: 8100\n  env: x\n", variables);
+
+    (void)state;
+    assert_int_equal(c->warnings_len, 0);
+    assert_text(c->env, "staging");
+    assert_text(c->agent_env, "x"); /* the trace key wins over the global one */
+    assert_int_equal(c->receiver_port, 8200);
+    assert_text(c->site, "datadoghq.eu"); /* an empty variable is not set */
+    assert_text(config_origin(c, "env"), "DD_ENV");
+    assert_text(config_origin(c, "apm_config.receiver_port"), "DD_APM_RECEIVER_PORT");
+    assert_text(config_origin(c, "site"), "t.yaml:2:1");
+    assert_int_equal(config_origin(c, "no such key").len, 0);
+    config_put(c);
+}
+
+static void test_an_empty_socket_variable_switches_it_off(void **state)
+{
+    static const char *const variables[] = { "DD_APM_RECEIVER_SOCKET=", NULL };
+    agent_config *c = load("", variables);
+
+    (void)state;
+    assert_text(c->receiver_socket, "");
+    config_put(c);
+}
+
+static void test_bad_values_are_named_and_the_value_before_stays(void **state)
+{
+    static const struct {
+        const char *label, *yaml, *variable, *warning;
+    } cases[] = {
+        { "not a number", "apm_config:\n  receiver_port: http\n", NULL,
+          "t.yaml:2:3: apm_config.receiver_port = \"http\": expected an integer" },
+        { "out of range", "apm_config:\n  receiver_port: 70000\n", NULL,
+          "t.yaml:2:3: apm_config.receiver_port = \"70000\": out of range" },
+        { "a variable", "", "DD_APM_RECEIVER_PORT=x",
+          "DD_APM_RECEIVER_PORT: apm_config.receiver_port = \"x\": expected an integer" },
+        { "a boolean", "apm_config:\n  enabled: perhaps\n", NULL, "expected true or false" },
+        { "a level", "log_level: loud\n", NULL, "expected trace, debug, info, warn or error" },
+        { "a size", "apm_config:\n  max_payload_size: lots\n", NULL, "expected a size" },
+        { "a duration", "apm_config:\n  receiver_timeout: soon\n", NULL, "expected a duration" },
+        { "a duration out of range", "apm_config:\n  receiver_timeout: 2h\n", NULL,
+          "out of range" },
+        { "a number", "apm_config:\n  target_traces_per_second: -1\n", NULL, "out of range" },
+        { "a switch", "sonde:\n  local:\n    enabled: maybe\n", NULL,
+          "expected auto, true or false" },
+        { "a map for a list", "tags:\n  a: b\n", NULL, NULL },
+        { "endpoints that are a list", "apm_config:\n  additional_endpoints: [a]\n", NULL,
+          "apm_config.additional_endpoints = (secret): expected a map" },
+        { "an endpoint that is no URL", "apm_config:\n  additional_endpoints:\n    nowhere: [k]\n",
+          NULL, "an address is not a URL" },
+        { "a section that is a scalar", "apm_config: 3\n", NULL, "expected a section" },
+        { "a list for a number", "apm_config:\n  receiver_port: [1]\n", NULL,
+          "expected an integer" },
+        { "an alias", "env: &e x\nhostname: *e\n", NULL, "aliases are not followed" },
+        { "a trace address that is no URL", "api_key: k\napm_config:\n  apm_dd_url: nowhere\n",
+          NULL, "apm_config.apm_dd_url" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const char *const variables[] = { cases[i].variable, NULL };
+        agent_config *c = load(cases[i].yaml, variables);
+        char warning[1024] = "";
+
+        if (c->warnings_len)
+            (void)snprintf(warning, sizeof(warning), "%.*s", SONDE_STR_ARG(c->warnings[0]));
+        if (cases[i].warning ? c->warnings_len != 1 || !strstr(warning, cases[i].warning) : false)
+            fail_msg("%s: %zu warnings, \"%s\"", cases[i].label, c->warnings_len, warning);
+        if (c->receiver_port != 8126 || !c->apm_enabled || c->max_payload_bytes != 26214400)
+            fail_msg("%s: a default was lost", cases[i].label);
+        config_put(c);
+    }
+}
+
+static void test_unknown_keys_are_warned_about_with_the_nearest_known(void **state)
+{
+    static const struct {
+        const char *yaml, *warning;
+    } cases[] = {
+        { "hostnam: x\n",
+          "t.yaml:1:1: \"hostnam\": unknown key, passed over; did you mean hostname?" },
+        { "apm_config:\n  reciever_port: 1\n",
+          "t.yaml:2:3: \"apm_config.reciever_port\": unknown key, passed over; did you mean "
+          "apm_config.receiver_port?" },
+        { "logs_config:\n  a: 1\n  b: 2\n",
+          "t.yaml:1:1: \"logs_config\": unknown key, passed over" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        agent_config *c = load(cases[i].yaml, NULL);
+
+        assert_int_equal(c->warnings_len, 1);
+        assert_text(c->warnings[0], cases[i].warning);
+        config_put(c);
+    }
+}
+
+static void test_warnings_are_bounded_and_the_rest_counted(void **state)
+{
+    sonde_buf yaml;
+    agent_config *c;
+
+    (void)state;
+    sonde_buf_init(&yaml, 1 << 16);
+    for (int i = 0; i < CONFIG_WARNINGS_MAX + 5; i++)
+        sonde_buf_printf(&yaml, "unknown_%d: 1\n", i);
+    c = load(sonde_buf_cstr(&yaml), NULL);
+    assert_int_equal(c->warnings_len, CONFIG_WARNINGS_MAX);
+    assert_int_equal(c->warnings_dropped, 5);
+    config_put(c);
+    sonde_buf_done(&yaml);
+}
+
+static void test_secrets_never_reach_a_warning_or_the_printed_values(void **state)
+{
+    static const char *const variables[] = {
+        "DD_API_KEY=0123456789abcdef0123456789abcdef",
+        "DD_APM_ADDITIONAL_ENDPOINTS={\"secret-key-in-the-wrong-place\"", NULL
+    };
+    agent_config *c = load("", variables);
+    sonde_buf out;
+
+    (void)state;
+    assert_int_equal(c->warnings_len, 1);
+    sonde_buf_init(&out, 1 << 16);
+    sonde_buf_append_str(&out, c->warnings[0]);
+    config_print_values(c, &out);
+    assert_null(strstr(sonde_buf_cstr(&out), "secret-key"));
+    assert_null(strstr(sonde_buf_cstr(&out), "0123456789"));
+    assert_non_null(strstr(sonde_buf_cstr(&out), "api_key: ***cdef  # DD_API_KEY"));
+    sonde_buf_done(&out);
+    config_put(c);
+}
+
+static void test_lists_are_taken_in_every_form(void **state)
+{
+    static const struct {
+        const char *label, *yaml, *variable;
+    } cases[] = {
+        { "a sequence", "tags: [\"a:1\", b]\n", NULL },
+        { "a block sequence", "tags:\n  - a:1\n  - b\n", NULL },
+        { "a text with spaces", "tags: a:1 b\n", NULL },
+        { "commas", "", "DD_TAGS=a:1,b" },
+        { "commas and spaces", "", "DD_TAGS=a:1, b," },
+        { "JSON", "", "DD_TAGS=[\"a:1\",\"b\"]" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const char *const variables[] = { cases[i].variable, NULL };
+        agent_config *c = load(cases[i].yaml, variables);
+
+        if (c->tags.len != 2 || !sonde_str_eq(c->tags.items[0], SONDE_STR("a:1")) ||
+            !sonde_str_eq(c->tags.items[1], SONDE_STR("b")))
+            fail_msg("%s: %zu items", cases[i].label, c->tags.len);
+        config_put(c);
+    }
+}
+
+static void test_endpoints_come_from_key_site_address_and_map(void **state)
+{
+    static const char *const variables[] = { "DD_API_KEY= key1 ", NULL };
+    agent_config *c =
+        load("site: datadoghq.eu\napm_config:\n  additional_endpoints:\n"
+             "    https://a.example: [k1, 22]\n    http://b.example:8080:\n      - k3\n",
+             variables);
+
+    (void)state;
+    assert_int_equal(c->warnings_len, 0);
+    assert_int_equal(c->endpoints.len, 4);
+    assert_text(c->endpoints.items[0].url, "https://trace.agent.datadoghq.eu");
+    assert_text(c->endpoints.items[0].api_key, "key1");
+    assert_text(c->endpoints.items[1].url, "https://a.example");
+    assert_text(c->endpoints.items[2].api_key, "22");
+    assert_text(c->endpoints.items[3].url, "http://b.example:8080");
+    assert_false(c->local_mode);
+    config_put(c);
+
+    c = load("api_key: k\napm_config:\n  apm_dd_url: http://127.0.0.1:9\nsonde:\n  local:\n    "
+             "enabled: true\n",
+             NULL);
+    assert_int_equal(c->endpoints.len, 1);
+    assert_text(c->endpoints.items[0].url, "http://127.0.0.1:9");
+    assert_true(c->local_mode); /* both at once */
+    config_put(c);
+}
+
+static void test_values_follow_from_others(void **state)
+{
+    static const struct {
+        const char *label, *yaml;
+        const char *host, *env;
+        uint64_t memory;
+    } cases[] = {
+        { "env from tags", "tags: [team:a, env:from-tags]\n", "localhost", "from-tags", 64u << 20 },
+        { "env before tags", "env: e\ntags: [env:t]\n", "localhost", "e", 64u << 20 },
+        { "bind_host", "bind_host: 10.0.0.1\n", "10.0.0.1", "none", 64u << 20 },
+        { "non-local traffic wins",
+          "bind_host: 10.0.0.1\napm_config:\n  apm_non_local_traffic: true\n", "0.0.0.0", "none",
+          64u << 20 },
+        { "max_memory replaces the limit",
+          "apm_config:\n  max_memory: 5e8\nsonde:\n  memory_limit: 32MiB\n", "localhost", "none",
+          500000000 },
+        { "the limit alone", "sonde:\n  memory_limit: 32MiB\n", "localhost", "none", 32u << 20 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        agent_config *c = load(cases[i].yaml, NULL);
+
+        if (c->warnings_len || !sonde_str_eq(c->receiver_host, sonde_str_from(cases[i].host)) ||
+            !sonde_str_eq(c->agent_env, sonde_str_from(cases[i].env)) ||
+            c->memory_limit_bytes != cases[i].memory)
+            fail_msg("%s: %.*s %.*s %llu", cases[i].label, SONDE_STR_ARG(c->receiver_host),
+                     SONDE_STR_ARG(c->agent_env), (unsigned long long)c->memory_limit_bytes);
+        config_put(c);
+    }
+}
+
+static void test_the_state_directory_depends_on_who_runs_it(void **state)
+{
+    static const char *const systemd[] = { "STATE_DIRECTORY=/var/lib/sonde-x", NULL };
+    agent_config *c = load("", systemd);
+
+    (void)state;
+    assert_text(c->data_dir, "/var/lib/sonde-x");
+    config_put(c);
+    c = load("sonde:\n  data_dir: /tmp/elsewhere\n", systemd);
+    assert_text(c->data_dir, "/tmp/elsewhere");
+    config_put(c);
+}
+
+static void test_a_file_that_is_no_yaml_is_an_error_with_its_place(void **state)
+{
+    static const struct {
+        const char *label, *yaml, *place;
+    } cases[] = {
+        { "an open bracket", "env: prod\ntags: [a\n", "t.yaml:" },
+        { "a list at the top", "- a\n", "t.yaml: expected keys" },
+        { "a text at the top", "hello\n", "t.yaml: expected keys" },
+        { "a key twice", "env: a\nenv: b\n", "t.yaml:2" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        config_options options = { .os_hostname = "h", .cpus = 1 };
+        agent_config *c = (agent_config *)(uintptr_t)1;
+        sonde_error error = { 0 };
+
+        assert_status(
+            config_load_text(&options, sonde_str_from(cases[i].yaml), "t.yaml", &c, &error),
+            SONDE_ERR_SYNTAX);
+        assert_int_equal((uintptr_t)c, 1);
+        if (strncmp(error.message, cases[i].place, strlen(cases[i].place)) != 0)
+            fail_msg("%s: %s", cases[i].label, error.message);
+    }
+}
+
+static void test_nothing_but_comments_is_a_good_file(void **state)
+{
+    static const char *const texts[] = { "# nothing\n", "\n\n", "env:\napm_config:\n", "---\n..." };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        agent_config *c = load(texts[i], NULL);
+
+        assert_int_equal(c->warnings_len, 0);
+        config_put(c);
+    }
+}
+
+static void test_files_are_found_missing_or_too_large(void **state)
+{
+    char path[] = "/tmp/sonde-config-XXXXXX";
+    config_options options = { .file = path, .os_hostname = "h", .cpus = 1 };
+    sonde_error error = { 0 };
+    agent_config *c = NULL;
+    static char large[2 << 20];
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "env: from-file\n", 15), 15);
+    assert_status(config_load(&options, &c, &error), SONDE_OK);
+    assert_text(c->env, "from-file");
+    assert_text(c->file, path);
+    config_put(c);
+
+    memset(large, '#', sizeof(large));
+    assert_int_equal(write(fd, large, sizeof(large)), sizeof(large));
+    assert_status(config_load(&options, &c, &error), SONDE_ERR_TOO_BIG);
+    (void)close(fd);
+    (void)unlink(path);
+    assert_status(config_load(&options, &c, &error), SONDE_ERR_NOT_FOUND);
+    assert_non_null(strstr(error.message, path));
+}
+
+#define DOCUMENT SONDE_DOCS_DIR "/CONFIGURATION.md"
+
+static void update_document(const sonde_buf *text)
+{
+    FILE *file = fopen(DOCUMENT, "w");
+
+    assert_non_null(file);
+    assert_int_equal(fwrite(text->data, 1, text->len, file), text->len);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void test_documentation_on_disk_is_what_the_table_says(void **state)
+{
+    static char have[65536];
+    sonde_buf want;
+    FILE *file;
+
+    (void)state;
+    sonde_buf_init(&want, sizeof(have));
+    config_print_markdown(&want);
+    if (getenv("SONDE_UPDATE_DOCS"))
+        update_document(&want);
+    file = fopen(DOCUMENT, "r");
+    assert_non_null(file);
+    have[fread(have, 1, sizeof(have) - 1, file)] = '\0';
+    (void)fclose(file);
+    assert_string_equal(have, sonde_buf_cstr(&want)); /* else: SONDE_UPDATE_DOCS=1 */
+    sonde_buf_done(&want);
+}
+
+static void test_help_names_every_key_with_its_variable(void **state)
+{
+    sonde_buf out;
+
+    (void)state;
+    sonde_buf_init(&out, 1 << 16);
+    config_print_help(&out);
+    assert_non_null(strstr(sonde_buf_cstr(&out), "apm_config.receiver_port, DD_APM_RECEIVER_PORT, "
+                                                 "DD_RECEIVER_PORT (integer, default 8126)"));
+    sonde_buf_done(&out);
+}
+
+static sonde_status load_scenario(void *user)
+{
+    static const char *const variables[] = { "DD_API_KEY=k", "DD_TAGS=a,b", NULL };
+    config_options options = { .environment = (char *const *)(uintptr_t)variables, .cpus = 1 };
+    agent_config *c = NULL;
+    sonde_status status;
+
+    (void)user;
+    status = config_load_text(&options, SONDE_STR("env: prod\nunknown: 1\ntags: [x, y]\n"), "t", &c,
+                              NULL);
+    config_put(c);
+    return status;
+}
+
+static void test_loading_copes_without_memory(void **state)
+{
+    (void)state;
+    alloc_fail_each(load_scenario, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_defaults_are_those_of_the_table),
+        cmocka_unit_test(test_the_environment_wins_over_the_file),
+        cmocka_unit_test(test_an_empty_socket_variable_switches_it_off),
+        cmocka_unit_test(test_bad_values_are_named_and_the_value_before_stays),
+        cmocka_unit_test(test_unknown_keys_are_warned_about_with_the_nearest_known),
+        cmocka_unit_test(test_warnings_are_bounded_and_the_rest_counted),
+        cmocka_unit_test(test_secrets_never_reach_a_warning_or_the_printed_values),
+        cmocka_unit_test(test_lists_are_taken_in_every_form),
+        cmocka_unit_test(test_endpoints_come_from_key_site_address_and_map),
+        cmocka_unit_test(test_values_follow_from_others),
+        cmocka_unit_test(test_the_state_directory_depends_on_who_runs_it),
+        cmocka_unit_test(test_a_file_that_is_no_yaml_is_an_error_with_its_place),
+        cmocka_unit_test(test_nothing_but_comments_is_a_good_file),
+        cmocka_unit_test(test_files_are_found_missing_or_too_large),
+        cmocka_unit_test(test_documentation_on_disk_is_what_the_table_says),
+        cmocka_unit_test(test_help_names_every_key_with_its_variable),
+        cmocka_unit_test(test_loading_copes_without_memory),
+    };
+
+    return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}
