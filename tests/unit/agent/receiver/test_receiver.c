@@ -1,0 +1,570 @@
+/* test_receiver.c - the receiver over real sockets: every endpoint, answer, refusal and counter.
+ *
+ * The sink runs on the server's threads and only records; the tests assert after the answer came. */
+#include "agent/receiver/receiver.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <poll.h>
+
+#include "agent/receiver/internal.h"
+#include "base/clock.h"
+#include "support/alloc_fail.h"
+#include "support/golden.h"
+#include "support/raw_http.h"
+#include "support/test.h"
+
+#define MAX_PAYLOAD  "65536"
+#define BUDGET_BYTES 100000
+
+static const char state_hex[] = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+static struct {
+    agent_config *config;
+    rates_cell rates;
+    receiver *r;
+    char dir[32], path[64];
+    _Atomic(payload *) last; /* what the sink got last; owned */
+    _Atomic int sink_status; /* what the sink answers */
+    uint64_t dropped_before[RECEIVER_REASONS];
+    uint64_t accepted_before, received_before;
+} f;
+
+static raw_answer answer; /* large */
+
+static sonde_status record(void *stage, payload *p)
+{
+    sonde_status status = (sonde_status)atomic_load(&f.sink_status);
+
+    (void)stage;
+    if (status == SONDE_OK)
+        payload_free(atomic_exchange(&f.last, p));
+    return status;
+}
+
+static http_result serve_more(void *user, http_request *request, http_response *response)
+{
+    (void)user, (void)request;
+    response->static_body = SONDE_STR("more\n");
+    return HTTP_DONE;
+}
+
+static sonde_status open_receiver(receiver **out_receiver, sonde_error *out_error)
+{
+    static const http_route more[] = { { .path = "/info", .handle = serve_more },
+                                       { .path = "/more", .handle = serve_more } };
+    const receiver_options options = {
+        .config = f.config,
+        .sink = { .push = record },
+        .rates = &f.rates,
+        .agent_version = "0.1.0",
+        .agent_state = state_hex,
+        .body_budget_bytes = BUDGET_BYTES,
+        .more_routes = more,
+        .more_routes_len = COUNT_OF(more),
+    };
+
+    return receiver_open(&options, out_receiver, out_error);
+}
+
+static agent_config *configure(const char *more)
+{
+    config_options options = { .os_hostname = "h", .cpus = 2 };
+    agent_config *c = NULL;
+    char yaml[512];
+
+    (void)snprintf(
+        yaml, sizeof(yaml),
+        "apm_config: {receiver_port: -1, receiver_socket: \"%s\", max_payload_size: " MAX_PAYLOAD
+        ", %s}\n",
+        f.path, more);
+    assert_status(config_load_text(&options, sonde_str_from(yaml), "t", &c, NULL), SONDE_OK);
+    assert_int_equal(c->warnings_len, 0);
+    return c;
+}
+
+static int group_setup(void **state)
+{
+    sonde_error error = { 0 };
+
+    (void)state;
+    (void)snprintf(f.dir, sizeof(f.dir), "/tmp/sonde-recv-XXXXXX");
+    assert_non_null(mkdtemp(f.dir));
+    (void)snprintf(f.path, sizeof(f.path), "%s/apm.socket", f.dir);
+    f.config = configure("receiver_timeout: 1");
+    assert_status(rates_cell_init(&f.rates), SONDE_OK);
+    if (open_receiver(&f.r, &error) != SONDE_OK)
+        fail_msg("%s", error.message);
+    return 0;
+}
+
+static int group_teardown(void **state)
+{
+    (void)state;
+    receiver_close(f.r, sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(5)));
+    payload_free(atomic_exchange(&f.last, NULL));
+    rates_cell_done(&f.rates);
+    config_put(f.config);
+    (void)unlink(f.path);
+    (void)rmdir(f.dir);
+    return 0;
+}
+
+static int setup(void **state)
+{
+    const receiver_counters *c = receiver_read_counters(f.r);
+
+    (void)state;
+    payload_free(atomic_exchange(&f.last, NULL));
+    atomic_store(&f.sink_status, SONDE_OK);
+    rates_cell_publish(&f.rates, rates_new(SONDE_STR("{\"rate_by_service\":{}}\n"), SONDE_STR("")));
+    for (int i = 0; i < RECEIVER_REASONS; i++)
+        f.dropped_before[i] = c->payloads_dropped[i];
+    f.accepted_before = c->payloads_accepted;
+    f.received_before = c->payloads_received;
+    return 0;
+}
+
+/* Checked after each test: every trace request was accepted or dropped for one reason. */
+static int teardown(void **state)
+{
+    const receiver_counters *c = receiver_read_counters(f.r);
+    uint64_t dropped = 0;
+
+    (void)state;
+    for (int i = 0; i < RECEIVER_REASONS; i++)
+        dropped += c->payloads_dropped[i] - f.dropped_before[i];
+    assert_int_equal(c->payloads_received - f.received_before,
+                     c->payloads_accepted - f.accepted_before + dropped);
+    return 0;
+}
+
+static uint64_t dropped(receiver_reason why)
+{
+    return receiver_read_counters(f.r)->payloads_dropped[why] - f.dropped_before[why];
+}
+
+static uint64_t accepted(void)
+{
+    return receiver_read_counters(f.r)->payloads_accepted - f.accepted_before;
+}
+
+/* Sends head lines and a body on a new connection, reads the answer. */
+static void ask_with(int fd, const char *line, const char *headers, const void *body, size_t len)
+{
+    char head[1024];
+
+    (void)snprintf(head, sizeof(head), "%s HTTP/1.1\r\nHost: x\r\n%sContent-Length: %zu\r\n\r\n",
+                   line, headers, len);
+    raw_send(fd, head);
+    if (len)
+        raw_send_bytes(fd, body, len);
+    raw_read_answer(fd, &answer);
+    (void)close(fd);
+}
+
+static void ask(const char *line, const char *headers, const void *body, size_t len)
+{
+    ask_with(raw_connect(receiver_port(f.r)), line, headers, body, len);
+}
+
+#define MSGPACK "Content-Type: application/msgpack\r\n"
+#define JSON    "Content-Type: application/json\r\n"
+#define RATES   "{\"rate_by_service\":{}}\n"
+
+static bool has_header(const char *line)
+{
+    char *at = strstr(answer.text, line);
+
+    return at && at < answer.text + answer.head_len;
+}
+
+static void expect_answer(const char *label, int status, const char *body)
+{
+    if (answer.status != status || answer.body_len != strlen(body) ||
+        memcmp(answer.body, body, answer.body_len) != 0)
+        fail_msg("%s: %d \"%.*s\", want %d \"%s\"", label, answer.status, (int)answer.body_len,
+                 answer.body, status, body);
+}
+
+static void test_every_endpoint_answers_as_the_table_says(void **state)
+{
+    static const struct {
+        const char *line, *headers, *body;
+        int status;
+        const char *want;
+    } cases[] = {
+        { "PUT /v0.4/traces", MSGPACK, "\x90", 200, RATES },
+        { "POST /v0.4/traces", MSGPACK, "\x90", 200, RATES },
+        { "PUT /v0.4/traces", "content-type: Application/MSGPACK; charset=utf-8\r\n", "\x90", 200,
+          RATES },
+        { "PUT /v0.4/traces", JSON, "[]", 200, RATES },
+        { "PUT /v0.4/traces", "Content-Type: text/json\r\n", "[]", 200, RATES },
+        { "PUT /v0.4/traces", "", "[]", 200, RATES },
+        { "PUT /v0.4/traces", "Content-Type: weird\r\n", "[]", 200, RATES },
+        { "PUT /v0.3/traces", MSGPACK, "\x90", 200, "OK\n" },
+        { "PUT /v0.3/traces", JSON, "[]", 200, "OK\n" },
+        { "PUT /v0.5/traces", MSGPACK, "\x92\x90\x90", 200, RATES },
+        { "PUT /v0.5/traces", JSON, "\x92\x90\x90", 200, RATES }, /* msgpack whatever it says */
+        { "PUT /v0.2/traces", JSON, "[]", 200, "OK\n" },
+        { "PUT /v0.2/traces", MSGPACK, "\x90", 415,
+          "unsupported media type: \"application/msgpack\"\n" },
+        { "PUT /v0.3/services", JSON, "{}", 200, "OK\n" },
+        { "PUT /v0.4/services", MSGPACK, "\x80", 200, "OK\n" },
+        { "PUT /v0.2/services", JSON, "anything", 200, "OK\n" },
+        { "PUT /v0.1/services", JSON, "", 200, "OK\n" },
+        { "PUT /services", JSON, "", 200, "OK\n" },
+        { "POST /v0.7/config", JSON, "{\"client\":{}}", 200, "{}" },
+        { "GET /more", "", "", 200, "more\n" },
+        { "PUT /v0.6/stats", MSGPACK, "\x80", 404, "404 page not found\n" },
+        { "PUT /nothing", "", "", 404, "404 page not found\n" },
+        { "PUT /v0.4/traces", MSGPACK, "", 400, "msgp: too few bytes left to read object\n" },
+        { "PUT /v0.4/traces", MSGPACK, "\x91", 400, "msgp: too few bytes left to read object\n" },
+        { "PUT /v0.4/traces", JSON, "", 400, "unexpected-eof\n" },
+        { "PUT /v0.4/traces", JSON, "[[", 400, "unexpected-eof\n" },
+        { "PUT /v0.5/traces", MSGPACK, "\x92\x90\x91\x91\x91\x01", 400,
+          "encoded span needs exactly 12 elements in array (at byte 5)\n" },
+        { "PUT /v0.4/traces", "Sec-Fetch-Site: cross-site\r\n" MSGPACK, "\x90", 403,
+          "cross-site request rejected\n" },
+        { "PUT /v0.4/traces", "Sec-Fetch-Site: same-origin\r\n" MSGPACK, "\x90", 200, RATES },
+        { "PUT /v0.3/services", "Sec-Fetch-Site: cross-site\r\n", "", 403,
+          "cross-site request rejected\n" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        ask(cases[i].line, cases[i].headers, cases[i].body, strlen(cases[i].body));
+        expect_answer(cases[i].line, cases[i].status, cases[i].want);
+        assert_true(has_header("Datadog-Agent-Version: 0.1.0\r\n"));
+        assert_true(has_header(state_hex));
+    }
+    assert_int_equal(dropped(RECEIVER_MEDIA_TYPE), 1);
+    assert_int_equal(dropped(RECEIVER_CROSS_SITE), 1);
+    assert_int_equal(dropped(RECEIVER_EOF), 2);
+    assert_int_equal(dropped(RECEIVER_DECODE), 3);
+}
+
+static void test_info_carries_no_agent_headers(void **state)
+{
+    (void)state;
+    ask("GET /info", "", NULL, 0);
+    expect_answer("/info", 200, "more\n");
+    assert_false(has_header("Datadog-Agent"));
+}
+
+static void test_errors_are_plain_text_that_is_not_sniffed(void **state)
+{
+    (void)state;
+    ask("PUT /v0.4/traces", MSGPACK, "\xc1", 1);
+    assert_int_equal(answer.status, 400);
+    assert_true(has_header("Content-Type: text/plain; charset=utf-8\r\n"));
+    assert_true(has_header("X-Content-Type-Options: nosniff\r\n"));
+}
+
+static void test_a_payload_carries_body_and_head_to_the_sink(void **state)
+{
+    static const char headers[] =
+        MSGPACK "Datadog-Meta-Lang: cpp\r\nDatadog-Meta-Lang-Version: 201703\r\n"
+                "datadog-meta-tracer-version: v2.2.1\r\n"
+                "Datadog-Entity-ID: ci-abc\r\nX-Datadog-Trace-Count: 1\r\n"
+                "Datadog-Client-Computed-Top-Level: yes\r\n"
+                "Datadog-Client-Computed-Stats: false\r\n"
+                "Datadog-Client-Dropped-P0-Traces: 7\r\n"
+                "X-Datadog-Process-Tags: entrypoint.name:x\r\n";
+    sonde_buf body;
+    payload *p;
+
+    (void)state;
+    golden_load("msgpack/v04_one_span.hex", &body);
+    ask("PUT /v0.4/traces", headers, body.data, body.len);
+    expect_answer("traces", 200, RATES);
+    p = atomic_load(&f.last);
+    assert_non_null(p);
+    assert_int_equal(p->chunks_len, 1);
+    assert_true(sonde_str_eq(p->chunks[0].spans[0].service, SONDE_STR("web")));
+    assert_true(sonde_str_eq(p->language_name, SONDE_STR("cpp")));
+    assert_true(sonde_str_eq(p->language_version, SONDE_STR("201703")));
+    assert_true(sonde_str_eq(p->tracer_version, SONDE_STR("v2.2.1")));
+    assert_true(sonde_str_eq(p->container_id, SONDE_STR("abc")));
+    assert_true(p->client_computed_top_level);
+    assert_false(p->client_computed_stats);
+    assert_int_equal(p->client_dropped_p0_traces, 7);
+    assert_string_equal(p->endpoint_version, "v0.4");
+    assert_true(sonde_str_eq(*payload_tag_get(p, SONDE_STR("_dd.tags.process")),
+                             SONDE_STR("entrypoint.name:x")));
+    assert_true(p->charged_bytes > body.len);
+    assert_int_equal(accepted(), 1);
+    sonde_buf_done(&body);
+}
+
+static void test_chunked_bodies_and_unix_sockets_work_alike(void **state)
+{
+    int fd = raw_connect_unix(f.path);
+
+    (void)state;
+    raw_send(fd, "PUT /v0.4/traces HTTP/1.1\r\nHost: localhost\r\n" MSGPACK
+                 "Transfer-Encoding: chunked\r\n\r\n1\r\n");
+    raw_send_bytes(fd, "\x91", 1);
+    raw_send(fd, "\r\n1\r\n");
+    raw_send_bytes(fd, "\x90", 1);
+    raw_send(fd, "\r\n0\r\n\r\n");
+    raw_read_answer(fd, &answer);
+    expect_answer("chunked", 200, RATES);
+    (void)close(fd);
+    assert_non_null(atomic_load(&f.last));
+}
+
+static void test_rates_are_answered_by_version(void **state)
+{
+    static const char body[] = "{\"rate_by_service\":{\"service:,env:\":1}}\n";
+    static const struct {
+        const char *label, *headers, *want, *version; /* NULL: no version header */
+    } cases[] = {
+        { "a client that does not know versions", MSGPACK, body, NULL },
+        { "an empty version", MSGPACK "Datadog-Rates-Payload-Version: \r\n", body, NULL },
+        { "an old version", MSGPACK "Datadog-Rates-Payload-Version: 1-1\r\n", body, "65a1b2c3-4" },
+        { "the current version", MSGPACK "Datadog-Rates-Payload-Version: 65a1b2c3-4\r\n", "{}",
+          "65a1b2c3-4" },
+    };
+
+    (void)state;
+    rates_cell_publish(&f.rates, rates_new(sonde_str_from(body), SONDE_STR("65a1b2c3-4")));
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        ask("PUT /v0.4/traces", cases[i].headers, "\x90", 1);
+        expect_answer(cases[i].label, 200, cases[i].want);
+        assert_true(has_header("Content-Type: application/json\r\n"));
+        if (has_header("Datadog-Rates-Payload-Version: ") != (cases[i].version != NULL))
+            fail_msg("%s: version header", cases[i].label);
+    }
+}
+
+static void test_a_full_queue_refuses_as_the_client_wants_to_hear_it(void **state)
+{
+    static const struct {
+        const char *label, *line, *headers, *body;
+        int status;
+        const char *want;
+    } cases[] = {
+        { "rates and 200", "PUT /v0.4/traces", MSGPACK, "\x91\x90", 200, RATES },
+        { "429 when asked", "PUT /v0.4/traces", MSGPACK "Datadog-Send-Real-Http-Status: true\r\n",
+          "\x91\x90", 429, RATES },
+        { "anything but false is true", "PUT /v0.5/traces",
+          "Datadog-Send-Real-Http-Status: please\r\n", "\x92\x90\x91\x90", 429, RATES },
+        { "false is false", "PUT /v0.4/traces", MSGPACK "Datadog-Send-Real-Http-Status: False\r\n",
+          "\x91\x90", 200, RATES },
+        { "OK before v0.4", "PUT /v0.3/traces", MSGPACK, "\x91\x90", 200, "OK\n" },
+    };
+    uint64_t traces = receiver_read_counters(f.r)->traces_dropped[RECEIVER_REFUSED_QUEUE];
+
+    (void)state;
+    atomic_store(&f.sink_status, SONDE_ERR_FULL);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char headers[256];
+
+        (void)snprintf(headers, sizeof(headers), "%sX-Datadog-Trace-Count: 2\r\n",
+                       cases[i].headers);
+        ask(cases[i].line, headers, cases[i].body, strlen(cases[i].body));
+        expect_answer(cases[i].label, cases[i].status, cases[i].want);
+        assert_false(has_header("Datadog-Rates-Payload-Version"));
+    }
+    assert_int_equal(dropped(RECEIVER_REFUSED_QUEUE), COUNT_OF(cases));
+    assert_int_equal(receiver_read_counters(f.r)->traces_dropped[RECEIVER_REFUSED_QUEUE] - traces,
+                     2 * COUNT_OF(cases));
+    atomic_store(&f.sink_status, SONDE_ERR_CLOSED);
+    ask("PUT /v0.4/traces", MSGPACK, "\x91\x90", 2);
+    assert_int_equal(dropped(RECEIVER_REFUSED_CLOSING), 1);
+}
+
+static void test_bodies_beyond_the_budget_are_refused_before_they_are_read(void **state)
+{
+    static uint8_t body[60000];
+
+    (void)state;
+    body[0] = 0x91; /* one empty chunk, and bytes behind it */
+    body[1] = 0x90;
+    ask("PUT /v0.4/traces", MSGPACK, body, sizeof(body));
+    expect_answer("first", 200, RATES);
+    assert_non_null(atomic_load(&f.last)); /* holds 60 000 of 100 000 bytes */
+
+    ask("PUT /v0.4/traces", MSGPACK "Datadog-Send-Real-Http-Status: 1\r\n", body, sizeof(body));
+    expect_answer("second", 429, RATES);
+    assert_int_equal(dropped(RECEIVER_REFUSED_BUDGET), 1);
+
+    payload_free(atomic_exchange(&f.last, NULL)); /* gives the bytes back */
+    ask("PUT /v0.4/traces", MSGPACK, body, sizeof(body));
+    expect_answer("third", 200, RATES);
+    assert_int_equal(accepted(), 2);
+}
+
+static void test_a_body_over_the_limit_is_413_with_its_traces_counted(void **state)
+{
+    static uint8_t body[70000];
+    uint64_t traces = receiver_read_counters(f.r)->traces_dropped[RECEIVER_TOO_BIG];
+
+    (void)state;
+    ask("PUT /v0.4/traces", MSGPACK "X-Datadog-Trace-Count: 5\r\n", body, sizeof(body));
+    expect_answer("413", 413, "payload-too-large\n");
+    assert_true(has_header("Datadog-Agent-Version: 0.1.0\r\n"));
+    assert_int_equal(dropped(RECEIVER_TOO_BIG), 1);
+    assert_int_equal(receiver_read_counters(f.r)->traces_dropped[RECEIVER_TOO_BIG] - traces, 5);
+}
+
+static void test_a_body_that_would_decode_too_large_is_413(void **state)
+{
+    static uint8_t body[60000];
+
+    (void)state;
+    memset(body, 0x80, sizeof(body)); /* empty span maps of 176 bytes each */
+    memcpy(body, "\x91\xdd\x00\x00\xea\x00", 6);
+    ask("PUT /v0.4/traces", MSGPACK, body, sizeof(body));
+    assert_int_equal(answer.status, 413);
+    assert_int_equal(dropped(RECEIVER_DECODED_TOO_BIG), 1);
+}
+
+static void test_a_client_that_stalls_is_told_408(void **state)
+{
+    uint64_t deadline = sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(10));
+    int fd = raw_connect(receiver_port(f.r));
+
+    (void)state;
+    raw_send(fd,
+             "PUT /v0.4/traces HTTP/1.1\r\nHost: x\r\n" MSGPACK "Content-Length: 10\r\n\r\n\x90");
+    raw_read_answer(fd, &answer); /* after receiver_timeout: one second */
+    assert_int_equal(answer.status, 408);
+    (void)close(fd);
+    while (dropped(RECEIVER_TIMEOUT) == 0 && sonde_mono_ns() < deadline)
+        (void)poll(NULL, 0, 1); /* counted when the connection is gone */
+    assert_int_equal(dropped(RECEIVER_TIMEOUT), 1);
+}
+
+static void test_container_ids_come_from_the_head(void **state)
+{
+    static const struct {
+        const char *entity, *container, *want;
+    } cases[] = {
+        { "", "", "" },           { "", "abc", "abc" },         { "ci-abc", "", "abc" },
+        { "cid-abc", "", "abc" }, { "in-12345", "", "" },       { "in-12345", "abc", "abc" },
+        { "bare", "", "bare" },   { "in-1,ci-abc", "", "abc" }, { "bare,ci-abc", "", "abc" },
+        { "bare,in-1", "", "" },  { "ci-a", "b", "a" },         { " ci-a ", "", "a" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        sonde_str got =
+            container_id_of(sonde_str_from(cases[i].entity), sonde_str_from(cases[i].container));
+
+        if (!sonde_str_eq(got, sonde_str_from(cases[i].want)))
+            fail_msg("\"%s\", \"%s\": \"%.*s\"", cases[i].entity, cases[i].container,
+                     SONDE_STR_ARG(got));
+    }
+}
+
+static void test_info_lists_exactly_the_rows_that_say_so(void **state)
+{
+    size_t listed = 0;
+
+    (void)state;
+    for (size_t i = 0; i < receiver_endpoints_len; i++) {
+        if (!receiver_endpoints[i].listed)
+            continue;
+        assert_true(listed < receiver_listed_endpoints_len);
+        assert_string_equal(receiver_listed_endpoints[listed], receiver_endpoints[i].path);
+        listed++;
+    }
+    assert_int_equal(listed, receiver_listed_endpoints_len);
+}
+
+static void test_counters_are_written_as_json(void **state)
+{
+    sonde_json_writer w;
+    sonde_buf out;
+
+    (void)state;
+    sonde_buf_init(&out, 1 << 16);
+    sonde_json_writer_init(&w, &out);
+    receiver_write_json(f.r, &w);
+    assert_int_equal(out.status, SONDE_OK);
+    assert_non_null(strstr(sonde_buf_cstr(&out), "\"payloads_dropped\":{\"refused_budget\":"));
+    sonde_buf_done(&out);
+}
+
+static void test_a_socket_that_cannot_be_made_is_no_error_but_a_port_is(void **state)
+{
+    agent_config *good = f.config;
+    sonde_error error = { 0 };
+    receiver *r = NULL;
+    config_options options = { .os_hostname = "h", .cpus = 1 };
+    char yaml[128];
+
+    (void)state;
+    assert_status(
+        config_load_text(
+            &options,
+            SONDE_STR("apm_config: {receiver_port: -1, receiver_socket: /no/such/dir/s}\n"), "t",
+            &f.config, NULL),
+        SONDE_OK);
+    sonde_log_set_level(SONDE_LOG_ERROR);
+    assert_status(open_receiver(&r, &error), SONDE_OK);
+    sonde_log_set_level(SONDE_LOG_INFO);
+    assert_int_equal(receiver_socket_path(r).len, 0);
+    assert_true(receiver_port(r) != 0);
+    receiver_close(r, 0);
+    config_put(f.config);
+
+    (void)snprintf(yaml, sizeof(yaml), "apm_config: {receiver_port: %u, receiver_socket: \"\"}\n",
+                   receiver_port(f.r));
+    assert_status(config_load_text(&options, sonde_str_from(yaml), "t", &f.config, NULL), SONDE_OK);
+    r = NULL;
+    assert_true(open_receiver(&r, &error) != SONDE_OK);
+    assert_null(r);
+    assert_true(error.message[0] != '\0');
+    config_put(f.config);
+
+    assert_status(
+        config_load_text(&options,
+                         SONDE_STR("apm_config: {receiver_port: 0, receiver_socket: \"\"}\n"), "t",
+                         &f.config, NULL),
+        SONDE_OK);
+    assert_status(open_receiver(&r, &error), SONDE_ERR_CONFIG);
+    config_put(f.config);
+    f.config = good;
+}
+
+static void test_a_stopped_receiver_refuses_but_answers(void **state)
+{
+    (void)state;
+    receiver_stop(f.r); /* the last test: it stays stopped */
+    ask("PUT /v0.4/traces", MSGPACK, "\x91\x90", 2);
+    expect_answer("stopped", 200, RATES);
+    assert_int_equal(dropped(RECEIVER_REFUSED_CLOSING), 1);
+}
+
+#define unit(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        unit(test_every_endpoint_answers_as_the_table_says),
+        unit(test_info_carries_no_agent_headers),
+        unit(test_errors_are_plain_text_that_is_not_sniffed),
+        unit(test_a_payload_carries_body_and_head_to_the_sink),
+        unit(test_chunked_bodies_and_unix_sockets_work_alike),
+        unit(test_rates_are_answered_by_version),
+        unit(test_a_full_queue_refuses_as_the_client_wants_to_hear_it),
+        unit(test_bodies_beyond_the_budget_are_refused_before_they_are_read),
+        unit(test_a_body_over_the_limit_is_413_with_its_traces_counted),
+        unit(test_a_body_that_would_decode_too_large_is_413),
+        unit(test_a_client_that_stalls_is_told_408),
+        unit(test_container_ids_come_from_the_head),
+        unit(test_info_lists_exactly_the_rows_that_say_so),
+        unit(test_counters_are_written_as_json),
+        unit(test_a_socket_that_cannot_be_made_is_no_error_but_a_port_is),
+        unit(test_a_stopped_receiver_refuses_but_answers),
+    };
+
+    return cmocka_run_group_tests_name("receiver", tests, group_setup, group_teardown);
+}
