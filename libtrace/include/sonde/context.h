@@ -53,11 +53,11 @@ static inline void sonde_context_detach_scope_(sonde_context **attached)
 }
 
 /* Attaches for the rest of the block. */
-#define SONDE_ATTACH(context) SONDE_ATTACH_(context, __LINE__)
+#define SONDE_ATTACH(context)        SONDE_ATTACH_(context, __LINE__)
 #define SONDE_ATTACH_(context, line) SONDE_ATTACH__(context, line)
 #define SONDE_ATTACH__(context, line)                                                              \
-    __attribute__((cleanup(sonde_context_detach_scope_), unused)) sonde_context *sonde_attached_##line = \
-        sonde_context_attach(context)
+    __attribute__((cleanup(sonde_context_detach_scope_), unused))                                  \
+    sonde_context *sonde_attached_##line = sonde_context_attach(context)
 
 /* 0 for NULL. */
 SONDE_API uint64_t sonde_context_span_id(const sonde_context *context);

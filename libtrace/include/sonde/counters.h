@@ -64,15 +64,15 @@ typedef struct sonde_counters {
     uint64_t send_retries;
 
     uint64_t tags_truncated;
-    uint64_t tags_dropped;       /* not finite, no memory, or beyond 1 024 on a span */
-    uint64_t services_refused;   /* beyond 1 024 names: the tracer's service was used */
+    uint64_t tags_dropped;     /* not finite, no memory, or beyond 1 024 on a span */
+    uint64_t services_refused; /* beyond 1 024 names: the tracer's service was used */
     uint64_t activations_refused;
-    uint64_t contexts_refused;   /* no memory */
-    uint64_t threads_refused;    /* no room for another thread: its spans are dropped */
-    uint64_t ctx_records_full;   /* threads without a context record */
+    uint64_t contexts_refused; /* no memory */
+    uint64_t threads_refused;  /* no room for another thread: its spans are dropped */
+    uint64_t ctx_records_full; /* threads without a context record */
     uint64_t ctx_foreign_publisher;
 
-    uint64_t memory_bytes;     /* held now, of the ceiling below */
+    uint64_t memory_bytes; /* held now, of the ceiling below */
     uint64_t memory_max_bytes;
 } sonde_counters;
 

@@ -40,7 +40,8 @@ typedef void (*sonde_visitor)(void *visitor_user, sonde_str name, sonde_str valu
  * because only it shows a header that occurs twice.  What they give must stay valid until
  * sonde_extract() returns. */
 typedef struct sonde_reader {
-    sonde_str (*get)(void *user, sonde_str name); /* name lower-case, match any case; absent: { NULL, 0 } */
+    sonde_str (*get)(void *user,
+                     sonde_str name); /* name lower-case, match any case; absent: { NULL, 0 } */
     void (*each)(void *user, sonde_visitor visit, void *visitor_user); /* visits every header */
     void *user;
 } sonde_reader;

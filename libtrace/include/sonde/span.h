@@ -38,13 +38,14 @@ typedef struct sonde_context sonde_context; /* <sonde/context.h> */
 
 /* Options of sonde_span_start().  Zero-initialise: every field then means "default". */
 typedef struct sonde_span_options {
-    uint32_t struct_bytes;        /* sizeof(sonde_span_options); 0: all fields of this header */
-    int32_t new_trace;            /* 1: start a trace even though a span is active */
-    const char *service;          /* default: the parent's service, else the tracer's */
-    const char *resource;         /* default: the name */
-    const char *type;             /* "web", "sql", "cache", "worker", ...; default: none */
-    int64_t start_unix_ns;        /* default (0): now */
-    const sonde_span *parent;     /* default: `context`, else the thread's active span, else a new trace */
+    uint32_t struct_bytes; /* sizeof(sonde_span_options); 0: all fields of this header */
+    int32_t new_trace;     /* 1: start a trace even though a span is active */
+    const char *service;   /* default: the parent's service, else the tracer's */
+    const char *resource;  /* default: the name */
+    const char *type;      /* "web", "sql", "cache", "worker", ...; default: none */
+    int64_t start_unix_ns; /* default (0): now */
+    const sonde_span
+        *parent; /* default: `context`, else the thread's active span, else a new trace */
     const sonde_context *context; /* e.g. what sonde_extract() returned; borrowed for the call */
 } sonde_span_options;
 
@@ -71,7 +72,8 @@ SONDE_API void sonde_span_finish_at(sonde_span *span, int64_t end_unix_ns);
  * activation: what is started then still joins its trace. */
 
 SONDE_API void sonde_span_activate(sonde_span *span);
-SONDE_API void sonde_span_deactivate(sonde_span *span); /* its innermost activation on this thread */
+SONDE_API void
+sonde_span_deactivate(sonde_span *span); /* its innermost activation on this thread */
 
 /* The thread's active span, borrowed; NULL when there is none (or a context without a local span). */
 SONDE_API sonde_span *sonde_span_current(void);
@@ -90,7 +92,7 @@ static inline void sonde_span_leave_scope_(sonde_span **span)
  * the block is left by any way but longjmp().  SONDE_SPAN_WITH takes options, for instance
  * &(sonde_span_options){ .type = "web", .resource = route }. */
 #define SONDE_SPAN(var, name) SONDE_SPAN_WITH(var, name, NULL)
-#define SONDE_SPAN_WITH(var, name, ...)                                                                   \
+#define SONDE_SPAN_WITH(var, name, ...)                                                            \
     __attribute__((cleanup(sonde_span_leave_scope_), unused)) sonde_span *var =                    \
         sonde_span_enter((name), (__VA_ARGS__))
 
@@ -128,7 +130,8 @@ SONDE_API void sonde_span_set_type_n(sonde_span *span, sonde_str type);
  * error.message (for people).  Either may be NULL. */
 SONDE_API void sonde_span_error(sonde_span *span, const char *type, const char *message);
 SONDE_API void sonde_span_error_n(sonde_span *span, sonde_str type, sonde_str message);
-SONDE_API void sonde_span_clear_error(sonde_span *span); /* removes error.type, .message, .stack too */
+SONDE_API void
+sonde_span_clear_error(sonde_span *span); /* removes error.type, .message, .stack too */
 
 /* Decides for the whole trace, at any time, over every other decision. */
 SONDE_API void sonde_span_keep(sonde_span *span);

@@ -32,14 +32,16 @@ extern "C" {
 /* What sonde_start() may be told by the program.  Zero-initialise: every field then means "from the
  * environment, else the default".  A field that is set wins over the environment. */
 typedef struct sonde_options {
-    uint32_t struct_bytes;      /* sizeof(sonde_options); 0: all fields of this header */
-    int32_t enabled;            /* 1 on, -1 off; default: DD_TRACE_ENABLED, else on */
-    const char *service;        /* default: DD_SERVICE, else the name of the executable */
-    const char *env;            /* default: DD_ENV, else none */
-    const char *version;        /* default: DD_VERSION, else none */
-    const char *tags;           /* "key:value,key:value" for every span; default: DD_TAGS */
-    const char *agent_url;      /* "http://host:port" or "unix:///path"; default: DD_TRACE_AGENT_URL, ... */
-    uint64_t memory_bytes;      /* ceiling of the tracer's memory; default: SONDE_TRACE_MEMORY, else 16 MiB */
+    uint32_t struct_bytes; /* sizeof(sonde_options); 0: all fields of this header */
+    int32_t enabled;       /* 1 on, -1 off; default: DD_TRACE_ENABLED, else on */
+    const char *service;   /* default: DD_SERVICE, else the name of the executable */
+    const char *env;       /* default: DD_ENV, else none */
+    const char *version;   /* default: DD_VERSION, else none */
+    const char *tags;      /* "key:value,key:value" for every span; default: DD_TAGS */
+    const char
+        *agent_url; /* "http://host:port" or "unix:///path"; default: DD_TRACE_AGENT_URL, ... */
+    uint64_t
+        memory_bytes; /* ceiling of the tracer's memory; default: SONDE_TRACE_MEMORY, else 16 MiB */
     uint32_t flush_interval_ms; /* longest wait of a finished trace; default: 2000 */
     uint32_t stop_timeout_ms;   /* deadline of sonde_stop() and of exit(); default: 2000 */
 } sonde_options;

@@ -1,0 +1,623 @@
+/* bench_trace.c - what a span costs the program, and the process.
+ *
+ *   bench_trace [NAME...]      prints one JSON object a line; without names all scenarios
+ *
+ * The sink is another process that answers 200 to every request and looks at nothing.  Times of the hot
+ * path are taken in bursts that fit into the tracer's memory, with a flush between bursts outside the
+ * clock, so that what is measured is spans that are kept and sent, never spans that were dropped. */
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <malloc.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <sonde/sonde.h>
+
+#define BURST_TRACES 400
+#define TRACE_SPANS  10 /* a root and nine children, one after another */
+
+static char agent_url[64];
+
+/* -- counting allocations ------------------------------------------------------------------------- */
+
+static _Atomic uint64_t allocations;
+
+extern void *__libc_malloc(size_t);
+extern void *__libc_calloc(size_t, size_t);
+extern void *__libc_realloc(void *, size_t);
+
+static void count_allocation(void)
+{
+    atomic_fetch_add_explicit(&allocations, 1, memory_order_relaxed);
+}
+
+void *malloc(size_t bytes)
+{
+    count_allocation();
+    return __libc_malloc(bytes);
+}
+
+void *calloc(size_t n, size_t bytes)
+{
+    count_allocation();
+    return __libc_calloc(n, bytes);
+}
+
+void *realloc(void *p, size_t bytes)
+{
+    count_allocation();
+    return __libc_realloc(p, bytes);
+}
+
+/* -- the sink ------------------------------------------------------------------------------------- */
+
+typedef struct sink {
+    pid_t pid;
+    _Atomic uint64_t *traces; /* shared: sum of X-Datadog-Trace-Count */
+} sink;
+
+static void answer(int fd)
+{
+    static const char ok[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+
+    (void)!write(fd, ok, sizeof(ok) - 1);
+}
+
+/* One connection after another: the tracer has one. */
+static void serve_connection(int fd, char *buffer, size_t cap, _Atomic uint64_t *traces)
+{
+    size_t have = 0;
+
+    for (;;) {
+        ssize_t n = read(fd, buffer + have, 16384 - have);
+        char *end, *length, *count;
+        long long left;
+
+        if (n <= 0)
+            return;
+        have += (size_t)n;
+        end = (char *)memmem(buffer, have, "\r\n\r\n", 4);
+        if (!end)
+            continue;
+        *end = '\0';
+        length = strcasestr(buffer, "Content-Length:");
+        count = strcasestr(buffer, "X-Datadog-Trace-Count:");
+        left = length ? strtoll(length + 15, NULL, 10) : 0;
+        left -= (long long)(have - (size_t)(end + 4 - buffer));
+        while (left > 0) {
+            n = read(fd, buffer + 16384, cap - 16384);
+            if (n <= 0)
+                return;
+            left -= n;
+        }
+        if (count)
+            atomic_fetch_add(traces, strtoull(count + 22, NULL, 10));
+        answer(fd);
+        have = 0;
+    }
+}
+
+static void serve(int listener, _Atomic uint64_t *traces)
+{
+    size_t cap = 1u << 20;
+    char *buffer = (char *)malloc(cap);
+
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (;;) {
+        int fd = accept(listener, NULL, NULL);
+
+        if (fd < 0)
+            _exit(1);
+        serve_connection(fd, buffer, cap, traces);
+        (void)close(fd);
+    }
+}
+
+static sink start_sink(void)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t len = sizeof(at);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sink s;
+
+    s.traces = (_Atomic uint64_t *)mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+                                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&at, len) != 0 || listen(fd, 8) != 0 ||
+        getsockname(fd, (struct sockaddr *)&at, &len) != 0) {
+        perror("sink");
+        exit(1);
+    }
+    (void)snprintf(agent_url, sizeof(agent_url), "http://127.0.0.1:%d", ntohs(at.sin_port));
+    s.pid = fork();
+    if (s.pid == 0)
+        serve(fd, s.traces);
+    (void)close(fd);
+    return s;
+}
+
+/* -- measuring ------------------------------------------------------------------------------------ */
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t cpu_ns(void)
+{
+    struct rusage u;
+
+    (void)getrusage(RUSAGE_SELF, &u);
+    return (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000000u +
+           (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1000u;
+}
+
+static void start(int enabled)
+{
+    sonde_options o = {
+        .service = "bench", .env = "bench", .agent_url = agent_url, .enabled = enabled
+    };
+
+    if (sonde_start(&o) != SONDE_OK)
+        fprintf(stderr, "bench_trace: cannot start\n"), exit(1);
+}
+
+static sonde_counters counters(void)
+{
+    sonde_counters c = { .struct_bytes = sizeof(c) };
+
+    sonde_counters_read(&c);
+    return c;
+}
+
+static uint64_t dropped(void)
+{
+    sonde_counters c = counters();
+    uint64_t sum = 0;
+    uint32_t i;
+
+    for (i = 0; i < c.drops; i++)
+        sum += c.spans_dropped[i];
+    return sum;
+}
+
+static void tag(sonde_span *span, int tags)
+{
+    if (tags == 0)
+        return;
+    sonde_span_set_str(span, "http.method", "GET");
+    sonde_span_set_str(span, "http.route", "/users/{id}/orders");
+    sonde_span_set_str(span, "component", "bench");
+}
+
+static void one_trace(int spans, int tags)
+{
+    SONDE_SPAN(root, "http.request");
+    int i;
+
+    tag(root, tags);
+    for (i = 1; i < spans; i++) {
+        SONDE_SPAN(child, "db.query");
+        tag(child, tags);
+    }
+}
+
+typedef struct load {
+    int cpu;
+    int spans; /* of one trace */
+    int tags;
+    int bursts;
+    uint64_t spent_ns;
+    pthread_barrier_t *barrier;
+} load;
+
+static void pin(int cpu)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    CPU_SET((unsigned)cpu, &set);
+    (void)sched_setaffinity(0, sizeof(set), &set);
+}
+
+/* All threads burst together; one of them flushes between bursts. */
+static void *burst(void *arg)
+{
+    load *l = (load *)arg;
+    int traces = BURST_TRACES * TRACE_SPANS / l->spans;
+    int i, j;
+
+    if (l->cpu >= 0)
+        pin(l->cpu);
+    for (i = 0; i < l->bursts; i++) {
+        uint64_t from;
+
+        if (l->barrier)
+            (void)pthread_barrier_wait(l->barrier);
+        from = now_ns();
+        for (j = 0; j < traces; j++)
+            one_trace(l->spans, l->tags);
+        if (i > 0)
+            l->spent_ns += now_ns() - from; /* the first warms up */
+        if (l->barrier)
+            (void)pthread_barrier_wait(l->barrier);
+        if (l->cpu <= 0)
+            (void)sonde_flush(10000);
+    }
+    return NULL;
+}
+
+static double ns_per_span(const load *l)
+{
+    return (double)l->spent_ns / ((double)(l->bursts - 1) * BURST_TRACES * TRACE_SPANS);
+}
+
+static void check_no_drops(const char *what)
+{
+    if (dropped() > 0)
+        fprintf(stderr, "bench_trace: %s dropped %llu spans\n", what,
+                (unsigned long long)dropped());
+}
+
+static void bench_span_of(const char *name, int spans, int tags)
+{
+    load l = { .cpu = -1, .spans = spans, .tags = tags, .bursts = 60 };
+    uint64_t before;
+
+    start(1);
+    one_trace(spans, tags);
+    (void)burst(&l);
+    before = atomic_load(&allocations);
+    l.spent_ns = 0;
+    (void)burst(&l);
+    printf("{\"bench\":\"%s\",\"tags\":%d,\"threads\":1,\"ns_per_op\":%.1f,\"allocs_per_op\":%.6f,"
+           "\"n\":%d}\n",
+           name, tags, ns_per_span(&l),
+           (double)(atomic_load(&allocations) - before) / (l.bursts * BURST_TRACES * TRACE_SPANS),
+           (l.bursts - 1) * BURST_TRACES * TRACE_SPANS);
+    check_no_drops(name);
+    sonde_stop();
+}
+
+static void bench_span(void)
+{
+    bench_span_of("span", TRACE_SPANS, 0);
+    bench_span_of("span", TRACE_SPANS, 3);
+    bench_span_of("root", 1, 0);
+    bench_span_of("root", 1, 3);
+}
+
+static double burst_on(int threads)
+{
+    pthread_barrier_t barrier;
+    pthread_t thread[2];
+    load l[2];
+    double rate = 0;
+    int i;
+
+    (void)pthread_barrier_init(&barrier, NULL, (unsigned)threads);
+    for (i = 0; i < threads; i++) {
+        l[i] = (load){ .cpu = i, .spans = TRACE_SPANS, .bursts = 100, .barrier = &barrier };
+        (void)pthread_create(&thread[i], NULL, burst, &l[i]);
+    }
+    for (i = 0; i < threads; i++) {
+        (void)pthread_join(thread[i], NULL);
+        rate += 1e9 / ns_per_span(&l[i]);
+    }
+    (void)pthread_barrier_destroy(&barrier);
+    return rate;
+}
+
+static void bench_scaling(void)
+{
+    double one, two;
+
+    if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
+        fprintf(stderr, "bench_trace: scaling left out: one core\n");
+        return;
+    }
+    start(1);
+    (void)burst_on(2);
+    one = burst_on(1);
+    two = burst_on(2);
+    printf("{\"bench\":\"scaling\",\"threads\":2,\"ratio\":%.3f,\"one_per_s\":%.0f,\"two_per_s\":%."
+           "0f}\n",
+           two / one, one, two);
+    check_no_drops("scaling");
+    sonde_stop();
+}
+
+static void bench_off(void)
+{
+    const int n = 20000000;
+    uint64_t from;
+    int i;
+
+    start(-1);
+    from = now_ns();
+    for (i = 0; i < n; i++) {
+        SONDE_SPAN(span, "off");
+    }
+    printf("{\"bench\":\"off\",\"ns_per_op\":%.2f,\"n\":%d}\n", (double)(now_ns() - from) / n, n);
+    sonde_stop();
+}
+
+/* -- unsampled ------------------------------------------------------------------------------------ */
+
+static void bench_unsampled(void)
+{
+    uint64_t spent = 0;
+    const int bursts = 60;
+    int i, j, k;
+
+    start(1);
+    for (i = 0; i < bursts; i++) {
+        uint64_t from = now_ns();
+
+        for (j = 0; j < BURST_TRACES; j++) {
+            SONDE_SPAN(root, "http.request");
+            sonde_span_drop(root);
+            for (k = 1; k < TRACE_SPANS; k++) {
+                SONDE_SPAN(child, "db.query");
+            }
+        }
+        if (i > 0)
+            spent += now_ns() - from;
+        (void)sonde_flush(10000);
+    }
+    printf("{\"bench\":\"unsampled\",\"ns_per_op\":%.1f,\"n\":%d}\n",
+           (double)spent / ((bursts - 1) * BURST_TRACES * TRACE_SPANS),
+           (bursts - 1) * BURST_TRACES * TRACE_SPANS);
+    sonde_stop();
+}
+
+/* -- propagation ---------------------------------------------------------------------------------- */
+
+typedef struct map {
+    struct {
+        char name[32];
+        char value[320];
+        size_t name_len;
+        size_t value_len;
+    } row[8];
+    int len;
+} map;
+
+static void map_set(void *user, sonde_str name, sonde_str value)
+{
+    map *m = (map *)user;
+
+    memcpy(m->row[m->len].name, name.ptr, name.len);
+    memcpy(m->row[m->len].value, value.ptr, value.len);
+    m->row[m->len].name_len = name.len;
+    m->row[m->len].value_len = value.len;
+    m->len++;
+}
+
+static sonde_str map_get(void *user, sonde_str name)
+{
+    const map *m = (const map *)user;
+    int i;
+
+    for (i = 0; i < m->len; i++)
+        if (m->row[i].name_len == name.len && memcmp(m->row[i].name, name.ptr, name.len) == 0)
+            return (sonde_str){ m->row[i].value, m->row[i].value_len };
+    return (sonde_str){ NULL, 0 };
+}
+
+static void hop(void)
+{
+    map m = { .len = 0 };
+    sonde_context *from;
+    sonde_span *span;
+
+    sonde_inject(NULL, &(sonde_writer){ .set = map_set, .user = &m });
+    from = sonde_extract(&(sonde_reader){ .get = map_get, .user = &m });
+    span = sonde_span_start("http.request", &(sonde_span_options){ .context = from });
+    sonde_context_release(from);
+    sonde_span_finish(span);
+}
+
+static void bench_inject_extract(void)
+{
+    const int bursts = 100;
+    const int n = 2000;
+    uint64_t spent = 0;
+    int i, j;
+
+    start(1);
+    for (i = 0; i < bursts; i++) {
+        uint64_t from;
+        SONDE_SPAN(root, "client");
+
+        from = now_ns();
+        for (j = 0; j < n; j++)
+            hop();
+        if (i > 0)
+            spent += now_ns() - from;
+        (void)sonde_flush(10000);
+    }
+    printf("{\"bench\":\"inject_extract\",\"ns_per_op\":%.1f,\"n\":%d}\n",
+           (double)spent / ((bursts - 1) * n), (bursts - 1) * n);
+    check_no_drops("inject_extract");
+    sonde_stop();
+}
+
+/* -- the whole process ---------------------------------------------------------------------------- */
+
+/* Runs `traces` traces at a steady rate, in slices of a millisecond. */
+static void paced(uint64_t traces, uint64_t per_s, int spans, int tags)
+{
+    uint64_t from = now_ns();
+    uint64_t done = 0;
+
+    while (done < traces) {
+        uint64_t want = (now_ns() - from) * per_s / 1000000000u;
+
+        for (; done < want && done < traces; done++)
+            one_trace(spans, tags);
+        if (done < traces)
+            (void)poll(NULL, 0, 1);
+    }
+}
+
+static void bench_kept_cpu(int tags)
+{
+    const uint64_t traces = 100000;
+    sonde_counters before, after;
+    uint64_t cpu;
+
+    start(1);
+    paced(2000, 50000, TRACE_SPANS, tags);
+    (void)sonde_flush(10000);
+    before = counters();
+    cpu = cpu_ns();
+    paced(traces, 50000, TRACE_SPANS, tags);
+    (void)sonde_flush(10000);
+    cpu = cpu_ns() - cpu;
+    after = counters();
+    printf("{\"bench\":\"kept_cpu%s\",\"tags\":%d,\"ns_per_op\":%.1f,\"n\":%llu,\"bytes_per_op\":%."
+           "0f}\n",
+           tags ? "3" : "", tags, (double)cpu / (double)(traces * TRACE_SPANS),
+           (unsigned long long)(traces * TRACE_SPANS),
+           (double)(after.payload_bytes - before.payload_bytes) / (double)(traces * TRACE_SPANS));
+    check_no_drops("kept_cpu");
+    sonde_stop();
+}
+
+static void bench_kept(void)
+{
+    bench_kept_cpu(0);
+    bench_kept_cpu(3);
+}
+
+static void bench_delivered_at(const sink *s, uint64_t spans_per_s)
+{
+    const uint64_t traces = spans_per_s / TRACE_SPANS * 10;
+    uint64_t before;
+    uint64_t got;
+
+    start(1);
+    before = atomic_load(s->traces);
+    paced(traces, spans_per_s / TRACE_SPANS, TRACE_SPANS, 3);
+    (void)sonde_flush(10000);
+    got = atomic_load(s->traces) - before;
+    printf("{\"bench\":\"delivered%s\",\"pct\":%.3f,\"spans_per_s\":%llu}\n",
+           spans_per_s > 75000 ? "_150k" : "", 100.0 * (double)got / (double)traces,
+           (unsigned long long)spans_per_s);
+    sonde_stop();
+}
+
+static long high_water_kib(void)
+{
+    FILE *f = fopen("/proc/self/status", "r");
+    char line[256];
+    long kib = 0;
+
+    while (f && fgets(line, sizeof(line), f))
+        if (strncmp(line, "VmHWM:", 6) == 0)
+            kib = strtol(line + 6, NULL, 10);
+    if (f)
+        (void)fclose(f);
+    return kib;
+}
+
+/* In a process of its own: its high-water mark after a million spans nobody takes. */
+static long million_spans_kib(int enabled)
+{
+    int fds[2];
+    long kib = 0;
+    pid_t pid;
+    int i;
+
+    if (pipe(fds) != 0)
+        return 0;
+    pid = fork();
+    if (pid == 0) {
+        start(enabled);
+        for (i = 0; i < 1000000 / TRACE_SPANS; i++)
+            one_trace(TRACE_SPANS, 3);
+        kib = high_water_kib();
+        (void)!write(fds[1], &kib, sizeof(kib));
+        _exit(0);
+    }
+    (void)!read(fds[0], &kib, sizeof(kib));
+    (void)waitpid(pid, NULL, 0);
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+    return kib;
+}
+
+static void bench_cap(void)
+{
+    long off, on;
+
+    (void)snprintf(agent_url, sizeof(agent_url), "http://127.0.0.1:1"); /* nobody listens */
+    off = million_spans_kib(-1);
+    on = million_spans_kib(1);
+    printf("{\"bench\":\"cap\",\"mib\":%.2f,\"off_mib\":%.2f}\n", (double)(on - off) / 1024,
+           (double)off / 1024);
+}
+
+static sink the_sink;
+
+static void bench_delivered(void)
+{
+    bench_delivered_at(&the_sink, 75000);
+    bench_delivered_at(&the_sink, 150000);
+}
+
+static bool is_wanted(int argc, char **argv, const char *name)
+{
+    int i;
+
+    for (i = 1; i < argc; i++)
+        if (strcmp(argv[i], name) == 0)
+            return true;
+    return argc == 1;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        void (*run)(void);
+    } benches[] = {
+        { "span", bench_span },
+        { "scaling", bench_scaling },
+        { "off", bench_off },
+        { "unsampled", bench_unsampled },
+        { "inject_extract", bench_inject_extract },
+        { "kept_cpu", bench_kept },
+        { "delivered", bench_delivered },
+        { "cap", bench_cap },
+    };
+    size_t i;
+
+    (void)setenv("DD_TRACE_LOG_LEVEL", "error", 1);
+    the_sink = start_sink();
+    for (i = 0; i < sizeof(benches) / sizeof(benches[0]); i++) {
+        if (is_wanted(argc, argv, benches[i].name))
+            benches[i].run();
+        (void)fflush(stdout);
+    }
+    (void)kill(the_sink.pid, SIGKILL);
+    (void)waitpid(the_sink.pid, NULL, 0);
+    return 0;
+}

@@ -1,0 +1,149 @@
+/* cell.c - the region and the shared stack of batches.
+ *
+ * The stack's head is one word: the index of its first batch and a count that changes with every
+ * operation, so that a head read before other threads popped and pushed never compares equal (the ABA
+ * problem).  Batches are read by threads that lose the race; that is harmless, because cells are never
+ * unmapped and what was read is thrown away. */
+#include "cell.h"
+
+#include <sys/mman.h>
+
+#include "flusher.h"
+
+sonde__cells sonde__pool;
+
+/* A batch: a cell that lists its fellows. */
+typedef struct batch {
+    _Atomic uint64_t token;
+    struct sonde__cell *unused;
+    _Atomic uint32_t below; /* index of the next batch on the stack, 0 none */
+    _Atomic uint32_t fellow[SONDE__CELL_BATCH - 1];
+} batch;
+
+_Static_assert(sizeof(batch) <= SONDE__CELL_BYTES, "a batch is a cell");
+
+sonde_status sonde__cells_open(uint64_t bytes)
+{
+    uint64_t count = bytes / SONDE__CELL_BYTES;
+    void *base;
+
+    if (sonde__pool.base)
+        return SONDE_OK;
+    if (count > SONDE__CELL_INDEX_MASK)
+        count = SONDE__CELL_INDEX_MASK;
+    count -= count % SONDE__CELL_BATCH;
+    if (count < 2 * SONDE__CELL_BATCH)
+        return SONDE_ERR_INVALID;
+    base = mmap(NULL, count * SONDE__CELL_BYTES, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (base == MAP_FAILED)
+        return SONDE_ERR_NOMEM;
+    sonde__pool.base = (sonde__cell *)base;
+    sonde__pool.count = (uint32_t)count;
+    atomic_store_explicit(&sonde__pool.fresh, SONDE__CELL_BATCH, memory_order_relaxed);
+    return SONDE_OK;
+}
+
+uint64_t sonde__cells_used_bytes(void)
+{
+    uint64_t fresh = atomic_load_explicit(&sonde__pool.fresh, memory_order_relaxed);
+    uint64_t idle = atomic_load_explicit(&sonde__pool.idle, memory_order_relaxed);
+
+    return fresh > idle ? (fresh - idle) * SONDE__CELL_BYTES : 0;
+}
+
+static batch *batch_at(uint32_t index)
+{
+    return (batch *)(void *)sonde__cell_at(index);
+}
+
+static bool pop_batch(sonde__cell_stack *stack)
+{
+    /* pairs with push_batch() */
+    uint64_t head = atomic_load_explicit(&sonde__pool.batches, memory_order_acquire);
+    uint64_t below;
+    batch *b;
+    int i;
+
+    do {
+        if ((uint32_t)head == 0)
+            return false;
+        b = batch_at((uint32_t)head);
+        below = atomic_load_explicit(&b->below, memory_order_relaxed);
+        below |= ((head >> 32) + 1) << 32;
+    } while (!atomic_compare_exchange_weak_explicit(&sonde__pool.batches, &head, below,
+                                                    memory_order_acquire, memory_order_acquire));
+    atomic_fetch_sub_explicit(&sonde__pool.idle, SONDE__CELL_BATCH, memory_order_relaxed);
+    for (i = 0; i < SONDE__CELL_BATCH - 1; i++)
+        stack->index[stack->len++] = atomic_load_explicit(&b->fellow[i], memory_order_relaxed);
+    stack->index[stack->len++] = (uint32_t)head;
+    return true;
+}
+
+static void push_batch(uint32_t index)
+{
+    batch *b = batch_at(index);
+    uint64_t head = atomic_load_explicit(&sonde__pool.batches, memory_order_relaxed);
+    uint64_t now;
+
+    do {
+        atomic_store_explicit(&b->below, (uint32_t)head, memory_order_relaxed);
+        now = ((head >> 32) + 1) << 32 | index;
+        /* pairs with pop_batch() */
+    } while (!atomic_compare_exchange_weak_explicit(&sonde__pool.batches, &head, now,
+                                                    memory_order_release, memory_order_relaxed));
+    atomic_fetch_add_explicit(&sonde__pool.idle, SONDE__CELL_BATCH, memory_order_relaxed);
+}
+
+static bool take_fresh(sonde__cell_stack *stack)
+{
+    uint32_t from = atomic_load_explicit(&sonde__pool.fresh, memory_order_relaxed);
+    uint32_t i;
+
+    do {
+        if (sonde__pool.count - from < SONDE__CELL_BATCH)
+            return false;
+    } while (!atomic_compare_exchange_weak_explicit(&sonde__pool.fresh, &from,
+                                                    from + SONDE__CELL_BATCH, memory_order_relaxed,
+                                                    memory_order_relaxed));
+    for (i = from + SONDE__CELL_BATCH; i-- > from;) {
+        atomic_store_explicit(&sonde__cell_at(i)->token, SONDE__CELL_INDEX_MASK + 1 + i,
+                              memory_order_relaxed);
+        stack->index[stack->len++] = i;
+    }
+    return true;
+}
+
+static bool half_used(void)
+{
+    return sonde__cells_used_bytes() / SONDE__CELL_BYTES > sonde__pool.count / 2;
+}
+
+bool sonde__cells_refill(sonde__cell_stack *stack)
+{
+    bool got = pop_batch(stack) || take_fresh(stack);
+
+    if ((!got || half_used()) &&
+        !atomic_exchange_explicit(&sonde__pool.hurry, true, memory_order_relaxed))
+        sonde__flusher_wake();
+    return got;
+}
+
+void sonde__cells_spill(sonde__cell_stack *stack)
+{
+    uint32_t index = stack->index[--stack->len];
+    batch *b = batch_at(index);
+    int i;
+
+    for (i = SONDE__CELL_BATCH - 1; i-- > 0;)
+        atomic_store_explicit(&b->fellow[i], stack->index[--stack->len], memory_order_relaxed);
+    push_batch(index);
+}
+
+/* Fewer cells than a batch cannot be given back; they stay with the stack, whose owner (a thread area)
+ * passes them on to the next thread. */
+void sonde__cells_give_all(sonde__cell_stack *stack)
+{
+    while (stack->len >= SONDE__CELL_BATCH)
+        sonde__cells_spill(stack);
+}

@@ -1,0 +1,24 @@
+/* container.h - which container this process runs in, from the text of /proc/self/cgroup.
+ *
+ * Threads   pure. */
+#ifndef SONDE_LIBTRACE_CONTAINER_H
+#define SONDE_LIBTRACE_CONTAINER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/str.h"
+
+#define SONDE__CONTAINER_ID_MAX 96
+
+/* The id of the first line whose last path component ends in one (".scope" may follow); an empty view
+ * when there is none.  Source: docs/spec/agent-http.md, "Container". */
+sonde_str sonde__container_id(sonde_str cgroup);
+
+/* The path of the unified hierarchy ("0::/path"), else of the first line; for the inode form. */
+sonde_str sonde__cgroup_path(sonde_str cgroup);
+
+/* Fills the two header values, empty when unknown: the container id, and "ci-<id>" or "in-<inode>". */
+void sonde__container_read(char id[SONDE__CONTAINER_ID_MAX], char entity[SONDE__CONTAINER_ID_MAX]);
+
+#endif /* SONDE_LIBTRACE_CONTAINER_H */

@@ -1,0 +1,120 @@
+/* counters.c - one set per thread area and a shared one. */
+#include "counters.h"
+
+#include <string.h>
+
+#include "area.h"
+#include "flusher.h"
+#include "tracer.h"
+
+static sonde__counts shared; /* of the flusher and of threads without an area */
+
+void sonde__count(unsigned which, uint64_t n)
+{
+    sonde__area *a = sonde__self;
+
+    if (a)
+        sonde__count_own(&a->counts, which, n);
+    else
+        atomic_fetch_add_explicit(&shared.n[which], n, memory_order_relaxed);
+}
+
+void sonde__count_dropped(unsigned reason, uint64_t spans, uint64_t chunks)
+{
+    sonde__count(SONDE__SPANS_DROPPED + reason, spans);
+    sonde__count(SONDE__CHUNKS_DROPPED + reason, chunks);
+}
+
+uint64_t sonde__counted(unsigned which)
+{
+    /* pairs with the publication of an area */
+    const sonde__area *a = atomic_load_explicit(&sonde__areas, memory_order_acquire);
+    uint64_t sum = atomic_load_explicit(&shared.n[which], memory_order_relaxed);
+
+    for (; a; a = a->next)
+        sum += atomic_load_explicit(&a->counts.n[which], memory_order_relaxed);
+    return sum;
+}
+
+static void clear(sonde__counts *c)
+{
+    int i;
+
+    for (i = 0; i < SONDE__COUNTERS; i++)
+        atomic_store_explicit(&c->n[i], 0, memory_order_relaxed);
+}
+
+void sonde__counters_postfork_child(void)
+{
+    sonde__area *a = atomic_load_explicit(&sonde__areas, memory_order_acquire);
+
+    clear(&shared);
+    for (; a; a = a->next)
+        clear(&a->counts);
+}
+
+/* What went out is read before what came in, so that a reader among running threads never sees more
+ * delivered than finished. */
+static void read_flow(sonde_counters *c)
+{
+    uint64_t spans = 0;
+    uint64_t chunks = 0;
+    unsigned i;
+
+    c->spans_delivered = sonde__counted(SONDE__SPANS_DELIVERED);
+    c->chunks_delivered = sonde__counted(SONDE__CHUNKS_DELIVERED);
+    for (i = 0; i < SONDE_DROPS; i++) {
+        c->spans_dropped[i] = sonde__counted(SONDE__SPANS_DROPPED + i);
+        c->chunks_dropped[i] = sonde__counted(SONDE__CHUNKS_DROPPED + i);
+        spans += c->spans_dropped[i];
+        chunks += c->chunks_dropped[i];
+    }
+    c->chunks_queued_total = sonde__counted(SONDE__CHUNKS_QUEUED);
+    c->chunks_queued = c->chunks_queued_total - c->chunks_delivered - chunks;
+    c->spans_finished = sonde__counted(SONDE__SPANS_FINISHED);
+    c->spans_queued = c->spans_finished - c->spans_delivered - spans;
+    c->spans_started = sonde__counted(SONDE__SPANS_STARTED);
+    c->spans_open = c->spans_started - c->spans_finished;
+}
+
+void sonde_counters_read(sonde_counters *out)
+{
+    uint32_t bytes;
+    sonde_counters c;
+
+    if (!out)
+        return;
+    bytes = out->struct_bytes ? out->struct_bytes : (uint32_t)sizeof(c);
+    if (bytes > sizeof(c))
+        bytes = (uint32_t)sizeof(c);
+    memset(&c, 0, sizeof(c));
+    c.struct_bytes = out->struct_bytes;
+    c.drops = SONDE_DROPS;
+    read_flow(&c);
+    c.payloads_sent = sonde__counted(SONDE__PAYLOADS_SENT);
+    c.payloads_failed = sonde__counted(SONDE__PAYLOADS_FAILED);
+    c.payload_bytes = sonde__counted(SONDE__PAYLOAD_BYTES);
+    c.send_retries = sonde__counted(SONDE__SEND_RETRIES);
+    c.tags_truncated = sonde__counted(SONDE__TAGS_TRUNCATED);
+    c.tags_dropped = sonde__counted(SONDE__TAGS_DROPPED);
+    c.services_refused = sonde__counted(SONDE__SERVICES_REFUSED);
+    c.activations_refused = sonde__counted(SONDE__ACTIVATIONS_REFUSED);
+    c.contexts_refused = sonde__counted(SONDE__CONTEXTS_REFUSED);
+    c.threads_refused = sonde__counted(SONDE__THREADS_REFUSED);
+    c.ctx_records_full = sonde__counted(SONDE__CTX_RECORDS_FULL);
+    c.ctx_foreign_publisher = sonde__counted(SONDE__CTX_FOREIGN_PUBLISHER);
+    c.memory_bytes = sonde__cells_used_bytes() + sonde__areas_bytes() + sonde__flusher_bytes();
+    c.memory_max_bytes = sonde__settings() ? sonde__settings()->memory_bytes : 0;
+    memcpy(out, &c, bytes);
+}
+
+const char *sonde_drop_name(uint32_t drop)
+{
+    static const char *const names[] = {
+#define X(name, text) text,
+        SONDE_DROP_MAP(X)
+#undef X
+    };
+
+    return drop < SONDE_DROPS ? names[drop] : "unknown";
+}

@@ -1,0 +1,55 @@
+/* counters.h - what libtrace counts.
+ *
+ * Every thread that traces counts in its own area, with plain loads and stores; threads without an area
+ * and the flusher count in a shared set.  sonde_counters_read() adds them up.
+ *
+ * Threads   all. */
+#ifndef SONDE_LIBTRACE_COUNTERS_H
+#define SONDE_LIBTRACE_COUNTERS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "sonde/counters.h"
+
+enum sonde__counter {
+    SONDE__SPANS_STARTED,
+    SONDE__SPANS_FINISHED,
+    SONDE__SPANS_DELIVERED,
+    SONDE__CHUNKS_QUEUED,
+    SONDE__CHUNKS_DELIVERED,
+    SONDE__PAYLOADS_SENT,
+    SONDE__PAYLOADS_FAILED,
+    SONDE__PAYLOAD_BYTES,
+    SONDE__SEND_RETRIES,
+    SONDE__TAGS_TRUNCATED,
+    SONDE__TAGS_DROPPED,
+    SONDE__SERVICES_REFUSED,
+    SONDE__ACTIVATIONS_REFUSED,
+    SONDE__CONTEXTS_REFUSED,
+    SONDE__THREADS_REFUSED,
+    SONDE__CTX_RECORDS_FULL,
+    SONDE__CTX_FOREIGN_PUBLISHER,
+    SONDE__SPANS_DROPPED, /* one per reason */
+    SONDE__CHUNKS_DROPPED = SONDE__SPANS_DROPPED + SONDE_DROPS,
+    SONDE__COUNTERS = SONDE__CHUNKS_DROPPED + SONDE_DROPS
+};
+
+typedef struct sonde__counts {
+    _Atomic uint64_t n[SONDE__COUNTERS];
+} sonde__counts;
+
+void sonde__count(unsigned which, uint64_t n); /* any thread: its area, else the shared set */
+uint64_t sonde__counted(unsigned which);       /* sum over all threads */
+void sonde__count_dropped(unsigned reason, uint64_t spans, uint64_t chunks);
+void sonde__counters_postfork_child(void);
+
+/* For the one thread that owns `c`. */
+static inline void sonde__count_own(sonde__counts *c, unsigned which, uint64_t n)
+{
+    uint64_t was = atomic_load_explicit(&c->n[which], memory_order_relaxed);
+
+    atomic_store_explicit(&c->n[which], was + n, memory_order_relaxed);
+}
+
+#endif /* SONDE_LIBTRACE_COUNTERS_H */

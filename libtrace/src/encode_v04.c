@@ -1,0 +1,647 @@
+/* encode_v04.c - spans straight from their cells into the payload.
+ *
+ * A span's records are gathered once; of those with the same key the last counts.  What every span or
+ * every key needs is kept encoded.  Texts are checked where they were written: ASCII, else UTF-8, else
+ * they are written again with U+FFFD for what is wrong. */
+#include "encode_v04.h"
+
+#include <string.h>
+
+#include <unistd.h>
+
+#include "base/digest.h"
+#include "base/format.h"
+#include "base/hex.h"
+#include "codec/msgpack_write.h"
+#include "vocab/tags.h"
+
+#include "sampler.h"
+#include "trace_tags.h"
+
+#define FEW_TAGS      12 /* up to here every key is compared with every other */
+#define ARRAY32_BYTES 5
+
+/* -- values, written at a cursor with room ------------------------------------------------------- */
+
+#define PUT(p, bytes) (memcpy((p), (bytes), sizeof(bytes) - 1), (p) + (sizeof(bytes) - 1))
+
+static inline uint8_t *put_be(uint8_t *p, uint8_t lead, uint64_t v, int bytes)
+{
+    int i;
+
+    *p++ = lead;
+    for (i = bytes; i-- > 0;)
+        *p++ = (uint8_t)(v >> (8 * i));
+    return p;
+}
+
+static inline uint8_t *put_u64(uint8_t *p, uint64_t v)
+{
+    if (v > UINT32_MAX)
+        return put_be(p, 0xcf, v, 8);
+    if (v > UINT16_MAX)
+        return put_be(p, 0xce, v, 4);
+    if (v > UINT8_MAX)
+        return put_be(p, 0xcd, v, 2);
+    if (v > 127)
+        return put_be(p, 0xcc, v, 1);
+    *p++ = (uint8_t)v;
+    return p;
+}
+
+static inline uint8_t *put_double(uint8_t *p, double v)
+{
+    uint64_t bits;
+
+    memcpy(&bits, &v, sizeof(bits));
+    return put_be(p, 0xcb, bits, 8);
+}
+
+static inline uint8_t *put_str_head(uint8_t *p, size_t len)
+{
+    if (len < 32) {
+        *p++ = (uint8_t)(0xa0 | len);
+        return p;
+    }
+    if (len <= UINT8_MAX)
+        return put_be(p, 0xd9, len, 1);
+    if (len <= UINT16_MAX)
+        return put_be(p, 0xda, len, 2);
+    return put_be(p, 0xdb, len, 4);
+}
+
+static inline uint8_t *put_map_head(uint8_t *p, uint32_t count)
+{
+    if (count < 16) {
+        *p++ = (uint8_t)(0x80 | count);
+        return p;
+    }
+    return put_be(p, 0xde, count, 2); /* a span has at most some thousand tags */
+}
+
+static inline uint8_t *put_array_head(uint8_t *p, uint32_t count)
+{
+    if (count < 16) {
+        *p++ = (uint8_t)(0x90 | count);
+        return p;
+    }
+    if (count <= UINT16_MAX)
+        return put_be(p, 0xdc, count, 2);
+    return put_be(p, 0xdd, count, 4);
+}
+
+static inline bool is_ascii(const uint8_t *p, size_t len)
+{
+    uint64_t any = 0;
+    uint64_t word;
+
+    for (; len >= 8; p += 8, len -= 8) {
+        memcpy(&word, p, 8);
+        any |= word;
+    }
+    for (; len > 0; p++, len--)
+        any |= *p;
+    return (any & UINT64_C(0x8080808080808080)) == 0;
+}
+
+/* -- texts ---------------------------------------------------------------------------------------- */
+
+/* Writes `text` again, at `from`, with U+FFFD for each byte that is not UTF-8. */
+static __attribute__((noinline, cold)) void repair(sonde__encoder *e, size_t from, sonde_str text)
+{
+    sonde_buf_reset(&e->fix);
+    while (text.len > 0) {
+        unsigned rune;
+        size_t n = sonde_utf8_decode(text, &rune);
+
+        if (n > 0)
+            sonde_buf_append(&e->fix, text.ptr, n);
+        else
+            sonde_buf_append_str(&e->fix, SONDE_STR("\xef\xbf\xbd"));
+        text = sonde_str_sub(text, n ? n : 1, text.len);
+    }
+    if (e->fix.status != SONDE_OK && e->payload.status == SONDE_OK)
+        e->payload.status = e->fix.status;
+    e->payload.len = from;
+    sonde_mp_write_str(&e->payload, sonde_buf_str(&e->fix));
+}
+
+/* Completes a text of `len` bytes whose body stands at `body`. */
+static inline void check_text(sonde__encoder *e, uint8_t *start, uint8_t *body, size_t len)
+{
+    size_t from = (size_t)(start - e->payload.data);
+
+    e->payload.len = (size_t)(body + len - e->payload.data);
+    if (__builtin_expect(!is_ascii(body, len), 0) &&
+        !sonde_utf8_valid((sonde_str){ (const char *)body, len }))
+        repair(e, from, (sonde_str){ (const char *)body, len });
+}
+
+static inline void write_text(sonde__encoder *e, sonde_str text)
+{
+    uint8_t *start = sonde_buf_reserve(&e->payload, text.len + 5);
+    uint8_t *body;
+
+    if (!start)
+        return;
+    body = put_str_head(start, text.len);
+    memcpy(body, text.len ? text.ptr : "", text.len);
+    check_text(e, start, body, text.len);
+}
+
+static inline void write_value(sonde__encoder *e, const sonde__record *r)
+{
+    uint8_t *start = sonde_buf_reserve(&e->payload, (size_t)r->value_len + 5);
+    uint8_t *body;
+
+    if (!start)
+        return;
+    body = put_str_head(start, r->value_len);
+    if (__builtin_expect(r->rest == 0, 1))
+        memcpy(body, r->value, r->value_len);
+    else
+        sonde__text_copy(r, (char *)body);
+    check_text(e, start, body, r->value_len);
+}
+
+static void write_pair(sonde_buf *b, sonde_str key, sonde_str value)
+{
+    sonde_mp_write_str(b, key);
+    sonde_mp_write_str(b, value);
+}
+
+static void write_metric(sonde_buf *b, sonde_str key, double value)
+{
+    sonde_mp_write_str(b, key);
+    sonde_mp_write_double(b, value);
+}
+
+/* -- keys that clash with ours -------------------------------------------------------------------- */
+
+/* Keys the tracer writes itself; a program's tag of that name is left out. */
+static const sonde_str own_keys[] = {
+    { SONDE_TAG_LANGUAGE, sizeof(SONDE_TAG_LANGUAGE) - 1 },
+    { SONDE_TAG_RUNTIME_ID, sizeof(SONDE_TAG_RUNTIME_ID) - 1 },
+    { SONDE_TAG_PROCESS_ID, sizeof(SONDE_TAG_PROCESS_ID) - 1 },
+    { SONDE_TAG_DD_TOP_LEVEL, sizeof(SONDE_TAG_DD_TOP_LEVEL) - 1 },
+    { SONDE_TAG_BASE_SERVICE, sizeof(SONDE_TAG_BASE_SERVICE) - 1 },
+    { SONDE_TAG_SVC_SRC, sizeof(SONDE_TAG_SVC_SRC) - 1 },
+    { SONDE_TAG_ORIGIN, sizeof(SONDE_TAG_ORIGIN) - 1 },
+    { SONDE_TAG_PARENT_ID, sizeof(SONDE_TAG_PARENT_ID) - 1 },
+    { SONDE_TAG_PROPAGATION_ERROR, sizeof(SONDE_TAG_PROPAGATION_ERROR) - 1 },
+    { SONDE_TAG_AGENT_PSR, sizeof(SONDE_TAG_AGENT_PSR) - 1 },
+};
+
+static inline uint64_t key_bit(sonde_str key)
+{
+    unsigned char first = (unsigned char)key.ptr[0];
+    unsigned char last = (unsigned char)key.ptr[key.len - 1];
+
+    return UINT64_C(1) << ((key.len * 7 + first * 3u + last) & 63);
+}
+
+static bool is_own_key(sonde_str key)
+{
+    size_t i;
+
+    if (sonde_str_starts(key, SONDE_STR(SONDE__PROPAGATING_PREFIX)))
+        return true;
+    for (i = 0; i < sizeof(own_keys) / sizeof(own_keys[0]); i++)
+        if (sonde_str_eq(own_keys[i], key))
+            return true;
+    return false;
+}
+
+static inline bool may_clash(const sonde__encoder *e, sonde_str key)
+{
+    return (key.len >= 6 && memcmp(key.ptr, SONDE__PROPAGATING_PREFIX, 6) == 0) ||
+           (e->default_keys & key_bit(key)) != 0;
+}
+
+/* -- one span ------------------------------------------------------------------------------------- */
+
+typedef struct picture {
+    const sonde__span *span;
+    const sonde__segment *segment;
+    sonde__decision decision;
+    bool first;       /* of its chunk */
+    bool clash;       /* a tag replaces a default one */
+    bool own_version; /* a tag replaces the configured version */
+    const sonde__record *name;
+    const sonde__record *resource;
+    const sonde__record *type;
+    uint32_t tags; /* records[0 .. tags-1], superseded ones have kind END */
+    uint32_t meta;
+    uint32_t metrics;
+} picture;
+
+static void gather(sonde__encoder *e, const sonde__span *span, picture *p)
+{
+    sonde__text_cursor c = sonde__text_read(&span->text, span, SONDE__SPAN_BYTES);
+    sonde__record *names[3] = { &e->records[SONDE__RECORDS_MAX - 1],
+                                &e->records[SONDE__RECORDS_MAX - 2],
+                                &e->records[SONDE__RECORDS_MAX - 3] };
+
+    while (p->tags < SONDE__RECORDS_MAX - 3 && sonde__text_next(&c, &e->records[p->tags])) {
+        const sonde__record *r = &e->records[p->tags];
+
+        if (r->kind < SONDE__TEXT_NAME) {
+            p->tags++;
+            continue;
+        }
+        *names[r->kind - SONDE__TEXT_NAME] = *r;
+        if (r->kind == SONDE__TEXT_NAME)
+            p->name = names[0];
+        else if (r->kind == SONDE__TEXT_RESOURCE)
+            p->resource = names[1];
+        else
+            p->type = names[2];
+    }
+}
+
+static inline bool same_key(const sonde__record *a, const sonde__record *b)
+{
+    return a->key_len == b->key_len && memcmp(a->key, b->key, a->key_len) == 0;
+}
+
+static void supersede_few(sonde__record *r, uint32_t n)
+{
+    uint32_t i, j;
+
+    for (i = 0; i + 1 < n; i++) {
+        for (j = i + 1; j < n; j++) {
+            if (same_key(&r[i], &r[j])) {
+                r[i].kind = SONDE__TEXT_END;
+                break;
+            }
+        }
+    }
+}
+
+static void supersede_many(sonde__encoder *e, uint32_t n)
+{
+    const uint32_t mask = sizeof(e->slots) / sizeof(e->slots[0]) - 1;
+    uint32_t i;
+
+    memset(e->slots, 0, sizeof(e->slots));
+    for (i = n; i-- > 0;) {
+        sonde__record *r = &e->records[i];
+        uint32_t at = (uint32_t)sonde_hash(0, r->key, r->key_len) & mask;
+
+        while (e->slots[at] != 0 && !same_key(r, &e->records[e->slots[at] - 1]))
+            at = (at + 1) & mask;
+        if (e->slots[at] != 0)
+            r->kind = SONDE__TEXT_END;
+        else
+            e->slots[at] = (uint16_t)(i + 1);
+    }
+}
+
+static void resolve_clash(sonde__encoder *e, sonde__record *r, picture *p)
+{
+    sonde_str key = sonde__record_key(r);
+    uint32_t i;
+
+    if (is_own_key(key)) {
+        r->kind = SONDE__TEXT_END;
+        return;
+    }
+    p->own_version |= sonde_str_eq(key, SONDE_STR(SONDE_TAG_VERSION));
+    p->clash |= sonde_str_eq(key, SONDE_STR(SONDE_TAG_ENV));
+    for (i = 0; i < e->config->tags_len && !p->clash; i++)
+        p->clash = sonde_str_eq(key, e->config->tags[i].key);
+}
+
+/* Leaves in records[] what is to be written. */
+static void settle_tags(sonde__encoder *e, picture *p)
+{
+    uint32_t i;
+
+    if (p->tags <= FEW_TAGS)
+        supersede_few(e->records, p->tags);
+    else
+        supersede_many(e, p->tags);
+    for (i = 0; i < p->tags; i++) {
+        sonde__record *r = &e->records[i];
+
+        if (r->kind != SONDE__TEXT_END && may_clash(e, sonde__record_key(r)))
+            resolve_clash(e, r, p);
+        p->meta += r->kind == SONDE__TEXT_STR;
+        p->metrics += r->kind == SONDE__TEXT_NUMBER;
+    }
+}
+
+static bool is_set_by_program(const sonde__encoder *e, const picture *p, sonde_str key)
+{
+    uint32_t i;
+
+    for (i = 0; i < p->tags; i++)
+        if (e->records[i].kind != SONDE__TEXT_END &&
+            sonde_str_eq(sonde__record_key(&e->records[i]), key))
+            return true;
+    return false;
+}
+
+static uint32_t write_defaults(sonde__encoder *e, sonde_buf *b, const picture *p)
+{
+    const sonde__config *c = e->config;
+    uint32_t n = 1;
+    uint32_t i;
+
+    write_pair(b, SONDE_STR(SONDE_TAG_LANGUAGE), SONDE_STR("c"));
+    if (c->env.len > 0 && !(p && is_set_by_program(e, p, SONDE_STR(SONDE_TAG_ENV)))) {
+        write_pair(b, SONDE_STR(SONDE_TAG_ENV), c->env);
+        n++;
+    }
+    for (i = 0; i < c->tags_len; i++) {
+        if (p && is_set_by_program(e, p, c->tags[i].key))
+            continue;
+        write_pair(b, c->tags[i].key, c->tags[i].value);
+        n++;
+    }
+    return n;
+}
+
+static bool has_base_service(const picture *p)
+{
+    return !sonde__service_is_own(p->span->service);
+}
+
+static bool has_version(const sonde__encoder *e, const picture *p)
+{
+    return e->config->version.len > 0 && p->span->service == 0 && !p->own_version;
+}
+
+static bool is_top_level(const picture *p)
+{
+    return (p->span->flags & SONDE__SPAN_LOCAL_ROOT) || p->span->service != p->span->parent_service;
+}
+
+static bool is_local_root(const picture *p)
+{
+    return (p->span->flags & SONDE__SPAN_LOCAL_ROOT) != 0;
+}
+
+/* Tags of ours beside the defaults.  Written behind the others; `mark` takes the final count. */
+static uint32_t write_own_meta(sonde__encoder *e, const picture *p)
+{
+    sonde_buf *b = &e->payload;
+    uint32_t n = 0;
+
+    if (has_version(e, p)) {
+        write_pair(b, SONDE_STR(SONDE_TAG_VERSION), e->config->version);
+        n++;
+    }
+    if (has_base_service(p)) {
+        write_pair(b, SONDE_STR(SONDE_TAG_BASE_SERVICE), e->config->service);
+        write_pair(b, SONDE_STR(SONDE_TAG_SVC_SRC), SONDE_STR("m"));
+        n += 2;
+    }
+    if (is_local_root(p)) {
+        write_pair(b, SONDE_STR(SONDE_TAG_RUNTIME_ID), sonde_str_from(e->runtime_id));
+        n++;
+    }
+    return n + sonde__write_trace_meta(b, p->segment, p->decision, p->first, is_local_root(p));
+}
+
+static uint32_t write_own_metrics(sonde__encoder *e, const picture *p)
+{
+    sonde_buf *b = &e->payload;
+    int priority = sonde__decision_priority(p->decision);
+    uint32_t n = 0;
+
+    if (is_top_level(p)) {
+        write_metric(b, SONDE_STR(SONDE_TAG_DD_TOP_LEVEL), 1);
+        n++;
+    }
+    if (p->first || is_local_root(p)) {
+        write_metric(b, SONDE_STR(SONDE_TAG_PRIORITY), priority);
+        n++;
+    }
+    if (!is_local_root(p))
+        return n;
+    write_metric(b, SONDE_STR(SONDE_TAG_PROCESS_ID), e->pid);
+    n++;
+    if (sonde__decision_by_rate(p->decision)) {
+        write_metric(b, SONDE_STR(SONDE_TAG_AGENT_PSR), sonde__decision_rate(p->decision));
+        n++;
+    }
+    return n;
+}
+
+static void write_head(sonde__encoder *e, const picture *p)
+{
+    const sonde__span *s = p->span;
+    uint8_t *at = sonde_buf_reserve(&e->payload, 160);
+
+    if (!at)
+        return;
+    at = PUT(at, "\xa8trace_id");
+    at = put_u64(at, p->segment->trace_id_low);
+    at = PUT(at, "\xa7span_id");
+    at = put_u64(at, s->id);
+    at = PUT(at, "\xa9parent_id");
+    at = put_u64(at, s->parent_id);
+    at = PUT(at, "\xa5start");
+    at = put_u64(at, s->start_mono_ns + (uint64_t)p->segment->mono_to_unix_ns);
+    at = PUT(at, "\xa8"
+                 "duration");
+    at = put_u64(at, s->duration_ns);
+    at = PUT(at, "\xa5"
+                 "error");
+    *at++ = (s->flags & SONDE__SPAN_ERROR) != 0;
+    e->payload.len = (size_t)(at - e->payload.data);
+}
+
+static void write_names(sonde__encoder *e, const picture *p)
+{
+    static const sonde__record unnamed = { .value_len = 17, .value = "unnamed_operation" };
+    const sonde__record *name = p->name && p->name->value_len > 0 ? p->name : &unnamed;
+    bool has_resource = p->resource && p->resource->value_len > 0;
+
+    sonde_buf_append_str(&e->payload, SONDE_STR("\x8c\xa7service"));
+    write_text(e, sonde__service_name(p->span->service));
+    sonde_buf_append_str(&e->payload, SONDE_STR("\xa4name"));
+    write_value(e, name);
+    sonde_buf_append_str(&e->payload, SONDE_STR("\xa8resource"));
+    write_value(e, has_resource ? p->resource : name);
+    sonde_buf_append_str(&e->payload, SONDE_STR("\xa4type"));
+    if (p->type)
+        write_value(e, p->type);
+    else
+        sonde_buf_append_byte(&e->payload, 0xa0);
+}
+
+/* The count comes first but is known last: room for the long form is made where it may be needed. */
+static size_t begin_map(sonde__encoder *e, sonde_str key, uint32_t likely)
+{
+    uint8_t *at = sonde_buf_reserve(&e->payload, key.len + 3);
+
+    if (!at)
+        return 0;
+    memcpy(at, key.ptr, key.len);
+    at[key.len] = 0xde;
+    e->payload.len += key.len + (likely < 16 ? 1 : 3);
+    return e->payload.len;
+}
+
+static void end_map(sonde__encoder *e, size_t body, uint32_t likely, uint32_t count)
+{
+    uint8_t *at = e->payload.data + body;
+
+    if (e->payload.status != SONDE_OK)
+        return;
+    if (likely < 16 && count < 16) {
+        at[-1] = (uint8_t)(0x80 | count);
+        return;
+    }
+    if (likely < 16) { /* rare: more tags of ours than expected */
+        if (!sonde_buf_reserve(&e->payload, 2))
+            return;
+        at = e->payload.data + body;
+        memmove(at + 2, at, e->payload.len - body);
+        e->payload.len += 2;
+        at += 2;
+    }
+    at[-3] = 0xde;
+    at[-2] = (uint8_t)(count >> 8);
+    at[-1] = (uint8_t)count;
+}
+
+static void write_meta(sonde__encoder *e, const picture *p)
+{
+    uint32_t count = p->meta;
+    uint32_t likely = p->meta + e->common_count + 4;
+    size_t body = begin_map(e, SONDE_STR("\xa4meta"), likely);
+    uint32_t i;
+
+    if (p->clash) {
+        count += write_defaults(e, &e->payload, p);
+    } else {
+        sonde_buf_append_str(&e->payload, sonde_buf_str(&e->common));
+        count += e->common_count;
+    }
+    for (i = 0; i < p->tags; i++) {
+        const sonde__record *r = &e->records[i];
+
+        if (r->kind != SONDE__TEXT_STR)
+            continue;
+        write_text(e, sonde__record_key(r));
+        write_value(e, r);
+    }
+    count += write_own_meta(e, p);
+    end_map(e, body, likely, count);
+}
+
+static void write_metrics(sonde__encoder *e, const picture *p)
+{
+    uint32_t likely = p->metrics + 4;
+    size_t body = begin_map(e, SONDE_STR("\xa7metrics"), likely);
+    uint32_t i;
+
+    for (i = 0; i < p->tags; i++) {
+        const sonde__record *r = &e->records[i];
+        double value;
+
+        if (r->kind != SONDE__TEXT_NUMBER)
+            continue;
+        memcpy(&value, r->value, sizeof(value));
+        write_text(e, sonde__record_key(r));
+        sonde_mp_write_double(&e->payload, value);
+    }
+    end_map(e, body, likely, p->metrics + write_own_metrics(e, p));
+}
+
+static void encode_span(sonde__encoder *e, const sonde__span *span, sonde__decision decision,
+                        bool first)
+{
+    picture p = { .span = span, .segment = span->segment, .decision = decision, .first = first };
+
+    gather(e, span, &p);
+    settle_tags(e, &p);
+    write_names(e, &p);
+    write_head(e, &p);
+    write_meta(e, &p);
+    write_metrics(e, &p);
+}
+
+/* -- chunks --------------------------------------------------------------------------------------- */
+
+sonde_status sonde__encode_chunk(sonde__encoder *e, sonde__span *chunk)
+{
+    sonde__decision decision = sonde__segment_lock(chunk->segment);
+    uint32_t len = chunk->text.chunk_len;
+    size_t from = e->payload.len;
+    const sonde__span *root = chunk;
+    const sonde__span *span;
+    uint8_t *at = sonde_buf_reserve(&e->payload, ARRAY32_BYTES);
+    sonde_status status;
+
+    if (at)
+        e->payload.len = (size_t)(put_array_head(at, len) - e->payload.data);
+    for (span = chunk; span && !(span->flags & SONDE__SPAN_LOCAL_ROOT); span = span->next)
+        ;
+    if (span)
+        root = span;
+    encode_span(e, root, decision, true);
+    for (span = chunk; span; span = span->next)
+        if (span != root)
+            encode_span(e, span, decision, false);
+    status = e->payload.status;
+    if (status != SONDE_OK) {
+        e->payload.status = SONDE_OK;
+        e->payload.len = from;
+        return status;
+    }
+    e->chunks++;
+    e->spans += len;
+    return SONDE_OK;
+}
+
+static void know_keys(sonde__encoder *e)
+{
+    size_t i;
+
+    e->default_keys = key_bit(SONDE_STR(SONDE_TAG_VERSION)) | key_bit(SONDE_STR(SONDE_TAG_ENV));
+    for (i = 0; i < sizeof(own_keys) / sizeof(own_keys[0]); i++)
+        e->default_keys |= key_bit(own_keys[i]);
+    for (i = 0; i < e->config->tags_len; i++)
+        e->default_keys |= key_bit(e->config->tags[i].key);
+}
+
+sonde_status sonde__encoder_open(sonde__encoder *e, const sonde__config *config,
+                                 const char *runtime_id, size_t max_bytes)
+{
+    memset(e, 0, offsetof(sonde__encoder, records));
+    e->config = config;
+    e->pid = (uint32_t)getpid();
+    memcpy(e->runtime_id, runtime_id, sizeof(e->runtime_id) - 1);
+    sonde_buf_init(&e->payload, max_bytes);
+    sonde_buf_init(&e->common, 1u << 20);
+    sonde_buf_init(&e->fix, 1u << 18);
+    know_keys(e);
+    e->common_count = write_defaults(e, &e->common, NULL);
+    sonde__encoder_reset(e);
+    return e->common.status == SONDE_OK ? e->payload.status : e->common.status;
+}
+
+void sonde__encoder_close(sonde__encoder *e)
+{
+    sonde_buf_done(&e->payload);
+    sonde_buf_done(&e->common);
+    sonde_buf_done(&e->fix);
+}
+
+void sonde__encoder_reset(sonde__encoder *e)
+{
+    sonde_buf_reset(&e->payload);
+    e->count_mark = sonde_mp_begin_array32(&e->payload);
+    e->chunks = 0;
+    e->spans = 0;
+}
+
+sonde_str sonde__encoder_body(sonde__encoder *e)
+{
+    sonde_mp_patch32(&e->payload, e->count_mark, (uint32_t)e->chunks);
+    return sonde_buf_str(&e->payload);
+}

@@ -1,0 +1,506 @@
+/* flusher.c - gathers chunks from all threads, encodes and sends them.
+ *
+ * Two locks: `work` is held while chunks are encoded, so that a fork finds the encoder whole; `mu` guards
+ * the orders to the thread and is held for moments.  Sending holds neither. */
+#include "flusher.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mutex.h"
+#include "base/thread.h"
+
+#include "area.h"
+#include "encode_v04.h"
+#include "tracer.h"
+#include "transport.h"
+
+#define GATHER_NS          (100 * (uint64_t)SONDE_NS_PER_MS)
+#define IDLE_NS            (1 * (uint64_t)SONDE_NS_PER_S)
+#define PAYLOAD_HARD_BYTES 9500000u
+#define PAYLOAD_SOFT_BYTES 4750000u
+
+enum { NO_THREAD, IDLE, AT_WORK };
+
+typedef struct orders {
+    uint64_t flushes_wanted; /* guarded by mu, as all below */
+    uint64_t flushes_done;
+    uint64_t stop_deadline_mono_ns; /* UINT64_MAX: no stop */
+    bool stop;
+    bool wake;
+    bool running; /* a thread exists */
+    bool joinable;
+    pthread_t thread;
+    uint64_t no_start_before_mono_ns; /* after a failure to make one */
+} orders;
+
+static sonde_mutex work = SONDE_MUTEX_INIT(SONDE_RANK_ROOM);
+static sonde_mutex mu = SONDE_MUTEX_INIT(SONDE_RANK_QUEUE);
+static pthread_cond_t to_thread;
+static pthread_cond_t from_thread;
+static orders order;
+static _Atomic int state = NO_THREAD;
+static _Atomic uint64_t payload_bytes;
+
+/* Of the thread; guarded by `work`. */
+static sonde__encoder *encoder;
+static sonde__transport *transport;
+static sonde__cell_stack cells; /* of freed spans, on their way back */
+static uint64_t first_chunk_mono_ns;
+static bool sending; /* `transport` is in use; guarded by mu */
+
+/* -- the thread's work ---------------------------------------------------------------------------- */
+
+static uint64_t stop_deadline(void)
+{
+    uint64_t deadline;
+
+    sonde_mutex_lock(&mu);
+    deadline = order.stop_deadline_mono_ns;
+    sonde_mutex_unlock(&mu);
+    return deadline;
+}
+
+/* Waits until the time, or until a stop is ordered whose deadline the time would pass. */
+static bool pause_until(uint64_t time_mono_ns)
+{
+    bool go_on;
+
+    sonde_mutex_lock(&mu);
+    while (time_mono_ns <= order.stop_deadline_mono_ns && sonde_mono_ns() < time_mono_ns)
+        sonde_cond_wait_until(&to_thread, &mu, time_mono_ns);
+    go_on = time_mono_ns <= order.stop_deadline_mono_ns;
+    sonde_mutex_unlock(&mu);
+    return go_on;
+}
+
+static void set_sending(bool now)
+{
+    sonde_mutex_lock(&mu);
+    sending = now;
+    sonde_mutex_unlock(&mu);
+}
+
+static sonde__verdict attempt(sonde_str body)
+{
+    uint64_t deadline = sonde_deadline(sonde_mono_ns(), encoder->config->agent_timeout_ns);
+    uint64_t latest = stop_deadline();
+    sonde__verdict verdict;
+
+    set_sending(true);
+    verdict = sonde__transport_send(transport, body, encoder->chunks,
+                                    deadline < latest ? deadline : latest);
+    set_sending(false);
+    return verdict;
+}
+
+static sonde__verdict send_with_retries(sonde_str body)
+{
+    uint64_t pause_ns = encoder->config->retry_pause_ns;
+    sonde__verdict verdict = attempt(body);
+    uint32_t i;
+
+    for (i = 0; i < encoder->config->send_retries; i++) {
+        if (verdict == SONDE__DELIVERED || verdict == SONDE__REFUSED)
+            break;
+        if (!pause_until(sonde_deadline(sonde_mono_ns(), pause_ns)))
+            break;
+        pause_ns *= 2;
+        sonde__count(SONDE__SEND_RETRIES, 1);
+        verdict = attempt(body);
+    }
+    return verdict;
+}
+
+static void send_payload(void)
+{
+    static const unsigned reason[] = {
+        [SONDE__UNREACHABLE] = SONDE_DROP_AGENT_UNREACHABLE,
+        [SONDE__BUSY] = SONDE_DROP_AGENT_BUSY,
+        [SONDE__REFUSED] = SONDE_DROP_AGENT_REFUSED,
+    };
+    sonde_str body;
+    sonde__verdict verdict;
+
+    if (encoder->chunks == 0)
+        return;
+    body = sonde__encoder_body(encoder);
+    verdict = send_with_retries(body);
+    if (verdict == SONDE__DELIVERED) {
+        sonde__count(SONDE__SPANS_DELIVERED, encoder->spans);
+        sonde__count(SONDE__CHUNKS_DELIVERED, encoder->chunks);
+        sonde__count(SONDE__PAYLOADS_SENT, 1);
+        sonde__count(SONDE__PAYLOAD_BYTES, body.len);
+    } else {
+        sonde__count_dropped(reason[verdict], encoder->spans, encoder->chunks);
+        sonde__count(SONDE__PAYLOADS_FAILED, 1);
+    }
+    sonde__encoder_reset(encoder);
+}
+
+static void send_payload_locked(void)
+{
+    sonde_mutex_unlock(&work);
+    send_payload();
+    sonde_mutex_lock(&work);
+}
+
+static sonde_status encode(sonde__span *chunk)
+{
+    uint64_t was = encoder->chunks;
+    sonde_status status = sonde__encode_chunk(encoder, chunk);
+
+    if (status == SONDE_OK && was == 0)
+        first_chunk_mono_ns = sonde_mono_ns();
+    atomic_store_explicit(&payload_bytes, encoder->payload.cap, memory_order_relaxed);
+    return status;
+}
+
+static void take_chunk(sonde__span *chunk)
+{
+    uint32_t flags = atomic_load_explicit(&chunk->segment->flags, memory_order_relaxed);
+    uint32_t len = chunk->text.chunk_len;
+    sonde_status status;
+
+    if (chunk->epoch < sonde__first_epoch())
+        return; /* the parent sends it */
+    if (flags & SONDE__SEGMENT_TOO_BIG) {
+        sonde__count_dropped(SONDE_DROP_TRACE_TOO_BIG, len, 1);
+        return;
+    }
+    status = encode(chunk);
+    if (status == SONDE_ERR_TOO_BIG && encoder->chunks > 0) {
+        send_payload_locked();
+        status = encode(chunk);
+    }
+    if (status != SONDE_OK)
+        sonde__count_dropped(
+            status == SONDE_ERR_NOMEM ? SONDE_DROP_NO_MEMORY : SONDE_DROP_PAYLOAD_TOO_BIG, len, 1);
+}
+
+static size_t soft_bytes(void)
+{
+    size_t most = encoder->payload.max_bytes / 4 * 3;
+
+    return most < PAYLOAD_SOFT_BYTES ? most : PAYLOAD_SOFT_BYTES;
+}
+
+static sonde__span *span_of(sonde_handover_link *link)
+{
+    return (sonde__span *)(void *)((char *)link - offsetof(sonde__span, text));
+}
+
+/* Encodes what the threads have handed over; sends in between when a payload is full. */
+static bool gather(void)
+{
+    sonde__area *a = atomic_load_explicit(&sonde__areas, memory_order_acquire);
+    bool any = false;
+
+    atomic_store_explicit(&sonde__pool.hurry, false, memory_order_relaxed);
+    for (; a; a = a->next) {
+        sonde_handover_link *link = sonde_handover_reverse(sonde_handover_take_all(&a->queue));
+
+        if (!link)
+            continue;
+        any = true;
+        sonde_mutex_lock(&work);
+        while (link) {
+            sonde__span *chunk = span_of(link);
+
+            link = link->next;
+            take_chunk(chunk);
+            sonde__chunk_free(chunk, &cells);
+            if (encoder->payload.len > soft_bytes())
+                send_payload_locked();
+        }
+        sonde_mutex_unlock(&work);
+    }
+    return any;
+}
+
+/* Looks at the orders after a round of work; false: the thread ends. */
+static bool rest(const orders *seen, bool busy)
+{
+    uint64_t until;
+    bool go_on;
+
+    sonde_mutex_lock(&mu);
+    if (order.flushes_done < seen->flushes_wanted)
+        order.flushes_done = seen->flushes_wanted;
+    (void)pthread_cond_broadcast(&from_thread);
+    go_on = !seen->stop;
+    if (!busy)
+        atomic_store_explicit(&state, IDLE,
+                              memory_order_seq_cst); /* before queues are looked at again */
+    until = sonde_deadline(sonde_mono_ns(), busy ? GATHER_NS : IDLE_NS);
+    while (go_on && !order.wake && !order.stop && order.flushes_wanted == seen->flushes_wanted &&
+           sonde_mono_ns() < until)
+        sonde_cond_wait_until(&to_thread, &mu, until);
+    order.wake = false;
+    atomic_store_explicit(&state, go_on ? AT_WORK : NO_THREAD, memory_order_relaxed);
+    if (!go_on) {
+        order.running = false;
+        (void)pthread_cond_broadcast(&from_thread);
+    }
+    sonde_mutex_unlock(&mu);
+    return go_on;
+}
+
+static orders read_orders(void)
+{
+    orders seen;
+
+    sonde_mutex_lock(&mu);
+    seen = order;
+    sonde_mutex_unlock(&mu);
+    return seen;
+}
+
+static void *run(void *unused)
+{
+    orders seen;
+    bool any;
+
+    (void)unused;
+    do {
+        uint64_t due;
+
+        seen = read_orders();
+        sonde__clock_anchor();
+        any = gather();
+        due = sonde_deadline(first_chunk_mono_ns, encoder->config->flush_interval_ns);
+        if (seen.stop || seen.flushes_wanted > seen.flushes_done || sonde_mono_ns() >= due)
+            send_payload();
+    } while (rest(&seen, any || encoder->chunks > 0));
+    return NULL;
+}
+
+/* -- starting, waking ----------------------------------------------------------------------------- */
+
+static sonde_status open_tools(void)
+{
+    const sonde__config *c = sonde__settings();
+    size_t max = c->memory_bytes / 8 * 3 < PAYLOAD_HARD_BYTES ? (size_t)(c->memory_bytes / 8 * 3)
+                                                              : PAYLOAD_HARD_BYTES;
+    sonde_status status = SONDE_OK;
+
+    if (!transport)
+        status = sonde__transport_open(c, &transport);
+    if (status != SONDE_OK || encoder)
+        return status;
+    encoder = (sonde__encoder *)sonde_malloc(sizeof(*encoder));
+    if (!encoder)
+        return SONDE_ERR_NOMEM;
+    status = sonde__encoder_open(encoder, c, sonde__runtime_id(), max);
+    if (status != SONDE_OK) {
+        sonde__encoder_close(encoder);
+        sonde_free(encoder);
+        encoder = NULL;
+    }
+    return status;
+}
+
+static void close_tools(void)
+{
+    sonde__transport_close(transport);
+    transport = NULL;
+    if (encoder)
+        sonde__encoder_close(encoder);
+    sonde_free(encoder);
+    encoder = NULL;
+    atomic_store_explicit(&payload_bytes, 0, memory_order_relaxed);
+}
+
+static void start_thread_locked(void)
+{
+    sonde_status status;
+
+    if (order.running || order.stop || sonde_mono_ns() < order.no_start_before_mono_ns)
+        return;
+    status = open_tools();
+    if (status == SONDE_OK)
+        status = sonde_thread_start(&order.thread, "sonde-flush", 0, run, NULL);
+    if (status == SONDE_OK) {
+        order.running = order.joinable = true;
+        atomic_store_explicit(&state, AT_WORK, memory_order_relaxed);
+        return;
+    }
+    order.no_start_before_mono_ns = sonde_deadline(sonde_mono_ns(), SONDE_NS_PER_S);
+    SONDE_LOG(SONDE_LOG_WARN, "no thread to send traces, next try in 1 s: reason=%s",
+              sonde_status_str(status));
+}
+
+static __attribute__((noinline, cold)) void nudge(void)
+{
+    sonde_mutex_lock(&mu);
+    start_thread_locked();
+    order.wake = true;
+    (void)pthread_cond_broadcast(&to_thread);
+    sonde_mutex_unlock(&mu);
+}
+
+void sonde__flusher_wake(void)
+{
+    nudge();
+}
+
+void sonde__flusher_push(sonde__span *chunk)
+{
+    sonde__area *a = sonde__self;
+
+    sonde__count_own(&a->counts, SONDE__CHUNKS_QUEUED, 1);
+    (void)sonde_handover_push(&a->queue, &chunk->text.link);
+    /* A thread about to rest may be missed here; it looks again within IDLE_NS. */
+    if (__builtin_expect(atomic_load_explicit(&state, memory_order_relaxed) != AT_WORK, 0))
+        nudge();
+}
+
+static void reset_orders(void)
+{
+    sonde_cond_init(&to_thread);
+    sonde_cond_init(&from_thread);
+    memset(&order, 0, sizeof(order));
+    order.stop_deadline_mono_ns = UINT64_MAX;
+}
+
+sonde_status sonde__flusher_open(void)
+{
+    sonde_status status = SONDE_OK;
+
+    sonde_mutex_lock(&mu);
+    if (order.running)
+        status = SONDE_ERR_STATE;
+    else
+        reset_orders();
+    sonde_mutex_unlock(&mu);
+    if (status == SONDE_OK)
+        close_tools(); /* of a life whose thread ended late */
+    return status;
+}
+
+/* -- flush and stop ------------------------------------------------------------------------------- */
+
+static bool is_queued(void)
+{
+    const sonde__area *a = atomic_load_explicit(&sonde__areas, memory_order_acquire);
+
+    for (; a; a = a->next)
+        if (atomic_load_explicit(&a->queue.head, memory_order_relaxed))
+            return true;
+    return false;
+}
+
+sonde_status sonde__flusher_flush(uint64_t deadline_mono_ns)
+{
+    sonde_status status = SONDE_OK;
+    uint64_t mine;
+
+    sonde_mutex_lock(&mu);
+    if (is_queued())
+        start_thread_locked();
+    mine = ++order.flushes_wanted;
+    (void)pthread_cond_broadcast(&to_thread);
+    while (order.running && order.flushes_done < mine && sonde_mono_ns() < deadline_mono_ns)
+        sonde_cond_wait_until(&from_thread, &mu, deadline_mono_ns);
+    if (order.running && order.flushes_done < mine)
+        status = SONDE_ERR_TIMEOUT;
+    sonde_mutex_unlock(&mu);
+    return status;
+}
+
+/* What nobody will send any more. */
+static void drop_rest(void)
+{
+    sonde__area *a = atomic_load_explicit(&sonde__areas, memory_order_acquire);
+
+    for (; a; a = a->next) {
+        sonde_handover_link *link = sonde_handover_take_all(&a->queue);
+
+        while (link) {
+            sonde__span *chunk = span_of(link);
+
+            link = link->next;
+            if (chunk->epoch >= sonde__first_epoch())
+                sonde__count_dropped(SONDE_DROP_STOPPED, chunk->text.chunk_len, 1);
+            sonde__chunk_free(chunk, &cells);
+        }
+    }
+}
+
+void sonde__flusher_stop(uint64_t deadline_mono_ns)
+{
+    pthread_t thread;
+    bool ended, joinable;
+
+    sonde_mutex_lock(&mu);
+    if (is_queued())
+        start_thread_locked();
+    order.stop = true;
+    order.stop_deadline_mono_ns = deadline_mono_ns;
+    (void)pthread_cond_broadcast(&to_thread);
+    while (order.running && sonde_mono_ns() < deadline_mono_ns)
+        sonde_cond_wait_until(&from_thread, &mu, deadline_mono_ns);
+    ended = !order.running;
+    thread = order.thread;
+    joinable = order.joinable;
+    order.joinable = false;
+    sonde_mutex_unlock(&mu);
+    if (joinable && ended)
+        (void)pthread_join(thread, NULL);
+    else if (joinable)
+        (void)pthread_detach(thread);
+    if (!ended)
+        return; /* hanging in a request; it sees the order when that ends */
+    drop_rest();
+    close_tools();
+}
+
+uint64_t sonde__flusher_bytes(void)
+{
+    return atomic_load_explicit(&payload_bytes, memory_order_relaxed);
+}
+
+/* -- fork ----------------------------------------------------------------------------------------- */
+
+void sonde__flusher_prefork_work(void)
+{
+    sonde_mutex_lock(&work);
+}
+
+void sonde__flusher_postfork_parent_work(void)
+{
+    sonde_mutex_unlock(&work);
+}
+
+/* What the parent's thread was encoding is the parent's to send.  A connection in use is left alone,
+ * because its state may be half-written. */
+void sonde__flusher_postfork_child_work(void)
+{
+    if (sending)
+        transport = NULL;
+    sending = false;
+    close_tools();
+    sonde_mutex_unlock(&work);
+}
+
+void sonde__flusher_prefork_orders(void)
+{
+    sonde_mutex_lock(&mu);
+}
+
+void sonde__flusher_postfork_parent_orders(void)
+{
+    sonde_mutex_unlock(&mu);
+}
+
+/* The thread did not come along; the next one starts with the first chunk. */
+void sonde__flusher_postfork_child_orders(void)
+{
+    atomic_store_explicit(&state, NO_THREAD, memory_order_relaxed);
+    reset_orders();
+    sonde_mutex_unlock(&mu);
+}

@@ -1,0 +1,48 @@
+/* flusher.h - the one background thread: chunks -> payload -> agent.
+ *
+ *          chunk queued             nothing queued, nothing encoded
+ * IDLE ───────────────▶ GATHERING ──────────────────────────────────▶ IDLE
+ *                        │     ▲
+ *     interval, size or  │     │ answered, or dropped after retries
+ *     flush is due       ▼     │
+ *                       SENDING
+ *
+ * GATHERING empties all queues every 100 ms, or at once when half of the cells are in use.  The thread
+ * starts with the first chunk; so it does in a forked child.
+ *
+ * Threads   the functions here: all.
+ * Bounds    payload: SONDE__PAYLOAD_SOFT_BYTES starts a request, a chunk that would pass the hard limit
+ *           is dropped (payload_too_big). */
+#ifndef SONDE_LIBTRACE_FLUSHER_H
+#define SONDE_LIBTRACE_FLUSHER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sonde/status.h"
+
+struct sonde__span;
+
+/* A life of the tracer begins.  SONDE_ERR_STATE: the thread of the last one still hangs in a request. */
+SONDE_MUST_USE sonde_status sonde__flusher_open(void);
+
+/* Hands a chunk over.  Never blocks on the network; starts or wakes the thread where needed. */
+void sonde__flusher_push(struct sonde__span *chunk);
+void sonde__flusher_wake(void); /* empties the queues now */
+
+/* Waits until everything handed over before was delivered or dropped. */
+sonde_status sonde__flusher_flush(uint64_t deadline_mono_ns);
+
+/* Flushes within the deadline and ends the thread. */
+void sonde__flusher_stop(uint64_t deadline_mono_ns);
+
+uint64_t sonde__flusher_bytes(void); /* memory of the payload */
+
+void sonde__flusher_prefork_work(void); /* its two locks have their own ranks */
+void sonde__flusher_postfork_parent_work(void);
+void sonde__flusher_postfork_child_work(void);
+void sonde__flusher_prefork_orders(void);
+void sonde__flusher_postfork_parent_orders(void);
+void sonde__flusher_postfork_child_orders(void);
+
+#endif /* SONDE_LIBTRACE_FLUSHER_H */

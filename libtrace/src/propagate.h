@@ -1,0 +1,82 @@
+/* propagate.h - what the header formats exchange with the rest.
+ *
+ * Reading goes through a sonde__extraction: each style fills its own half from the views of the headers; the
+ * halves are merged, and only then something is stored (propagate.c).
+ *
+ * Source: docs/spec/propagation.md */
+#ifndef SONDE_LIBTRACE_PROPAGATE_H
+#define SONDE_LIBTRACE_PROPAGATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/str.h"
+#include "cell.h"
+#include "config.h"
+#include "segment.h"
+#include "sonde/propagate.h"
+
+#define SONDE__TRACESTATE_LINES_MAX        8
+#define SONDE__TRACESTATE_MAX_BYTES        4096
+#define SONDE__TRACESTATE_MEMBERS_MAX      32 /* outbound, ours included */
+#define SONDE__TRACESTATE_MEMBER_MAX_BYTES 512
+#define SONDE__DD_MEMBER_MAX_BYTES         256
+#define SONDE__TRACEPARENT_LEN             55
+
+/* The headers a carrier had, as views. */
+typedef struct sonde__headers {
+    sonde_str trace_id;
+    sonde_str parent_id;
+    sonde_str priority;
+    sonde_str origin;
+    sonde_str tags;
+    sonde_str traceparent;
+    uint32_t traceparent_count;
+    uint32_t tracestate_count;
+    sonde_str tracestate[SONDE__TRACESTATE_LINES_MAX];
+} sonde__headers;
+
+/* One style's context.  Views point into the headers. */
+typedef struct sonde__remote {
+    uint64_t trace_id_high;
+    uint64_t trace_id_low;
+    uint64_t parent_id;
+    bool has_priority;
+    int priority;
+    sonde_str origin;
+    sonde_str
+        tags; /* datadog: the value of x-datadog-tags, when usable; w3c: the dd member's items */
+    sonde_str last_id;     /* w3c: p of the dd member */
+    bool dm_is_default;    /* w3c: a received dm is replaced by "-0" */
+    bool dm_is_gone;       /* w3c: a received dm is dropped */
+    const char *error;     /* _dd.propagation_error, or NULL */
+    sonde_str error_value; /* what follows it */
+} sonde__remote;
+
+/* Fill `out`; false: the style yields nothing. */
+bool sonde__extract_datadog(const sonde__headers *h, uint32_t tags_max_bytes, sonde__remote *out);
+bool sonde__extract_w3c(const sonde__headers *h, sonde__remote *out);
+
+/* Store what a style's tags hold as records of the segment (PROPAGATING, and for w3c DD_UNKNOWN). */
+bool sonde__store_datadog_tags(const sonde__remote *r, sonde__segment *s, sonde__cell_stack *cells);
+bool sonde__store_w3c_tags(const sonde__remote *r, sonde__segment *s, sonde__cell_stack *cells);
+
+/* Store the foreign members of tracestate and unknown dd items. */
+bool sonde__store_tracestate(const sonde__headers *h, sonde__segment *s, sonde__cell_stack *cells);
+
+/* What is injected. */
+typedef struct sonde__outbound {
+    sonde__segment *segment;
+    uint64_t span_id;
+    bool is_local; /* a span of this process, not one passed through */
+    sonde__decision decision;
+} sonde__outbound;
+
+void sonde__inject_datadog(const sonde__outbound *o, uint32_t tags_max_bytes,
+                           const sonde_writer *w);
+void sonde__inject_w3c(const sonde__outbound *o, const sonde_writer *w);
+
+/* One `key=value` of x-datadog-tags taken off the front.  SONDE_ERR_SYNTAX: the header is malformed. */
+sonde_status sonde__tag_pair_next(sonde_str *rest, sonde_str *out_key, sonde_str *out_value);
+
+#endif /* SONDE_LIBTRACE_PROPAGATE_H */

@@ -1,0 +1,235 @@
+/* propagate_datadog.c - the x-datadog-* headers. */
+#include <string.h>
+
+#include "base/format.h"
+#include "base/hex.h"
+#include "base/parse.h"
+#include "vocab/headers.h"
+#include "vocab/tags.h"
+
+#include "propagate.h"
+#include "trace_tags.h"
+
+#define TAGS_MAX_BYTES    512
+#define TAG_KEY_MAX_BYTES 200
+#define ORIGIN_MAX_BYTES  256
+
+static bool is_printable(char c)
+{
+    return c >= 0x20 && c <= 0x7e;
+}
+
+static bool is_key(sonde_str s)
+{
+    size_t i;
+
+    for (i = 0; i < s.len; i++)
+        if (!is_printable(s.ptr[i]) || s.ptr[i] == ' ')
+            return false;
+    return s.len > 0;
+}
+
+static bool is_value(sonde_str s)
+{
+    size_t i;
+
+    for (i = 0; i < s.len; i++)
+        if (!is_printable(s.ptr[i]) || s.ptr[i] == ',')
+            return false;
+    return s.len > 0;
+}
+
+sonde_status sonde__tag_pair_next(sonde_str *rest, sonde_str *out_key, sonde_str *out_value)
+{
+    sonde_str value = sonde_str_cut(rest, ',');
+    sonde_str key = sonde_str_cut(&value, '=');
+
+    if (!is_key(key) || !is_value(value))
+        return SONDE_ERR_SYNTAX;
+    *out_key = key;
+    *out_value = value;
+    return SONDE_OK;
+}
+
+/* Decimal; a negative number means the same 64 bits. */
+static bool read_id(sonde_str s, uint64_t *out)
+{
+    int64_t negative;
+
+    s = sonde_str_trim(s);
+    if (s.len > 0 && s.ptr[0] == '-') {
+        if (sonde_parse_i64(s, &negative) != SONDE_OK)
+            return false;
+        *out = (uint64_t)negative;
+        return true;
+    }
+    return sonde_parse_u64(s, out) == SONDE_OK;
+}
+
+static bool read_parent(const sonde__headers *h, sonde__remote *out)
+{
+    if (h->parent_id.len > 0 && !read_id(h->parent_id, &out->parent_id))
+        return false;
+    return out->parent_id != 0 || h->origin.len > 0; /* synthetics starts traces with parent 0 */
+}
+
+static bool read_priority(const sonde__headers *h, sonde__remote *out)
+{
+    sonde_str s = sonde_str_trim(h->priority);
+    int64_t value;
+
+    if (s.len == 0)
+        return true;
+    if (sonde_parse_i64(s, &value) != SONDE_OK || value < -128 || value > 127)
+        return false;
+    out->has_priority = true;
+    out->priority = (int)value;
+    return true;
+}
+
+static bool is_dm(sonde_str v)
+{
+    size_t i;
+
+    if (v.len < 2 || v.len > 3 || v.ptr[0] != '-')
+        return false;
+    for (i = 1; i < v.len; i++)
+        if (v.ptr[i] < '0' || v.ptr[i] > '9')
+            return false;
+    return true;
+}
+
+static void read_tid(sonde__remote *out, sonde_str value)
+{
+    if (value.len == 16 && sonde_hex_parse_u64(value, 0, &out->trace_id_high) == SONDE_OK)
+        return;
+    out->error = "malformed_tid ";
+    out->error_value = value;
+}
+
+static void read_tags(const sonde__headers *h, uint32_t max_bytes, sonde__remote *out)
+{
+    sonde_str rest = h->tags;
+    sonde_str key, value;
+
+    if (rest.len == 0)
+        return;
+    if (rest.len > max_bytes) {
+        out->error = max_bytes == 0 ? "disabled" : "extract_max_size";
+        return;
+    }
+    while (rest.len > 0) {
+        if (sonde__tag_pair_next(&rest, &key, &value) != SONDE_OK) {
+            out->trace_id_high = 0;
+            out->error = "decoding_error";
+            return;
+        }
+        if (sonde_str_eq(key, SONDE_STR(SONDE_TAG_TID)))
+            read_tid(out, value);
+        else if (sonde_str_eq(key, SONDE_STR(SONDE_TAG_DM)) && !is_dm(value))
+            out->error = "decoding_error"; /* and it is not stored */
+    }
+    out->tags = h->tags;
+}
+
+bool sonde__extract_datadog(const sonde__headers *h, uint32_t tags_max_bytes, sonde__remote *out)
+{
+    memset(out, 0, sizeof(*out));
+    if (!read_id(h->trace_id, &out->trace_id_low) || out->trace_id_low == 0)
+        return false;
+    if (!read_parent(h, out) || !read_priority(h, out))
+        return false;
+    out->origin = sonde_str_sub(h->origin, 0, ORIGIN_MAX_BYTES);
+    read_tags(h, tags_max_bytes, out);
+    return true;
+}
+
+bool sonde__store_datadog_tags(const sonde__remote *r, sonde__segment *s, sonde__cell_stack *cells)
+{
+    sonde_str rest = r->tags;
+    sonde_str key, value;
+
+    while (rest.len > 0 && sonde__tag_pair_next(&rest, &key, &value) == SONDE_OK) {
+        bool is_kept = sonde_str_starts(key, SONDE_STR(SONDE__PROPAGATING_PREFIX)) &&
+                       key.len <= TAG_KEY_MAX_BYTES &&
+                       !sonde_str_eq(key, SONDE_STR(SONDE_TAG_TID)) &&
+                       (!sonde_str_eq(key, SONDE_STR(SONDE_TAG_DM)) || is_dm(value));
+
+        if (is_kept && !sonde__text_add(&s->text, cells, SONDE__TEXT_PROPAGATING, key, value))
+            return false;
+    }
+    return true;
+}
+
+/* -- out ------------------------------------------------------------------------------------------ */
+
+static void set_u64(const sonde_writer *w, const char *name, uint64_t v)
+{
+    char digits[SONDE_U64_MAX_LEN];
+
+    w->set(w->user, sonde_str_from(name), (sonde_str){ digits, sonde_format_u64(v, digits) });
+}
+
+static void set_origin(const sonde__outbound *o, const sonde_writer *w)
+{
+    char value[ORIGIN_MAX_BYTES];
+    sonde__record r;
+    size_t i;
+
+    if (!sonde__segment_text(o->segment, SONDE__TEXT_ORIGIN, &r) || r.value_len > sizeof(value))
+        return;
+    sonde__text_copy(&r, value);
+    for (i = 0; i < r.value_len; i++)
+        if (!is_printable(value[i]))
+            value[i] = '_';
+    w->set(w->user, SONDE_STR(SONDE_HDR_DD_ORIGIN), (sonde_str){ value, r.value_len });
+}
+
+static void report(const sonde__outbound *o, uint32_t flag)
+{
+    atomic_fetch_or_explicit(&o->segment->flags, flag, memory_order_relaxed);
+}
+
+static void set_tags(const sonde__outbound *o, uint32_t max_bytes, const sonde_writer *w)
+{
+    char line[TAGS_MAX_BYTES];
+    sonde__trace_tag_walk walk;
+    sonde__trace_tag tag;
+    size_t len = 0;
+
+    sonde__trace_tags_begin(&walk, o->segment, o->decision);
+    while (sonde__trace_tags_next(&walk, &tag)) {
+        size_t need = tag.key.len + tag.value.len + (len > 0 ? 2 : 1);
+
+        if (!is_key(tag.key) || memchr(tag.key.ptr, ',', tag.key.len) ||
+            memchr(tag.key.ptr, '=', tag.key.len) || !is_value(tag.value)) {
+            report(o, SONDE__SEGMENT_ENCODING_ERROR);
+            continue;
+        }
+        if (len + need > max_bytes) {
+            report(o, max_bytes ? SONDE__SEGMENT_INJECT_MAX_SIZE : SONDE__SEGMENT_TAGS_DISABLED);
+            return;
+        }
+        if (len > 0)
+            line[len++] = ',';
+        memcpy(line + len, tag.key.ptr, tag.key.len);
+        len += tag.key.len;
+        line[len++] = '=';
+        memcpy(line + len, tag.value.ptr, tag.value.len);
+        len += tag.value.len;
+    }
+    if (len > 0)
+        w->set(w->user, SONDE_STR(SONDE_HDR_DD_TAGS), (sonde_str){ line, len });
+}
+
+void sonde__inject_datadog(const sonde__outbound *o, uint32_t tags_max_bytes, const sonde_writer *w)
+{
+    char digits[SONDE_I64_MAX_LEN];
+
+    set_u64(w, SONDE_HDR_DD_TRACE_ID, o->segment->trace_id_low);
+    set_u64(w, SONDE_HDR_DD_PARENT_ID, o->span_id);
+    w->set(w->user, SONDE_STR(SONDE_HDR_DD_PRIORITY),
+           (sonde_str){ digits, sonde_format_i64(sonde__decision_priority(o->decision), digits) });
+    set_origin(o, w);
+    set_tags(o, tags_max_bytes, w);
+}

@@ -1,0 +1,434 @@
+/* propagate_w3c.c - traceparent and tracestate. */
+#include <string.h>
+
+#include "base/format.h"
+#include "base/hex.h"
+#include "base/parse.h"
+#include "vocab/headers.h"
+#include "vocab/tags.h"
+
+#include "propagate.h"
+#include "trace_tags.h"
+
+#define ORIGIN_MAX_BYTES 256
+#define SUFFIX_MAX_BYTES 190 /* of a propagating key */
+
+/* -- traceparent ---------------------------------------------------------------------------------- */
+
+static bool read_hex(sonde_str s, size_t at, size_t len, uint64_t *out)
+{
+    return sonde_hex_parse_u64(sonde_str_sub(s, at, len), 0, out) == SONDE_OK;
+}
+
+static bool read_traceparent(sonde_str s, sonde__remote *out, bool *out_sampled)
+{
+    uint64_t version, flags;
+
+    s = sonde_str_trim(s);
+    if (s.len < SONDE__TRACEPARENT_LEN || s.ptr[2] != '-' || s.ptr[35] != '-' || s.ptr[52] != '-')
+        return false;
+    if (!read_hex(s, 0, 2, &version) || version == 0xff)
+        return false;
+    if (s.len > SONDE__TRACEPARENT_LEN && (version == 0 || s.ptr[SONDE__TRACEPARENT_LEN] != '-'))
+        return false;
+    if (!read_hex(s, 3, 16, &out->trace_id_high) || !read_hex(s, 19, 16, &out->trace_id_low) ||
+        !read_hex(s, 36, 16, &out->parent_id) || !read_hex(s, 53, 2, &flags))
+        return false;
+    *out_sampled = (flags & 1) != 0;
+    return (out->trace_id_high | out->trace_id_low) != 0 && out->parent_id != 0;
+}
+
+/* -- tracestate in -------------------------------------------------------------------------------- */
+
+/* Walks the members of all lines. */
+typedef struct members {
+    const sonde__headers *h;
+    uint32_t line;
+    sonde_str rest;
+} members;
+
+static size_t tracestate_bytes(const sonde__headers *h)
+{
+    size_t bytes = h->tracestate_count > 0 ? h->tracestate_count - 1 : 0;
+    uint32_t i;
+
+    for (i = 0; i < h->tracestate_count; i++)
+        bytes += h->tracestate[i].len;
+    return bytes;
+}
+
+static bool next_member(members *m, sonde_str *out)
+{
+    for (;;) {
+        while (m->rest.len == 0) {
+            if (m->line == m->h->tracestate_count)
+                return false;
+            m->rest = m->h->tracestate[m->line++];
+        }
+        *out = sonde_str_trim(sonde_str_cut(&m->rest, ','));
+        if (out->len > 0)
+            return true;
+    }
+}
+
+static bool is_ours(sonde_str member)
+{
+    return sonde_str_starts(member, SONDE_STR("dd="));
+}
+
+/* The items of the first dd member that is not too long; an empty view when there is none. */
+static sonde_str find_dd(const sonde__headers *h)
+{
+    members m = { h, 0, { NULL, 0 } };
+    sonde_str member;
+
+    if (tracestate_bytes(h) > SONDE__TRACESTATE_MAX_BYTES)
+        return (sonde_str){ NULL, 0 };
+    while (next_member(&m, &member)) {
+        if (!is_ours(member))
+            continue;
+        if (member.len > SONDE__DD_MEMBER_MAX_BYTES)
+            return (sonde_str){ NULL, 0 };
+        return sonde_str_sub(member, 3, member.len);
+    }
+    return (sonde_str){ NULL, 0 };
+}
+
+/* One "key:value" of the dd member; false: no more. */
+static bool next_item(sonde_str *rest, sonde_str *out_item, sonde_str *out_key,
+                      sonde_str *out_value)
+{
+    while (rest->len > 0) {
+        sonde_str item = sonde_str_trim(sonde_str_cut(rest, ';'));
+
+        *out_item = item;
+        *out_value = item;
+        *out_key = sonde_str_cut(out_value, ':');
+        if (item.len > 0)
+            return true;
+    }
+    return false;
+}
+
+static void check_tid(sonde__remote *out, sonde_str value)
+{
+    uint64_t tid;
+
+    if (value.len != 16 || sonde_hex_parse_u64(value, 0, &tid) != SONDE_OK)
+        out->error = "malformed_tid ";
+    else if (tid != out->trace_id_high)
+        out->error = "inconsistent_tid ";
+    out->error_value = value;
+}
+
+static void read_items(sonde__remote *out, bool *out_has_s, int *out_s)
+{
+    sonde_str rest = out->tags;
+    sonde_str item, key, value;
+    int64_t s;
+
+    while (next_item(&rest, &item, &key, &value)) {
+        if (sonde_str_eq(key, SONDE_STR("s"))) {
+            *out_has_s = sonde_parse_i64(value, &s) == SONDE_OK && s >= -128 && s <= 127;
+            *out_s = *out_has_s ? (int)s : 0;
+        } else if (sonde_str_eq(key, SONDE_STR("o"))) {
+            out->origin = value;
+        } else if (sonde_str_eq(key, SONDE_STR("p"))) {
+            out->last_id = value;
+        } else if (sonde_str_eq(key, SONDE_STR("t.tid"))) {
+            check_tid(out, value);
+        }
+    }
+}
+
+/* What the sampled bit and our own priority make of each other. */
+static void merge_decision(sonde__remote *out, bool sampled, bool has_s, int s)
+{
+    out->has_priority = true;
+    if (sampled) {
+        out->priority = has_s && s > 0 ? s : 1;
+        out->dm_is_default = !(has_s && s > 0);
+    } else {
+        out->priority = has_s && s <= 0 ? s : 0;
+        out->dm_is_gone = true;
+    }
+}
+
+bool sonde__extract_w3c(const sonde__headers *h, sonde__remote *out)
+{
+    bool sampled, has_s = false;
+    int s = 0;
+
+    memset(out, 0, sizeof(*out));
+    if (h->traceparent_count != 1 || !read_traceparent(h->traceparent, out, &sampled))
+        return false;
+    out->tags = find_dd(h);
+    read_items(out, &has_s, &s);
+    merge_decision(out, sampled, has_s, s);
+    return true;
+}
+
+/* -- storing -------------------------------------------------------------------------------------- */
+
+static sonde_str untilde(sonde_str s, char *to, size_t cap)
+{
+    size_t i;
+
+    if (s.len > cap)
+        s.len = cap;
+    for (i = 0; i < s.len; i++)
+        to[i] = s.ptr[i] == '~' ? '=' : s.ptr[i];
+    return (sonde_str){ to, s.len };
+}
+
+static bool store_tag(const sonde__remote *r, sonde_str suffix, sonde_str value, sonde__segment *s,
+                      sonde__cell_stack *cells)
+{
+    char key[sizeof(SONDE__PROPAGATING_PREFIX) + SUFFIX_MAX_BYTES] = SONDE__PROPAGATING_PREFIX;
+    char decoded[SONDE__DD_MEMBER_MAX_BYTES];
+    bool is_dm = sonde_str_eq(suffix, SONDE_STR("dm"));
+
+    if (suffix.len == 0 || suffix.len > SUFFIX_MAX_BYTES || value.len == 0 ||
+        sonde_str_eq(suffix, SONDE_STR("tid")))
+        return true;
+    if (is_dm && (r->dm_is_gone || r->dm_is_default))
+        return true;
+    memcpy(key + sizeof(SONDE__PROPAGATING_PREFIX) - 1, suffix.ptr, suffix.len);
+    return sonde__text_add(&s->text, cells, SONDE__TEXT_PROPAGATING,
+                           (sonde_str){ key, sizeof(SONDE__PROPAGATING_PREFIX) - 1 + suffix.len },
+                           untilde(value, decoded, sizeof(decoded)));
+}
+
+bool sonde__store_w3c_tags(const sonde__remote *r, sonde__segment *s, sonde__cell_stack *cells)
+{
+    sonde_str rest = r->tags;
+    sonde_str item, key, value;
+
+    if (r->dm_is_default && !sonde__text_add(&s->text, cells, SONDE__TEXT_PROPAGATING,
+                                             SONDE_STR(SONDE_TAG_DM), SONDE_STR("-0")))
+        return false;
+    while (next_item(&rest, &item, &key, &value)) {
+        if (sonde_str_starts(key, SONDE_STR("t.")) &&
+            !store_tag(r, sonde_str_sub(key, 2, key.len), value, s, cells))
+            return false;
+    }
+    return true;
+}
+
+static bool store_unknown(const sonde__headers *h, sonde__segment *s, sonde__cell_stack *cells)
+{
+    sonde_str rest = find_dd(h);
+    sonde_str none = { NULL, 0 };
+    sonde_str item, key, value;
+
+    while (next_item(&rest, &item, &key, &value)) {
+        bool is_known = sonde_str_starts(key, SONDE_STR("t.")) ||
+                        (key.len == 1 && memchr("sop", key.ptr[0], 3) != NULL);
+
+        if (!is_known && !sonde__text_add(&s->text, cells, SONDE__TEXT_DD_UNKNOWN, none, item))
+            return false;
+    }
+    return true;
+}
+
+/* Neighbours in one line are stored together, as they stand. */
+bool sonde__store_tracestate(const sonde__headers *h, sonde__segment *s, sonde__cell_stack *cells)
+{
+    members m = { h, 0, { NULL, 0 } };
+    sonde_str none = { NULL, 0 };
+    sonde_str run = { NULL, 0 };
+    uint32_t kept = 1; /* ours */
+    sonde_str member;
+
+    if (tracestate_bytes(h) > SONDE__TRACESTATE_MAX_BYTES)
+        return true;
+    while (kept < SONDE__TRACESTATE_MEMBERS_MAX && next_member(&m, &member)) {
+        if (is_ours(member) || member.len > SONDE__TRACESTATE_MEMBER_MAX_BYTES ||
+            !memchr(member.ptr, '=', member.len))
+            continue;
+        kept++;
+        if (run.len > 0 && run.ptr + run.len + 1 == member.ptr) {
+            run.len += 1 + member.len;
+            continue;
+        }
+        if (run.len > 0 && !sonde__text_add(&s->text, cells, SONDE__TEXT_TRACESTATE, none, run))
+            return false;
+        run = member;
+    }
+    if (run.len > 0 && !sonde__text_add(&s->text, cells, SONDE__TEXT_TRACESTATE, none, run))
+        return false;
+    return store_unknown(h, s, cells);
+}
+
+/* -- out ------------------------------------------------------------------------------------------ */
+
+/* The header under construction. */
+typedef struct line {
+    char *text;
+    size_t len;
+} line;
+
+static void put(line *l, const char *text, size_t len)
+{
+    memcpy(l->text + l->len, text, len);
+    l->len += len;
+}
+
+static bool is_plain(char c, const char * not )
+{
+    return c >= 0x20 && c <= 0x7e && !strchr(not, c);
+}
+
+/* Appends `; name : value`, encoded, unless the member would get too long; false then. */
+static bool put_item(line *l, sonde_str prefix, sonde_str name, sonde_str value)
+{
+    size_t need = 1 + prefix.len + name.len + 1 + value.len;
+    size_t i;
+
+    if (l->len + need > SONDE__DD_MEMBER_MAX_BYTES)
+        return false;
+    put(l, ";", 1);
+    put(l, prefix.ptr, prefix.len);
+    for (i = 0; i < name.len; i++)
+        l->text[l->len++] = is_plain(name.ptr[i], " ,;=") ? name.ptr[i] : '_';
+    put(l, ":", 1);
+    for (i = 0; i < value.len; i++) {
+        char c = is_plain(value.ptr[i], ",;~") ? value.ptr[i] : '_';
+
+        l->text[l->len++] = c == '=' ? '~' : c;
+    }
+    return true;
+}
+
+static bool put_origin(line *l, const sonde__outbound *o)
+{
+    char value[ORIGIN_MAX_BYTES];
+    sonde__record r;
+
+    if (!sonde__segment_text(o->segment, SONDE__TEXT_ORIGIN, &r) || r.value_len > sizeof(value))
+        return true;
+    sonde__text_copy(&r, value);
+    return put_item(l, SONDE_STR(""), SONDE_STR("o"), (sonde_str){ value, r.value_len });
+}
+
+static bool put_last_id(line *l, const sonde__outbound *o)
+{
+    char hex[16];
+    sonde__record r;
+
+    if (o->is_local) {
+        sonde_hex_u64(o->span_id, hex);
+        return put_item(l, SONDE_STR(""), SONDE_STR("p"), (sonde_str){ hex, 16 });
+    }
+    if (!sonde__segment_text(o->segment, SONDE__TEXT_PARENT, &r) || r.rest > 0)
+        return true;
+    return put_item(l, SONDE_STR(""), SONDE_STR("p"), sonde__record_head(&r));
+}
+
+static bool put_tags(line *l, const sonde__outbound *o)
+{
+    const size_t prefix = sizeof(SONDE__PROPAGATING_PREFIX) - 1;
+    sonde__trace_tag_walk walk;
+    sonde__trace_tag tag;
+
+    sonde__trace_tags_begin(&walk, o->segment, o->decision);
+    while (sonde__trace_tags_next(&walk, &tag)) {
+        if (sonde_str_eq(tag.key, SONDE_STR(SONDE_TAG_TID)))
+            continue;
+        if (!put_item(l, SONDE_STR("t."), sonde_str_sub(tag.key, prefix, tag.key.len), tag.value))
+            return false;
+    }
+    return true;
+}
+
+static void put_unknown(line *l, const sonde__outbound *o)
+{
+    sonde__text_cursor c = sonde__text_read(&o->segment->text, o->segment, SONDE__SEGMENT_BYTES);
+    sonde__record r;
+
+    while (sonde__text_next(&c, &r)) {
+        if (r.kind != SONDE__TEXT_DD_UNKNOWN ||
+            l->len + 1 + r.value_len > SONDE__DD_MEMBER_MAX_BYTES)
+            continue;
+        put(l, ";", 1);
+        sonde__text_copy(&r, l->text + l->len);
+        l->len += r.value_len;
+    }
+}
+
+static void put_dd(line *l, const sonde__outbound *o)
+{
+    char digits[SONDE_I64_MAX_LEN];
+    bool has_text = (atomic_load_explicit(&o->segment->flags, memory_order_relaxed) &
+                     SONDE__SEGMENT_HAS_TEXT) != 0;
+
+    put(l, "dd=s:", 5);
+    put(l, digits, sonde_format_i64(sonde__decision_priority(o->decision), digits));
+    if (put_origin(l, o) && put_last_id(l, o) && put_tags(l, o) && has_text)
+        put_unknown(l, o);
+}
+
+static void put_foreign(line *l, const sonde__outbound *o)
+{
+    sonde__text_cursor c = sonde__text_read(&o->segment->text, o->segment, SONDE__SEGMENT_BYTES);
+    sonde__record r;
+
+    while (sonde__text_next(&c, &r)) {
+        if (r.kind != SONDE__TEXT_TRACESTATE)
+            continue;
+        put(l, ",", 1);
+        sonde__text_copy(&r, l->text + l->len);
+        l->len += r.value_len;
+    }
+}
+
+static void set_traceparent(const sonde__outbound *o, const sonde_writer *w)
+{
+    char text[SONDE__TRACEPARENT_LEN];
+
+    memcpy(text, "00-", 3);
+    sonde_hex_u64(o->segment->trace_id_high, text + 3);
+    sonde_hex_u64(o->segment->trace_id_low, text + 19);
+    text[35] = '-';
+    sonde_hex_u64(o->span_id, text + 36);
+    memcpy(text + 52, sonde__decision_priority(o->decision) > 0 ? "-01" : "-00", 3);
+    w->set(w->user, SONDE_STR(SONDE_HDR_TRACEPARENT), (sonde_str){ text, sizeof(text) });
+}
+
+static void set_tracestate(const sonde__outbound *o, char *room, const sonde_writer *w)
+{
+    line l = { room, 0 };
+
+    put_dd(&l, o);
+    put_foreign(&l, o);
+    w->set(w->user, SONDE_STR(SONDE_HDR_TRACESTATE), (sonde_str){ l.text, l.len });
+}
+
+/* Foreign members are rare and may be long: their room is a frame of its own. */
+static __attribute__((noinline)) void set_long_tracestate(const sonde__outbound *o,
+                                                          const sonde_writer *w)
+{
+    char room[SONDE__DD_MEMBER_MAX_BYTES + SONDE__TRACESTATE_MAX_BYTES +
+              SONDE__TRACESTATE_MEMBERS_MAX];
+
+    set_tracestate(o, room, w);
+}
+
+static __attribute__((noinline)) void set_short_tracestate(const sonde__outbound *o,
+                                                           const sonde_writer *w)
+{
+    char room[SONDE__DD_MEMBER_MAX_BYTES];
+
+    set_tracestate(o, room, w);
+}
+
+void sonde__inject_w3c(const sonde__outbound *o, const sonde_writer *w)
+{
+    sonde__record r;
+
+    set_traceparent(o, w);
+    if (sonde__segment_text(o->segment, SONDE__TEXT_TRACESTATE, &r))
+        set_long_tracestate(o, w);
+    else
+        set_short_tracestate(o, w);
+}

@@ -1,0 +1,161 @@
+/* segment.h - the part of one trace in this process: a segment, its spans, and contexts that refer to it.
+ *
+ * All three live in cells.  A segment counts its open spans and collects the finished ones in one word:
+ *
+ *   bits  0..27  index of the span finished last, whose `next` leads to the others (0: none)
+ *   bits 28..45  finished spans in that list
+ *   bits 46..63  open spans
+ *
+ * so that finishing a span, seeing that it was the last one and taking the list is one compare-exchange.
+ * Who takes the list owns these spans and hands them to the flusher: a chunk.
+ *
+ * References keep a segment: one for all its open spans together, one per context, one per chunk on its
+ * way.  Where the one open span holds the only reference, no other thread can reach the segment, and the
+ * word is changed by plain stores: the common case of a trace that stays on its thread.
+ *
+ * Epochs: a segment belongs to one life of the tracer (start to stop, or fork).  Spans of another life
+ * are discarded when they finish; a context from another life is adopted at its next use
+ * (sonde__segment_adopt).
+ *
+ * Threads   all, but for one span, which one thread works on at a time.
+ * See also  docs/decisions/0002-segment-memory.md */
+#ifndef SONDE_LIBTRACE_SEGMENT_H
+#define SONDE_LIBTRACE_SEGMENT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cell.h"
+#include "decision.h"
+#include "service.h"
+#include "text.h"
+
+#define SONDE__SEGMENT_SPANS_MAX 100000 /* open and finished ones held at once */
+
+#define SONDE__STATE_FINISHED_SHIFT 28
+#define SONDE__STATE_OPEN_SHIFT     46
+#define SONDE__STATE_FINISHED_ONE   (UINT64_C(1) << SONDE__STATE_FINISHED_SHIFT)
+#define SONDE__STATE_OPEN_ONE       (UINT64_C(1) << SONDE__STATE_OPEN_SHIFT)
+
+typedef struct sonde__segment {
+    _Atomic uint64_t token;
+    uint64_t trace_id_high;
+    uint64_t trace_id_low;
+    _Atomic uint64_t state;
+    _Atomic uint64_t decision;
+    _Atomic uint32_t refs;
+    _Atomic uint32_t epoch;
+    _Atomic uint32_t flags;      /* SONDE__SEGMENT_... */
+    sonde__service root_service; /* the decision was made for this service */
+    uint16_t unused;
+    uint32_t orphans; /* open spans of former lives, which hold one reference together */
+    uint32_t unused2;
+    uint64_t remote_parent_id;      /* 0: none */
+    _Atomic uint64_t local_root_id; /* 0: no span yet */
+    int64_t mono_to_unix_ns;        /* unix = mono + this, for all its spans */
+    sonde__text text;               /* what came with the headers; written before it is shared */
+} sonde__segment;
+
+#define SONDE__SEGMENT_BYTES sizeof(sonde__segment) /* the text starts here */
+
+/* segment flags */
+#define SONDE__SEGMENT_TOO_BIG         1u /* its spans are dropped */
+#define SONDE__SEGMENT_INJECT_MAX_SIZE 2u /* errors to report as _dd.propagation_error */
+#define SONDE__SEGMENT_ENCODING_ERROR  4u
+#define SONDE__SEGMENT_TAGS_DISABLED   8u
+#define SONDE__SEGMENT_HAS_TEXT        16u
+
+typedef struct sonde__span {
+    _Atomic uint64_t token;
+    struct sonde__span *next; /* once finished: an older finished span of the segment */
+    sonde__segment *segment;
+    uint64_t id;
+    uint64_t parent_id;
+    uint64_t start_mono_ns;
+    uint64_t duration_ns;
+    sonde__service service;
+    sonde__service parent_service;
+    uint16_t flags;  /* SONDE__SPAN_... */
+    uint16_t active; /* how many activations refer to it */
+    sonde__text text;
+    uint32_t epoch;
+} sonde__span;
+
+#define SONDE__SPAN_BYTES 92 /* the text starts here, in what would be padding */
+
+/* span flags */
+#define SONDE__SPAN_FINISHED   1u
+#define SONDE__SPAN_ERROR      2u
+#define SONDE__SPAN_LOCAL_ROOT 4u
+
+_Static_assert(offsetof(sonde__span, epoch) + sizeof(uint32_t) == SONDE__SPAN_BYTES, "text start");
+
+typedef struct sonde__context {
+    _Atomic uint64_t token;
+    sonde__segment *segment; /* referenced */
+    uint64_t span_id;
+    _Atomic uint32_t refs;
+    sonde__service service; /* what a child inherits */
+    uint16_t unused;
+} sonde__context;
+
+static inline uint32_t sonde__state_head(uint64_t state)
+{
+    return (uint32_t)(state & SONDE__CELL_INDEX_MASK);
+}
+
+static inline uint32_t sonde__state_finished(uint64_t state)
+{
+    return (uint32_t)(state >> SONDE__STATE_FINISHED_SHIFT) & 0x3ffff;
+}
+
+static inline uint32_t sonde__state_open(uint64_t state)
+{
+    return (uint32_t)(state >> SONDE__STATE_OPEN_SHIFT);
+}
+
+/* A segment of a new trace, with one reference and no span; NULL: no memory. */
+sonde__segment *sonde__segment_new(sonde__cell_stack *cells, uint32_t epoch);
+
+static inline void sonde__segment_get(sonde__segment *s)
+{
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+}
+
+void sonde__segment_put(sonde__segment *s, sonde__cell_stack *cells);
+
+/* True when only the span the caller works on can lead to `s`. */
+static inline bool sonde__segment_exclusive(sonde__segment *s, uint64_t state)
+{
+    return sonde__state_open(state) == 1 &&
+           /* pairs with the releases of sonde__segment_put() */
+           atomic_load_explicit(&s->refs, memory_order_acquire) == 1;
+}
+
+/* Counts one more open span.  The caller works on an open span of `s` (which stays open meanwhile) or
+ * holds a reference.  False: too many, nothing was counted. */
+bool sonde__segment_open(sonde__segment *s, bool by_open_span);
+
+/* Takes `s` over into life `epoch`: what the former life had open or collected is not ours to send.
+ * The caller holds a reference. */
+void sonde__segment_adopt(sonde__segment *s, uint32_t epoch, sonde__cell_stack *cells);
+
+/* Counts `span` as finished.  Returns the first span of a chunk to hand over (its text.chunk_len is
+ * set, a reference on the segment goes with it), or NULL. */
+sonde__span *sonde__segment_close(sonde__segment *s, sonde__span *span, uint32_t partial_len,
+                                  sonde__cell_stack *cells);
+
+/* Ends a span of a former life; nothing of it is sent. */
+void sonde__segment_discard(sonde__span *span, sonde__cell_stack *cells);
+
+/* Gives back all cells of `span`. */
+void sonde__span_free(sonde__span *span, sonde__cell_stack *cells);
+
+/* Frees the spans of a chunk and drops its reference. */
+void sonde__chunk_free(sonde__span *chunk, sonde__cell_stack *cells);
+
+void sonde__segments_prefork(void);
+void sonde__segments_postfork(void); /* parent and child */
+
+#endif /* SONDE_LIBTRACE_SEGMENT_H */

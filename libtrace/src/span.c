@@ -1,0 +1,477 @@
+/* span.c - a span's start, activation and end: the hot path of the library.
+ *
+ * In steady state nothing here allocates, locks or calls the kernel: cells come from the thread's stack,
+ * the clock is read in user space, and a trace that stays on its thread is changed by plain stores.
+ *
+ * Threads   all; one span is worked on by one thread at a time.
+ * Bounds    SONDE__SEGMENT_SPANS_MAX spans of a segment; the region of cells. */
+#include "span.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/hex.h"
+#include "base/rng.h"
+
+#include "flusher.h"
+#include "sampler.h"
+#include "tracer.h"
+
+#define NAME_MAX_BYTES     100
+#define RESOURCE_MAX_BYTES 5000
+
+/* Where a new span goes. */
+typedef struct parentage {
+    sonde__segment *segment; /* NULL: a new trace */
+    uint64_t parent_id;
+    sonde__service service; /* to inherit */
+    bool by_open_span;      /* reached through a span of this thread that is open */
+    bool is_void;           /* the parent was lost: so is the child */
+} parentage;
+
+static bool from_span(const sonde_span *handle, parentage *p)
+{
+    const sonde__span *span = sonde__span_open(handle);
+
+    if (!span)
+        return false;
+    p->segment = span->segment;
+    p->parent_id = span->id;
+    p->service = span->service;
+    p->by_open_span = true;
+    return true;
+}
+
+static bool from_context(const sonde_context *handle, parentage *p)
+{
+    const sonde__context *context = (const sonde__context *)sonde__cell_of(handle);
+
+    if (!context)
+        return false;
+    p->segment = context->segment;
+    p->parent_id = context->span_id;
+    p->service = context->service;
+    return true;
+}
+
+static void from_active(sonde__area *a, parentage *p)
+{
+    const sonde__place *top = sonde__area_top(a);
+
+    if (!top)
+        return;
+    p->segment = top->segment;
+    p->parent_id = top->span_id;
+    p->by_open_span = !top->holds;
+    p->service = top->holds
+                     ? top->service
+                     : ((const sonde__span *)sonde__cell_of((void *)(uintptr_t)top->span))->service;
+}
+
+static void find_parent(sonde__area *a, const sonde_span_options *o, parentage *p)
+{
+    memset(p, 0, sizeof(*p));
+    if (o->parent == SONDE__VOID_SPAN)
+        p->is_void = true;
+    else if (from_span(o->parent, p) || from_context(o->context, p) || o->new_trace)
+        return;
+    else if (a->void_depth > 0)
+        p->is_void = true;
+    else
+        from_active(a, p);
+}
+
+static inline uint64_t new_id(void)
+{
+    uint64_t id;
+
+    do {
+        id = sonde_random_u64() >> 1;
+    } while (id == 0);
+    return id;
+}
+
+static inline uint64_t id_high_of(int64_t start_unix_ns)
+{
+    return (uint64_t)(uint32_t)(start_unix_ns / SONDE_NS_PER_S) << 32;
+}
+
+static sonde__segment *new_trace(sonde__area *a, uint32_t epoch)
+{
+    sonde__segment *s = sonde__segment_new(&a->cells, epoch);
+
+    if (!s)
+        return NULL;
+    s->mono_to_unix_ns = sonde__mono_to_unix_ns();
+    atomic_store_explicit(&s->state, SONDE__STATE_OPEN_ONE, memory_order_relaxed);
+    return s;
+}
+
+/* Enters the span into an existing segment; false: no room. */
+static bool join(sonde__area *a, const parentage *p, uint32_t epoch)
+{
+    /* pairs with sonde__segment_adopt() */
+    if (__builtin_expect(atomic_load_explicit(&p->segment->epoch, memory_order_acquire) != epoch,
+                         0))
+        sonde__segment_adopt(p->segment, epoch, &a->cells);
+    return sonde__segment_open(p->segment, p->by_open_span);
+}
+
+static inline size_t cut_len(sonde__area *a, const char *text, size_t len, size_t max)
+{
+    if (__builtin_expect(len <= max, 1))
+        return len;
+    sonde__count_own(&a->counts, SONDE__TAGS_TRUNCATED, 1);
+    return sonde_utf8_cut((sonde_str){ text, len }, max);
+}
+
+static void put_text(sonde__area *a, sonde__span *span, unsigned kind, sonde_str text, size_t max)
+{
+    text.len = cut_len(a, text.ptr, text.len, max);
+    if (!sonde__text_add(&span->text, &a->cells, kind, (sonde_str){ NULL, 0 }, text))
+        sonde__count_own(&a->counts, SONDE__TAGS_DROPPED, 1);
+}
+
+/* The first span of a segment here. */
+static void root_begins(sonde__span *span, bool new_here)
+{
+    sonde__segment *s = span->segment;
+    uint64_t none = 0;
+
+    if (new_here) {
+        s->trace_id_low = span->id;
+        if (sonde__settings()->id_128_bit)
+            s->trace_id_high = id_high_of((int64_t)span->start_mono_ns + s->mono_to_unix_ns);
+    }
+    /* Of several spans started from one received context the first is the root. */
+    if (new_here)
+        atomic_store_explicit(&s->local_root_id, span->id, memory_order_relaxed);
+    else if (!atomic_compare_exchange_strong_explicit(&s->local_root_id, &none, span->id,
+                                                      memory_order_relaxed, memory_order_relaxed))
+        return;
+    s->root_service = span->service;
+    sonde__segment_decide(s, span->service);
+}
+
+static void apply_options(sonde__area *a, sonde__span *span, const sonde_span_options *o)
+{
+    if (o->service)
+        span->service = sonde__service_number(sonde_str_from(o->service));
+    if (o->resource)
+        put_text(a, span, SONDE__TEXT_RESOURCE, sonde_str_from(o->resource), RESOURCE_MAX_BYTES);
+    if (o->type)
+        put_text(a, span, SONDE__TEXT_TYPE, sonde_str_from(o->type), NAME_MAX_BYTES);
+    if (o->start_unix_ns)
+        span->start_mono_ns = (uint64_t)(o->start_unix_ns - span->segment->mono_to_unix_ns);
+}
+
+static sonde__span *lost(sonde__area *a, unsigned reason)
+{
+    sonde__count_own(&a->counts, SONDE__SPANS_STARTED, 1);
+    sonde__count_own(&a->counts, SONDE__SPANS_FINISHED, 1);
+    sonde__count_own(&a->counts, SONDE__SPANS_DROPPED + reason, 1);
+    return NULL;
+}
+
+static sonde__span *start(sonde__area *a, uint32_t epoch, const char *name,
+                          const sonde_span_options *o)
+{
+    parentage p;
+    sonde__span *span;
+    sonde__segment *s;
+
+    find_parent(a, o, &p);
+    if (p.is_void)
+        return lost(a, SONDE_DROP_NO_MEMORY);
+    span = (sonde__span *)sonde__cell_take(&a->cells);
+    if (!span)
+        return lost(a, SONDE_DROP_NO_MEMORY);
+    s = p.segment;
+    if (s ? !join(a, &p, epoch) : (s = new_trace(a, epoch)) == NULL) {
+        sonde__cell_give(&a->cells, span);
+        return lost(a, s ? SONDE_DROP_TRACE_TOO_BIG : SONDE_DROP_NO_MEMORY);
+    }
+    span->segment = s;
+    span->id = new_id();
+    span->parent_id = p.parent_id;
+    span->service = span->parent_service = p.service;
+    span->active = 0;
+    span->flags = p.parent_id == s->remote_parent_id ? SONDE__SPAN_LOCAL_ROOT : 0;
+    span->epoch = epoch;
+    span->start_mono_ns = sonde_mono_ns();
+    sonde__text_init(&span->text, span, SONDE__SPAN_BYTES);
+    put_text(a, span, SONDE__TEXT_NAME, sonde_str_from(name), NAME_MAX_BYTES);
+    apply_options(a, span, o);
+    if (span->flags & SONDE__SPAN_LOCAL_ROOT)
+        root_begins(span, p.segment == NULL);
+    sonde__count_own(&a->counts, SONDE__SPANS_STARTED, 1);
+    return span;
+}
+
+/* The options this library knows, however old or new the caller's struct is. */
+static const sonde_span_options *known_options(const sonde_span_options *given,
+                                               sonde_span_options *room)
+{
+    static const sonde_span_options none;
+
+    if (!given)
+        return &none;
+    if (given->struct_bytes == 0 || given->struct_bytes >= sizeof(*room))
+        return given;
+    memset(room, 0, sizeof(*room));
+    memcpy(room, given, given->struct_bytes);
+    return room;
+}
+
+sonde_span *sonde_span_start(const char *name, const sonde_span_options *options)
+{
+    uint32_t epoch = atomic_load_explicit(&sonde__live, memory_order_acquire);
+    sonde_span_options room;
+    sonde__area *a;
+    sonde__span *span;
+
+    if (epoch == 0)
+        return NULL;
+    a = sonde__area_get();
+    if (!a) {
+        sonde__count(SONDE__SPANS_STARTED, 1);
+        sonde__count(SONDE__SPANS_FINISHED, 1);
+        sonde__count(SONDE__SPANS_DROPPED + SONDE_DROP_NO_MEMORY, 1);
+        return SONDE__VOID_SPAN;
+    }
+    span = start(a, epoch, name, known_options(options, &room));
+    return span ? (sonde_span *)sonde__cell_handle(span) : SONDE__VOID_SPAN;
+}
+
+/* -- active span ---------------------------------------------------------------------------------- */
+
+static void enter(sonde__area *a, sonde__span *span)
+{
+    sonde__place *p = sonde__area_push(a);
+
+    if (!p)
+        return;
+    p->span = sonde__cell_token(span);
+    p->context = 0;
+    p->segment = span->segment;
+    p->span_id = span->id;
+    p->holds = false;
+    span->active++;
+    sonde__area_show(a);
+}
+
+/* Ends the innermost activation of `handle`. */
+static void leave(sonde__area *a, const sonde_span *handle)
+{
+    uint64_t token = (uint64_t)(uintptr_t)handle;
+    sonde__span *span;
+    uint32_t i;
+
+    for (i = a->depth; i-- > 0;)
+        if (a->places[i].span == token)
+            break;
+    if (i == UINT32_MAX)
+        return;
+    if (a->places[i].holds)
+        sonde__segment_put(a->places[i].segment, &a->cells);
+    span = sonde__span_open(handle);
+    if (span)
+        span->active--;
+    sonde__area_remove(a, i);
+    sonde__area_show(a);
+}
+
+void sonde_span_activate(sonde_span *handle)
+{
+    sonde__span *span = sonde__span_open(handle);
+    sonde__area *a = sonde__area_get();
+
+    if (!a)
+        return;
+    if (span)
+        enter(a, span);
+    else if (handle == SONDE__VOID_SPAN)
+        a->void_depth++;
+}
+
+void sonde_span_deactivate(sonde_span *handle)
+{
+    sonde__area *a = sonde__self;
+
+    if (!a || !handle)
+        return;
+    if (handle != SONDE__VOID_SPAN)
+        leave(a, handle);
+    else if (a->void_depth > 0)
+        a->void_depth--;
+}
+
+sonde_span *sonde_span_current(void)
+{
+    const sonde__place *top = sonde__self ? sonde__area_top(sonde__self) : NULL;
+
+    return top && !top->holds ? (sonde_span *)(uintptr_t)top->span : NULL;
+}
+
+sonde_span *sonde_span_enter(const char *name, const sonde_span_options *options)
+{
+    sonde_span *handle = sonde_span_start(name, options);
+
+    if (handle)
+        sonde_span_activate(handle);
+    return handle;
+}
+
+/* -- end ------------------------------------------------------------------------------------------ */
+
+static void finish(sonde__area *a, sonde__span *span, uint64_t end_mono_ns)
+{
+    sonde__segment *s = span->segment;
+    int64_t duration = (int64_t)(end_mono_ns - span->start_mono_ns);
+    sonde__span *chunk;
+
+    span->duration_ns = duration > 0 ? (uint64_t)duration : 0;
+    span->flags |= SONDE__SPAN_FINISHED;
+    if (span->active > 0)
+        sonde__area_hold(a, span);
+    sonde__count_own(&a->counts, SONDE__SPANS_FINISHED, 1);
+    if (__builtin_expect(span->epoch != atomic_load_explicit(&sonde__live, memory_order_acquire),
+                         0)) {
+        sonde__segment_discard(span, &a->cells);
+        return;
+    }
+    if ((span->flags & SONDE__SPAN_LOCAL_ROOT) && span->service != s->root_service)
+        sonde__segment_decide(s, span->service);
+    chunk = sonde__segment_close(s, span, sonde__settings()->partial_flush_len, &a->cells);
+    if (chunk)
+        sonde__flusher_push(chunk);
+}
+
+void sonde_span_finish(sonde_span *handle)
+{
+    sonde__span *span = sonde__span_open(handle);
+    sonde__area *a = span ? sonde__area_get() : NULL;
+
+    if (a)
+        finish(a, span, sonde_mono_ns());
+}
+
+void sonde_span_finish_at(sonde_span *handle, int64_t end_unix_ns)
+{
+    sonde__span *span = sonde__span_open(handle);
+    sonde__area *a = span ? sonde__area_get() : NULL;
+
+    if (a)
+        finish(a, span, (uint64_t)(end_unix_ns - span->segment->mono_to_unix_ns));
+}
+
+void sonde_span_leave(sonde_span *handle)
+{
+    sonde_span_deactivate(handle);
+    sonde_span_finish(handle);
+}
+
+/* -- what it is ----------------------------------------------------------------------------------- */
+
+static void replace_text(sonde_span *handle, unsigned kind, sonde_str text, size_t max)
+{
+    sonde__span *span = sonde__span_open(handle);
+    sonde__area *a = span ? sonde__area_get() : NULL;
+
+    if (a && text.ptr)
+        put_text(a, span, kind, text, max);
+}
+
+void sonde_span_set_name_n(sonde_span *span, sonde_str name)
+{
+    replace_text(span, SONDE__TEXT_NAME, name, NAME_MAX_BYTES);
+}
+
+void sonde_span_set_resource_n(sonde_span *span, sonde_str resource)
+{
+    replace_text(span, SONDE__TEXT_RESOURCE, resource, RESOURCE_MAX_BYTES);
+}
+
+void sonde_span_set_type_n(sonde_span *span, sonde_str type)
+{
+    replace_text(span, SONDE__TEXT_TYPE, type, NAME_MAX_BYTES);
+}
+
+void sonde_span_set_service_n(sonde_span *handle, sonde_str service)
+{
+    sonde__span *span = sonde__span_open(handle);
+
+    if (span && service.ptr)
+        span->service = sonde__service_number(service);
+}
+
+void sonde_span_set_name(sonde_span *span, const char *name)
+{
+    sonde_span_set_name_n(span, sonde_str_from(name));
+}
+
+void sonde_span_set_service(sonde_span *span, const char *service)
+{
+    sonde_span_set_service_n(span, sonde_str_from(service));
+}
+
+void sonde_span_set_resource(sonde_span *span, const char *resource)
+{
+    sonde_span_set_resource_n(span, sonde_str_from(resource));
+}
+
+void sonde_span_set_type(sonde_span *span, const char *type)
+{
+    sonde_span_set_type_n(span, sonde_str_from(type));
+}
+
+void sonde_span_keep(sonde_span *handle)
+{
+    sonde__span *span = sonde__span_open(handle);
+
+    if (span)
+        sonde__segment_decide_by_hand(span->segment, true);
+}
+
+void sonde_span_drop(sonde_span *handle)
+{
+    sonde__span *span = sonde__span_open(handle);
+
+    if (span)
+        sonde__segment_decide_by_hand(span->segment, false);
+}
+
+/* -- ids ------------------------------------------------------------------------------------------ */
+
+uint64_t sonde_span_id(const sonde_span *handle)
+{
+    const sonde__span *span = sonde__span_open(handle);
+
+    return span ? span->id : 0;
+}
+
+uint64_t sonde_span_trace_id_low(const sonde_span *handle)
+{
+    const sonde__span *span = sonde__span_open(handle);
+
+    return span ? span->segment->trace_id_low : 0;
+}
+
+uint64_t sonde_span_trace_id_high(const sonde_span *handle)
+{
+    const sonde__span *span = sonde__span_open(handle);
+
+    return span ? span->segment->trace_id_high : 0;
+}
+
+void sonde_span_trace_id_hex(const sonde_span *handle, char out[33])
+{
+    const sonde__span *span = sonde__span_open(handle);
+
+    out[0] = '\0';
+    if (!span)
+        return;
+    sonde_hex_u64(span->segment->trace_id_high, out);
+    sonde_hex_u64(span->segment->trace_id_low, out + 16);
+    out[32] = '\0';
+}

@@ -1,0 +1,264 @@
+/* span_tags.c - typed tags, special keys, errors.
+ *
+ * A tag is appended to the span's text; of several records with one key the last counts, which the
+ * encoder sorts out on the flusher's thread.
+ *
+ * Source: docs/spec/spans.md, "Tags". */
+#include <math.h>
+#include <string.h>
+
+#include "base/format.h"
+#include "base/str.h"
+#include "vocab/tags.h"
+
+#include "span.h"
+
+#define KEY_MAX_BYTES   200
+#define VALUE_MAX_BYTES 25000
+#define TAGS_MAX        1024
+#define INT_MAX_EXACT   (INT64_C(1) << 53) /* integers a double holds are below */
+#define KEY_ANALYTICS   "_dd1.sr.eausr"
+
+typedef struct target {
+    sonde__span *span;
+    sonde__area *area;
+} target;
+
+static bool find(sonde_span *handle, sonde_str key, target *t)
+{
+    t->span = sonde__span_open(handle);
+    t->area = t->span && key.ptr && key.len > 0 ? sonde__area_get() : NULL;
+    return t->area != NULL;
+}
+
+static inline sonde_str cut(const target *t, sonde_str text, size_t max)
+{
+    if (__builtin_expect(text.len > max, 0)) {
+        sonde__count_own(&t->area->counts, SONDE__TAGS_TRUNCATED, 1);
+        text.len = sonde_utf8_cut(text, max);
+    }
+    return text;
+}
+
+static inline void add(const target *t, unsigned kind, sonde_str key, sonde_str value)
+{
+    sonde__text *text = &t->span->text;
+
+    if (__builtin_expect(text->count < TAGS_MAX && sonde__text_add(text, &t->area->cells, kind,
+                                                                   cut(t, key, KEY_MAX_BYTES),
+                                                                   cut(t, value, VALUE_MAX_BYTES)),
+                         1))
+        text->count++;
+    else
+        sonde__count_own(&t->area->counts, SONDE__TAGS_DROPPED, 1);
+}
+
+static void add_number(const target *t, sonde_str key, double value)
+{
+    if (isfinite(value))
+        add(t, SONDE__TEXT_NUMBER, key, (sonde_str){ (const char *)&value, sizeof(value) });
+    else
+        sonde__count_own(&t->area->counts, SONDE__TAGS_DROPPED, 1);
+}
+
+/* -- special keys --------------------------------------------------------------------------------- */
+
+/* A value as special keys see it. */
+typedef struct given {
+    sonde_str text; /* ptr NULL when it was a number */
+    double number;
+} given;
+
+static bool is_truthy(const given *g)
+{
+    if (!g->text.ptr)
+        return g->number != 0;
+    return g->text.len > 0 && !sonde_str_eq(g->text, SONDE_STR("0")) &&
+           !sonde_str_eq_nocase(g->text, SONDE_STR("false"));
+}
+
+static void set_service(const target *t, const given *g)
+{
+    if (g->text.ptr)
+        t->span->service = sonde__service_number(g->text);
+}
+
+static void set_text(const target *t, unsigned kind, sonde_str text, size_t max)
+{
+    sonde_str none = { NULL, 0 };
+
+    if (text.ptr &&
+        !sonde__text_add(&t->span->text, &t->area->cells, kind, none, cut(t, text, max)))
+        sonde__count_own(&t->area->counts, SONDE__TAGS_DROPPED, 1);
+}
+
+static void set_resource(const target *t, const given *g)
+{
+    set_text(t, SONDE__TEXT_RESOURCE, g->text, 5000);
+}
+
+static void set_name(const target *t, const given *g)
+{
+    set_text(t, SONDE__TEXT_NAME, g->text, 100);
+}
+
+static void set_type(const target *t, const given *g)
+{
+    set_text(t, SONDE__TEXT_TYPE, g->text, 100);
+}
+
+static void set_error(const target *t, const given *g)
+{
+    t->span->flags &= (uint16_t)~SONDE__SPAN_ERROR;
+    if (is_truthy(g))
+        t->span->flags |= SONDE__SPAN_ERROR;
+}
+
+static void set_keep(const target *t, const given *g)
+{
+    (void)t;
+    if (is_truthy(g))
+        sonde_span_keep((sonde_span *)sonde__cell_handle(t->span));
+}
+
+static void set_drop(const target *t, const given *g)
+{
+    if (is_truthy(g))
+        sonde_span_drop((sonde_span *)sonde__cell_handle(t->span));
+}
+
+static void set_analytics(const target *t, const given *g)
+{
+    bool is_rate = !g->text.ptr && g->number >= 0 && g->number <= 1;
+
+    add_number(t, SONDE_STR(KEY_ANALYTICS), is_rate ? g->number : is_truthy(g) ? 1 : 0);
+}
+
+static void ignore(const target *t, const given *g)
+{
+    (void)t, (void)g;
+}
+
+static const struct {
+    sonde_str key;
+    void (*set)(const target *t, const given *g);
+} special_keys[] = {
+    { { "service.name", 12 }, set_service }, { { "resource.name", 13 }, set_resource },
+    { { "span.name", 9 }, set_name },        { { "span.type", 9 }, set_type },
+    { { "error", 5 }, set_error },           { { "manual.keep", 11 }, set_keep },
+    { { "manual.drop", 11 }, set_drop },     { { "analytics.event", 15 }, set_analytics },
+    { { SONDE_TAG_PRIORITY, 21 }, ignore },
+};
+
+#define SPECIAL_LENGTHS (1u << 5 | 1u << 9 | 1u << 11 | 1u << 12 | 1u << 13 | 1u << 15 | 1u << 21)
+
+static bool act_on_special(const target *t, sonde_str key, const given *g)
+{
+    size_t i;
+
+    if (__builtin_expect(key.len > 31 || !(SPECIAL_LENGTHS >> key.len & 1), 1))
+        return false;
+    for (i = 0; i < sizeof(special_keys) / sizeof(special_keys[0]); i++) {
+        if (!sonde_str_eq(special_keys[i].key, key))
+            continue;
+        special_keys[i].set(t, g);
+        return true;
+    }
+    return false;
+}
+
+/* -- the setters ---------------------------------------------------------------------------------- */
+
+void sonde_span_set_str_n(sonde_span *handle, sonde_str key, sonde_str value)
+{
+    target t;
+
+    if (value.ptr && find(handle, key, &t) && !act_on_special(&t, key, &(given){ value, 0 }))
+        add(&t, SONDE__TEXT_STR, key, value);
+}
+
+void sonde_span_set_str(sonde_span *handle, const char *key, const char *value)
+{
+    /* A decision may come without a value: the key says it. */
+    if (key && !value && strncmp(key, "manual.", 7) == 0)
+        value = "1";
+    sonde_span_set_str_n(handle, sonde_str_from(key), sonde_str_from(value));
+}
+
+void sonde_span_set_int_n(sonde_span *handle, sonde_str key, int64_t value)
+{
+    char digits[SONDE_I64_MAX_LEN];
+    target t;
+
+    if (!find(handle, key, &t) || act_on_special(&t, key, &(given){ { NULL, 0 }, (double)value }))
+        return;
+    if (value < INT_MAX_EXACT && value > -INT_MAX_EXACT &&
+        !sonde_str_eq(key, SONDE_STR(SONDE_TAG_HTTP_STATUS_CODE)))
+        add_number(&t, key, (double)value);
+    else
+        add(&t, SONDE__TEXT_STR, key, (sonde_str){ digits, sonde_format_i64(value, digits) });
+}
+
+void sonde_span_set_int(sonde_span *handle, const char *key, int64_t value)
+{
+    sonde_span_set_int_n(handle, sonde_str_from(key), value);
+}
+
+void sonde_span_set_double_n(sonde_span *handle, sonde_str key, double value)
+{
+    target t;
+
+    if (find(handle, key, &t) && !act_on_special(&t, key, &(given){ { NULL, 0 }, value }))
+        add_number(&t, key, value);
+}
+
+void sonde_span_set_double(sonde_span *handle, const char *key, double value)
+{
+    sonde_span_set_double_n(handle, sonde_str_from(key), value);
+}
+
+void sonde_span_set_bool_n(sonde_span *handle, sonde_str key, int value)
+{
+    sonde_span_set_str_n(handle, key, value ? SONDE_STR("true") : SONDE_STR("false"));
+}
+
+void sonde_span_set_bool(sonde_span *handle, const char *key, int value)
+{
+    sonde_span_set_bool_n(handle, sonde_str_from(key), value);
+}
+
+void sonde_span_remove(sonde_span *handle, const char *key)
+{
+    target t;
+
+    if (find(handle, sonde_str_from(key), &t))
+        add(&t, SONDE__TEXT_GONE, sonde_str_from(key), (sonde_str){ NULL, 0 });
+}
+
+void sonde_span_error_n(sonde_span *handle, sonde_str type, sonde_str message)
+{
+    sonde__span *span = sonde__span_open(handle);
+
+    if (!span)
+        return;
+    span->flags |= SONDE__SPAN_ERROR;
+    sonde_span_set_str_n(handle, SONDE_STR(SONDE_TAG_ERROR_TYPE), type);
+    sonde_span_set_str_n(handle, SONDE_STR(SONDE_TAG_ERROR_MESSAGE), message);
+}
+
+void sonde_span_error(sonde_span *handle, const char *type, const char *message)
+{
+    sonde_span_error_n(handle, sonde_str_from(type), sonde_str_from(message));
+}
+
+void sonde_span_clear_error(sonde_span *handle)
+{
+    sonde__span *span = sonde__span_open(handle);
+
+    if (!span)
+        return;
+    span->flags &= (uint16_t)~SONDE__SPAN_ERROR;
+    sonde_span_remove(handle, SONDE_TAG_ERROR_TYPE);
+    sonde_span_remove(handle, SONDE_TAG_ERROR_MESSAGE);
+    sonde_span_remove(handle, SONDE_TAG_ERROR_STACK);
+}

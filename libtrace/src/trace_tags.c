@@ -1,0 +1,194 @@
+/* trace_tags.c - the walk over the propagating tags, and their place on spans. */
+#include "trace_tags.h"
+
+#include "base/hex.h"
+#include "codec/msgpack_write.h"
+#include "vocab/tags.h"
+
+#include "sampler.h"
+
+#define TAG_KSR "_dd.p.ksr"
+
+enum { STEP_TID, STEP_RECEIVED, STEP_DM, STEP_KSR, STEP_END };
+
+static bool has_text(const sonde__segment *s)
+{
+    return (atomic_load_explicit(&s->flags, memory_order_relaxed) & SONDE__SEGMENT_HAS_TEXT) != 0;
+}
+
+bool sonde__segment_text(const sonde__segment *s, unsigned kind, sonde__record *out)
+{
+    sonde__text_cursor c;
+
+    if (!has_text(s))
+        return false;
+    c = sonde__text_read(&s->text, s, SONDE__SEGMENT_BYTES);
+    while (sonde__text_next(&c, out))
+        if (out->kind == kind)
+            return true;
+    return false;
+}
+
+void sonde__trace_tags_begin(sonde__trace_tag_walk *w, const sonde__segment *s, sonde__decision d)
+{
+    w->segment = s;
+    w->decision = d;
+    w->cursor = sonde__text_read(&s->text, s, SONDE__SEGMENT_BYTES);
+    w->step = STEP_TID;
+}
+
+/* A received dm holds as long as the received decision does. */
+static bool passes(const sonde__trace_tag_walk *w, const sonde__record *r)
+{
+    if (r->kind != SONDE__TEXT_PROPAGATING)
+        return false;
+    if (!sonde_str_eq(sonde__record_key(r), SONDE_STR(SONDE_TAG_DM)))
+        return true;
+    return (w->decision & SONDE__DECISION_INHERITED) && sonde__decision_priority(w->decision) > 0;
+}
+
+static bool next_received(sonde__trace_tag_walk *w, sonde__trace_tag *out)
+{
+    sonde__record r;
+
+    if (!has_text(w->segment))
+        return false;
+    while (sonde__text_next(&w->cursor, &r)) {
+        if (!passes(w, &r))
+            continue;
+        out->key = sonde__record_key(&r);
+        out->value = sonde__record_head(&r);
+        if (r.rest > 0) {
+            sonde__text_copy(&r, out->copied); /* stored values are at most that long */
+            out->value = (sonde_str){ out->copied, r.value_len };
+        }
+        return true;
+    }
+    return false;
+}
+
+static bool make_tid(const sonde__trace_tag_walk *w, sonde__trace_tag *out)
+{
+    if (w->segment->trace_id_high == 0)
+        return false;
+    sonde_hex_u64(w->segment->trace_id_high, out->room);
+    out->key = SONDE_STR(SONDE_TAG_TID);
+    out->value = (sonde_str){ out->room, 16 };
+    return true;
+}
+
+static bool make_dm(const sonde__trace_tag_walk *w, sonde__trace_tag *out)
+{
+    unsigned mechanism = sonde__decision_mechanism(w->decision);
+
+    if (!sonde__decision_is_ours(w->decision) || sonde__decision_priority(w->decision) <= 0)
+        return false;
+    out->room[0] = '-';
+    out->room[1] = (char)('0' + mechanism); /* ours are below 10 */
+    out->key = SONDE_STR(SONDE_TAG_DM);
+    out->value = (sonde_str){ out->room, 2 };
+    return true;
+}
+
+static bool make_ksr(const sonde__trace_tag_walk *w, sonde__trace_tag *out)
+{
+    if (!sonde__decision_by_rate(w->decision) ||
+        sonde__decision_mechanism(w->decision) == SONDE__BY_DEFAULT)
+        return false;
+    out->key = SONDE_STR(TAG_KSR);
+    out->value =
+        (sonde_str){ out->room, sonde__format_rate(sonde__decision_rate(w->decision), out->room) };
+    return true;
+}
+
+bool sonde__trace_tags_next(sonde__trace_tag_walk *w, sonde__trace_tag *out)
+{
+    for (;;) {
+        switch (w->step) {
+        case STEP_TID:
+            w->step = STEP_RECEIVED;
+            if (make_tid(w, out))
+                return true;
+            break;
+        case STEP_RECEIVED:
+            if (next_received(w, out))
+                return true;
+            w->step = STEP_DM;
+            break;
+        case STEP_DM:
+            w->step = STEP_KSR;
+            if (make_dm(w, out))
+                return true;
+            break;
+        case STEP_KSR:
+            w->step = STEP_END;
+            if (make_ksr(w, out))
+                return true;
+            break;
+        default:
+            return false;
+        }
+    }
+}
+
+/* -- on spans ------------------------------------------------------------------------------------- */
+
+static uint32_t write_record(sonde_buf *b, const sonde__segment *s, unsigned kind, sonde_str key)
+{
+    char value[SONDE__TRACE_TAG_VALUE_MAX];
+    sonde__record r;
+
+    if (!sonde__segment_text(s, kind, &r) || r.value_len > sizeof(value))
+        return 0;
+    sonde__text_copy(&r, value);
+    sonde_mp_write_str(b, key);
+    sonde_mp_write_str(b, (sonde_str){ value, r.value_len });
+    return 1;
+}
+
+static const char *outbound_error(const sonde__segment *s)
+{
+    uint32_t flags = atomic_load_explicit(&s->flags, memory_order_relaxed);
+
+    if (flags & SONDE__SEGMENT_INJECT_MAX_SIZE)
+        return "inject_max_size";
+    if (flags & SONDE__SEGMENT_ENCODING_ERROR)
+        return "encoding_error";
+    return flags & SONDE__SEGMENT_TAGS_DISABLED ? "disabled" : NULL;
+}
+
+static uint32_t write_error(sonde_buf *b, const sonde__segment *s)
+{
+    const char *error = outbound_error(s);
+
+    if (write_record(b, s, SONDE__TEXT_ERROR, SONDE_STR(SONDE_TAG_PROPAGATION_ERROR)))
+        return 1;
+    if (!error)
+        return 0;
+    sonde_mp_write_str(b, SONDE_STR(SONDE_TAG_PROPAGATION_ERROR));
+    sonde_mp_write_str(b, sonde_str_from(error));
+    return 1;
+}
+
+uint32_t sonde__write_trace_meta(sonde_buf *b, const sonde__segment *s, sonde__decision d,
+                                 bool first, bool local_root)
+{
+    sonde__trace_tag_walk walk;
+    sonde__trace_tag tag;
+    uint32_t n = 0;
+
+    if (has_text(s)) {
+        n += write_record(b, s, SONDE__TEXT_ORIGIN, SONDE_STR(SONDE_TAG_ORIGIN));
+        if (local_root)
+            n += write_record(b, s, SONDE__TEXT_PARENT, SONDE_STR(SONDE_TAG_PARENT_ID));
+    }
+    if (!first)
+        return n;
+    sonde__trace_tags_begin(&walk, s, d);
+    while (sonde__trace_tags_next(&walk, &tag)) {
+        sonde_mp_write_str(b, tag.key);
+        sonde_mp_write_str(b, tag.value);
+        n++;
+    }
+    return n + write_error(b, s);
+}

@@ -1,0 +1,46 @@
+/* trace_tags.h - what belongs to the trace as a whole: propagating tags, origin, errors of propagation.
+ *
+ * They come with the headers (kept as records in the segment's text) or from the decision, and go out in
+ * headers and on the first span of each chunk.
+ *
+ * Threads   a segment's text is written before the segment is shared and only read afterwards.
+ * Source    docs/spec/propagation.md */
+#ifndef SONDE_LIBTRACE_TRACE_TAGS_H
+#define SONDE_LIBTRACE_TRACE_TAGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "segment.h"
+
+#define SONDE__PROPAGATING_PREFIX  "_dd.p."
+#define SONDE__TRACE_TAG_VALUE_MAX 512
+
+typedef struct sonde__trace_tag {
+    sonde_str key; /* with the prefix */
+    sonde_str value;
+    char room[64];                           /* where a made value stands */
+    char copied[SONDE__TRACE_TAG_VALUE_MAX]; /* where a value from several cells stands */
+} sonde__trace_tag;
+
+typedef struct sonde__trace_tag_walk {
+    const sonde__segment *segment;
+    sonde__decision decision;
+    sonde__text_cursor cursor;
+    int step;
+} sonde__trace_tag_walk;
+
+/* The tags that go out with `decision`, in order: our own tid, what was received, our own dm and ksr. */
+void sonde__trace_tags_begin(sonde__trace_tag_walk *w, const sonde__segment *s, sonde__decision d);
+bool sonde__trace_tags_next(sonde__trace_tag_walk *w, sonde__trace_tag *out);
+
+/* Looks up a record of the segment's text; false: none of that kind. */
+bool sonde__segment_text(const sonde__segment *s, unsigned kind, sonde__record *out);
+
+/* Meta entries of a span: origin on every span, the rest on the first of a chunk and the local root.
+ * Returns how many were written. */
+uint32_t sonde__write_trace_meta(sonde_buf *b, const sonde__segment *s, sonde__decision d,
+                                 bool first, bool local_root);
+
+#endif /* SONDE_LIBTRACE_TRACE_TAGS_H */

@@ -1,0 +1,266 @@
+/* tracer.c - start, stop, flush, fork: the life of the process's tracer.
+ *
+ *             sonde_start()                 sonde_stop(), exit()
+ *   STOPPED ───────────────▶ STARTED ──────────────────────────────▶ STOPPED
+ *                             │   ▲ fork: in the child a new epoch, everything lazily anew
+ *                             └───┘
+ *
+ * While STARTED, sonde__live is the epoch, or 0 when tracing is switched off.
+ *
+ * Threads   `mu` orders start, stop and fork. */
+#include "tracer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/fork.h"
+#include "base/hex.h"
+#include "base/log.h"
+#include "base/mutex.h"
+#include "base/rng.h"
+#include "sonde/log.h"
+#include "sonde/tracer.h"
+
+#include "area.h"
+#include "cell.h"
+#include "counters.h"
+#include "flusher.h"
+#include "segment.h"
+#include "service.h"
+
+_Atomic uint32_t sonde__live;
+
+static sonde_mutex mu = SONDE_MUTEX_INIT(SONDE_RANK_LIFECYCLE);
+static bool started;   /* guarded by mu */
+static bool once_done; /* guarded by mu: fork hooks and atexit */
+static uint32_t epoch; /* guarded by mu: the last one begun */
+static _Atomic uint32_t first_epoch = 1;
+static _Atomic(sonde__config *) config;
+static sonde__config *former; /* guarded by mu: other threads may still read it */
+static char runtime_id[37];   /* written at start and fork */
+static _Atomic int64_t mono_to_unix;
+
+uint32_t sonde__first_epoch(void)
+{
+    return atomic_load_explicit(&first_epoch, memory_order_relaxed);
+}
+
+const sonde__config *sonde__settings(void)
+{
+    /* pairs with begin_life_locked() */
+    return atomic_load_explicit(&config, memory_order_acquire);
+}
+
+const char *sonde__runtime_id(void)
+{
+    return runtime_id;
+}
+
+int64_t sonde__mono_to_unix_ns(void)
+{
+    return atomic_load_explicit(&mono_to_unix, memory_order_relaxed);
+}
+
+void sonde__clock_anchor(void)
+{
+    atomic_store_explicit(&mono_to_unix, sonde_unix_ns() - (int64_t)sonde_mono_ns(),
+                          memory_order_relaxed);
+}
+
+/* A version 4 UUID, in lower case. */
+static void new_runtime_id(void)
+{
+    uint64_t high = (sonde_random_u64() & ~UINT64_C(0xf000)) | 0x4000;
+    uint64_t low = (sonde_random_u64() & ~(UINT64_C(3) << 62)) | UINT64_C(2) << 62;
+    char hex[32];
+    int from = 0;
+    int to = 0;
+
+    sonde_hex_u64(high, hex);
+    sonde_hex_u64(low, hex + 16);
+    while (from < 32) {
+        if (from == 8 || from == 12 || from == 16 || from == 20)
+            runtime_id[to++] = '-';
+        runtime_id[to++] = hex[from++];
+    }
+    runtime_id[to] = '\0';
+}
+
+/* -- fork ----------------------------------------------------------------------------------------- */
+
+static void prefork(void)
+{
+    sonde_mutex_lock(&mu);
+}
+
+static void postfork_parent(void)
+{
+    sonde_mutex_unlock(&mu);
+}
+
+/* Runs last: the other files have put their house in order. */
+static void postfork_child(void)
+{
+    sonde_rng_postfork_child();
+    sonde__counters_postfork_child();
+    new_runtime_id();
+    epoch++;
+    atomic_store_explicit(&first_epoch, epoch, memory_order_relaxed);
+    if (atomic_load_explicit(&sonde__live, memory_order_relaxed) != 0)
+        atomic_store_explicit(&sonde__live, epoch, memory_order_relaxed);
+    sonde_mutex_unlock(&mu);
+}
+
+/* One per mutex, with its rank. */
+static const sonde_fork_hooks fork_hooks[] = {
+    { SONDE_RANK_LIFECYCLE, prefork, postfork_parent, postfork_child },
+    { SONDE_RANK_ROOM, sonde__flusher_prefork_work, sonde__flusher_postfork_parent_work,
+      sonde__flusher_postfork_child_work },
+    { SONDE_RANK_SEGMENT, sonde__segments_prefork, sonde__segments_postfork,
+      sonde__segments_postfork },
+    { SONDE_RANK_STORE, sonde__services_prefork, sonde__services_postfork,
+      sonde__services_postfork },
+    { SONDE_RANK_QUEUE, sonde__flusher_prefork_orders, sonde__flusher_postfork_parent_orders,
+      sonde__flusher_postfork_child_orders },
+    { SONDE_RANK_POOL, sonde__areas_prefork, sonde__areas_postfork, sonde__areas_postfork_child },
+};
+
+/* -- life ----------------------------------------------------------------------------------------- */
+
+static void at_exit(void)
+{
+    sonde_stop();
+}
+
+static sonde_status register_once_locked(void)
+{
+    size_t i;
+
+    if (once_done)
+        return SONDE_OK;
+    for (i = 0; i < sizeof(fork_hooks) / sizeof(fork_hooks[0]); i++) {
+        sonde_status status = sonde_fork_register(&fork_hooks[i]);
+
+        if (status != SONDE_OK)
+            return status;
+    }
+    (void)atexit(at_exit); /* refused: what is finished is lost unless the program stops us */
+    once_done = true;
+    return SONDE_OK;
+}
+
+/* Half of the memory for spans, three eighths for the payload, an eighth for threads. */
+static sonde_status open_parts(const sonde__config *c)
+{
+    sonde_status status = sonde__cells_open(c->memory_bytes / 2);
+
+    if (status == SONDE_OK)
+        status = sonde__services_open(c->service, c->env);
+    if (status == SONDE_OK)
+        status = sonde__flusher_open();
+    sonde__areas_open(c->memory_bytes / 8);
+    return status;
+}
+
+static void announce(const sonde__config *c)
+{
+    if (c->enabled)
+        SONDE_LOG_ALWAYS(SONDE_LOG_INFO, "tracing: version=%s service=%s env=%s agent=%s",
+                         SONDE_VERSION, SONDE_LOG_QUOTE(c->service), SONDE_LOG_QUOTE(c->env),
+                         c->agent_text);
+}
+
+static void begin_life_locked(sonde__config *c)
+{
+    sonde__config_free(former);
+    former = atomic_load_explicit(&config, memory_order_relaxed);
+    /* pairs with sonde__settings() */
+    atomic_store_explicit(&config, c, memory_order_release);
+    new_runtime_id();
+    sonde__clock_anchor();
+    started = true;
+    epoch++;
+    /* pairs with the loads at every start and finish */
+    atomic_store_explicit(&sonde__live, c->enabled ? epoch : 0, memory_order_release);
+}
+
+static sonde_status start_locked(const sonde_options *options)
+{
+    sonde__config *c;
+    sonde_status status;
+
+    if (started)
+        return SONDE_ERR_STATE;
+    status = register_once_locked();
+    if (status != SONDE_OK)
+        return status;
+    c = sonde__config_new(options, NULL, NULL);
+    if (!c)
+        return SONDE_ERR_NOMEM;
+    status = open_parts(c);
+    if (status != SONDE_OK) {
+        sonde__config_free(c);
+        return status;
+    }
+    begin_life_locked(c);
+    announce(c);
+    return SONDE_OK;
+}
+
+sonde_status sonde_start(const sonde_options *options)
+{
+    sonde_status status;
+
+    sonde_mutex_lock(&mu);
+    status = start_locked(options);
+    sonde_mutex_unlock(&mu);
+    if (status != SONDE_OK && status != SONDE_ERR_STATE)
+        SONDE_LOG_ALWAYS(SONDE_LOG_ERROR, "tracing is off: reason=\"%s\"",
+                         sonde_status_str(status));
+    return status;
+}
+
+sonde_status sonde_flush(uint32_t timeout_ms)
+{
+    if (sonde_enabled() == 0)
+        return SONDE_ERR_STATE;
+    return sonde__flusher_flush(sonde_deadline(sonde_mono_ns(), sonde_ms_to_ns(timeout_ms)));
+}
+
+void sonde_stop(void)
+{
+    sonde_mutex_lock(&mu);
+    if (started) {
+        started = false;
+        atomic_store_explicit(&sonde__live, 0, memory_order_release);
+        sonde__flusher_stop(sonde_deadline(sonde_mono_ns(), sonde__settings()->stop_timeout_ns));
+    }
+    sonde_mutex_unlock(&mu);
+}
+
+int sonde_enabled(void)
+{
+    return atomic_load_explicit(&sonde__live, memory_order_relaxed) != 0;
+}
+
+/* -- log ------------------------------------------------------------------------------------------ */
+
+static struct {
+    sonde_log_callback call;
+    void *user;
+} log_to;
+
+static void pass_on(void *unused, sonde_log_level level, const char *line, size_t len)
+{
+    (void)unused;
+    log_to.call(log_to.user, (int32_t)level, line, len);
+}
+
+void sonde_set_log(sonde_log_callback callback, void *user)
+{
+    log_to.call = callback;
+    log_to.user = user;
+    sonde_log_set_sink(callback ? pass_on : NULL, NULL);
+}

@@ -1,0 +1,27 @@
+/* tracer.h - the process's tracer as its other files see it.
+ *
+ * The tracer lives in epochs: each sonde_start() and each fork begins one.  sonde__live is the present
+ * epoch, or 0 while nothing is recorded; it is the one word every span start looks at. */
+#ifndef SONDE_LIBTRACE_TRACER_H
+#define SONDE_LIBTRACE_TRACER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+
+extern _Atomic uint32_t sonde__live;
+
+uint32_t sonde__first_epoch(void); /* of this process: lower ones were inherited by fork */
+
+/* The configuration of the present life; stays valid for a life longer.  Not NULL once started. */
+const sonde__config *sonde__settings(void);
+
+const char *sonde__runtime_id(void); /* 36 characters; renewed by fork */
+
+/* unix = mono + this, as of less than a second ago. */
+int64_t sonde__mono_to_unix_ns(void);
+void sonde__clock_anchor(void); /* measures it again */
+
+#endif /* SONDE_LIBTRACE_TRACER_H */

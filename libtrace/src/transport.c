@@ -1,0 +1,139 @@
+/* transport.c - the headers of a trace request, and reading its answer. */
+#include "transport.h"
+
+#include "base/alloc.h"
+#include "base/format.h"
+#include "base/log.h"
+#include "net/http_plain.h"
+#include "vocab/headers.h"
+
+#include "container.h"
+#include "service.h"
+
+#define ANSWER_MAX_BYTES (1u << 20)
+#define HEADERS_MAX      12
+
+#if defined(__clang__)
+#    define COMPILER "clang"
+#else
+#    define COMPILER "gcc"
+#endif
+#define TEXT_OF_(x) #x
+#define TEXT_OF(x)  TEXT_OF_(x)
+
+struct sonde__transport {
+    sonde_http_plain *http;
+    const char *agent; /* borrowed, for logs */
+    char container[SONDE__CONTAINER_ID_MAX];
+    char entity[SONDE__CONTAINER_ID_MAX];
+    sonde_http_header headers[HEADERS_MAX];
+    size_t headers_len;
+    char count[SONDE_U64_MAX_LEN];
+    sonde_http_header *count_header;
+};
+
+static sonde_http_header *add_header(sonde__transport *t, const char *name, sonde_str value)
+{
+    sonde_http_header *h = &t->headers[t->headers_len];
+
+    if (value.len == 0 || t->headers_len == HEADERS_MAX)
+        return NULL;
+    t->headers_len++;
+    h->name = sonde_str_from(name);
+    h->value = value;
+    return h;
+}
+
+static void make_headers(sonde__transport *t, const sonde__config *c)
+{
+    t->count_header = add_header(t, SONDE_HDR_TRACE_COUNT, SONDE_STR("0"));
+    (void)add_header(t, "Content-Type", SONDE_STR("application/msgpack"));
+    (void)add_header(t, SONDE_HDR_LANG, SONDE_STR("c"));
+    (void)add_header(t, SONDE_HDR_LANG_VERSION, SONDE_STR("201112"));
+    (void)add_header(t, SONDE_HDR_LANG_INTERPRETER,
+                     SONDE_STR(COMPILER " " TEXT_OF(__GNUC__) "." TEXT_OF(__GNUC_MINOR__)));
+    (void)add_header(t, SONDE_HDR_TRACER_VERSION, SONDE_STR(SONDE_VERSION));
+    (void)add_header(t, SONDE_HDR_COMPUTED_TOP_LEVEL, SONDE_STR("yes"));
+    (void)add_header(t, SONDE_HDR_REAL_STATUS, SONDE_STR("true"));
+    (void)add_header(t, SONDE_HDR_CONTAINER_ID, sonde_str_from(t->container));
+    (void)add_header(t, SONDE_HDR_ENTITY_ID, sonde_str_from(t->entity));
+    (void)add_header(t, SONDE_HDR_EXTERNAL_ENV, c->external_env);
+}
+
+sonde_status sonde__transport_open(const sonde__config *config, sonde__transport **out)
+{
+    sonde__transport *t = (sonde__transport *)sonde_calloc(1, sizeof(*t));
+    sonde_status status;
+
+    if (!t)
+        return SONDE_ERR_NOMEM;
+    t->agent = config->agent_text;
+    sonde__container_read(t->container, t->entity);
+    make_headers(t, config);
+    status = sonde_http_plain_open(&config->agent, ANSWER_MAX_BYTES, &t->http);
+    if (status != SONDE_OK) {
+        sonde_free(t);
+        return status;
+    }
+    *out = t;
+    return SONDE_OK;
+}
+
+void sonde__transport_close(sonde__transport *t)
+{
+    if (!t)
+        return;
+    sonde_http_plain_close(t->http);
+    sonde_free(t);
+}
+
+static void take_rates(const sonde__transport *t, sonde_str body)
+{
+    sonde_status status;
+
+    body = sonde_str_trim(body);
+    if (body.len == 0 || body.ptr[0] != '{')
+        return; /* old agents answer "OK" */
+    status = sonde__service_rates_update(body);
+    if (status != SONDE_OK)
+        SONDE_LOG(SONDE_LOG_WARN,
+                  "agent's answer not understood, keeping the rates: agent=%s reason=%s", t->agent,
+                  sonde_status_str(status));
+}
+
+static sonde__verdict judge(const sonde__transport *t, const sonde_http_plain_answer *answer)
+{
+    if (answer->status >= 200 && answer->status < 300) {
+        if (answer->status == 200)
+            take_rates(t, answer->body);
+        return SONDE__DELIVERED;
+    }
+    SONDE_LOG(SONDE_LOG_WARN, "agent did not take the traces: agent=%s status=%d", t->agent,
+              answer->status);
+    if (answer->status == 408 || answer->status == 429 || answer->status >= 500)
+        return SONDE__BUSY;
+    return SONDE__REFUSED;
+}
+
+sonde__verdict sonde__transport_send(sonde__transport *t, sonde_str body, uint64_t chunks,
+                                     uint64_t deadline_mono_ns)
+{
+    sonde_http_plain_answer answer = { 0 };
+    sonde_http_plain_request request = {
+        .method = "POST",
+        .path = "/v0.4/traces",
+        .headers = t->headers,
+        .headers_len = t->headers_len,
+        .body = body,
+        .deadline_mono_ns = deadline_mono_ns,
+    };
+    sonde_status status;
+
+    t->count_header->value = (sonde_str){ t->count, sonde_format_u64(chunks, t->count) };
+    status = sonde_http_plain_send(t->http, &request, &answer);
+    if (status == SONDE_OK)
+        return judge(t, &answer);
+    SONDE_LOG(SONDE_LOG_WARN, "agent unreachable: agent=%s reason=\"%s\"", t->agent,
+              sonde_status_str(status));
+    return SONDE__UNREACHABLE;
+}

@@ -1,0 +1,32 @@
+/* transport.h - one request to the agent, and what its answer means.
+ *
+ * Threads   one: the flusher.
+ * Source    docs/spec/agent-http.md */
+#ifndef SONDE_LIBTRACE_TRANSPORT_H
+#define SONDE_LIBTRACE_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/str.h"
+#include "config.h"
+#include "sonde/status.h"
+
+typedef enum sonde__verdict {
+    SONDE__DELIVERED,
+    SONDE__UNREACHABLE, /* worth another try */
+    SONDE__BUSY,        /* 408, 429, 5xx: the same */
+    SONDE__REFUSED,     /* anything else: another try would end the same */
+} sonde__verdict;
+
+typedef struct sonde__transport sonde__transport;
+
+SONDE_MUST_USE sonde_status sonde__transport_open(const sonde__config *config,
+                                                  sonde__transport **out);
+void sonde__transport_close(sonde__transport *t); /* NULL does nothing */
+
+/* Posts a v0.4 body of `chunks` chunks; takes over the rates of the answer. */
+sonde__verdict sonde__transport_send(sonde__transport *t, sonde_str body, uint64_t chunks,
+                                     uint64_t deadline_mono_ns);
+
+#endif /* SONDE_LIBTRACE_TRANSPORT_H */
