@@ -13,6 +13,7 @@ static void tally_add(tally t[UPLOAD_KINDS], const upload *u)
 {
     t[u->kind].payloads++;
     t[u->kind].items += u->items;
+    t[u->kind].chunks += u->chunks;
     t[u->kind].bytes += u->body_len;
 }
 
@@ -20,6 +21,7 @@ static void tally_remove(tally t[UPLOAD_KINDS], const upload *u)
 {
     t[u->kind].payloads--;
     t[u->kind].items -= u->items;
+    t[u->kind].chunks -= u->chunks;
     t[u->kind].bytes -= u->body_len;
 }
 

@@ -10,7 +10,8 @@
  * probes it.
  *
  * Threads   none: forwarder.c guards it.  Time and randomness are arguments.
- * Invariant accepted == delivered + dropped(by reason) + queued, in payloads, items and bytes.
+ * Invariant accepted == delivered + dropped(by reason) + queued, in payloads, items, chunks
+ *           and bytes.
  */
 #ifndef SONDE_AGENT_FORWARDER_ENDPOINT_H
 #define SONDE_AGENT_FORWARDER_ENDPOINT_H
@@ -49,8 +50,9 @@ extern const char *const forwarder_drop_names[FORWARDER_DROPS];
 
 typedef struct tally {
     uint64_t payloads;
-    uint64_t items; /* spans or groups */
-    uint64_t bytes; /* of bodies as sent */
+    uint64_t items;  /* spans or groups */
+    uint64_t chunks; /* of traces */
+    uint64_t bytes;  /* of bodies as sent */
 } tally;
 
 typedef struct endpoint_counters {

@@ -381,6 +381,7 @@ static void write_tally(sonde_json_writer *w, const char *key, const tally *t)
     sonde_json_begin_object(w);
     sonde_json_put_u64(w, "payloads", t->payloads);
     sonde_json_put_u64(w, "items", t->items);
+    sonde_json_put_u64(w, "chunks", t->chunks);
     sonde_json_put_u64(w, "bytes", t->bytes);
     sonde_json_end_object(w);
 }
