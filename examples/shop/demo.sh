@@ -160,15 +160,16 @@ unset 'pid[load]'
 requests=$(tail -n 1 "$dir/load.log" | jq .requests)
 stop gateway
 stop orders
-produced=$(tail -qn 1 "$dir/gateway.log" "$dir/orders.log" | jq -s '{
-    spans: (map(.spans_finished) | add), chunks: (map(.chunks_delivered + .chunks_dropped + .chunks_queued) | add),
-    lost: (map(.spans_dropped + .spans_queued + .spans_open) | add)}')
+produced=$(tail -qn 1 "$dir/gateway.log" "$dir/orders.log" | jq -s '
+    def sum(f): map(f) | add;
+    { spans: sum(.spans_finished), spans_lost: sum(.spans_dropped + .spans_queued + .spans_open),
+      chunks: sum(.chunks_delivered + .chunks_dropped + .chunks_queued), chunks_lost: sum(.chunks_dropped + .chunks_queued) }')
 
 counts() { # every stage in one object; the agent's and the intake's own counters
     jq -n --argjson produced "$produced" --argjson agent "$(json "$agent/sonde/v1/status")" --argjson intake "$(json "$ui/api/sonde/v1/counters")" \
         -f "$here/counts.jq"
 }
-settled() { counts | jq -e '.produced.spans == .stored.spans and .queued == 0'; }
+settled() { counts | jq -e '.produced.spans == .stored.spans and .waiting == 0'; }
 wait_until 20 "the intake to hold all spans" settled || true
 counts >"$dir/counts.json"
 
@@ -180,7 +181,7 @@ for stage in produced received forwarded stored dropped; do
     }
 done
 jq -e '[.produced, .received, .forwarded, .stored] | unique_by([.spans, .chunks]) | length == 1' "$dir/counts.json" >/dev/null || fail "the counts differ"
-jq -e '.dropped.spans == 0 and .dropped.chunks == 0 and .lost == 0' "$dir/counts.json" >/dev/null || fail "something was dropped"
+jq -e '.dropped.spans == 0 and .dropped.chunks == 0' "$dir/counts.json" >/dev/null || fail "something was dropped"
 printf '  %s %s requests: the counts agree, nothing was dropped\n' "$tick" "$requests"
 
 # --- --once: one trace across everything -----------------------------------------------------------------------------------------
