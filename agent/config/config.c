@@ -30,7 +30,7 @@ sonde_str keep(builder *b, sonde_str text)
     return copy;
 }
 
-static sonde_str keep_vprintf(builder *b, const char *fmt, va_list args)
+SONDE_PRINTF(2, 0) static sonde_str keep_vprintf(builder *b, const char *fmt, va_list args)
 {
     char text[WARNING_MAX_BYTES];
     int len = vsnprintf(text, sizeof(text), fmt, args);
