@@ -18,7 +18,9 @@ struct traces_decoder {
     model_source source;
     bool source_given; /* to the builder, for the frame in hand */
     frame_chunk chunk;
-    bool chunk_open; /* has spans in the builder */
+    bool chunk_open;    /* has spans in the builder */
+    bool chunk_begun;   /* the same, or in a frame that was full before the chunk ended */
+    uint32_t continued; /* chunks of the frame in hand that began earlier: not counted again */
 };
 
 traces_decoder *traces_decoder_new(void)
@@ -55,6 +57,8 @@ static sonde_status flush(traces_decoder *d)
     status = frame_builder_finish(d->builder, &f);
     if (status != SONDE_OK)
         return status;
+    f.chunks -= d->continued;
+    d->continued = 0;
     d->counts.chunks += f.chunks;
     d->counts.spans += f.spans;
     status = store_batch_add_frame(d->batch, &f);
@@ -217,7 +221,8 @@ static sonde_status begin_span(traces_decoder *d, uint64_t trace_lo, bool *out_f
     if (!d->source_given)
         frame_builder_source(d->builder, &d->source);
     d->source_given = true;
-    d->chunk_open = true;
+    d->continued += d->chunk_begun;
+    d->chunk_begun = d->chunk_open = true;
     d->chunk.trace_lo = trace_lo;
     return frame_builder_status(d->builder);
 }
@@ -258,6 +263,7 @@ static sonde_status add_chunk(traces_decoder *d, sonde_str body)
     sonde_status status = SONDE_OK;
 
     d->chunk = (frame_chunk){ 0 };
+    d->chunk_begun = false;
     sonde_pb_reader_init(&r, body.ptr, body.len);
     while (sonde_pb_next(&r))
         if (r.field == 1)
@@ -363,6 +369,7 @@ sonde_status traces_decode(traces_decoder *d, sonde_str body, store_batch *batch
     d->batch = batch;
     d->counts = (traces_counts){ 0 };
     d->source_given = d->chunk_open = false;
+    d->continued = 0;
     status = read_payload(d, body);
     d->batch = NULL;
     frame_builder_reset(d->builder); /* it must not refer to the body any longer */
