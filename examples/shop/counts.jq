@@ -1,12 +1,13 @@
 # counts.jq - spans and chunks as each stage counted them.
 #
 #   $produced   of the services: {spans, chunks, spans_lost, chunks_lost}
-#   $agent      GET /sonde/v1/status of the agent
-#   $intake     GET /api/sonde/v1/counters of the intake
+#   $agent      [GET /sonde/v1/status of the agent]
+#   $intake     [GET /api/sonde/v1/counters of the intake]
 def total: [.. | numbers] | add // 0;
 def of($key): [.[]? | .[$key] // 0] | add // 0;
 
-($agent.forwarder | map(.traces)) as $to
+$agent[0] as $agent | $intake[0] as $intake
+| ($agent.forwarder | map(.traces)) as $to
 | {
     produced: $produced | {spans, chunks},
     received: $agent.receiver | {spans: .spans_received, chunks: .traces_received},

@@ -165,9 +165,10 @@ produced=$(tail -qn 1 "$dir/gateway.log" "$dir/orders.log" | jq -s '
     { spans: sum(.spans_finished), spans_lost: sum(.spans_dropped + .spans_queued + .spans_open),
       chunks: sum(.chunks_delivered + .chunks_dropped + .chunks_queued), chunks_lost: sum(.chunks_dropped + .chunks_queued) }')
 
-counts() { # every stage in one object; the agent's and the intake's own counters
-    jq -n --argjson produced "$produced" --argjson agent "$(json "$agent/sonde/v1/status")" --argjson intake "$(json "$ui/api/sonde/v1/counters")" \
-        -f "$here/counts.jq"
+counts() { # every stage in one object, from its own counters; what was read stays in $dir
+    json "$agent/sonde/v1/status" >"$dir/agent.json" && json "$ui/api/sonde/v1/counters" >"$dir/intake.json" &&
+        jq -n --argjson produced "$produced" --slurpfile agent "$dir/agent.json" --slurpfile intake "$dir/intake.json" \
+            -f "$here/counts.jq"
 }
 settled() { counts | jq -e '.produced.spans == .stored.spans and .waiting == 0'; }
 wait_until 20 "the intake to hold all spans" settled || true
