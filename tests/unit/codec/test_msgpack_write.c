@@ -117,6 +117,25 @@ static void test_write_heads_of_strings_binaries_arrays_and_maps(void **state)
     sonde_buf_done(&b);
 }
 
+static void test_write_copies_text_of_every_length(void **state)
+{
+    char text[100];
+    sonde_buf b;
+    size_t len;
+
+    (void)state;
+    for (len = 0; len < sizeof(text); len++)
+        text[len] = (char)(len + 1);
+    sonde_buf_init(&b, 1024);
+    for (len = 0; len <= sizeof(text); len++) {
+        sonde_buf_reset(&b);
+        sonde_mp_write_str(&b, (sonde_str){ text, len });
+        assert_int_equal(b.len, (len < 32 ? 1 : 2) + len);
+        assert_memory_equal(b.data + b.len - len, text, len);
+    }
+    sonde_buf_done(&b);
+}
+
 static void test_write_nil_booleans_and_doubles(void **state)
 {
     sonde_buf b;
@@ -273,6 +292,7 @@ int main(void)
         cmocka_unit_test(test_write_u64_takes_the_shortest_form),
         cmocka_unit_test(test_write_i64_takes_the_shortest_form),
         cmocka_unit_test(test_write_heads_of_strings_binaries_arrays_and_maps),
+        cmocka_unit_test(test_write_copies_text_of_every_length),
         cmocka_unit_test(test_write_nil_booleans_and_doubles),
         cmocka_unit_test(test_write_patches_counts_that_are_known_afterwards),
         cmocka_unit_test(test_write_gives_the_worked_v04_payload),

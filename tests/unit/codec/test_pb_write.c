@@ -129,6 +129,18 @@ static void test_write_nested_messages_of_every_length(void **state)
     sonde_buf_done(&b);
 }
 
+static void test_write_announces_bytes_the_caller_appends(void **state)
+{
+    sonde_buf b;
+
+    (void)state;
+    sonde_buf_init(&b, 64);
+    sonde_pb_len_prefix(&b, 2, 300);
+    sonde_pb_len_prefix(&b, 16, 0);
+    expect("prefixes", &b, "12 ac02 8201 00");
+    sonde_buf_done(&b);
+}
+
 static void test_write_nests_inside_messages_that_move(void **state)
 {
     sonde_buf b;
@@ -203,6 +215,7 @@ int main(void)
         cmocka_unit_test(test_write_leaves_zero_values_out),
         cmocka_unit_test(test_write_strings_and_map_entries),
         cmocka_unit_test(test_write_nested_messages_of_every_length),
+        cmocka_unit_test(test_write_announces_bytes_the_caller_appends),
         cmocka_unit_test(test_write_nests_inside_messages_that_move),
         cmocka_unit_test(test_write_beyond_the_ceiling_sets_the_status),
         cmocka_unit_test(test_write_survives_every_failing_allocation),

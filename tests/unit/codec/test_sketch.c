@@ -458,6 +458,21 @@ static void test_sketch_decodes_other_writers(void **state)
     sonde_sketch_done(&s);
 }
 
+/* Gamma 2: bin 10 holds 1024 to 2048, and its middle, with equal relative errors, is 1365.3. */
+static void test_sketch_moves_a_foreign_bin_to_where_its_middle_is(void **state)
+{
+    sonde_sketch s;
+
+    (void)state;
+    sonde_sketch_init(&s);
+    assert_status(decode_hex(&s, "0a09 09 0000000000000040 12 0c 1208 0000000000001440 1814"),
+                  SONDE_OK);
+
+    assert_true(s.count == 5);
+    assert_true(fabs(sonde_sketch_quantile(&s, 0.5) - 1024 * 4.0 / 3) < 0.01 * 1024 * 4.0 / 3);
+    sonde_sketch_done(&s);
+}
+
 #define OURS   "0a09 09fd4a815abf52f03f"
 #define ONE    "000000000000f03f"
 #define TWO    "0000000000000040"
@@ -535,6 +550,8 @@ static void test_sketch_refuses_hostile_encodings_and_stays_as_it_was(void **sta
           SONDE_ERR_SYNTAX },
         { "foreign index beyond double", "0a09 09 0000000000002440 12 0d 1208" ONE " 18f82b",
           SONDE_ERR_SYNTAX },
+        { "bins of a tiny gamma beyond int32",
+          "0a09 09 30b844000000f03f 12 18 1210" ONE ONE " 18feffffff0f", SONDE_ERR_SYNTAX },
         { "half a double", OURS "12 06 1204 00000000", SONDE_ERR_SYNTAX },
         { "a good bin, then a bad one", OURS "12 12 1210" ONE MINUS1, SONDE_ERR_SYNTAX },
         { "mapping is a number", "0801", SONDE_ERR_SYNTAX },
@@ -624,6 +641,7 @@ int main(void)
         cmocka_unit_test(test_sketch_encodes_the_bytes_of_datadogs_agent),
         cmocka_unit_test(test_sketch_decodes_what_it_encoded),
         cmocka_unit_test(test_sketch_decodes_other_writers),
+        cmocka_unit_test(test_sketch_moves_a_foreign_bin_to_where_its_middle_is),
         cmocka_unit_test(test_sketch_sums_both_bin_encodings),
         cmocka_unit_test(test_sketch_skips_the_zero_bins_writers_pad_with),
         cmocka_unit_test(test_sketch_counts_negative_bins_and_the_zero_count_as_zero),
