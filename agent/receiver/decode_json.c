@@ -7,7 +7,7 @@
  * Bounds   PAYLOAD_ARRAY_MAX, SPAN_ENTRIES_MAX, the reader's depth; arrays grow by doubling in the
  *          arena.  Source: docs/spec/receiver.md, "JSON".
  */
-#include "decode_fast.h"
+#include "decoder.h"
 
 #include "base/error.h"
 #include "base/parse.h"

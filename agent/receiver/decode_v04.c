@@ -6,7 +6,7 @@
  * Bounds   PAYLOAD_ARRAY_MAX chunks and spans a chunk; SPAN_ENTRIES_MAX entries of anything in a span.
  * Source   docs/spec/receiver.md, "Spans as maps".
  */
-#include "decode_fast.h"
+#include "decoder.h"
 
 typedef enum span_field {
     FIELD_UNKNOWN,
@@ -118,7 +118,7 @@ static bool read_metrics(decoder *d, payload_span *s)
         sonde_str key;
         double value;
 
-        if (!decode_text(d, &key) || !decode_double(d, &value))
+        if (!decode_text(d, &key) || !sonde_mp_read_double(&d->r, &value))
             return false;
         entries[decode_map_slot(d, &map, key)] = (span_metric){ key, value };
     }
@@ -158,7 +158,7 @@ static bool read_u32(decoder *d, uint32_t *out)
 {
     uint64_t v = 0;
 
-    if (!decode_u64(d, &v))
+    if (!sonde_mp_read_u64(&d->r, &v))
         return false;
     if (v > UINT32_MAX)
         return sonde_mp_fail(&d->r, SONDE_ERR_SYNTAX, "integer does not fit in 32 bits");
@@ -177,14 +177,14 @@ static bool read_link(decoder *d, span_link *link)
         sonde_str key;
         bool ok;
 
-        if (!decode_raw_text(d, &key))
+        if (!sonde_mp_read_str(&d->r, &key))
             return false;
         if (sonde_str_eq(key, SONDE_STR("trace_id")))
-            ok = decode_u64(d, &link->trace_id);
+            ok = sonde_mp_read_u64(&d->r, &link->trace_id);
         else if (sonde_str_eq(key, SONDE_STR("trace_id_high")))
-            ok = decode_u64(d, &link->trace_id_high);
+            ok = sonde_mp_read_u64(&d->r, &link->trace_id_high);
         else if (sonde_str_eq(key, SONDE_STR("span_id")))
-            ok = decode_u64(d, &link->span_id);
+            ok = sonde_mp_read_u64(&d->r, &link->span_id);
         else if (sonde_str_eq(key, SONDE_STR("tracestate")))
             ok = decode_text(d, &link->tracestate);
         else if (sonde_str_eq(key, SONDE_STR("flags")))
@@ -242,7 +242,7 @@ static bool read_any_array(decoder *d, span_any *any)
     while (fields-- > 0) {
         sonde_str key;
 
-        if (!decode_raw_text(d, &key))
+        if (!sonde_mp_read_str(&d->r, &key))
             return false;
         if (!sonde_str_eq(key, SONDE_STR("values"))) {
             if (!sonde_mp_skip(&d->r))
@@ -274,7 +274,7 @@ static bool read_any(decoder *d, span_any *any, any_depth depth)
         sonde_str key;
         bool ok, yes;
 
-        if (!decode_raw_text(d, &key))
+        if (!sonde_mp_read_str(&d->r, &key))
             return false;
         if (sonde_str_eq(key, SONDE_STR("type"))) {
             ok = sonde_mp_read_i32(&d->r, &any->type);
@@ -284,9 +284,9 @@ static bool read_any(decoder *d, span_any *any, any_depth depth)
             ok = sonde_mp_read_bool(&d->r, &yes);
             any->integer = ok && yes;
         } else if (sonde_str_eq(key, SONDE_STR("int_value"))) {
-            ok = decode_i64(d, &any->integer);
+            ok = sonde_mp_read_i64(&d->r, &any->integer);
         } else if (sonde_str_eq(key, SONDE_STR("double_value"))) {
-            ok = decode_double(d, &any->number);
+            ok = sonde_mp_read_double(&d->r, &any->number);
         } else if (sonde_str_eq(key, SONDE_STR("array_value")) && depth == ANY_IN_EVENT) {
             ok = read_any_array(d, any);
         } else {
@@ -334,10 +334,10 @@ static bool read_event(decoder *d, span_event *event)
         sonde_str key;
         bool ok;
 
-        if (!decode_raw_text(d, &key))
+        if (!sonde_mp_read_str(&d->r, &key))
             return false;
         if (sonde_str_eq(key, SONDE_STR("time_unix_nano")))
-            ok = decode_u64(d, &event->time_unix_nano);
+            ok = sonde_mp_read_u64(&d->r, &event->time_unix_nano);
         else if (sonde_str_eq(key, SONDE_STR("name")))
             ok = decode_text(d, &event->name);
         else if (sonde_str_eq(key, SONDE_STR("attributes")))
@@ -379,15 +379,15 @@ static inline bool read_field(decoder *d, payload_span *s, span_field field)
     case FIELD_TYPE:
         return decode_text(d, &s->type);
     case FIELD_TRACE_ID:
-        return decode_u64(d, &s->trace_id);
+        return sonde_mp_read_u64(&d->r, &s->trace_id);
     case FIELD_SPAN_ID:
-        return decode_u64(d, &s->span_id);
+        return sonde_mp_read_u64(&d->r, &s->span_id);
     case FIELD_PARENT_ID:
-        return decode_u64(d, &s->parent_id);
+        return sonde_mp_read_u64(&d->r, &s->parent_id);
     case FIELD_START:
-        return decode_i64(d, &s->start);
+        return sonde_mp_read_i64(&d->r, &s->start);
     case FIELD_DURATION:
-        return decode_i64(d, &s->duration);
+        return sonde_mp_read_i64(&d->r, &s->duration);
     case FIELD_ERROR:
         return sonde_mp_read_i32(&d->r, &s->error);
     case FIELD_META:
@@ -419,7 +419,7 @@ static bool read_span(decoder *d, payload_span *s)
     while (fields-- > 0) {
         sonde_str key;
 
-        if (!decode_raw_text(d, &key) || !read_field(d, s, span_field_of(key)))
+        if (!sonde_mp_read_str(&d->r, &key) || !read_field(d, s, span_field_of(key)))
             return false;
     }
     return true;

@@ -5,7 +5,7 @@
  * Bounds   DICT_MAX texts, PAYLOAD_ARRAY_MAX chunks and spans a chunk, SPAN_ENTRIES_MAX tags a map.
  * Source   docs/spec/receiver.md, "v0.5".
  */
-#include "decode_fast.h"
+#include "decoder.h"
 
 #include "base/error.h"
 
@@ -131,7 +131,7 @@ static bool read_metrics(decoder *d, dictionary *words, payload_span *s)
         sonde_str key;
         double value;
 
-        if (!read_ref(d, words, &key) || !decode_double(d, &value))
+        if (!read_ref(d, words, &key) || !sonde_mp_read_double(&d->r, &value))
             return false;
         s->metrics[decode_map_slot(d, &map, key)] = (span_metric){ key, value };
     }
@@ -151,10 +151,11 @@ static bool read_span(decoder *d, dictionary *words, payload_span *s)
         return sonde_mp_fail(&d->r, SONDE_ERR_SYNTAX,
                              "encoded span needs exactly 12 elements in array");
     return read_ref(d, words, &s->service) && read_ref(d, words, &s->name) &&
-           read_ref(d, words, &s->resource) && decode_u64(d, &s->trace_id) &&
-           decode_u64(d, &s->span_id) && decode_u64(d, &s->parent_id) && decode_i64(d, &s->start) &&
-           decode_i64(d, &s->duration) && sonde_mp_read_i32(&d->r, &s->error) &&
-           read_meta(d, words, s) && read_metrics(d, words, s) && read_ref(d, words, &s->type);
+           read_ref(d, words, &s->resource) && sonde_mp_read_u64(&d->r, &s->trace_id) &&
+           sonde_mp_read_u64(&d->r, &s->span_id) && sonde_mp_read_u64(&d->r, &s->parent_id) &&
+           sonde_mp_read_i64(&d->r, &s->start) && sonde_mp_read_i64(&d->r, &s->duration) &&
+           sonde_mp_read_i32(&d->r, &s->error) && read_meta(d, words, s) &&
+           read_metrics(d, words, s) && read_ref(d, words, &s->type);
 }
 
 static bool read_chunk(decoder *d, dictionary *words, payload_chunk *chunk)

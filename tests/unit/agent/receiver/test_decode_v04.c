@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/receiver/decode_fast.h"
+#include "agent/receiver/decoder.h"
 #include "decode_fixture.h"
 #include "pack.h"
 #include "support/alloc_fail.h"

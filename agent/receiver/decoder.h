@@ -1,13 +1,10 @@
-/* decode_fast.h - what the msgpack decoders share: the hot readers inline, the rest in decode_fast.c.
- *
- * The codec's reader is right for every encoding; here the ones tracers really send are read without a
- * call, and everything else falls through to it.  Its position is ours too, so the two mix freely.
+/* decoder.h - what the decoders share: memory, text as UTF-8, maps whose last value wins.
  *
  * Bounds   a map's entries and an array's elements are allocated by their announced count only after
  *          the reader found that many bytes to remain, and within the arena's ceiling.
  */
-#ifndef SONDE_AGENT_RECEIVER_DECODE_FAST_H
-#define SONDE_AGENT_RECEIVER_DECODE_FAST_H
+#ifndef SONDE_AGENT_RECEIVER_DECODER_H
+#define SONDE_AGENT_RECEIVER_DECODER_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -81,95 +78,14 @@ static inline bool decode_is_ascii(const char *p, size_t len)
     return (seen & 0x8080808080808080u) == 0;
 }
 
-/* A text as it stands, not yet known to be UTF-8. */
-static inline bool decode_raw_text(decoder *d, sonde_str *out)
-{
-    const uint8_t *at = d->r.at;
-    size_t left = (size_t)(d->r.end - at), head, len;
-
-    if (left < 5)
-        return sonde_mp_read_str(&d->r, out);
-    if ((at[0] & 0xe0) == 0xa0) {
-        head = 1;
-        len = at[0] & 0x1f;
-    } else if (at[0] == 0xd9) {
-        head = 2;
-        len = at[1];
-    } else if (at[0] == 0xdb) {
-        head = 5;
-        len = (size_t)at[1] << 24 | (size_t)at[2] << 16 | (size_t)at[3] << 8 | at[4];
-    } else {
-        return sonde_mp_read_str(&d->r, out);
-    }
-    if (len > left - head)
-        return sonde_mp_read_str(&d->r, out); /* finds the words for it */
-    *out = (sonde_str){ (const char *)at + head, len };
-    d->r.at = at + head + len;
-    return true;
-}
-
+/* A text, as UTF-8; what is ASCII, nearly everything, costs one look at eight bytes a time. */
 static inline bool decode_text(decoder *d, sonde_str *out)
 {
-    if (!decode_raw_text(d, out))
+    if (!sonde_mp_read_str(&d->r, out))
         return false;
     if (__builtin_expect(decode_is_ascii(out->ptr, out->len), 1))
         return true;
     return decoder_repair(d, out);
-}
-
-static inline bool decode_u64(decoder *d, uint64_t *out)
-{
-    const uint8_t *at = d->r.at;
-    uint64_t v;
-
-    if (d->r.end - at >= 9 && at[0] == 0xcf) {
-        memcpy(&v, at + 1, 8);
-        *out = __builtin_bswap64(v);
-        d->r.at = at + 9;
-        return true;
-    }
-    return sonde_mp_read_u64(&d->r, out);
-}
-
-static inline bool decode_i64(decoder *d, int64_t *out)
-{
-    const uint8_t *at = d->r.at;
-    uint64_t v;
-    uint32_t w;
-
-    if (d->r.end - at >= 9 && (at[0] == 0xcf || at[0] == 0xd3) && (at[0] == 0xd3 || at[1] < 0x80)) {
-        memcpy(&v, at + 1, 8);
-        *out = (int64_t)__builtin_bswap64(v);
-        d->r.at = at + 9;
-        return true;
-    }
-    if (d->r.end - at >= 5 && at[0] == 0xce) {
-        memcpy(&w, at + 1, 4);
-        *out = __builtin_bswap32(w);
-        d->r.at = at + 5;
-        return true;
-    }
-    return sonde_mp_read_i64(&d->r, out);
-}
-
-static inline bool decode_double(decoder *d, double *out)
-{
-    const uint8_t *at = d->r.at;
-    uint64_t v;
-
-    if (d->r.end - at >= 9 && at[0] == 0xcb) {
-        memcpy(&v, at + 1, 8);
-        v = __builtin_bswap64(v);
-        memcpy(out, &v, 8);
-        d->r.at = at + 9;
-        return true;
-    }
-    if (d->r.end > at && at[0] < 0x80) {
-        *out = at[0];
-        d->r.at = at + 1;
-        return true;
-    }
-    return sonde_mp_read_double(&d->r, out);
 }
 
 /* A map of at most SPAN_ENTRIES_MAX different keys being filled.  Entries start with their key. */
@@ -219,4 +135,4 @@ static inline uint32_t decode_map_slot(decoder *d, decode_map *m, sonde_str key)
     return m->len++;
 }
 
-#endif /* SONDE_AGENT_RECEIVER_DECODE_FAST_H */
+#endif /* SONDE_AGENT_RECEIVER_DECODER_H */

@@ -1,5 +1,5 @@
-/* decode_fast.c - the cold half of decode_fast.h: allocation, repair, large maps, the result. */
-#include "decode_fast.h"
+/* decoder.c - the cold half of decoder.h: allocation, repair, large maps, the result. */
+#include "decoder.h"
 
 #include "base/alloc.h"
 #include "base/digest.h"
