@@ -61,16 +61,19 @@ stop_all() {
     for name in load gateway orders agent; do stop "$name"; done
 }
 
-keep_logs=0
 leave() {
     local status=$?
     trap - EXIT INT TERM
+    if [ "$status" = 130 ] && [ "$once" = 0 ]; then
+        printf '\n  stopping\n'
+        status=0
+    fi
     stop_all
-    if [ "$status" = 0 ] && [ "$keep_logs" = 0 ]; then rm -rf "$dir"; else echo "demo: logs are in $dir" >&2; fi
+    if [ "$status" = 0 ]; then rm -rf "$dir"; else echo "demo: logs are in $dir" >&2; fi
     exit "$status"
 }
 trap leave EXIT
-trap 'exit 130' INT
+trap 'exit 130' INT # the end of the live form, where it is no failure
 trap 'exit 143' TERM
 
 fail() {
@@ -143,7 +146,7 @@ summary() {
         def spaced: tostring | explode | reverse | [range(0; length) as $i | (if $i > 0 and $i % 3 == 0 then 32 else empty end), .[$i]] | reverse | implode;
         if $load == null then "starting" else
         "\($load.per_second | round) requests/s · \($load.requests | spaced) traces · \([$all[].spans_finished] | add | spaced) spans · " +
-        "\(if $load.requests > 0 then $load.failed * 1000 / $load.requests | round / 10 else 0 end) % errors · p99 \($load.p99_ms | round) ms" end'
+        "\(if $load.requests > 0 then $load.failed * 1000 / $load.requests | round | "\(. / 10 | floor).\(. % 10)" else "0.0" end) % errors · p99 \($load.p99_ms | round) ms" end'
 }
 
 while alive load; do

@@ -51,7 +51,7 @@ static void place(const web_request *request, web_reply *reply)
 
     sonde_span_set_int(request->span, "order.lines", (int64_t)lines);
     if (number % SLOW_EVERY == 31)
-        db_query("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000) "
+        db_query("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000) "
                  "SELECT count(*) FROM n WHERE i % 7 = ?1 % 7",
                  (int64_t)customer, 0, &price);
     db_query("SELECT cents FROM product WHERE id = 1 + ?1 % 100", (int64_t)customer, 0, &price);
