@@ -101,7 +101,7 @@ static void read_variable(builder *b, const config_key *key)
     }
 }
 
-void read_environment(builder *b)
+static void read_environment(builder *b)
 {
     for (size_t i = 0; i < config_keys_len; i++)
         read_variable(b, &config_keys[i]);

@@ -63,7 +63,6 @@ void key_print_value(const agent_config *c, const config_key *key, sonde_buf *ou
 /* Value of a variable; false when it is not set. */
 bool env_get(const config_options *options, sonde_str name, sonde_str *out_value);
 
-void read_environment(builder *b);
 sonde_status read_yaml(builder *b, sonde_str yaml, const char *name, sonde_error *out_error);
 
 /* Fills what follows from the keys: hostname, host, endpoints, local mode, counts of threads. */

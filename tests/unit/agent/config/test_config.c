@@ -306,6 +306,9 @@ static void test_a_file_that_is_no_yaml_is_an_error_with_its_place(void **state)
         { "a list at the top", "- a\n", "t.yaml: expected keys" },
         { "a text at the top", "hello\n", "t.yaml: expected keys" },
         { "a key twice", "env: a\nenv: b\n", "t.yaml:2" },
+        { "bytes that are no text", "env: a\nsite: \xf2\xf2\n", "t.yaml:2: not UTF-8 text" },
+        { "a directive over which libfyaml 0.7.12 loops", "%nv: \xf2\xf2y\n",
+          "t.yaml:1: not UTF-8" },
     };
 
     (void)state;

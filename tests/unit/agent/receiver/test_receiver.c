@@ -3,6 +3,7 @@
  * The sink runs on the server's threads and only records; the tests assert after the answer came. */
 #include "agent/receiver/receiver.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 
 #include "agent/receiver/internal.h"
 #include "base/clock.h"
+#include "net/http_plain.h"
 #include "support/alloc_fail.h"
 #include "support/golden.h"
 #include "support/raw_http.h"
@@ -534,6 +536,107 @@ static void test_a_socket_that_cannot_be_made_is_no_error_but_a_port_is(void **s
     f.config = good;
 }
 
+enum { CLIENTS = 6, REQUESTS = 40 };
+
+typedef struct client {
+    pthread_t thread;
+    uint64_t answered; /* with 200 */
+    uint64_t refused;  /* with 429 */
+    uint64_t failed;   /* anything else */
+} client;
+
+/* Records only: cmocka asserts in the main thread. */
+static void *send_many(void *arg)
+{
+    const sonde_http_header headers[] = {
+        { SONDE_STR("Content-Type"), SONDE_STR("application/msgpack") },
+        { SONDE_STR("Datadog-Send-Real-Http-Status"), SONDE_STR("true") },
+    };
+    const sonde_url url = { .scheme = SONDE_URL_HTTP,
+                            .port = receiver_port(f.r),
+                            .host = "127.0.0.1" };
+    sonde_http_plain_request request = { .method = "PUT",
+                                         .path = "/v0.4/traces",
+                                         .headers = headers,
+                                         .headers_len = COUNT_OF(headers),
+                                         .body = SONDE_STR("\x91\x90") };
+    sonde_http_plain_answer got;
+    sonde_http_plain *http;
+    client *me = arg;
+
+    if (sonde_http_plain_open(&url, 4096, &http) != SONDE_OK)
+        return NULL;
+    for (int i = 0; i < REQUESTS; i++) {
+        request.deadline_mono_ns = sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(10));
+        if (sonde_http_plain_send(http, &request, &got) != SONDE_OK)
+            me->failed++;
+        else if (got.status == 200)
+            me->answered++;
+        else if (got.status == 429)
+            me->refused++;
+        else
+            me->failed++;
+    }
+    sonde_http_plain_close(http);
+    return NULL;
+}
+
+static sonde_status refuse_every_third(void *stage, payload *p)
+{
+    static _Atomic unsigned calls;
+
+    (void)stage;
+    if (atomic_fetch_add(&calls, 1) % 3 == 2)
+        return SONDE_ERR_FULL;
+    payload_free(p);
+    return SONDE_OK;
+}
+
+static void test_counts_add_up_with_many_clients_at_once(void **state)
+{
+    client clients[CLIENTS] = { 0 };
+    uint64_t answered = 0, refused = 0, failed = 0;
+
+    (void)state;
+    f.r->sink.push = refuse_every_third; /* nobody is connected now */
+    for (int i = 0; i < CLIENTS; i++)
+        assert_int_equal(pthread_create(&clients[i].thread, NULL, send_many, &clients[i]), 0);
+    for (int i = 0; i < CLIENTS; i++) {
+        assert_int_equal(pthread_join(clients[i].thread, NULL), 0);
+        answered += clients[i].answered;
+        refused += clients[i].refused;
+        failed += clients[i].failed;
+    }
+    f.r->sink.push = record;
+    assert_int_equal(failed, 0);
+    assert_int_equal(answered + refused, CLIENTS * REQUESTS);
+    assert_int_equal(refused, CLIENTS * REQUESTS / 3);
+    assert_int_equal(accepted(), answered);
+    assert_int_equal(dropped(RECEIVER_REFUSED_QUEUE), refused);
+}
+
+static sonde_status open_and_close(void *user)
+{
+    receiver *r = NULL;
+    sonde_status status = open_receiver(&r, NULL);
+
+    (void)user;
+    receiver_close(r, 0);
+    return status;
+}
+
+static void test_opening_copes_without_memory(void **state)
+{
+    agent_config *good = f.config;
+
+    (void)state;
+    f.config = configure("decoders: 1");
+    f.config->receiver_socket = (sonde_str){ NULL, 0 };
+    alloc_fail_each(open_and_close, NULL);
+    config_put(f.config);
+    f.config = good;
+}
+
 static void test_a_stopped_receiver_refuses_but_answers(void **state)
 {
     (void)state;
@@ -548,6 +651,7 @@ static void test_a_stopped_receiver_refuses_but_answers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        unit(test_opening_copes_without_memory), /* first: the fixture's server must be idle */
         unit(test_every_endpoint_answers_as_the_table_says),
         unit(test_info_carries_no_agent_headers),
         unit(test_errors_are_plain_text_that_is_not_sniffed),
@@ -563,6 +667,7 @@ int main(void)
         unit(test_info_lists_exactly_the_rows_that_say_so),
         unit(test_counters_are_written_as_json),
         unit(test_a_socket_that_cannot_be_made_is_no_error_but_a_port_is),
+        unit(test_counts_add_up_with_many_clients_at_once),
         unit(test_a_stopped_receiver_refuses_but_answers),
     };
 
