@@ -130,7 +130,8 @@ bool raw_is_closed(int fd)
 
 /* ---- server ---- */
 
-/* Reads head and body of one request; false at the end of the connection. */
+/* Reads head and body of one request, or as much of it as fits; false at the end of the connection or
+ * when what comes is no request. */
 static bool read_request(raw_server *s, int fd)
 {
     char text[65536];
@@ -148,6 +149,8 @@ static bool read_request(raw_server *s, int fd)
         if (wanted == SIZE_MAX && len >= 4 && memcmp(text + len - 4, "\r\n\r\n", 4) == 0)
             wanted = len + content_length(text);
     }
+    if (wanted == SIZE_MAX)
+        return false;
     (void)snprintf(kept, sizeof(s->requests[0]), "%.4000s", text);
     s->requests_len++;
     return true;
@@ -160,6 +163,23 @@ static void send_chopped(int fd, const char *text, size_t chop)
     for (at = 0; at < len; at += n) {
         n = chop && chop < len - at ? chop : len - at;
         raw_send_bytes(fd, text + at, n);
+    }
+}
+
+static void await_go(raw_server *s)
+{
+    int waits;
+
+    for (waits = 0; !atomic_load(&s->go) && waits < 10000; waits++)
+        (void)usleep(1000);
+}
+
+static void await_hang_up(raw_server *s, int fd)
+{
+    char bytes[4096];
+
+    await_go(s);
+    while (recvfrom(fd, bytes, sizeof(bytes), 0, NULL, NULL) > 0) {
     }
 }
 
@@ -185,9 +205,14 @@ static void *run_script(void *arg)
             i--; /* the same step on the next connection */
             continue;
         }
+        if (step->wait)
+            await_go(s);
         if (step->answer)
             send_chopped(fd, step->answer, step->chop);
-        if (step->then == RAW_CLOSE) {
+        atomic_store(&s->steps_done, i + 1);
+        if (step->then == RAW_AWAIT)
+            await_hang_up(s, fd);
+        if (step->then != RAW_KEEP) {
             (void)close(fd);
             fd = -1;
         }
@@ -220,8 +245,23 @@ void raw_server_open(raw_server *s, const raw_step *steps, size_t steps_len)
     assert_int_equal(pthread_create(&s->thread, NULL, run_script, s), 0);
 }
 
+void raw_server_await(raw_server *s, size_t steps)
+{
+    int waits;
+
+    for (waits = 0; atomic_load(&s->steps_done) < steps && waits < 10000; waits++)
+        (void)usleep(1000);
+    assert_true(atomic_load(&s->steps_done) >= steps);
+}
+
+void raw_server_go(raw_server *s)
+{
+    atomic_store(&s->go, true);
+}
+
 void raw_server_close(raw_server *s)
 {
+    raw_server_go(s);
     (void)shutdown(s->fd, SHUT_RDWR); /* wakes an accept nobody will satisfy */
     (void)pthread_join(s->thread, NULL);
     (void)close(s->fd);

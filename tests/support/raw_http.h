@@ -7,6 +7,7 @@
 #define SONDE_TESTS_SUPPORT_RAW_HTTP_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,13 +37,18 @@ bool raw_is_closed(int fd); /* reads until the peer's end of stream; true when n
 
 /* ---- server ---- */
 
-typedef enum raw_then { RAW_KEEP, RAW_CLOSE } raw_then;
+typedef enum raw_then {
+    RAW_KEEP,
+    RAW_CLOSE,
+    RAW_AWAIT, /* waits, reading nothing, for raw_server_go(); then reads until the client hangs up */
+} raw_then;
 
 typedef struct raw_step {
     const char *answer; /* NULL: none */
     size_t chop;        /* bytes per send; 0: all at once */
     raw_then then;
     bool skip_request; /* answer without reading the request first */
+    bool wait;         /* for raw_server_go() before answering */
 } raw_step;
 
 #define RAW_REQUESTS_MAX 16
@@ -53,6 +59,8 @@ typedef struct raw_server {
     pthread_t thread;
     const raw_step *steps;
     size_t steps_len;
+    _Atomic size_t steps_done; /* whose answer was sent; may be read at any time */
+    atomic_bool go;
     /* what happened, to be read after raw_server_close() */
     unsigned connections;
     size_t requests_len;
@@ -61,6 +69,8 @@ typedef struct raw_server {
 
 /* Runs the steps in order, accepting a connection whenever it has none; then ends. */
 void raw_server_open(raw_server *s, const raw_step *steps, size_t steps_len);
+void raw_server_await(raw_server *s, size_t steps); /* until so many are done, 10 s at most */
+void raw_server_go(raw_server *s);
 void raw_server_close(raw_server *s); /* waits for the end of the script, at most 10 s per step */
 
 #endif /* SONDE_TESTS_SUPPORT_RAW_HTTP_H */

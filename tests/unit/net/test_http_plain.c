@@ -199,7 +199,34 @@ static void test_plain_sends_again_only_once_and_only_before_the_first_byte(void
 static void test_plain_does_not_take_an_unasked_answer_for_its_own(void **state)
 {
     static const raw_step steps[] = {
-        { .answer = OK_ANSWER "HTTP/1.1 408 Late\r\nContent-Length: 0\r\n\r\n", .then = RAW_CLOSE },
+        { .answer = OK_ANSWER },
+        { .answer = "HTTP/1.1 408 Late\r\nContent-Length: 0\r\n\r\n",
+          .skip_request = true,
+          .wait = true,
+          .then = RAW_AWAIT },
+        { .answer = OK_ANSWER },
+    };
+    sonde_http_plain_answer answer;
+    sonde_http_plain *c;
+
+    (void)state;
+    raw_server_open(&server, steps, COUNT_OF(steps));
+    c = client_of(server.port, "");
+    assert_status(send_to(c, SONDE_STR("1"), &answer), SONDE_OK);
+    raw_server_go(&server);
+    raw_server_await(&server, 2);
+    assert_status(send_to(c, SONDE_STR("2"), &answer), SONDE_OK);
+    assert_int_equal(answer.status, 200);
+    sonde_http_plain_close(c);
+    raw_server_close(&server);
+    assert_int_equal(server.connections, 2);
+}
+
+/* Bytes behind an answer: no telling what else this server will say. */
+static void test_plain_hangs_up_on_a_server_that_says_more_than_its_answer(void **state)
+{
+    static const raw_step steps[] = {
+        { .answer = OK_ANSWER "HTTP/1.1 200 Again\r\nContent-Length: 0\r\n\r\n" },
         { .answer = OK_ANSWER },
     };
     sonde_http_plain_answer answer;
@@ -210,19 +237,21 @@ static void test_plain_does_not_take_an_unasked_answer_for_its_own(void **state)
     c = client_of(server.port, "");
     assert_status(send_to(c, SONDE_STR("1"), &answer), SONDE_OK);
     assert_status(send_to(c, SONDE_STR("2"), &answer), SONDE_OK);
-    assert_int_equal(answer.status, 200);
+    assert_true(sonde_str_eq(answer.body, SONDE_STR("ok")));
     sonde_http_plain_close(c);
     raw_server_close(&server);
     assert_int_equal(server.connections, 2);
 }
 
-/* The server answers without reading and closes while megabytes are still to be sent. */
-static void test_plain_reads_an_early_answer_to_a_big_body(void **state)
+/* The server answers without reading, while megabytes are still to be sent.  The connection is of no
+ * more use: the server would read the next request as the rest of this body. */
+static void test_plain_reads_an_early_answer_to_a_big_body_and_hangs_up(void **state)
 {
     static const raw_step steps[] = {
         { .answer = "HTTP/1.1 413 Too Big\r\nContent-Length: 2\r\n\r\nno",
           .skip_request = true,
-          .then = RAW_KEEP },
+          .then = RAW_AWAIT },
+        { .answer = OK_ANSWER },
     };
     size_t len = (size_t)16 << 20;
     char *body = calloc(1, len);
@@ -235,9 +264,13 @@ static void test_plain_reads_an_early_answer_to_a_big_body(void **state)
     c = client_of(server.port, "");
     assert_status(send_to(c, (sonde_str){ body, len }, &answer), SONDE_OK);
     assert_int_equal(answer.status, 413);
+    raw_server_go(&server);
+    assert_status(send_to(c, SONDE_STR("2"), &answer), SONDE_OK);
+    assert_int_equal(answer.status, 200);
     sonde_http_plain_close(c);
     raw_server_close(&server);
     free(body);
+    assert_int_equal(server.connections, 2);
 }
 
 static void test_plain_gives_up_at_the_deadline(void **state)
@@ -391,7 +424,8 @@ int main(void)
         cmocka_unit_test(test_plain_sends_again_when_a_kept_connection_turns_out_closed),
         cmocka_unit_test(test_plain_sends_again_only_once_and_only_before_the_first_byte),
         cmocka_unit_test(test_plain_does_not_take_an_unasked_answer_for_its_own),
-        cmocka_unit_test(test_plain_reads_an_early_answer_to_a_big_body),
+        cmocka_unit_test(test_plain_hangs_up_on_a_server_that_says_more_than_its_answer),
+        cmocka_unit_test(test_plain_reads_an_early_answer_to_a_big_body_and_hangs_up),
         cmocka_unit_test(test_plain_gives_up_at_the_deadline),
         cmocka_unit_test(test_plain_refuses_an_answer_beyond_its_ceiling),
         cmocka_unit_test(test_plain_refuses_text_that_would_end_its_line),

@@ -85,20 +85,27 @@ static void test_curl_sends_what_it_was_given_and_nothing_more(void **state)
     assert_int_equal(server.connections, 1); /* kept */
 }
 
+/* libcurl would wait for "100 Continue" with bodies of more than a megabyte. */
 static void test_curl_does_not_ask_before_it_sends_a_big_body(void **state)
 {
-    static const raw_step steps[] = { { .answer = OK_ANSWER } };
-    static char big[40000];
-    http_curl_request request = { .method = "POST", .url = url, .body = { big, sizeof(big) } };
+    static const raw_step steps[] = {
+        { .answer = "HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n", .then = RAW_AWAIT },
+    };
+    size_t len = (size_t)2 << 20;
+    char *big = calloc(1, len);
+    http_curl_request request = { .method = "POST", .url = url, .body = { big, len } };
     http_curl *c = open_client(0);
     http_curl_answer answer;
 
     (void)state;
-    memset(big, 'x', sizeof(big));
+    assert_non_null(big);
     open_script(steps, COUNT_OF(steps));
     assert_status(http_curl_call(c, &request, &answer, NULL), SONDE_OK);
+    assert_int_equal(answer.http_status, 413);
     http_curl_close(c, 0);
     raw_server_close(&server);
+    free(big);
+    assert_non_null(strstr(server.requests[0], "Content-Length: 2097152\r\n"));
     assert_null(strstr(server.requests[0], "Expect"));
 }
 
@@ -215,6 +222,25 @@ static void test_curl_names_what_went_wrong_and_no_secrets(void **state)
         sonde_buf_done(&text);
     }
     http_curl_close(c, 0);
+}
+
+/* libcurl quotes a proxy it cannot use. */
+static void test_curl_keeps_the_password_of_a_proxy_to_itself(void **state)
+{
+    http_curl_options options = { .name = "test-curl",
+                                  .proxy_http = "ftp://user:secret@127.0.0.1:1" };
+    http_curl_request request = { .method = "GET", .url = "http://127.0.0.1:1/" };
+    http_curl_answer answer;
+    http_curl *c = NULL;
+    sonde_buf text;
+
+    (void)state;
+    sonde_buf_init(&text, 1000);
+    assert_status(http_curl_open(&options, &c, NULL), SONDE_OK);
+    assert_status(http_curl_call(c, &request, &answer, &text), SONDE_ERR_CONNECT);
+    assert_null(strstr(answer.error, "secret"));
+    http_curl_close(c, 0);
+    sonde_buf_done(&text);
 }
 
 /* ---- many at once ---- */
@@ -466,6 +492,7 @@ int main(void)
         cmocka_unit_test(test_curl_uses_the_proxy_it_was_given_but_for_excepted_hosts),
         cmocka_unit_test(test_curl_does_not_follow_redirects),
         cmocka_unit_test(test_curl_names_what_went_wrong_and_no_secrets),
+        cmocka_unit_test(test_curl_keeps_the_password_of_a_proxy_to_itself),
         cmocka_unit_test(test_curl_ends_every_transfer_exactly_once),
         cmocka_unit_test(test_curl_refuses_transfers_beyond_its_ceiling),
         cmocka_unit_test(test_curl_aborts_what_is_in_flight_at_the_deadline_of_close),

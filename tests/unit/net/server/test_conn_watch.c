@@ -96,6 +96,24 @@ static void test_watch_ends_idle_connections_without_a_word(void **state)
     conn_watch_close(w);
 }
 
+/* A 408 belongs to a request: the head of the one before does not count. */
+static void test_watch_forgets_the_head_with_its_request(void **state)
+{
+    conn_watch *w = open_watch(SHORT_NS, LONG_NS);
+    char byte;
+    pair p;
+
+    (void)state;
+    open_pair(&p);
+    conn_watch_set(w, &p.entry, CONN_BUSY);
+    conn_watch_head_read(w, &p.entry);
+    conn_watch_set(w, &p.entry, CONN_READING);
+
+    assert_int_equal(recv(p.theirs, &byte, 1, 0), 0);
+    close_pair(w, &p);
+    conn_watch_close(w);
+}
+
 /* Of many connections only those still reading end; the order of leaving the queue does not matter. */
 static void test_watch_leaves_busy_and_forgotten_connections_alone(void **state)
 {
@@ -148,6 +166,7 @@ int main(void)
         cmocka_unit_test(test_watch_ends_a_connection_that_sends_no_head),
         cmocka_unit_test(test_watch_tells_408_when_the_head_was_read),
         cmocka_unit_test(test_watch_ends_idle_connections_without_a_word),
+        cmocka_unit_test(test_watch_forgets_the_head_with_its_request),
         cmocka_unit_test(test_watch_leaves_busy_and_forgotten_connections_alone),
         cmocka_unit_test(test_watch_opens_or_says_that_memory_is_lacking),
     };

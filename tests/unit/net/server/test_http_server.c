@@ -53,6 +53,15 @@ static void await_count(_Atomic uint64_t *counter, uint64_t want)
     assert_int_equal(atomic_load(counter), want);
 }
 
+static void await_lost(unsigned want)
+{
+    uint64_t deadline = soon();
+
+    while (atomic_load(&f.lost) < want && sonde_mono_ns() < deadline)
+        (void)poll(NULL, 0, 1);
+    assert_int_equal(atomic_load(&f.lost), want);
+}
+
 static http_server_counters *counters(void)
 {
     return (http_server_counters *)(uintptr_t)http_server_read_counters(f.server);
@@ -133,10 +142,10 @@ static http_result peer(void *user, http_request *request, http_response *respon
 static void count_lost(void *user, http_request *request)
 {
     (void)user;
+    atomic_store(&f.lost_status, http_request_body_status(request));
     /* the head can still be read: what was lost is counted by its headers */
     if (http_request_header(request, "X-Datadog-Trace-Count").len)
         atomic_fetch_add(&f.lost, 1);
-    atomic_store(&f.lost_status, http_request_body_status(request));
 }
 
 static http_result check_origin(void *user, http_request *request, http_response *response)
@@ -540,6 +549,49 @@ static void test_server_counts_a_client_that_leaves_in_its_body(void **state)
     f.server = NULL;
 }
 
+/* One request, one count: what was refused does not count as broken off, too. */
+static void test_server_counts_a_refused_client_that_leaves_once(void **state)
+{
+    int fd = raw_connect(f.port);
+
+    (void)state;
+    raw_send(fd, "POST /small HTTP/1.1\r\nHost: a\r\nX-Datadog-Trace-Count: 1\r\n"
+                 "Content-Length: 100\r\n\r\nhello");
+    await_count(&counters()->body_bytes, 5);
+    (void)close(fd);
+
+    await_lost(1);
+    assert_int_equal(f.lost_status, SONDE_ERR_TOO_BIG);
+    assert_int_equal(counters()->requests, 1);
+    assert_int_equal(counters()->refused_too_big, 1);
+    assert_int_equal(counters()->aborted, 0);
+}
+
+static void test_server_hangs_up_on_a_refused_body_without_end(void **state)
+{
+    static char piece[1 << 20];
+    int fd = raw_connect(f.port);
+    int i;
+
+    (void)state;
+    raw_send(fd, "POST /small HTTP/1.1\r\nHost: a\r\nContent-Length: 67108865\r\n\r\n");
+    raw_read_answer(fd, &answer);
+    assert_int_equal(answer.status, 413); /* at once: it would not be read to its end */
+    assert_true(raw_is_closed(fd));
+    (void)close(fd);
+
+    fd = raw_connect(f.port);
+    raw_send(fd,
+             "POST /small HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4200000\r\n");
+    for (i = 0; i < 66; i++)
+        raw_send_bytes(fd, piece, sizeof(piece));
+    raw_send(fd, "\r\n0\r\n\r\n");
+    raw_read_answer(fd, &answer);
+    assert_int_equal(answer.status, 0);
+    (void)close(fd);
+    assert_int_equal(counters()->refused_too_big, 2);
+}
+
 static void test_server_tells_408_to_a_body_that_does_not_come(void **state)
 {
     http_server_options o = options();
@@ -808,6 +860,8 @@ int main(void)
         WITH_SERVER(test_server_honours_expect_100_continue),
         WITH_SERVER(test_server_refuses_what_exceeds_the_budget_until_bodies_are_released),
         WITH_SERVER(test_server_counts_a_client_that_leaves_in_its_body),
+        WITH_SERVER(test_server_counts_a_refused_client_that_leaves_once),
+        WITH_SERVER(test_server_hangs_up_on_a_refused_body_without_end),
         cmocka_unit_test(test_server_tells_408_to_a_body_that_does_not_come),
         WITH_SERVER(test_server_lets_another_thread_answer_later),
         WITH_SERVER(test_server_lets_requests_in_flight_finish_when_it_closes),
