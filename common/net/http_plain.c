@@ -215,6 +215,16 @@ static sonde_status run_exchange(sonde_http_plain *c, exchange *x)
     return SONDE_OK;
 }
 
+static void disconnect(sonde_http_plain *c)
+{
+    int saved_errno = errno;
+
+    if (c->fd >= 0)
+        (void)close(c->fd);
+    c->fd = -1;
+    errno = saved_errno;
+}
+
 static sonde_status try_once(sonde_http_plain *c, const sonde_http_plain_request *request,
                              exchange *x)
 {
@@ -229,7 +239,7 @@ static sonde_status try_once(sonde_http_plain *c, const sonde_http_plain_request
     if (status == SONDE_OK)
         status = run_exchange(c, x);
     if (status != SONDE_OK || !c->answer.keep_alive)
-        sonde_http_plain_disconnect(c);
+        disconnect(c);
     return status;
 }
 
@@ -255,20 +265,10 @@ void sonde_http_plain_close(sonde_http_plain *c)
 {
     if (!c)
         return;
-    sonde_http_plain_disconnect(c);
+    disconnect(c);
     sonde_buf_done(&c->head);
     sonde_http_answer_done(&c->answer);
     sonde_free(c);
-}
-
-void sonde_http_plain_disconnect(sonde_http_plain *c)
-{
-    int saved_errno = errno;
-
-    if (c->fd >= 0)
-        (void)close(c->fd);
-    c->fd = -1;
-    errno = saved_errno;
 }
 
 sonde_status sonde_http_plain_send(sonde_http_plain *c, const sonde_http_plain_request *request,
@@ -281,7 +281,7 @@ sonde_status sonde_http_plain_send(sonde_http_plain *c, const sonde_http_plain_r
     if (status != SONDE_OK)
         return status;
     if (c->fd >= 0 && !is_quiet(c->fd))
-        sonde_http_plain_disconnect(c);
+        disconnect(c);
     reused = c->fd >= 0;
     status = try_once(c, request, &x);
     if (status == SONDE_ERR_EOF && reused && !x.received)

@@ -8,7 +8,8 @@
  * Bounds    answer head 16 KiB, answer body max_body_bytes; beyond them SONDE_ERR_TOO_BIG and the
  *           connection is closed.  Chunked answers are understood.
  * Failure   SONDE_ERR_CONNECT, SONDE_ERR_TIMEOUT, SONDE_ERR_EOF (closed mid-answer), SONDE_ERR_SYNTAX,
- *           SONDE_ERR_TOO_BIG.  An HTTP error status is no failure: read out->status.
+ *           SONDE_ERR_TOO_BIG, SONDE_ERR_NOMEM, SONDE_ERR_SYS; SONDE_ERR_INVALID for text that would
+ *           end a line of the head, and for https.  An HTTP error status is no failure: read out->status.
  */
 #ifndef SONDE_NET_HTTP_PLAIN_H
 #define SONDE_NET_HTTP_PLAIN_H
@@ -45,9 +46,9 @@ typedef struct sonde_http_plain_answer {
 
 SONDE_MUST_USE sonde_status sonde_http_plain_open(const sonde_url *url, size_t max_body_bytes,
                                                   sonde_http_plain **out_client);
-void sonde_http_plain_close(sonde_http_plain *c); /* NULL does nothing */
-void sonde_http_plain_disconnect(
-    sonde_http_plain *c); /* drops the connection, the client stays usable */
+
+/* NULL does nothing.  In a forked child it leaves the parent's connection alone. */
+void sonde_http_plain_close(sonde_http_plain *c);
 
 SONDE_MUST_USE sonde_status sonde_http_plain_send(sonde_http_plain *c,
                                                   const sonde_http_plain_request *request,
