@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/mutex.h"
+#include "base/rng.h"
 
 #include "ctx_record.h"
 #include "tracer.h"
@@ -124,6 +125,7 @@ __attribute__((noinline, cold)) sonde__area *sonde__area_make(void)
     }
     (void)pthread_setspecific(at_thread_end, a);
     sonde__self = a;
+    a->ids = sonde_random_u64();
     if (!a->record)
         sonde__count_own(&a->counts, SONDE__CTX_RECORDS_FULL, 1);
     else if (!sonde__ctx_record_publish(a->record))
@@ -151,30 +153,13 @@ bool sonde__area_grow(sonde__area *a)
     return true;
 }
 
-void sonde__area_show(sonde__area *a)
+void sonde__area_show_trace(sonde__area *a, const sonde__segment *s)
 {
-    const sonde__place *top;
-    sonde__ctx_ids ids;
-    uint64_t token;
-    int priority;
+    sonde__ctx_trace trace = { s->trace_id_high, s->trace_id_low,
+                               atomic_load_explicit(&s->local_root_id, memory_order_relaxed) };
 
-    if (!a->record)
-        return;
-    top = sonde__area_top(a);
-    if (!top) {
-        sonde__ctx_record_hide(a->record);
-        return;
-    }
-    token = sonde__cell_token(top->segment);
-    priority = sonde__decision_priority(
-        atomic_load_explicit(&top->segment->decision, memory_order_relaxed));
-    ids.trace_id_high = top->segment->trace_id_high;
-    ids.trace_id_low = top->segment->trace_id_low;
-    ids.span_id = top->span_id;
-    ids.local_root_id = atomic_load_explicit(&top->segment->local_root_id, memory_order_relaxed);
-    ids.flags = priority > 0;
-    sonde__ctx_record_show(a->record, &ids, token == a->shown_segment);
-    a->shown_segment = token;
+    sonde__ctx_record_put_trace(a->record, &trace);
+    a->shown_segment = sonde__cell_token(s);
 }
 
 void sonde__area_remove(sonde__area *a, uint32_t i)
@@ -192,7 +177,7 @@ void sonde__area_hold(sonde__area *a, const sonde__span *span)
     for (i = 0; i < a->depth; i++) {
         sonde__place *p = &a->places[i];
 
-        if (p->span != token || p->holds)
+        if (p->token != token || p->holds)
             continue;
         sonde__segment_get(span->segment);
         p->service = span->service;
@@ -205,10 +190,10 @@ static void release_places(sonde__area *a)
     while (a->depth > 0) {
         sonde__place *p = &a->places[--a->depth];
 
-        if (p->holds && p->span)
+        if (!p->span)
+            sonde_context_release((sonde_context *)(uintptr_t)p->token);
+        else if (p->holds)
             sonde__segment_put(p->segment, &a->cells);
-        else if (p->context)
-            sonde_context_release((sonde_context *)(uintptr_t)p->context);
     }
     a->void_depth = 0;
 }
@@ -232,8 +217,11 @@ static void reclaim_dead_locked(void)
     }
 }
 
-void sonde__area_postfork_child(void)
+/* The one thread there is. */
+static void area_goes_on(void)
 {
+    if (sonde__self)
+        sonde__self->ids = sonde_random_u64();
     if (sonde__self && sonde__self->record)
         sonde__ctx_record_set_tid(sonde__self->record);
 }
@@ -250,6 +238,8 @@ void sonde__areas_postfork(void)
 
 void sonde__areas_postfork_child(void)
 {
+    sonde_rng_postfork_child();
+    area_goes_on();
     reclaim_dead_locked();
     sonde_mutex_unlock(&mu);
 }

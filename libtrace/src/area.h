@@ -17,6 +17,7 @@
 #include "base/thread_ctx.h"
 #include "cell.h"
 #include "counters.h"
+#include "ctx_record.h"
 #include "segment.h"
 
 #define SONDE__PLACES_FEW 16 /* in the area itself; more are allocated once */
@@ -24,8 +25,8 @@
 
 /* An active place: a span of this process, or an attached context. */
 typedef struct sonde__place {
-    uint64_t span;           /* token; 0: a context */
-    uint64_t context;        /* token; 0: a span */
+    uint64_t token;          /* the handle that was activated or attached */
+    sonde__span *span;       /* NULL: a context; looked at only while its token is `token` */
     sonde__segment *segment; /* valid while the span is, or when `holds` */
     uint64_t span_id;
     sonde__service service; /* of the span when `holds`: what a child inherits */
@@ -34,6 +35,7 @@ typedef struct sonde__place {
 
 typedef struct sonde__area {
     sonde__place *places;     /* `few`, or allocated */
+    uint64_t ids;             /* state of the id generator */
     uint32_t depth;           /* used places */
     uint32_t void_depth;      /* inert spans entered: what starts under them is inert too */
     uint64_t shown_segment;   /* token of the segment the record shows, 0 none */
@@ -64,33 +66,67 @@ static inline sonde__area *sonde__area_get(void)
     return __builtin_expect(a != NULL, 1) ? a : sonde__area_make();
 }
 
-/* The thread's innermost usable place, or NULL.  Stale ones (the span was finished elsewhere and sent)
- * do not count. */
+/* False when the span was finished elsewhere: then the place does not count. */
+static inline bool sonde__place_counts(const sonde__place *p)
+{
+    return p->holds ||
+           (sonde__cell_token(p->span) == p->token && !(p->span->flags & SONDE__SPAN_FINISHED));
+}
+
+/* The thread's innermost place that counts, or NULL. */
 static inline sonde__place *sonde__area_top(sonde__area *a)
 {
     uint32_t i;
 
-    for (i = a->depth; i-- > 0;) {
-        sonde__place *p = &a->places[i];
-
-        const sonde__span *span;
-
-        if (p->holds)
-            return p;
-        span = (const sonde__span *)sonde__cell_of((void *)(uintptr_t)p->span);
-        if (__builtin_expect(span && !(span->flags & SONDE__SPAN_FINISHED), 1))
-            return p;
-    }
+    for (i = a->depth; i-- > 0;)
+        if (__builtin_expect(sonde__place_counts(&a->places[i]), 1))
+            return &a->places[i];
     return NULL;
 }
 
+/* An id: uniform, never 0, below 2^63 (splitmix64, seeded per area and after a fork). */
+static inline uint64_t sonde__area_new_id(sonde__area *a)
+{
+    uint64_t z;
+
+    do {
+        z = (a->ids += UINT64_C(0x9e3779b97f4a7c15));
+        z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+        z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+        z = (z ^ z >> 31) >> 1;
+    } while (__builtin_expect(z == 0, 0));
+    return z;
+}
+
 bool sonde__area_grow(sonde__area *a); /* room for SONDE__PLACES_MAX; false: no memory */
-void sonde__area_show(sonde__area *a); /* writes the record for the innermost place */
+
+/* Out of line: the record's fields that change with the trace. */
+void sonde__area_show_trace(sonde__area *a, const sonde__segment *s);
+
+/* Writes the record for the place `p`, NULL: none. */
+static inline void sonde__area_show(sonde__area *a, const sonde__place *p)
+{
+    sonde_thread_ctx *r = a->record;
+    sonde__decision d;
+
+    if (!r)
+        return;
+    if (!p) {
+        sonde__ctx_record_hide(r);
+        return;
+    }
+    d = atomic_load_explicit(&p->segment->decision, memory_order_relaxed);
+    sonde__ctx_record_begin(r);
+    sonde__ctx_record_put_span(r, p->span_id, sonde__decision_priority(d) > 0);
+    if (sonde__cell_token(p->segment) != a->shown_segment)
+        sonde__area_show_trace(a, p->segment);
+    sonde__ctx_record_end(r, 1);
+}
+
 void sonde__areas_prefork(void);
 void sonde__areas_postfork(void);
 void sonde__areas_postfork_child(
-    void);                             /* areas of threads that did not come along are free again */
-void sonde__area_postfork_child(void); /* the surviving thread's area */
+    void); /* areas of threads that did not come along are free again */
 
 /* Makes room for one more place and returns it, or NULL (counted). */
 static inline sonde__place *sonde__area_push(sonde__area *a)

@@ -122,7 +122,10 @@ static bool half_used(void)
 bool sonde__cells_refill(sonde__cell_stack *stack)
 {
     bool got = pop_batch(stack) || take_fresh(stack);
+    uint32_t i;
 
+    for (i = 1; got && i <= SONDE__CELLS_AHEAD; i++)
+        sonde__cell_prefetch(sonde__cell_at(stack->index[stack->len - i]));
     if ((!got || half_used()) &&
         !atomic_exchange_explicit(&sonde__pool.hurry, true, memory_order_relaxed))
         sonde__flusher_wake();

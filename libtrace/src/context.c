@@ -34,11 +34,11 @@ sonde_context *sonde_context_current(void)
 
     if (!top)
         return NULL;
-    if (top->context)
-        return sonde_context_retain((sonde_context *)(uintptr_t)top->context);
+    if (!top->span)
+        return sonde_context_retain((sonde_context *)(uintptr_t)top->token);
     if (top->holds)
         return sonde__context_make(a, top->segment, top->span_id, top->service);
-    return sonde_context_of_span((sonde_span *)(uintptr_t)top->span);
+    return sonde_context_of_span((sonde_span *)(uintptr_t)top->token);
 }
 
 sonde_context *sonde_context_of_span(const sonde_span *handle)
@@ -82,13 +82,13 @@ sonde_context *sonde_context_attach(sonde_context *handle)
     if (!p)
         return NULL;
     atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
-    p->span = 0;
-    p->context = sonde__cell_token(c);
+    p->span = NULL;
+    p->token = sonde__cell_token(c);
     p->segment = c->segment;
     p->span_id = c->span_id;
     p->service = c->service;
     p->holds = true;
-    sonde__area_show(a);
+    sonde__area_show(a, p);
     return handle;
 }
 
@@ -100,13 +100,13 @@ void sonde_context_detach(sonde_context *attached)
     if (!a || !attached)
         return;
     for (i = a->depth; i-- > 0;)
-        if (a->places[i].context == (uint64_t)(uintptr_t)attached)
+        if (!a->places[i].span && a->places[i].token == (uint64_t)(uintptr_t)attached)
             break;
     if (i == UINT32_MAX)
         return;
     sonde__area_remove(a, i);
     sonde_context_release(attached);
-    sonde__area_show(a);
+    sonde__area_show(a, sonde__area_top(a));
 }
 
 uint64_t sonde_context_span_id(const sonde_context *handle)

@@ -15,6 +15,7 @@
 #include "codec/msgpack_write.h"
 #include "vocab/tags.h"
 
+#include "be.h"
 #include "sampler.h"
 #include "trace_tags.h"
 
@@ -25,26 +26,44 @@
 
 #define PUT(p, bytes) (memcpy((p), (bytes), sizeof(bytes) - 1), (p) + (sizeof(bytes) - 1))
 
-static inline uint8_t *put_be(uint8_t *p, uint8_t lead, uint64_t v, int bytes)
+static inline uint8_t *put_8(uint8_t *p, uint8_t lead, uint8_t v)
 {
-    int i;
+    p[0] = lead;
+    p[1] = v;
+    return p + 2;
+}
 
-    *p++ = lead;
-    for (i = bytes; i-- > 0;)
-        *p++ = (uint8_t)(v >> (8 * i));
-    return p;
+static inline uint8_t *put_16(uint8_t *p, uint8_t lead, uint16_t v)
+{
+    p[0] = lead;
+    sonde__put_be16(p + 1, v);
+    return p + 3;
+}
+
+static inline uint8_t *put_32(uint8_t *p, uint8_t lead, uint32_t v)
+{
+    p[0] = lead;
+    sonde__put_be32(p + 1, v);
+    return p + 5;
+}
+
+static inline uint8_t *put_64(uint8_t *p, uint8_t lead, uint64_t v)
+{
+    p[0] = lead;
+    sonde__put_be64(p + 1, v);
+    return p + 9;
 }
 
 static inline uint8_t *put_u64(uint8_t *p, uint64_t v)
 {
     if (v > UINT32_MAX)
-        return put_be(p, 0xcf, v, 8);
+        return put_64(p, 0xcf, v);
     if (v > UINT16_MAX)
-        return put_be(p, 0xce, v, 4);
+        return put_32(p, 0xce, (uint32_t)v);
     if (v > UINT8_MAX)
-        return put_be(p, 0xcd, v, 2);
+        return put_16(p, 0xcd, (uint16_t)v);
     if (v > 127)
-        return put_be(p, 0xcc, v, 1);
+        return put_8(p, 0xcc, (uint8_t)v);
     *p++ = (uint8_t)v;
     return p;
 }
@@ -54,7 +73,7 @@ static inline uint8_t *put_double(uint8_t *p, double v)
     uint64_t bits;
 
     memcpy(&bits, &v, sizeof(bits));
-    return put_be(p, 0xcb, bits, 8);
+    return put_64(p, 0xcb, bits);
 }
 
 static inline uint8_t *put_str_head(uint8_t *p, size_t len)
@@ -64,10 +83,10 @@ static inline uint8_t *put_str_head(uint8_t *p, size_t len)
         return p;
     }
     if (len <= UINT8_MAX)
-        return put_be(p, 0xd9, len, 1);
+        return put_8(p, 0xd9, (uint8_t)len);
     if (len <= UINT16_MAX)
-        return put_be(p, 0xda, len, 2);
-    return put_be(p, 0xdb, len, 4);
+        return put_16(p, 0xda, (uint16_t)len);
+    return put_32(p, 0xdb, (uint32_t)len);
 }
 
 static inline uint8_t *put_map_head(uint8_t *p, uint32_t count)
@@ -76,7 +95,7 @@ static inline uint8_t *put_map_head(uint8_t *p, uint32_t count)
         *p++ = (uint8_t)(0x80 | count);
         return p;
     }
-    return put_be(p, 0xde, count, 2); /* a span has at most some thousand tags */
+    return put_16(p, 0xde, (uint16_t)count); /* a span has at most some thousand tags */
 }
 
 static inline uint8_t *put_array_head(uint8_t *p, uint32_t count)
@@ -86,8 +105,8 @@ static inline uint8_t *put_array_head(uint8_t *p, uint32_t count)
         return p;
     }
     if (count <= UINT16_MAX)
-        return put_be(p, 0xdc, count, 2);
-    return put_be(p, 0xdd, count, 4);
+        return put_16(p, 0xdc, (uint16_t)count);
+    return put_32(p, 0xdd, count);
 }
 
 static inline bool is_ascii(const uint8_t *p, size_t len)
@@ -145,7 +164,7 @@ static inline void write_text(sonde__encoder *e, sonde_str text)
     if (!start)
         return;
     body = put_str_head(start, text.len);
-    memcpy(body, text.len ? text.ptr : "", text.len);
+    sonde__copy_short(body, text.ptr, text.len);
     check_text(e, start, body, text.len);
 }
 
@@ -158,7 +177,7 @@ static inline void write_value(sonde__encoder *e, const sonde__record *r)
         return;
     body = put_str_head(start, r->value_len);
     if (__builtin_expect(r->rest == 0, 1))
-        memcpy(body, r->value, r->value_len);
+        sonde__copy_short(body, r->value, r->value_len);
     else
         sonde__text_copy(r, (char *)body);
     check_text(e, start, body, r->value_len);
@@ -170,10 +189,17 @@ static void write_pair(sonde_buf *b, sonde_str key, sonde_str value)
     sonde_mp_write_str(b, value);
 }
 
-static void write_metric(sonde_buf *b, sonde_str key, double value)
+/* Keys below are literals of less than 32 bytes. */
+static inline void write_metric(sonde_buf *b, sonde_str key, double value)
 {
-    sonde_mp_write_str(b, key);
-    sonde_mp_write_double(b, value);
+    uint8_t *at = sonde_buf_reserve(b, key.len + 10);
+
+    if (!at)
+        return;
+    *at++ = (uint8_t)(0xa0 | key.len);
+    memcpy(at, key.ptr, key.len);
+    at = put_double(at + key.len, value);
+    b->len = (size_t)(at - b->data);
 }
 
 /* -- keys that clash with ours -------------------------------------------------------------------- */

@@ -11,7 +11,6 @@
 
 #include "base/clock.h"
 #include "base/hex.h"
-#include "base/rng.h"
 
 #include "flusher.h"
 #include "sampler.h"
@@ -63,32 +62,21 @@ static void from_active(sonde__area *a, parentage *p)
     p->segment = top->segment;
     p->parent_id = top->span_id;
     p->by_open_span = !top->holds;
-    p->service = top->holds
-                     ? top->service
-                     : ((const sonde__span *)sonde__cell_of((void *)(uintptr_t)top->span))->service;
+    p->service = top->holds ? top->service : top->span->service;
 }
 
-static void find_parent(sonde__area *a, const sonde_span_options *o, parentage *p)
+static inline void find_parent(sonde__area *a, const sonde_span_options *o, parentage *p)
 {
-    memset(p, 0, sizeof(*p));
+    *p = (parentage){ .segment = NULL };
     if (o->parent == SONDE__VOID_SPAN)
         p->is_void = true;
-    else if (from_span(o->parent, p) || from_context(o->context, p) || o->new_trace)
+    else if ((o->parent && from_span(o->parent, p)) ||
+             (o->context && from_context(o->context, p)) || o->new_trace)
         return;
     else if (a->void_depth > 0)
         p->is_void = true;
     else
         from_active(a, p);
-}
-
-static inline uint64_t new_id(void)
-{
-    uint64_t id;
-
-    do {
-        id = sonde_random_u64() >> 1;
-    } while (id == 0);
-    return id;
 }
 
 static inline uint64_t id_high_of(int64_t start_unix_ns)
@@ -125,7 +113,8 @@ static inline size_t cut_len(sonde__area *a, const char *text, size_t len, size_
     return sonde_utf8_cut((sonde_str){ text, len }, max);
 }
 
-static void put_text(sonde__area *a, sonde__span *span, unsigned kind, sonde_str text, size_t max)
+static inline void put_text(sonde__area *a, sonde__span *span, unsigned kind, sonde_str text,
+                            size_t max)
 {
     text.len = cut_len(a, text.ptr, text.len, max);
     if (!sonde__text_add(&span->text, &a->cells, kind, (sonde_str){ NULL, 0 }, text))
@@ -192,7 +181,7 @@ static sonde__span *start(sonde__area *a, uint32_t epoch, const char *name,
         return lost(a, s ? SONDE_DROP_TRACE_TOO_BIG : SONDE_DROP_NO_MEMORY);
     }
     span->segment = s;
-    span->id = new_id();
+    span->id = sonde__area_new_id(a);
     span->parent_id = p.parent_id;
     span->service = span->parent_service = p.service;
     span->active = 0;
@@ -208,38 +197,50 @@ static sonde__span *start(sonde__area *a, uint32_t epoch, const char *name,
     return span;
 }
 
-/* The options this library knows, however old or new the caller's struct is. */
-static const sonde_span_options *known_options(const sonde_span_options *given,
-                                               sonde_span_options *room)
+/* A caller with an older, smaller struct: what it does not have means "default". */
+static __attribute__((noinline, cold)) sonde__span *
+start_older(sonde__area *a, uint32_t epoch, const char *name, const sonde_span_options *given)
+{
+    sonde_span_options o;
+
+    memset(&o, 0, sizeof(o));
+    memcpy(&o, given, given->struct_bytes);
+    return start(a, epoch, name, &o);
+}
+
+static inline sonde__span *start_with(sonde__area *a, uint32_t epoch, const char *name,
+                                      const sonde_span_options *options)
 {
     static const sonde_span_options none;
 
-    if (!given)
-        return &none;
-    if (given->struct_bytes == 0 || given->struct_bytes >= sizeof(*room))
-        return given;
-    memset(room, 0, sizeof(*room));
-    memcpy(room, given, given->struct_bytes);
-    return room;
+    if (!options)
+        return start(a, epoch, name, &none);
+    if (options->struct_bytes > 0 && options->struct_bytes < sizeof(*options))
+        return start_older(a, epoch, name, options);
+    return start(a, epoch, name, options);
+}
+
+/* A thread that could not get an area. */
+static __attribute__((noinline, cold)) sonde_span *lost_thread(void)
+{
+    sonde__count(SONDE__SPANS_STARTED, 1);
+    sonde__count(SONDE__SPANS_FINISHED, 1);
+    sonde__count(SONDE__SPANS_DROPPED + SONDE_DROP_NO_MEMORY, 1);
+    return SONDE__VOID_SPAN;
 }
 
 sonde_span *sonde_span_start(const char *name, const sonde_span_options *options)
 {
     uint32_t epoch = atomic_load_explicit(&sonde__live, memory_order_acquire);
-    sonde_span_options room;
     sonde__area *a;
     sonde__span *span;
 
     if (epoch == 0)
         return NULL;
     a = sonde__area_get();
-    if (!a) {
-        sonde__count(SONDE__SPANS_STARTED, 1);
-        sonde__count(SONDE__SPANS_FINISHED, 1);
-        sonde__count(SONDE__SPANS_DROPPED + SONDE_DROP_NO_MEMORY, 1);
-        return SONDE__VOID_SPAN;
-    }
-    span = start(a, epoch, name, known_options(options, &room));
+    if (!a)
+        return lost_thread();
+    span = start_with(a, epoch, name, options);
     return span ? (sonde_span *)sonde__cell_handle(span) : SONDE__VOID_SPAN;
 }
 
@@ -251,34 +252,38 @@ static void enter(sonde__area *a, sonde__span *span)
 
     if (!p)
         return;
-    p->span = sonde__cell_token(span);
-    p->context = 0;
+    p->span = span;
+    p->token = sonde__cell_token(span);
     p->segment = span->segment;
     p->span_id = span->id;
     p->holds = false;
     span->active++;
-    sonde__area_show(a);
+    sonde__area_show(a, p);
 }
 
-/* Ends the innermost activation of `handle`. */
-static void leave(sonde__area *a, const sonde_span *handle)
+/* Ends the innermost activation of `handle`.  Returns the span while it is open, else NULL. */
+static sonde__span *leave(sonde__area *a, const sonde_span *handle)
 {
     uint64_t token = (uint64_t)(uintptr_t)handle;
+    sonde__place *p;
     sonde__span *span;
     uint32_t i;
 
     for (i = a->depth; i-- > 0;)
-        if (a->places[i].span == token)
+        if (__builtin_expect(a->places[i].token == token, 1))
             break;
     if (i == UINT32_MAX)
-        return;
-    if (a->places[i].holds)
-        sonde__segment_put(a->places[i].segment, &a->cells);
-    span = sonde__span_open(handle);
-    if (span)
-        span->active--;
+        return sonde__span_open(handle);
+    p = &a->places[i];
+    span = sonde__cell_token(p->span) == token ? p->span : NULL;
+    if (p->holds)
+        sonde__segment_put(p->segment, &a->cells);
     sonde__area_remove(a, i);
-    sonde__area_show(a);
+    sonde__area_show(a, sonde__area_top(a));
+    if (!span || (span->flags & SONDE__SPAN_FINISHED))
+        return NULL;
+    span->active--;
+    return span;
 }
 
 void sonde_span_activate(sonde_span *handle)
@@ -301,7 +306,7 @@ void sonde_span_deactivate(sonde_span *handle)
     if (!a || !handle)
         return;
     if (handle != SONDE__VOID_SPAN)
-        leave(a, handle);
+        (void)leave(a, handle);
     else if (a->void_depth > 0)
         a->void_depth--;
 }
@@ -310,16 +315,27 @@ sonde_span *sonde_span_current(void)
 {
     const sonde__place *top = sonde__self ? sonde__area_top(sonde__self) : NULL;
 
-    return top && !top->holds ? (sonde_span *)(uintptr_t)top->span : NULL;
+    return top && !top->holds ? (sonde_span *)(uintptr_t)top->token : NULL;
 }
 
 sonde_span *sonde_span_enter(const char *name, const sonde_span_options *options)
 {
-    sonde_span *handle = sonde_span_start(name, options);
+    uint32_t epoch = atomic_load_explicit(&sonde__live, memory_order_acquire);
+    sonde__area *a;
+    sonde__span *span;
 
-    if (handle)
-        sonde_span_activate(handle);
-    return handle;
+    if (epoch == 0)
+        return NULL;
+    a = sonde__area_get();
+    if (!a)
+        return lost_thread();
+    span = start_with(a, epoch, name, options);
+    if (!span) {
+        a->void_depth++;
+        return SONDE__VOID_SPAN;
+    }
+    enter(a, span);
+    return (sonde_span *)sonde__cell_handle(span);
 }
 
 /* -- end ------------------------------------------------------------------------------------------ */
@@ -367,8 +383,16 @@ void sonde_span_finish_at(sonde_span *handle, int64_t end_unix_ns)
 
 void sonde_span_leave(sonde_span *handle)
 {
-    sonde_span_deactivate(handle);
-    sonde_span_finish(handle);
+    sonde__area *a = sonde__self;
+    sonde__span *span;
+
+    if (!a || handle == SONDE__VOID_SPAN) {
+        sonde_span_deactivate(handle);
+        return;
+    }
+    span = leave(a, handle);
+    if (span)
+        finish(a, span, sonde_mono_ns());
 }
 
 /* -- what it is ----------------------------------------------------------------------------------- */

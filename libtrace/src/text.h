@@ -85,6 +85,33 @@ static inline void sonde__text_init(sonde__text *t, void *owner, size_t first)
     ((uint8_t *)owner)[first] = SONDE__TEXT_END;
 }
 
+/* Names, keys and most values are short: they are copied without a call. */
+static inline void sonde__copy_short(uint8_t *to, const char *from, size_t len)
+{
+    if (len >= 8 && len <= 16) {
+        uint64_t head, tail;
+
+        memcpy(&head, from, 8);
+        memcpy(&tail, from + len - 8, 8);
+        memcpy(to, &head, 8);
+        memcpy(to + len - 8, &tail, 8);
+    } else if (len >= 4 && len < 8) {
+        uint32_t head, tail;
+
+        memcpy(&head, from, 4);
+        memcpy(&tail, from + len - 4, 4);
+        memcpy(to, &head, 4);
+        memcpy(to + len - 4, &tail, 4);
+    } else if (len > 16) {
+        memcpy(to, from, len);
+    } else {
+        size_t i;
+
+        for (i = 0; i < len; i++)
+            to[i] = (uint8_t)from[i];
+    }
+}
+
 static inline uint8_t *sonde__text_head(uint8_t *to, unsigned kind, size_t key_len,
                                         size_t value_len)
 {
@@ -107,8 +134,8 @@ static inline bool sonde__text_add(sonde__text *t, sonde__cell_stack *cells, uns
         return sonde__text_add_slow(t, cells, kind, key, value);
     t->at = (uint16_t)(t->at + need);
     to = sonde__text_head(to, kind, key.len, value.len);
-    memcpy(to, key.len ? key.ptr : "", key.len);
-    memcpy(to + key.len, value.len ? value.ptr : "", value.len);
+    sonde__copy_short(to, key.ptr, key.len);
+    sonde__copy_short(to + key.len, value.ptr, value.len);
     to[key.len + value.len] = SONDE__TEXT_END;
     return true;
 }

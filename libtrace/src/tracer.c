@@ -103,7 +103,6 @@ static void postfork_parent(void)
 /* Runs last: the other files have put their house in order. */
 static void postfork_child(void)
 {
-    sonde_rng_postfork_child();
     sonde__counters_postfork_child();
     new_runtime_id();
     epoch++;
