@@ -1,0 +1,345 @@
+/* fake_agent.c - one thread, poll over its connections. */
+#include "support/fake_agent.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/parse.h"
+#include "codec/msgpack_read.h"
+#include "net/socket.h"
+
+#define CONNECTIONS_MAX 16
+#define REQUEST_MAX_BYTES (16u << 20)
+#define SCRIPT_MAX 64
+
+typedef struct connection {
+    int fd; /* -1: free */
+    uint8_t *data;
+    size_t len;
+    size_t cap;
+} connection;
+
+struct fake_agent {
+    pthread_t thread;
+    pthread_mutex_t mu;
+    pthread_cond_t changed;
+    int listener;
+    int wake[2];
+    char url[512];
+    connection connection[CONNECTIONS_MAX];
+    fake_counts counts;              /* guarded by mu, as all below */
+    fake_answer script[SCRIPT_MAX];  /* from `done` to `told` */
+    int told;
+    int done;
+    char *head;
+    uint8_t *body;
+    size_t body_len;
+};
+
+/* -- reading requests ----------------------------------------------------------------------------- */
+
+static bool count_body(const uint8_t *body, size_t len, uint64_t *out_chunks, uint64_t *out_spans)
+{
+    sonde_mp_reader r;
+    uint32_t chunks, spans, i, j;
+
+    *out_spans = 0;
+    sonde_mp_reader_init(&r, body, len);
+    if (!sonde_mp_read_array(&r, &chunks))
+        return false;
+    for (i = 0; i < chunks; i++) {
+        if (!sonde_mp_read_array(&r, &spans))
+            return false;
+        for (j = 0; j < spans; j++)
+            if (sonde_mp_peek(&r) != SONDE_MP_MAP || !sonde_mp_skip(&r))
+                return false;
+        *out_spans += spans;
+    }
+    *out_chunks = chunks;
+    return sonde_mp_peek(&r) == SONDE_MP_END;
+}
+
+static uint64_t header_number(const char *head, const char *name)
+{
+    const char *at = strcasestr(head, name);
+    sonde_str value;
+    uint64_t number = 0;
+
+    if (!at)
+        return 0;
+    value = sonde_str_from(at + strlen(name));
+    value = sonde_str_trim(sonde_str_cut(&value, '\r'));
+    (void)sonde_parse_u64(value, &number);
+    return number;
+}
+
+static void keep_last_locked(fake_agent *a, const char *head, const uint8_t *body, size_t len)
+{
+    free(a->head);
+    free(a->body);
+    a->head = strdup(head);
+    a->body = (uint8_t *)malloc(len + 1);
+    memcpy(a->body, body, len);
+    a->body_len = len;
+}
+
+static fake_answer note_request(fake_agent *a, const char *head, const uint8_t *body, size_t len)
+{
+    fake_answer answer = { .manner = FAKE_ANSWER };
+    uint64_t chunks = 0;
+    uint64_t spans = 0;
+
+    (void)pthread_mutex_lock(&a->mu);
+    if (a->done < a->told)
+        answer = a->script[a->done++ % SCRIPT_MAX];
+    a->counts.requests++;
+    a->counts.announced += header_number(head, "X-Datadog-Trace-Count:");
+    if (count_body(body, len, &chunks, &spans)) {
+        a->counts.chunks += chunks;
+        a->counts.spans += spans;
+        if (answer.manner == FAKE_ANSWER && (answer.status == 0 || answer.status == 200)) {
+            a->counts.taken_chunks += chunks;
+            a->counts.taken_spans += spans;
+        }
+    } else {
+        a->counts.bad++;
+    }
+    keep_last_locked(a, head, body, len);
+    (void)pthread_cond_broadcast(&a->changed);
+    (void)pthread_mutex_unlock(&a->mu);
+    return answer;
+}
+
+static void close_connection(connection *c)
+{
+    (void)close(c->fd);
+    free(c->data);
+    memset(c, 0, sizeof(*c));
+    c->fd = -1;
+}
+
+static void send_answer(connection *c, const fake_answer *answer)
+{
+    const char *body = answer->body ? answer->body : "{}";
+    char text[4096];
+    int len;
+
+    if (answer->manner == FAKE_HANG)
+        return;
+    if (answer->manner == FAKE_GARBAGE)
+        len = snprintf(text, sizeof(text), "\x01\x02 nonsense \xff\r\n\r\n");
+    else
+        len = snprintf(text, sizeof(text), "HTTP/1.1 %d Told\r\nContent-Length: %zu\r\n\r\n%s",
+                       answer->status ? answer->status : 200, strlen(body), body);
+    if (answer->manner != FAKE_CLOSE)
+        (void)send(c->fd, text, (size_t)len, MSG_NOSIGNAL);
+    if (answer->manner != FAKE_ANSWER)
+        close_connection(c);
+}
+
+/* Handles one complete request, if there is one. */
+static bool handle_request(fake_agent *a, connection *c)
+{
+    uint8_t *end = c->len ? (uint8_t *)memmem(c->data, c->len, "\r\n\r\n", 4) : NULL;
+    fake_answer answer;
+    size_t head_len, body_len;
+
+    if (!end)
+        return false;
+    head_len = (size_t)(end - c->data) + 4;
+    *end = '\0';
+    body_len = header_number((const char *)c->data, "Content-Length:");
+    *end = '\r';
+    if (c->len < head_len + body_len)
+        return false;
+    *end = '\0';
+    answer = note_request(a, (const char *)c->data, c->data + head_len, body_len);
+    memmove(c->data, c->data + head_len + body_len, c->len - head_len - body_len);
+    c->len -= head_len + body_len;
+    send_answer(c, &answer);
+    return c->fd >= 0;
+}
+
+static void read_more(fake_agent *a, connection *c)
+{
+    ssize_t n;
+
+    if (c->cap - c->len < 65536) {
+        c->cap = c->cap ? c->cap * 2 : 1u << 18;
+        c->data = (uint8_t *)realloc(c->data, c->cap);
+    }
+    n = recv(c->fd, c->data + c->len, c->cap - c->len - 1, 0);
+    if (n <= 0 || c->cap > REQUEST_MAX_BYTES * 2) {
+        close_connection(c);
+        return;
+    }
+    c->len += (size_t)n;
+    while (handle_request(a, c))
+        ;
+}
+
+static void accept_one(fake_agent *a)
+{
+    int fd = accept4(a->listener, NULL, NULL, SOCK_CLOEXEC);
+    int i;
+
+    for (i = 0; i < CONNECTIONS_MAX && fd >= 0; i++) {
+        if (a->connection[i].fd >= 0)
+            continue;
+        a->connection[i].fd = fd;
+        return;
+    }
+    if (fd >= 0)
+        (void)close(fd);
+}
+
+static void *run(void *arg)
+{
+    fake_agent *a = (fake_agent *)arg;
+    struct pollfd p[CONNECTIONS_MAX + 2];
+    int i;
+
+    for (;;) {
+        p[0] = (struct pollfd){ .fd = a->listener, .events = POLLIN };
+        p[1] = (struct pollfd){ .fd = a->wake[0], .events = POLLIN };
+        for (i = 0; i < CONNECTIONS_MAX; i++)
+            p[i + 2] = (struct pollfd){ .fd = a->connection[i].fd, .events = POLLIN };
+        if (poll(p, CONNECTIONS_MAX + 2, -1) < 0 || p[1].revents)
+            return NULL;
+        for (i = 0; i < CONNECTIONS_MAX; i++)
+            if (p[i + 2].revents && a->connection[i].fd >= 0)
+                read_more(a, &a->connection[i]);
+        if (p[0].revents)
+            accept_one(a);
+    }
+}
+
+/* -- the test's side ------------------------------------------------------------------------------ */
+
+fake_agent *fake_agent_open(const char *socket_path)
+{
+    fake_agent *a = (fake_agent *)calloc(1, sizeof(*a));
+    pthread_condattr_t attr;
+    int i;
+
+    if (!a)
+        return NULL;
+    for (i = 0; i < CONNECTIONS_MAX; i++)
+        a->connection[i].fd = -1;
+    (void)pthread_mutex_init(&a->mu, NULL);
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&a->changed, &attr);
+    (void)pthread_condattr_destroy(&attr);
+    if (socket_path) {
+        if (sonde_listen_unix(socket_path, 0600, &a->listener, NULL) != SONDE_OK)
+            return NULL;
+        (void)snprintf(a->url, sizeof(a->url), "unix://%s", socket_path);
+    } else {
+        if (sonde_listen_tcp("127.0.0.1", 0, &a->listener, NULL) != SONDE_OK)
+            return NULL;
+        (void)snprintf(a->url, sizeof(a->url), "http://127.0.0.1:%u", sonde_local_port(a->listener));
+    }
+    if (pipe2(a->wake, O_CLOEXEC) != 0 || pthread_create(&a->thread, NULL, run, a) != 0)
+        return NULL;
+    return a;
+}
+
+void fake_agent_close(fake_agent *a)
+{
+    int i;
+
+    if (!a)
+        return;
+    (void)!write(a->wake[1], "x", 1);
+    (void)pthread_join(a->thread, NULL);
+    for (i = 0; i < CONNECTIONS_MAX; i++)
+        if (a->connection[i].fd >= 0)
+            close_connection(&a->connection[i]);
+    (void)close(a->listener);
+    (void)close(a->wake[0]);
+    (void)close(a->wake[1]);
+    (void)pthread_cond_destroy(&a->changed);
+    (void)pthread_mutex_destroy(&a->mu);
+    free(a->head);
+    free(a->body);
+    free(a);
+}
+
+const char *fake_agent_url(const fake_agent *a)
+{
+    return a->url;
+}
+
+void fake_agent_answer(fake_agent *a, fake_answer answer, int times)
+{
+    (void)pthread_mutex_lock(&a->mu);
+    for (; times > 0; times--)
+        a->script[a->told++ % SCRIPT_MAX] = answer;
+    (void)pthread_mutex_unlock(&a->mu);
+}
+
+fake_counts fake_agent_counts(fake_agent *a)
+{
+    fake_counts counts;
+
+    (void)pthread_mutex_lock(&a->mu);
+    counts = a->counts;
+    (void)pthread_mutex_unlock(&a->mu);
+    return counts;
+}
+
+static bool wait_for(fake_agent *a, const uint64_t *counter, uint64_t want, unsigned timeout_ms)
+{
+    struct timespec until =
+        sonde_ns_to_timespec(sonde_deadline(sonde_mono_ns(), sonde_ms_to_ns(timeout_ms)));
+    bool reached;
+
+    (void)pthread_mutex_lock(&a->mu);
+    while (*counter < want && pthread_cond_timedwait(&a->changed, &a->mu, &until) == 0)
+        ;
+    reached = *counter >= want;
+    (void)pthread_mutex_unlock(&a->mu);
+    return reached;
+}
+
+bool fake_agent_wait_spans(fake_agent *a, uint64_t spans, unsigned timeout_ms)
+{
+    return wait_for(a, &a->counts.taken_spans, spans, timeout_ms);
+}
+
+bool fake_agent_wait_requests(fake_agent *a, uint64_t requests, unsigned timeout_ms)
+{
+    return wait_for(a, &a->counts.requests, requests, timeout_ms);
+}
+
+char *fake_agent_last_head(fake_agent *a)
+{
+    char *head;
+
+    (void)pthread_mutex_lock(&a->mu);
+    head = strdup(a->head ? a->head : "");
+    (void)pthread_mutex_unlock(&a->mu);
+    return head;
+}
+
+uint8_t *fake_agent_last_body(fake_agent *a, size_t *out_len)
+{
+    uint8_t *body;
+
+    (void)pthread_mutex_lock(&a->mu);
+    *out_len = a->body_len;
+    body = (uint8_t *)malloc(a->body_len + 1);
+    memcpy(body, a->body_len ? a->body : (const uint8_t *)"", a->body_len);
+    (void)pthread_mutex_unlock(&a->mu);
+    return body;
+}

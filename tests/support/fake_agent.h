@@ -1,0 +1,62 @@
+/* support/fake_agent.h - an agent that does as it is told and keeps count of what it was sent.
+ *
+ *   fake_agent *agent = fake_agent_open(NULL);                 a TCP port of its own; or a socket path
+ *   fake_agent_answer(agent, (fake_answer){ .status = 429 }, 2);  the next two requests
+ *   ... fake_agent_url(agent) ...
+ *   fake_agent_wait_spans(agent, 10, 5000);
+ *   fake_agent_close(agent);
+ *
+ * Requests beyond the script are answered with 200 and "{}".  Bodies are decoded as v0.4; what it counts is
+ * what it decoded.
+ *
+ * Threads   one of its own; the functions here: all.
+ * Bounds    16 connections, bodies of 16 MiB, 64 scripted answers. */
+#ifndef SONDE_TESTS_SUPPORT_FAKE_AGENT_H
+#define SONDE_TESTS_SUPPORT_FAKE_AGENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/str.h"
+
+typedef enum fake_manner {
+    FAKE_ANSWER,  /* status and body */
+    FAKE_HANG,    /* read the request, never answer */
+    FAKE_CLOSE,   /* read the request, close */
+    FAKE_GARBAGE, /* answer with what is not HTTP */
+} fake_manner;
+
+typedef struct fake_answer {
+    fake_manner manner;
+    int status;       /* 0: 200 */
+    const char *body; /* NULL: "{}"; borrowed until it was sent */
+} fake_answer;
+
+typedef struct fake_counts {
+    uint64_t requests;
+    uint64_t chunks;
+    uint64_t spans;
+    uint64_t announced; /* sum of X-Datadog-Trace-Count */
+    uint64_t bad;       /* bodies that did not decode */
+    uint64_t taken_chunks; /* of requests answered with 200 */
+    uint64_t taken_spans;
+} fake_counts;
+
+typedef struct fake_agent fake_agent;
+
+fake_agent *fake_agent_open(const char *socket_path); /* NULL: TCP on loopback */
+void fake_agent_close(fake_agent *a);
+const char *fake_agent_url(const fake_agent *a);
+
+void fake_agent_answer(fake_agent *a, fake_answer answer, int times);
+fake_counts fake_agent_counts(fake_agent *a);
+
+/* True when at least `spans` were taken before `timeout_ms` were over. */
+bool fake_agent_wait_spans(fake_agent *a, uint64_t spans, unsigned timeout_ms);
+bool fake_agent_wait_requests(fake_agent *a, uint64_t requests, unsigned timeout_ms);
+
+/* The head and the body of the last request; to be freed with free(). */
+char *fake_agent_last_head(fake_agent *a);
+uint8_t *fake_agent_last_body(fake_agent *a, size_t *out_len);
+
+#endif /* SONDE_TESTS_SUPPORT_FAKE_AGENT_H */
