@@ -381,7 +381,7 @@ static void test_at_most_32_members_go_out(void **state)
     carrier in = { .len = 0 };
     carrier out;
     char line[400] = "";
-    char want[400] = "dd=s:0";
+    char want[500] = "dd=s:0";
     int i;
 
     (void)state;
