@@ -30,6 +30,7 @@ typedef struct orders {
     uint64_t flushes_wanted; /* guarded by mu, as all below */
     uint64_t flushes_done;
     uint64_t stop_deadline_mono_ns; /* UINT64_MAX: no stop */
+    bool open;                      /* a life of the tracer has begun */
     bool stop;
     bool wake;
     bool running; /* a thread exists */
@@ -319,7 +320,8 @@ static void start_thread_locked(void)
 {
     sonde_status status;
 
-    if (order.running || order.stop || sonde_mono_ns() < order.no_start_before_mono_ns)
+    if (!order.open || order.running || order.stop ||
+        sonde_mono_ns() < order.no_start_before_mono_ns)
         return;
     status = open_tools();
     if (status == SONDE_OK)
@@ -365,6 +367,7 @@ static void reset_orders(void)
     sonde_cond_init(&from_thread);
     memset(&order, 0, sizeof(order));
     order.stop_deadline_mono_ns = UINT64_MAX;
+    order.open = true;
 }
 
 sonde_status sonde__flusher_open(void)

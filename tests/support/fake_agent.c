@@ -17,9 +17,9 @@
 #include "codec/msgpack_read.h"
 #include "net/socket.h"
 
-#define CONNECTIONS_MAX 16
+#define CONNECTIONS_MAX   16
 #define REQUEST_MAX_BYTES (16u << 20)
-#define SCRIPT_MAX 64
+#define SCRIPT_MAX        64
 
 typedef struct connection {
     int fd; /* -1: free */
@@ -36,8 +36,8 @@ struct fake_agent {
     int wake[2];
     char url[512];
     connection connection[CONNECTIONS_MAX];
-    fake_counts counts;              /* guarded by mu, as all below */
-    fake_answer script[SCRIPT_MAX];  /* from `done` to `told` */
+    fake_counts counts;             /* guarded by mu, as all below */
+    fake_answer script[SCRIPT_MAX]; /* from `done` to `told` */
     int told;
     int done;
     char *head;
@@ -247,7 +247,8 @@ fake_agent *fake_agent_open(const char *socket_path)
     } else {
         if (sonde_listen_tcp("127.0.0.1", 0, &a->listener, NULL) != SONDE_OK)
             return NULL;
-        (void)snprintf(a->url, sizeof(a->url), "http://127.0.0.1:%u", sonde_local_port(a->listener));
+        (void)snprintf(a->url, sizeof(a->url), "http://127.0.0.1:%u",
+                       sonde_local_port(a->listener));
     }
     if (pipe2(a->wake, O_CLOEXEC) != 0 || pthread_create(&a->thread, NULL, run, a) != 0)
         return NULL;

@@ -36,8 +36,8 @@ typedef struct fake_counts {
     uint64_t requests;
     uint64_t chunks;
     uint64_t spans;
-    uint64_t announced; /* sum of X-Datadog-Trace-Count */
-    uint64_t bad;       /* bodies that did not decode */
+    uint64_t announced;    /* sum of X-Datadog-Trace-Count */
+    uint64_t bad;          /* bodies that did not decode */
     uint64_t taken_chunks; /* of requests answered with 200 */
     uint64_t taken_spans;
 } fake_counts;

@@ -70,12 +70,15 @@ static void assert_header(const char *label, const carrier *c, const char *name,
     const char *got = value_of(c, name);
 
     if ((got == NULL) != (want == NULL) || (want && strcmp(got, want) != 0))
-        fail_msg("%s: %s is %s, want %s", label, name, got ? got : "absent", want ? want : "absent");
+        fail_msg("%s: %s is %s, want %s", label, name, got ? got : "absent",
+                 want ? want : "absent");
 }
 
 static int start(void **state)
 {
-    sonde_options o = { .service = "test", .agent_url = "http://127.0.0.1:1", .stop_timeout_ms = 1 };
+    sonde_options o = { .service = "test",
+                        .agent_url = "http://127.0.0.1:1",
+                        .stop_timeout_ms = 1 };
 
     (void)state;
     return sonde_start(&o) == SONDE_OK ? 0 : -1;
@@ -146,10 +149,13 @@ static void test_traceparent_is_read_as_the_table_says(void **state)
         { "plain", "00-00000000000000000000000000000001-0000000000000002-01", true },
         { "blanks around", " \t00-00000000000000000000000000000001-0000000000000002-00 ", true },
         { "later version", "cc-00000000000000000000000000000001-0000000000000002-01", true },
-        { "later version, longer", "cc-00000000000000000000000000000001-0000000000000002-01-x", true },
+        { "later version, longer", "cc-00000000000000000000000000000001-0000000000000002-01-x",
+          true },
         { "version ff", "ff-00000000000000000000000000000001-0000000000000002-01", false },
-        { "version 00, longer", "00-00000000000000000000000000000001-0000000000000002-01-x", false },
-        { "later version, no dash", "cc-00000000000000000000000000000001-0000000000000002-01x", false },
+        { "version 00, longer", "00-00000000000000000000000000000001-0000000000000002-01-x",
+          false },
+        { "later version, no dash", "cc-00000000000000000000000000000001-0000000000000002-01x",
+          false },
         { "upper case", "00-0000000000000000000000000000000A-0000000000000002-01", false },
         { "zero trace", "00-00000000000000000000000000000000-0000000000000002-01", false },
         { "zero parent", "00-00000000000000000000000000000001-0000000000000000-01", false },
@@ -209,8 +215,8 @@ static void test_decisions_of_w3c_are_merged_as_the_table_says(void **state)
         carrier out;
         char parent[64];
 
-        (void)snprintf(parent, sizeof(parent), "00-00000000000000000000000000000001-0000000000000002-%s",
-                       cases[i].flags);
+        (void)snprintf(parent, sizeof(parent),
+                       "00-00000000000000000000000000000001-0000000000000002-%s", cases[i].flags);
         put(&in, "traceparent", parent);
         put(&in, "tracestate", cases[i].dd);
         through(&in, &out);
@@ -318,7 +324,8 @@ static void test_foreign_tags_are_not_passed_on_and_order_is_kept(void **state)
 
     assert_header("order", &out, "x-datadog-tags", "_dd.p.z=1,_dd.p.dm=-4,_dd.p.a=2");
     assert_header("order", &out, "tracestate", "dd=s:2;t.z:1;t.dm:-4;t.a:2");
-    assert_header("order", &out, "traceparent", "00-00000000000000000000000000000001-0000000000000002-01");
+    assert_header("order", &out, "traceparent",
+                  "00-00000000000000000000000000000001-0000000000000002-01");
 }
 
 static void test_several_styles_of_one_trace_are_merged(void **state)
@@ -327,12 +334,14 @@ static void test_several_styles_of_one_trace_are_merged(void **state)
         const char *label;
         const char *traceparent, *tracestate, *parent, *out_state;
     } cases[] = {
-        { "w3c parent is nearer, p known", "00-00000000000000000000000000000001-0000000000000009-01",
+        { "w3c parent is nearer, p known",
+          "00-00000000000000000000000000000001-0000000000000009-01",
           "dd=s:1;p:0000000000000007,foo=1", "9", "dd=s:2;p:0000000000000007,foo=1" },
-        { "w3c parent is nearer, p unknown", "00-00000000000000000000000000000001-0000000000000009-01",
-          "foo=1", "9", "dd=s:2;p:0000000000000002,foo=1" },
-        { "same parent", "00-00000000000000000000000000000001-0000000000000002-01",
-          "foo=1,bar=2;3", "2", "dd=s:2,foo=1,bar=2;3" },
+        { "w3c parent is nearer, p unknown",
+          "00-00000000000000000000000000000001-0000000000000009-01", "foo=1", "9",
+          "dd=s:2;p:0000000000000002,foo=1" },
+        { "same parent", "00-00000000000000000000000000000001-0000000000000002-01", "foo=1,bar=2;3",
+          "2", "dd=s:2,foo=1,bar=2;3" },
         { "other trace", "00-00000000000000000000000000000005-0000000000000009-01", "foo=1", "2",
           "dd=s:2" },
         { "unknown items go on", "00-00000000000000000000000000000001-0000000000000002-01",
