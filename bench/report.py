@@ -30,6 +30,10 @@ FIGURES = [
     Figure("trace.kept_cpu_ns", "ns", 250, "low", (DD, 879, 1732), "bench_trace", {"bench": "kept_cpu"}, "ns_per_op"),
     Figure("trace.cap_mib", "MiB", 16, "low", (OTEL, 23, 23), "bench_trace", {"bench": "cap"}, "mib"),
     Figure("trace.delivered_pct", "%", 100, "high", (DD, 99.6, 100), "bench_trace", {"bench": "delivered"}, "pct"),
+    Figure("agent.spans_per_s", "spans/CPU s", 400000, "high", ("trace-agent", 58000, 58000), "bench_agent_load", {"bench": "agent_speed"}, "spans_per_cpu_s"),
+    Figure("agent.idle_mib", "MiB", 8, "low", ("Datadog agent", 178, 178), "bench_agent_load", {"bench": "agent_idle"}, "mib"),
+    Figure("agent.loaded_mib", "MiB", 32, "low", None, "bench_agent_load", {"bench": "agent_loaded"}, "mib"),
+    Figure("agent.cap_mib", "MiB", 64, "low", None, "bench_agent_load", {"bench": "agent_stalled"}, "mib"),
 ]
 
 
