@@ -25,14 +25,15 @@
 #include "net/server/http_server.h"
 #include "net/socket.h"
 
-#define BODIES      64
-#define TRACES      20
-#define SPANS       (TRACES * BENCH_SPANS_A_TRACE) /* of one body */
-#define SENDERS     4
-#define PACED_PER_S 100000
-#define PACED_S     10
-#define IDLE_S      2
-#define START_TRIES 200
+#define BODIES           64
+#define TRACES           20
+#define SPANS            (TRACES * BENCH_SPANS_A_TRACE) /* of one body */
+#define SENDERS          4
+#define PACED_PER_S      100000
+#define PACED_S          10
+#define IDLE_S           2
+#define START_TRIES      200
+#define BACK_PRESSURE_NS (UINT64_C(20) * SONDE_NS_PER_MS)
 
 static sonde_buf bodies[BODIES];
 static uint16_t agent_port;
@@ -231,13 +232,17 @@ static void *send_bodies(void *arg)
                                              .body = sonde_buf_str(&bodies[i % BODIES]) };
 
         wait_for_turn(i);
-        do {
+        for (;;) {
             request.deadline_mono_ns = sonde_mono_ns() + 30u * SONDE_NS_PER_S;
             if (sonde_http_plain_send(c, &request, &answer) != SONDE_OK)
                 die("send");
-            atomic_fetch_add(&refused, answer.status == 429);
-        } while (answer.status == 429 &&
-                 !paced_since_mono_ns); /* back-pressure: at full speed it waits */
+            if (answer.status != 429)
+                break;
+            atomic_fetch_add(&refused, 1);
+            if (paced_since_mono_ns)
+                break;                  /* lost, and reported */
+            sleep_ns(BACK_PRESSURE_NS); /* at full speed the sender waits for the agent */
+        }
     }
     sonde_http_plain_close(c);
     return NULL;
