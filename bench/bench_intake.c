@@ -20,7 +20,9 @@
 #include "base/parse.h"
 #include "base/rng.h"
 #include "codec/compress/compress.h"
+#include "codec/msgpack_write.h"
 #include "codec/pb_write.h"
+#include "codec/sketch.h"
 #include "dashboards/main/intake_main.h"
 #include "net/http_plain.h"
 #include "net/url.h"
@@ -330,12 +332,112 @@ static void remove_dir(const char *dir)
     rmdir(dir);
 }
 
+/* ---- statistics: an hour of GROUPS groups in 10 s buckets, as an agent sends them ---- */
+
+#define GROUPS 50
+
+static void add_group(sonde_buf *b, int g, sonde_str sketch)
+{
+    char text[32];
+
+    snprintf(text, sizeof(text), "GET /things/%d", g);
+    sonde_mp_write_map(b, 9);
+    sonde_mp_write_str(b, SONDE_STR("Service"));
+    sonde_mp_write_str(b, g % 5 ? SONDE_STR("orders") : SONDE_STR("gateway"));
+    sonde_mp_write_str(b, SONDE_STR("Name"));
+    sonde_mp_write_str(b, SONDE_STR("http.request"));
+    sonde_mp_write_str(b, SONDE_STR("Resource"));
+    sonde_mp_write_str(b, sonde_str_from(text));
+    sonde_mp_write_str(b, SONDE_STR("Type"));
+    sonde_mp_write_str(b, SONDE_STR("web"));
+    sonde_mp_write_str(b, SONDE_STR("Hits"));
+    sonde_mp_write_u64(b, 200);
+    sonde_mp_write_str(b, SONDE_STR("Errors"));
+    sonde_mp_write_u64(b, 2);
+    sonde_mp_write_str(b, SONDE_STR("TopLevelHits"));
+    sonde_mp_write_u64(b, 200);
+    sonde_mp_write_str(b, SONDE_STR("Duration"));
+    sonde_mp_write_u64(b, 200 * 5000000u);
+    sonde_mp_write_str(b, SONDE_STR("OkSummary"));
+    sonde_mp_write_bin(b, sketch.ptr, sketch.len);
+}
+
+static void send_stats(void)
+{
+    static const sonde_http_header headers[] = { { { "DD-Api-Key", 10 }, { "bench", 5 } } };
+    sonde_http_plain *c = connect_intake();
+    sonde_sketch sketch;
+    sonde_buf sketch_bytes, b;
+    sonde_rng rng;
+    int64_t bucket = sonde_unix_ns() / 1000000000 / 10 * 10 - 3600;
+    int i, g;
+
+    sonde_rng_seed(&rng, 2);
+    sonde_sketch_init(&sketch);
+    for (i = 0; i < 200; i++)
+        if (sonde_sketch_add(&sketch, (double)(sonde_rng_next(&rng) % 50000000u + 100000), 1) !=
+            SONDE_OK)
+            exit(1);
+    sonde_buf_init(&sketch_bytes, 1 << 20);
+    sonde_sketch_encode(&sketch, &sketch_bytes);
+    sonde_buf_init(&b, 8u << 20);
+    for (i = 0; i < 360; i++, bucket += 10) {
+        sonde_http_plain_request request = {
+            .method = "POST", .path = "/api/v0.2/stats", .headers = headers, .headers_len = 1
+        };
+        sonde_http_plain_answer answer = { 0 };
+
+        sonde_buf_reset(&b);
+        sonde_mp_write_map(&b, 1);
+        sonde_mp_write_str(&b, SONDE_STR("Stats"));
+        sonde_mp_write_array(&b, 1);
+        sonde_mp_write_map(&b, 2);
+        sonde_mp_write_str(&b, SONDE_STR("Env"));
+        sonde_mp_write_str(&b, SONDE_STR("bench"));
+        sonde_mp_write_str(&b, SONDE_STR("Stats"));
+        sonde_mp_write_array(&b, 1);
+        sonde_mp_write_map(&b, 2);
+        sonde_mp_write_str(&b, SONDE_STR("Start"));
+        sonde_mp_write_u64(&b, (uint64_t)bucket * 1000000000u);
+        sonde_mp_write_str(&b, SONDE_STR("Stats"));
+        sonde_mp_write_array(&b, GROUPS);
+        for (g = 0; g < GROUPS; g++)
+            add_group(&b, g, sonde_buf_str(&sketch_bytes));
+        request.body = sonde_buf_str(&b);
+        request.deadline_mono_ns = sonde_mono_ns() + 30ull * SONDE_NS_PER_S;
+        if (sonde_http_plain_send(c, &request, &answer) != SONDE_OK || answer.status != 200)
+            exit(1);
+    }
+    sonde_buf_done(&b);
+    sonde_buf_done(&sketch_bytes);
+    sonde_sketch_done(&sketch);
+    sonde_http_plain_close(c);
+}
+
 static void read_back(void)
 {
+    static const struct {
+        const char *what, *path;
+        int times;
+    } reads[] = {
+        { "services_last_hour", "/api/sonde/v1/services", 50 },
+        { "resources_last_hour", "/api/sonde/v1/services/orders/resources", 50 },
+        { "series_last_hour", "/api/sonde/v1/services/orders/series", 50 },
+        { "traces_latest", "/api/sonde/v1/traces?from=now-1h", 50 },
+        { "traces_errors", "/api/sonde/v1/traces?from=now-1h&query=status:error", 50 },
+        { "traces_longest", "/api/sonde/v1/traces?from=now-1h&sort=-duration", 5 },
+        { "traces_rare_tag", "/api/sonde/v1/traces?from=now-1h&query=@order.id:17", 20 },
+        { "traces_absent_tag", "/api/sonde/v1/traces?from=now-1h&query=@order.id:none", 20 },
+        { "traces_full_scan", "/api/sonde/v1/traces?from=now-1h&query=@order.id:*999991", 3 },
+    };
     char path[128];
+    size_t i;
 
     snprintf(path, sizeof(path), "/api/sonde/v1/traces/%llu", (unsigned long long)sample_trace);
     printf("{\"bench\":\"intake_read\",\"what\":\"trace_by_id\",\"ms\":%.3f}\n", get_ms(path, 100));
+    for (i = 0; i < sizeof(reads) / sizeof(reads[0]); i++)
+        printf("{\"bench\":\"intake_read\",\"what\":\"%s\",\"ms\":%.3f}\n", reads[i].what,
+               get_ms(reads[i].path, reads[i].times));
 }
 
 int main(int argc, char **argv)
@@ -375,6 +477,7 @@ int main(int argc, char **argv)
            (double)acknowledged / ((double)wall / 1e9),
            (double)raw_bytes / (PAYLOADS * SPANS_A_PAYLOAD),
            (double)dir_bytes(dir) / (double)acknowledged, (unsigned long long)rss_kib(pid));
+    send_stats();
     read_back();
     close(stop_pipe[1]);
     waitpid(pid, NULL, 0);

@@ -26,7 +26,7 @@ bool api_param_u64(const http_request *request, http_response *response, const c
                    uint64_t missing, uint64_t max, uint64_t *out);
 sonde_str api_param_str(const http_request *request, const char *name); /* "" when absent */
 
-/* One time of a query: Unix seconds, "now", "now-15m"; milliseconds and RFC 3339 when `ms`. */
+/* One time of a query: Unix seconds or milliseconds, "now", "now-15m", or RFC 3339. */
 SONDE_MUST_USE sonde_status api_parse_time(sonde_str text, int64_t now_s, int64_t *out_s);
 
 /* span_json.c */
@@ -36,6 +36,11 @@ void api_write_unix_ns(sonde_json_writer *w, const char *key, int64_t ns); /* de
 void api_write_span(sonde_json_writer *w, const found_span *found);
 
 /* the routes */
+http_result api_get_services(void *user, http_request *request, http_response *response);
+http_result api_get_service(void *user, http_request *request, http_response *response);
+http_result api_get_facets(void *user, http_request *request, http_response *response);
+http_result api_get_traces(void *user, http_request *request, http_response *response);
+http_result api_search_spans(void *user, http_request *request, http_response *response);
 http_result api_get_trace(void *user, http_request *request, http_response *response);
 
 #endif /* SONDE_DASHBOARDS_API_INTERNAL_H */

@@ -3,7 +3,8 @@
 #include "internal.h"
 
 #define DEFAULT_RANGE_S 3600
-#define TIME_MAX_S      253402300799 /* year 9999 */
+#define RANGE_MAX_S     (400 * 86400) /* longer than anything is kept */
+#define TIME_MAX_S      253402300799  /* year 9999 */
 
 sonde_str api_param_str(const http_request *request, const char *name)
 {
@@ -13,26 +14,91 @@ sonde_str api_param_str(const http_request *request, const char *name)
     return value;
 }
 
-sonde_status api_parse_time(sonde_str text, int64_t now_s, int64_t *out_s)
+/* Days from 1970-01-01 of a date in the Gregorian calendar. */
+static int64_t days_of(int64_t y, int64_t m, int64_t d)
+{
+    int64_t era, year_of_era, day_of_year;
+
+    y -= m <= 2;
+    era = y / 400;
+    year_of_era = y - era * 400;
+    day_of_year = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
+    return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year -
+           719468;
+}
+
+static bool take_digits(sonde_str *s, size_t len, char sep, int64_t *out)
 {
     uint64_t v;
-    int64_t s;
+
+    if (sonde_parse_u64(sonde_str_sub(*s, 0, len), &v) != SONDE_OK || s->len < len)
+        return false;
+    *s = sonde_str_sub(*s, len, s->len);
+    *out = (int64_t)v;
+    if (!sep)
+        return true;
+    if (s->len == 0 || s->ptr[0] != sep)
+        return false;
+    *s = sonde_str_sub(*s, 1, s->len);
+    return true;
+}
+
+/* "2026-11-25T15:04:05[.123](Z|+01:00)"; fractions are cut off. */
+static sonde_status parse_rfc3339(sonde_str s, int64_t *out_s)
+{
+    int64_t y, mon, d, h, min, sec, zone_h = 0, zone_min = 0;
+    char sign = 'Z';
+
+    if (!take_digits(&s, 4, '-', &y) || !take_digits(&s, 2, '-', &mon) ||
+        !take_digits(&s, 2, 'T', &d) || !take_digits(&s, 2, ':', &h) ||
+        !take_digits(&s, 2, ':', &min) || !take_digits(&s, 2, 0, &sec))
+        return SONDE_ERR_SYNTAX;
+    if (s.len && s.ptr[0] == '.')
+        for (s = sonde_str_sub(s, 1, s.len); s.len && s.ptr[0] >= '0' && s.ptr[0] <= '9';)
+            s = sonde_str_sub(s, 1, s.len);
+    if (s.len)
+        sign = s.ptr[0];
+    s = sonde_str_sub(s, 1, s.len);
+    if (sign != 'Z' && ((sign != '+' && sign != '-') || !take_digits(&s, 2, ':', &zone_h) ||
+                        !take_digits(&s, 2, 0, &zone_min)))
+        return SONDE_ERR_SYNTAX;
+    if (s.len || y < 1970 || mon < 1 || mon > 12 || d < 1 || d > 31 || h > 23 || min > 59 ||
+        sec > 60)
+        return SONDE_ERR_SYNTAX;
+    zone_h = (zone_h * 60 + zone_min) * (sign == '-' ? -60 : 60);
+    *out_s = days_of(y, mon, d) * 86400 + h * 3600 + min * 60 + sec - zone_h;
+    return SONDE_OK;
+}
+
+static sonde_status parse_relative(sonde_str after_now, int64_t now_s, int64_t *out_s)
+{
+    uint64_t ns = 0;
+
+    if (after_now.len && (after_now.ptr[0] != '-' || after_now.len < 2 ||
+                          sonde_parse_duration_ns(sonde_str_sub(after_now, 1, after_now.len),
+                                                  1000000000u, &ns) != SONDE_OK))
+        return SONDE_ERR_SYNTAX;
+    *out_s = now_s - (int64_t)(ns / 1000000000u);
+    return SONDE_OK;
+}
+
+sonde_status api_parse_time(sonde_str text, int64_t now_s, int64_t *out_s)
+{
+    sonde_status status = SONDE_OK;
+    int64_t s = 0;
+    uint64_t v;
 
     if (sonde_str_starts(text, SONDE_STR("now"))) {
-        sonde_str rest = sonde_str_sub(text, 3, text.len);
-
-        if (rest.len && (rest.ptr[0] != '-' || rest.len < 2 ||
-                         sonde_parse_duration_ns(sonde_str_sub(rest, 1, rest.len), 1000000000u,
-                                                 &v) != SONDE_OK))
-            return SONDE_ERR_SYNTAX;
-        s = rest.len ? now_s - (int64_t)(v / 1000000000u) : now_s;
-    } else {
-        if (sonde_parse_u64(text, &v) != SONDE_OK)
-            return SONDE_ERR_SYNTAX;
-        if (v > 100000000000u) /* milliseconds, as the public API also takes */
-            v /= 1000;
+        status = parse_relative(sonde_str_sub(text, 3, text.len), now_s, &s);
+    } else if (sonde_parse_u64(text, &v) == SONDE_OK) {
+        if (v > 100000000000u)
+            v /= 1000; /* milliseconds */
         s = v > TIME_MAX_S ? TIME_MAX_S : (int64_t)v;
+    } else {
+        status = parse_rfc3339(text, &s);
     }
+    if (status != SONDE_OK)
+        return status;
     *out_s = s < 0 ? 0 : s;
     return SONDE_OK;
 }
@@ -57,6 +123,8 @@ bool api_param_range(api *a, const http_request *request, http_response *respons
         api_error(response, 400, "from: must not be after to");
         return false;
     }
+    if (range.to_s - range.from_s > RANGE_MAX_S)
+        range.from_s = range.to_s - RANGE_MAX_S;
     *out_range = range;
     return true;
 }

@@ -1,7 +1,7 @@
 /* dashboards/model/frame.h - many chunks as one compressed, indexed piece of bytes, and back.
  *
  * A frame_builder takes chunks one after another; frame_builder_finish() makes a frame: the zstd
- * body, the filter (which values occur in it) and one frame_part for every trace (its summary).
+ * body, the filter (which values occur in it) and the summary (a line about every trace in it).
  * A frame_view is a decoded body.  The format is in docs/spec/store.md.
  *
  * Threads   none: builder, frame and view belong to whoever holds them.
@@ -28,23 +28,9 @@
 #define FRAME_RAW_MAX_BYTES    (32u * 1024 * 1024) /* what a decoder will inflate */
 #define FRAME_ITEMS_MAX        (1u << 20)          /* strings, attributes, references: each */
 
-/* What one frame knows about one trace without being decoded. */
-typedef struct frame_part {
-    uint64_t trace_hi;
-    uint64_t trace_lo;
-    int64_t start_unix_ns;
-    int64_t end_unix_ns;
-    uint32_t spans;
-    uint32_t errors; /* spans with an error */
-    bool has_root;   /* the fields below are those of the root span, else of the local root */
-    sonde_str service;
-    sonde_str name;
-    sonde_str resource;
-    sonde_str type;
-    sonde_str env;
-    sonde_str services;    /* all services in it, joined by '\n', at most 16 */
-    sonde_str http_status; /* tag http.status_code of the span above */
-} frame_part;
+typedef struct frame_trace {
+    uint64_t lo, hi;
+} frame_trace;
 
 typedef struct frame {
     uint8_t *body; /* zstd */
@@ -52,9 +38,10 @@ typedef struct frame {
     uint32_t crc; /* CRC-32C of body */
     uint8_t *filter;
     size_t filter_len;
-    frame_part *parts; /* sorted by (trace_lo, trace_hi), unique */
-    size_t parts_len;
-    char *text; /* what the parts point to */
+    uint8_t *summary; /* of its traces, see summary.h */
+    size_t summary_len;
+    frame_trace *traces; /* sorted by (lo, hi), unique */
+    size_t traces_len;
     uint32_t spans;
     uint32_t chunks;
     int64_t min_start_unix_ns;

@@ -15,11 +15,11 @@
 #include "base/format.h"
 #include "codec/compress/compress.h"
 #include "dashboards/model/frame.h"
+#include "dashboards/model/summary.h"
 #include "dashboards/model/varint.h"
 #include "vocab/tags.h"
 
-#define PARENT_WINDOW     32 /* spans before and after in which a parent is looked for */
-#define PART_SERVICES_MAX 16
+#define PARENT_WINDOW 32 /* spans before and after in which a parent is looked for */
 
 typedef struct seen { /* a slot of the two look-up tables */
     uint32_t hash;
@@ -55,14 +55,6 @@ typedef struct span_row {
     uint32_t refs;
 } span_row;
 
-typedef struct part_row {
-    frame_part part;
-    uint32_t service, name, resource, type, env; /* string ids */
-    uint32_t http_status;                        /* attribute id + 1 */
-    uint32_t services[PART_SERVICES_MAX];
-    uint32_t services_len;
-} part_row;
-
 /* A growing array: `items` of `cap` elements. */
 #define ROWS(type)                                                                                 \
     struct {                                                                                       \
@@ -80,7 +72,7 @@ struct frame_builder {
     ROWS(chunk_row) chunks;
     ROWS(span_row) spans;
     ROWS(uint32_t) refs;
-    ROWS(part_row) parts;
+    ROWS(summary_row) parts;
     uint32_t source;    /* current */
     uint32_t open_span; /* first span of the chunk in hand */
     uint32_t open_ref;  /* first reference of the span in hand */
@@ -327,30 +319,31 @@ static const span_row *chunk_root(const span_row *spans, size_t len)
     return local ? local : spans;
 }
 
-static void part_add_service(part_row *p, uint32_t service)
+static void part_add_service(summary_row *p, uint32_t service)
 {
     uint32_t i;
 
     for (i = 0; i < p->services_len; i++)
         if (p->services[i] == service)
             return;
-    if (p->services_len < PART_SERVICES_MAX)
+    if (p->services_len < SUMMARY_SERVICES_MAX)
         p->services[p->services_len++] = service;
 }
 
-static uint32_t find_http_status(const frame_builder *b, const span_row *span)
+/* The text of the span's http.status_code as a string's number; that of "" when it has none. */
+static uint32_t find_http_status(frame_builder *b, const span_row *span)
 {
+    sonde_str found = { NULL, 0 };
     uint32_t i;
 
-    for (i = 0; i < span->refs; i++) {
-        uint32_t id = b->refs.items[span->first_ref + i];
-        const attr_row *row = &b->attrs.items[id];
+    for (i = 0; i < span->refs && !found.len; i++) {
+        const attr_row *row = &b->attrs.items[b->refs.items[span->first_ref + i]];
 
         if (row->kind == MODEL_ATTR_META &&
             sonde_str_eq(b->strings.items[row->key], SONDE_STR(SONDE_TAG_HTTP_STATUS_CODE)))
-            return id + 1;
+            found = row->text;
     }
-    return 0;
+    return frame_builder_str(b, found);
 }
 
 static void add_part(frame_builder *b, const frame_chunk *head)
@@ -358,7 +351,7 @@ static void add_part(frame_builder *b, const frame_chunk *head)
     const span_row *spans = b->spans.items + b->open_span;
     size_t i, len = b->spans.len - b->open_span;
     const span_row *root = chunk_root(spans, len);
-    part_row *p;
+    summary_row *p;
 
     if (!ROOM(b, parts))
         return;
@@ -657,11 +650,21 @@ static sonde_status make_filter(const frame_builder *b, frame *f)
     return SONDE_OK;
 }
 
-/* ---- parts ---- */
+/* ---- summary ---- */
+
+static uint8_t *copy_bytes(const sonde_buf *from, size_t *out_len)
+{
+    uint8_t *copy = (uint8_t *)sonde_malloc(from->len);
+
+    if (copy)
+        memcpy(copy, from->data, from->len);
+    *out_len = from->len;
+    return copy;
+}
 
 static int part_order(const void *a, const void *b)
 {
-    const frame_part *x = &((const part_row *)a)->part, *y = &((const part_row *)b)->part;
+    const frame_part *x = &((const summary_row *)a)->part, *y = &((const summary_row *)b)->part;
 
     if (x->trace_lo != y->trace_lo)
         return x->trace_lo < y->trace_lo ? -1 : 1;
@@ -671,13 +674,13 @@ static int part_order(const void *a, const void *b)
 }
 
 /* Two chunks of one trace in one frame (a partial flush, or two processes) become one part. */
-static void part_merge(part_row *into, const part_row *from)
+static void part_merge(summary_row *into, const summary_row *from)
 {
     frame_part *p = &into->part;
     uint32_t i;
 
     if (from->part.has_root && !p->has_root) {
-        part_row other = *from;
+        summary_row other = *from;
 
         part_merge(&other, into);
         *into = other;
@@ -693,7 +696,7 @@ static void part_merge(part_row *into, const part_row *from)
         part_add_service(into, from->services[i]);
 }
 
-static size_t merge_parts(part_row *rows, size_t len)
+static size_t merge_parts(summary_row *rows, size_t len)
 {
     size_t i, kept = 0;
 
@@ -706,66 +709,24 @@ static size_t merge_parts(part_row *rows, size_t len)
     return kept + 1;
 }
 
-/* Copies `s` behind the frame's text; `*at` is the next free byte. */
-static sonde_str keep_text(char **at, sonde_str s)
+static sonde_status make_summary(frame_builder *b, frame *f)
 {
-    sonde_str copy = { *at, s.len };
+    size_t i, len = merge_parts(b->parts.items, b->parts.len);
+    sonde_status status;
 
-    if (s.len)
-        memcpy(*at, s.ptr, s.len);
-    *at += s.len;
-    return copy;
-}
-
-static size_t part_text_bytes(const frame_builder *b, const part_row *p)
-{
-    const sonde_str *s = b->strings.items;
-    size_t bytes =
-        s[p->service].len + s[p->name].len + s[p->resource].len + s[p->type].len + s[p->env].len;
-    uint32_t i;
-
-    for (i = 0; i < p->services_len; i++)
-        bytes += s[p->services[i]].len + 1;
-    return bytes + (p->http_status ? b->attrs.items[p->http_status - 1].text.len : 0);
-}
-
-static void part_set_text(const frame_builder *b, const part_row *row, frame_part *p, char **at)
-{
-    const sonde_str *s = b->strings.items;
-    uint32_t i;
-
-    *p = row->part;
-    p->service = keep_text(at, s[row->service]);
-    p->name = keep_text(at, s[row->name]);
-    p->resource = keep_text(at, s[row->resource]);
-    p->type = keep_text(at, s[row->type]);
-    p->env = keep_text(at, s[row->env]);
-    p->services = (sonde_str){ *at, 0 };
-    for (i = 0; i < row->services_len; i++) {
-        if (i)
-            *(*at)++ = '\n';
-        keep_text(at, s[row->services[i]]);
-    }
-    p->services.len = (size_t)(*at - p->services.ptr);
-    if (row->http_status)
-        p->http_status = keep_text(at, b->attrs.items[row->http_status - 1].text);
-}
-
-static sonde_status make_parts(frame_builder *b, frame *f)
-{
-    size_t i, text_bytes = 0, len = merge_parts(b->parts.items, b->parts.len);
-    char *at;
-
-    for (i = 0; i < len; i++)
-        text_bytes += part_text_bytes(b, &b->parts.items[i]);
-    f->parts = (frame_part *)sonde_calloc(len, sizeof(*f->parts));
-    f->text = (char *)sonde_malloc(text_bytes);
-    if (!f->parts || !f->text)
+    sonde_buf_reset(&b->packed);
+    status = summary_write(b->strings.items, b->strings.len, b->parts.items, len, &b->packed);
+    if (status != SONDE_OK)
+        return status;
+    f->summary = copy_bytes(&b->packed, &f->summary_len);
+    f->traces = (frame_trace *)sonde_calloc(len, sizeof(*f->traces));
+    if (!f->summary || !f->traces)
         return SONDE_ERR_NOMEM;
-    f->parts_len = len;
-    f->held_bytes += len * sizeof(*f->parts) + text_bytes;
-    for (i = 0, at = f->text; i < len; i++)
-        part_set_text(b, &b->parts.items[i], &f->parts[i], &at);
+    for (i = 0; i < len; i++)
+        f->traces[i] =
+            (frame_trace){ b->parts.items[i].part.trace_lo, b->parts.items[i].part.trace_hi };
+    f->traces_len = len;
+    f->held_bytes += f->summary_len + len * sizeof(*f->traces);
     return SONDE_OK;
 }
 
@@ -796,11 +757,9 @@ static sonde_status make_body(frame_builder *b, frame *f)
     status = sonde_compress(SONDE_ENCODING_ZSTD, 1, sonde_buf_str(&b->raw), &b->packed);
     if (status != SONDE_OK)
         return status;
-    f->body = (uint8_t *)sonde_malloc(b->packed.len);
+    f->body = copy_bytes(&b->packed, &f->body_len);
     if (!f->body)
         return SONDE_ERR_NOMEM;
-    memcpy(f->body, b->packed.data, b->packed.len);
-    f->body_len = b->packed.len;
     f->crc = sonde_crc32c(0, f->body, f->body_len);
     return SONDE_OK;
 }
@@ -817,7 +776,7 @@ sonde_status frame_builder_finish(frame_builder *b, frame *out)
     if (status == SONDE_OK)
         status = make_filter(b, &f);
     if (status == SONDE_OK)
-        status = make_parts(b, &f);
+        status = make_summary(b, &f);
     if (status == SONDE_OK)
         make_times(b, &f);
     frame_builder_reset(b);
@@ -834,7 +793,7 @@ void frame_done(frame *f)
 {
     sonde_free(f->body);
     sonde_free(f->filter);
-    sonde_free(f->parts);
-    sonde_free(f->text);
+    sonde_free(f->summary);
+    sonde_free(f->traces);
     memset(f, 0, sizeof(*f));
 }

@@ -9,81 +9,7 @@
 #include "base/alloc.h"
 #include "codec/compress/compress.h"
 #include "dashboards/model/frame.h"
-#include "dashboards/model/varint.h"
-
-typedef struct reader {
-    const uint8_t *at;
-    const uint8_t *end;
-    sonde_status status;
-} reader;
-
-static void bad(reader *r)
-{
-    if (r->status == SONDE_OK)
-        r->status = SONDE_ERR_SYNTAX;
-    r->at = r->end;
-}
-
-static uint64_t take(reader *r)
-{
-    uint64_t v = 0;
-    size_t n;
-
-    if (r->at < r->end && *r->at < 0x80)
-        return *r->at++;
-    n = varint_get(r->at, r->end, &v);
-    if (n == 0)
-        bad(r);
-    r->at += n;
-    return v;
-}
-
-static uint64_t take_u64(reader *r)
-{
-    uint64_t v;
-
-    if (r->end - r->at < 8) {
-        bad(r);
-        return 0;
-    }
-    v = varint_get_le64(r->at);
-    r->at += 8;
-    return v;
-}
-
-/* A number below `limit`. */
-static uint32_t take_index(reader *r, size_t limit)
-{
-    uint64_t v = take(r);
-
-    if (v < limit)
-        return (uint32_t)v;
-    bad(r);
-    return 0;
-}
-
-/* A count of things that take at least one byte each. */
-static size_t take_count(reader *r)
-{
-    uint64_t v = take(r);
-
-    if (v <= FRAME_ITEMS_MAX && v <= (uint64_t)(r->end - r->at))
-        return (size_t)v;
-    bad(r);
-    return 0;
-}
-
-static sonde_str take_bytes(reader *r, size_t len)
-{
-    sonde_str s = { (const char *)r->at, len };
-
-    if ((size_t)(r->end - r->at) < len) {
-        bad(r);
-        return (sonde_str){ NULL, 0 };
-    }
-    r->at += len;
-    return s;
-}
+#include "dashboards/model/reader.h"
 
 static void *rows(reader *r, size_t count, size_t bytes)
 {
@@ -99,14 +25,14 @@ static void read_strings(reader *r, frame_view *v)
     size_t i;
 
     for (i = 0; i < v->strings_len; i++) {
-        uint64_t len = take(r);
+        uint64_t len = reader_take(r);
 
         if (len > FRAME_RAW_MAX_BYTES)
-            bad(r);
+            reader_bad(r);
         v->strings[i].len = (size_t)len;
     }
     for (i = 0; i < v->strings_len && r->status == SONDE_OK; i++)
-        v->strings[i] = take_bytes(r, v->strings[i].len);
+        v->strings[i] = reader_take_bytes(r, v->strings[i].len);
 }
 
 static void read_attrs(reader *r, frame_view *v)
@@ -115,10 +41,10 @@ static void read_attrs(reader *r, frame_view *v)
     size_t i;
 
     for (i = 0; i < v->attrs_len; i++) {
-        uint64_t code = take(r);
+        uint64_t code = reader_take(r);
 
         if (code / MODEL_ATTR_KINDS >= v->strings_len) {
-            bad(r);
+            reader_bad(r);
             return;
         }
         a[i].key = v->strings[code / MODEL_ATTR_KINDS];
@@ -126,18 +52,18 @@ static void read_attrs(reader *r, frame_view *v)
     }
     for (i = 0; i < v->attrs_len; i++)
         if (a[i].kind != MODEL_ATTR_METRIC) {
-            uint64_t len = take(r);
+            uint64_t len = reader_take(r);
 
             if (len > FRAME_RAW_MAX_BYTES)
-                bad(r);
+                reader_bad(r);
             a[i].text.len = (size_t)len;
         }
     for (i = 0; i < v->attrs_len && r->status == SONDE_OK; i++)
         if (a[i].kind != MODEL_ATTR_METRIC)
-            a[i].text = take_bytes(r, a[i].text.len);
+            a[i].text = reader_take_bytes(r, a[i].text.len);
     for (i = 0; i < v->attrs_len && r->status == SONDE_OK; i++)
         if (a[i].kind == MODEL_ATTR_METRIC)
-            a[i].number = varint_to_double(take_u64(r));
+            a[i].number = varint_to_double(reader_take_u64(r));
 }
 
 /* Appends `count` references to the view's table; its place there, which never moves. */
@@ -147,11 +73,11 @@ static const uint32_t *read_refs(reader *r, frame_view *v, size_t count, size_t 
     size_t i;
 
     if (count > cap - v->refs_len) {
-        bad(r);
+        reader_bad(r);
         return NULL;
     }
     for (i = 0; i < count; i++)
-        v->refs[v->refs_len++] = take_index(r, v->attrs_len);
+        v->refs[v->refs_len++] = reader_take_index(r, v->attrs_len);
     return first;
 }
 
@@ -163,7 +89,7 @@ static void read_chunks(reader *r, frame_view *v, size_t refs_cap)
         sonde_str *fields = &v->sources[i].env;
 
         for (k = 0; k < MODEL_SOURCE_FIELDS; k++) {
-            uint32_t id = take_index(r, v->strings_len);
+            uint32_t id = reader_take_index(r, v->strings_len);
 
             if (r->status != SONDE_OK)
                 return;
@@ -174,14 +100,14 @@ static void read_chunks(reader *r, frame_view *v, size_t refs_cap)
         model_chunk *c = &v->chunks[i];
         uint32_t origin, source;
 
-        c->trace_hi = take_u64(r);
-        c->trace_lo = take_u64(r);
-        c->priority = (int32_t)varint_unzigzag(take(r));
-        origin = take_index(r, v->strings_len);
-        source = take_index(r, v->sources_len);
+        c->trace_hi = reader_take_u64(r);
+        c->trace_lo = reader_take_u64(r);
+        c->priority = (int32_t)varint_unzigzag(reader_take(r));
+        origin = reader_take_index(r, v->strings_len);
+        source = reader_take_index(r, v->sources_len);
         c->first_span = (uint32_t)spans;
-        c->spans_len = take_index(r, v->spans_len - spans + 1);
-        c->attrs_len = (uint32_t)take_count(r);
+        c->spans_len = reader_take_index(r, v->spans_len - spans + 1);
+        c->attrs_len = (uint32_t)reader_take_count(r);
         c->attrs = read_refs(r, v, c->attrs_len, refs_cap);
         if (r->status != SONDE_OK)
             return;
@@ -192,7 +118,7 @@ static void read_chunks(reader *r, frame_view *v, size_t refs_cap)
             v->spans[c->first_span + k].chunk = c;
     }
     if (spans != v->spans_len)
-        bad(r);
+        reader_bad(r);
 }
 
 /* Checks the codes and passes over them; read_parents() turns them into ids. */
@@ -204,11 +130,11 @@ static void check_parents(reader *r, const frame_view *v)
         size_t first = v->chunks[c].first_span, end = first + v->chunks[c].spans_len;
 
         for (i = first; i < end; i++) {
-            uint64_t code = take(r);
+            uint64_t code = reader_take(r);
             int64_t at = (int64_t)i + (code < 2 ? 0 : varint_unzigzag(code - 1));
 
             if (code > FRAME_ITEMS_MAX || at < (int64_t)first || at >= (int64_t)end) {
-                bad(r);
+                reader_bad(r);
                 return;
             }
         }
@@ -227,7 +153,7 @@ static void read_parents(reader *r, frame_view *v)
 
         codes += varint_get(codes, r->end, &code);
         if (code == 1)
-            s->parent_id = take_u64(r);
+            s->parent_id = reader_take_u64(r);
         else if (code > 1)
             s->parent_id = v->spans[(int64_t)i + varint_unzigzag(code - 1)].span_id;
     }
@@ -238,7 +164,7 @@ static void read_text_column(reader *r, frame_view *v, size_t offset)
     size_t i;
 
     for (i = 0; i < v->spans_len; i++) {
-        uint32_t id = take_index(r, v->strings_len);
+        uint32_t id = reader_take_index(r, v->strings_len);
 
         if (r->status != SONDE_OK)
             return;
@@ -253,13 +179,13 @@ static void read_numbers(reader *r, frame_view *v)
     size_t i;
 
     for (i = 0; i < v->spans_len; i++) {
-        start += (uint64_t)varint_unzigzag(take(r));
+        start += (uint64_t)varint_unzigzag(reader_take(r));
         s[i].start_unix_ns = (int64_t)start;
     }
     for (i = 0; i < v->spans_len; i++)
-        s[i].duration_ns = varint_unzigzag(take(r));
+        s[i].duration_ns = varint_unzigzag(reader_take(r));
     for (i = 0; i < v->spans_len; i++)
-        s[i].error = (int32_t)varint_unzigzag(take(r));
+        s[i].error = (int32_t)varint_unzigzag(reader_take(r));
 }
 
 static void read_tail(reader *r, frame_view *v, size_t refs_cap)
@@ -268,18 +194,18 @@ static void read_tail(reader *r, frame_view *v, size_t refs_cap)
     size_t i;
 
     for (i = 0; i < v->spans_len; i++)
-        s[i].attrs_len = (uint32_t)take_count(r);
+        s[i].attrs_len = (uint32_t)reader_take_count(r);
     for (i = 0; i < v->spans_len && r->status == SONDE_OK; i++)
         s[i].attrs = read_refs(r, v, s[i].attrs_len, refs_cap);
     for (i = 0; i < v->spans_len; i++) {
-        uint64_t len = take(r);
+        uint64_t len = reader_take(r);
 
         if (len > FRAME_RAW_MAX_BYTES)
-            bad(r);
+            reader_bad(r);
         s[i].extra.len = (size_t)len;
     }
     for (i = 0; i < v->spans_len && r->status == SONDE_OK; i++)
-        s[i].extra = take_bytes(r, s[i].extra.len);
+        s[i].extra = reader_take_bytes(r, s[i].extra.len);
 }
 
 static void read_spans(reader *r, frame_view *v, size_t refs_cap)
@@ -291,14 +217,14 @@ static void read_spans(reader *r, frame_view *v, size_t refs_cap)
     read_text_column(r, v, offsetof(model_span, resource));
     read_text_column(r, v, offsetof(model_span, type));
     for (i = 0; i < v->spans_len && r->status == SONDE_OK; i++)
-        v->spans[i].span_id = take_u64(r);
+        v->spans[i].span_id = reader_take_u64(r);
     read_parents(r, v);
     if (r->status != SONDE_OK)
         return;
     read_numbers(r, v);
     read_tail(r, v, refs_cap);
     if (r->at != r->end)
-        bad(r);
+        reader_bad(r);
 }
 
 static sonde_status read_body(frame_view *v)
@@ -309,11 +235,11 @@ static sonde_status read_body(frame_view *v)
     if (v->raw.len < FRAME_MAGIC_BYTES || memcmp(r.at, FRAME_MAGIC, FRAME_MAGIC_BYTES) != 0)
         return SONDE_ERR_SYNTAX;
     r.at += FRAME_MAGIC_BYTES;
-    v->strings_len = take_count(&r);
-    v->attrs_len = take_count(&r);
-    v->sources_len = take_count(&r);
-    v->chunks_len = take_count(&r);
-    v->spans_len = take_count(&r);
+    v->strings_len = reader_take_count(&r);
+    v->attrs_len = reader_take_count(&r);
+    v->sources_len = reader_take_count(&r);
+    v->chunks_len = reader_take_count(&r);
+    v->spans_len = reader_take_count(&r);
     refs_cap = (size_t)(r.end - r.at); /* a reference takes a byte at least */
     if (refs_cap > FRAME_ITEMS_MAX * 2)
         refs_cap = FRAME_ITEMS_MAX * 2;

@@ -39,20 +39,20 @@ typedef struct places {
     bool truncated;
 } places;
 
-static bool note_place(void *user, const store_part *part)
+static bool note_place(void *user, int32_t day, int64_t frame_id)
 {
     places *p = (places *)user;
     size_t i;
 
     for (i = 0; i < p->len; i++)
-        if (p->at[i].day == part->day && p->at[i].frame == part->frame)
+        if (p->at[i].day == day && p->at[i].frame == frame_id)
             return true;
     if (p->len == TRACE_FRAMES_MAX) {
         p->truncated = true;
         return false;
     }
-    p->at[p->len].day = part->day;
-    p->at[p->len].frame = part->frame;
+    p->at[p->len].day = day;
+    p->at[p->len].frame = frame_id;
     p->len++;
     return true;
 }

@@ -5,9 +5,9 @@
  * when it would survive a killed process.
  *
  * Reading: a store_reader is a private view, taken for the length of one query.  Frames are found by
- * time (store_list_frames), narrowed by their filters (store_may_hold) and decoded (store_read_frame);
- * traces are found by id (store_find_trace) and listed from their parts (store_scan_parts) without
- * decoding anything.
+ * time (store_list_frames), narrowed by their filters (store_may_hold), told by their summaries
+ * (store_read_summary) and decoded (store_read_frame); the frames of a trace are found by its id
+ * (store_find_trace).
  *
  * Threads   store_append, store_reader_get, counters: all.  A reader belongs to one thread at a time.
  *           `done` runs on the writer's thread and must not block.
@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "dashboards/model/frame.h"
 #include "dashboards/model/stats.h"
+#include "dashboards/model/summary.h"
 #include "sonde/status.h"
 
 #define STORE_QUEUE_MAX_BYTES      (16u * 1024 * 1024)
@@ -96,7 +97,6 @@ void store_reader_put(store_reader *r);
 
 typedef struct store_frame_ref {
     int32_t day; /* yyyymmdd of arrival */
-    int32_t run; /* parts of neighbouring frames are indexed together: a run */
     int64_t id;
     int64_t min_start_unix_ns;
     int64_t max_start_unix_ns;
@@ -117,19 +117,15 @@ bool store_may_hold(store_reader *r, const store_frame_ref *ref, const uint64_t 
 SONDE_MUST_USE sonde_status store_read_frame(store_reader *r, int32_t day, int64_t id,
                                              frame_view *out);
 
-typedef struct store_part {
-    frame_part part; /* text valid during the callback */
-    int32_t day;
-    int64_t frame;
-} store_part;
+/* The summary of a frame; the same failures. */
+SONDE_MUST_USE sonde_status store_read_summary(store_reader *r, int32_t day, int64_t id,
+                                               summary_view *out);
 
-typedef bool (*store_part_fn)(void *user, const store_part *part); /* false: enough */
+typedef bool (*store_place_fn)(void *user, int32_t day, int64_t frame); /* false: enough */
 
-/* Parts of one trace.  trace_hi 0 matches any high half. */
+/* The frames that hold parts of a trace, latest first.  trace_hi 0 matches any high half. */
 SONDE_MUST_USE sonde_status store_find_trace(store_reader *r, uint64_t trace_hi, uint64_t trace_lo,
-                                             store_part_fn each, void *user);
-SONDE_MUST_USE sonde_status store_scan_parts(store_reader *r, int32_t day, int32_t run,
-                                             store_part_fn each, void *user);
+                                             store_place_fn each, void *user);
 
 typedef struct store_stats_query {
     int64_t from_s; /* buckets that start in [from, to) */

@@ -1,17 +1,15 @@
 /* dashboards/store/sqlite/day.h - one day file: the frames that arrived on one day, and their index.
  *
  * Everything a day's traces need is in its file, so a commit is one transaction and retention is one
- * unlink.  Parts are keyed by (run, trace id): a run is RUN_FRAMES neighbouring frames, so that
- * inserts of random trace ids touch the few pages of the newest run instead of the whole tree, and
- * the oldest run can be cut off as one range.  A look-up asks run after run.
+ * unlink.  Trace ids are indexed by (run, trace id): a run is RUN_FRAMES neighbouring frames, so that
+ * inserts of random ids touch the few pages of the newest run instead of the whole tree, and the
+ * oldest run can be cut off as one range.  A look-up asks run after run.
  *
  * Threads   none: a day belongs to one thread at a time.
- * Bounds    STRINGS_MAX dictionary entries; beyond it text is stored in the row.
  */
 #ifndef SONDE_DASHBOARDS_STORE_SQLITE_DAY_H
 #define SONDE_DASHBOARDS_STORE_SQLITE_DAY_H
 
-#include "base/table.h"
 #include "dashboards/store/store.h"
 #include "db.h"
 
@@ -23,12 +21,8 @@ typedef struct day {
     int32_t date; /* yyyymmdd */
     db_mode mode;
     sqlite3 *db;
-    sqlite3_stmt *statements[12]; /* day_statement, prepared at first use */
-    sonde_table ids;              /* writer: text -> id + 1 as a pointer */
-    int64_t next_frame;           /* writer */
-    sonde_str *strings;           /* reader: by id, owned text */
-    size_t strings_len;
-    size_t strings_cap;
+    sqlite3_stmt *statements[9]; /* day_statement, prepared at first use */
+    int64_t next_frame;          /* writer */
 } day;
 
 bool day_path(const char *dir, int32_t date, char out[DAY_PATH_MAX]); /* false: too long */
@@ -56,8 +50,8 @@ SONDE_MUST_USE sonde_status day_list(day *d, int64_t from_unix_ns, int64_t to_un
                                      day_frame_fn each, void *user);
 bool day_may_hold(day *d, int64_t frame, const uint64_t *tokens, size_t tokens_len);
 SONDE_MUST_USE sonde_status day_read(day *d, int64_t frame, frame_view *out);
+SONDE_MUST_USE sonde_status day_read_summary(day *d, int64_t frame, summary_view *out);
 SONDE_MUST_USE sonde_status day_find_trace(day *d, uint64_t trace_hi, uint64_t trace_lo,
-                                           store_part_fn each, void *user, bool *out_stopped);
-SONDE_MUST_USE sonde_status day_scan_run(day *d, int32_t run, store_part_fn each, void *user);
+                                           store_place_fn each, void *user, bool *out_stopped);
 
 #endif /* SONDE_DASHBOARDS_STORE_SQLITE_DAY_H */

@@ -168,8 +168,15 @@ sonde_status store_read_frame(store_reader *r, int32_t date, int64_t id, frame_v
     return d ? day_read(d, id, out) : SONDE_ERR_NOT_FOUND;
 }
 
+sonde_status store_read_summary(store_reader *r, int32_t date, int64_t id, summary_view *out)
+{
+    day *d = use_day(r, date);
+
+    return d ? day_read_summary(d, id, out) : SONDE_ERR_NOT_FOUND;
+}
+
 sonde_status store_find_trace(store_reader *r, uint64_t trace_hi, uint64_t trace_lo,
-                              store_part_fn each, void *user)
+                              store_place_fn each, void *user)
 {
     sonde_status status = SONDE_OK;
     bool stopped = false;
@@ -182,14 +189,6 @@ sonde_status store_find_trace(store_reader *r, uint64_t trace_hi, uint64_t trace
             status = day_find_trace(d, trace_hi, trace_lo, each, user, &stopped);
     }
     return status;
-}
-
-sonde_status store_scan_parts(store_reader *r, int32_t date, int32_t run, store_part_fn each,
-                              void *user)
-{
-    day *d = use_day(r, date);
-
-    return d ? day_scan_run(d, run, each, user) : SONDE_OK;
 }
 
 sonde_status store_scan_stats(store_reader *r, const store_stats_query *query, store_stats_fn each,
