@@ -18,7 +18,7 @@ typedef struct span_index {
     uint32_t mask; /* 0: searched */
 } span_index;
 
-typedef struct processor_run_state {
+typedef struct run {
     payload *p;
     int64_t now_unix_ns;
     uint64_t seed;              /* of the index: ids come from outside */
