@@ -117,8 +117,11 @@ static void *run_worker(void *arg)
 static sonde_status enqueue(void *stage, payload *what)
 {
     pipeline *p = stage;
+    size_t bytes = what->charged_bytes;
 
-    return sonde_queue_push(&p->queue, what, what->charged_bytes);
+    /* what is larger than the whole queue waits alone, instead of never */
+    return sonde_queue_push(&p->queue, what,
+                            bytes < p->queue.max_bytes ? bytes : p->queue.max_bytes);
 }
 
 static void *run_timers(void *arg)
@@ -204,7 +207,8 @@ static sonde_status open_middle(pipeline *p, sonde_error *out_error)
     if (status == SONDE_OK)
         status = processor_open(&processing, &p->processor);
     if (status == SONDE_OK)
-        status = sonde_queue_init(&p->queue, PIPELINE_QUEUE_ITEMS, (size_t)c->memory_limit_bytes);
+        status =
+            sonde_queue_init(&p->queue, PIPELINE_QUEUE_ITEMS, (size_t)c->memory_limit_bytes / 4);
     p->has_queue = status == SONDE_OK;
     return status == SONDE_OK ? status
                               : sonde_fail(out_error, status, "sampler, statistics or processor");

@@ -7,7 +7,7 @@
  *
  * Threads   the receiver's and the forwarder's own; "agent-proc-N" take payloads from the queue;
  *           "agent-timers" flushes statistics and traces when they are due.
- * Bounds    the queue: PIPELINE_QUEUE_ITEMS payloads and the memory budget in bytes; a full queue
+ * Bounds    the queue: PIPELINE_QUEUE_ITEMS payloads and a quarter of the memory limit; a full queue
  *           refuses, and the receiver answers as the protocol says.
  */
 #ifndef SONDE_AGENT_MAIN_PIPELINE_H

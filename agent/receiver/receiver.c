@@ -87,6 +87,15 @@ static void listen_unix(receiver *r, http_listener *out, size_t *len)
     out[(*len)++] = (http_listener){ .fd = fd, .is_unix = true };
 }
 
+/* A quarter of the memory, because decoded spans take as much again; but the largest body allowed
+ * must find room when it is alone. */
+static size_t default_budget(const agent_config *c)
+{
+    uint64_t quarter = c->memory_limit_bytes / 4;
+
+    return (size_t)(quarter > c->max_payload_bytes ? quarter : c->max_payload_bytes);
+}
+
 static sonde_status serve(receiver *r, const receiver_options *options, sonde_error *out_error)
 {
     const agent_config *c = r->config;
@@ -97,7 +106,7 @@ static sonde_status serve(receiver *r, const receiver_options *options, sonde_er
         .threads = (unsigned)c->decoders,
         .max_connections = (unsigned)c->max_connections,
         .body_budget_bytes =
-            options->body_budget_bytes ? options->body_budget_bytes : c->memory_limit_bytes / 2,
+            options->body_budget_bytes ? options->body_budget_bytes : default_budget(c),
         .read_timeout_s = (unsigned)(c->receiver_timeout_ns / 1000000000u),
     };
     http_listener listeners[LISTENERS_MAX];

@@ -71,7 +71,8 @@ typedef struct receiver_options {
     rates_cell *rates;         /* borrowed */
     const char *agent_version; /* static */
     const char *agent_state;   /* 64 hex digits of /info (info_state()); outlives the receiver */
-    size_t body_budget_bytes;  /* 0: half of config->memory_limit_bytes */
+    size_t body_budget_bytes;  /* 0: a quarter of config->memory_limit_bytes,
+                                      one body of the largest size at least */
     const http_route *more_routes; /* rows of other rooms (/info, status, proxies); copied */
     size_t more_routes_len;
 } receiver_options;
