@@ -24,7 +24,7 @@ function Lane({ node, view, showPath }) {
   const bar = place(node.start, node.end, view);
   if (!bar) return html`<div class="lane"></div>`;
   const right = bar.left + bar.width;
-  const tip = right < 84 ? ['', right] : bar.left > 16 ? ['left', bar.left] : ['inside', 100];
+  const tip = right < 84 ? ['', right] : bar.left > 16 ? ['left', bar.left] : ['inside', right];
   return html`<div class="lane">
     <i class="bar" style=${style(bar)}></i>
     ${

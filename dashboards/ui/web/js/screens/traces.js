@@ -1,6 +1,6 @@
 // screens/traces.js - search: the query line, filters, a dot plot and the list of traces, page after page as it scrolls.
 
-import { html, useEffect, useRef, useState } from '../../vendor/preact.js';
+import { html, useEffect, useMemo, useRef, useState } from '../../vendor/preact.js';
 import { get, useApi, useTick } from '../lib/api.js';
 import { serviceColors } from '../lib/color.js';
 import { clock, count, dateOfNs, dateTime } from '../lib/format.js';
@@ -54,6 +54,18 @@ function usePages(query, tick) {
   return { ...first, traces, next, load, moreError: valid ? more.error : null };
 }
 
+// The facets come from the statistics, which arrive later than traces: what the list shows is added.
+function withListed(facets, traces) {
+  const union = (known, listed) => [...new Set([...(known ?? []), ...listed])].filter(Boolean).sort();
+  return {
+    ...facets,
+    services: union(facets?.services, traces.flatMap((t) => t.services)),
+    operations: union(facets?.operations, traces.map((t) => t.name)),
+    types: union(facets?.types, traces.map((t) => t.type)),
+    hosts: facets?.hosts ?? [],
+  };
+}
+
 function Services({ names, colors }) {
   const shown = names.slice(0, 8);
   return html`<span class="more" title=${names.join(', ')}>${shown.map((s) => html`<i
@@ -70,7 +82,7 @@ function Row({ trace: t, top, selected, longest, colors, link }) {
     <span class="mono dim" title=${dateTime(start)}>${clock(start)}</span>
     <span class="svc"><i class=${`dot ${colors.get(t.service)}`}></i>
       <span class="cut">${t.service}</span></span>
-    <span class="what cut" title=${`${t.name} ${t.resource}`}><b>${t.resource}</b>
+    <span class="what cut" title=${`${t.name} ${t.resource}`}><b>${t.resource}</b>${' '}
       <span class="faint">${t.name !== t.resource ? t.name : ''}</span></span>
     <span class="cut">${t.http_status && html`<span
       class=${`badge ${bad ? 'error' : ''}`}>${t.http_status}</span> `}
@@ -112,9 +124,10 @@ export default function Traces({ params }) {
     env: params.env ?? '',
     sort: params.sort ?? '-start',
   };
-  const facets = useApi('facets', { from, to }, 0).data;
+  const known = useApi('facets', { from, to }, 0).data;
   const page = usePages(query, tick);
   const { traces } = page;
+  const facets = useMemo(() => withListed(known, traces), [known, page.data, traces.length]);
   useEffect(() => {
     setSelected(-1);
   }, [params.query, params.sort, from, to, params.env]);
@@ -138,7 +151,7 @@ export default function Traces({ params }) {
     Escape: () => setSelected(-1),
   });
 
-  const colors = serviceColors([...(facets?.services ?? []), ...traces.flatMap((t) => t.services)]);
+  const colors = serviceColors(facets.services);
   const foot = page.moreError
     ? html`<span class="err">${page.moreError.message}</span> <button
       onClick=${page.load}>Try again</button>`
