@@ -105,44 +105,50 @@ http_result receive_head(void *user, http_request *request, http_response *respo
     return HTTP_DONE;
 }
 
-/* A decoder's status as a reason, and the HTTP status for it. */
-static receiver_reason reason_of(sonde_status status, unsigned *out_http)
-{
-    switch (status) {
-    case SONDE_ERR_EOF:
-        *out_http = 400;
-        return RECEIVER_EOF;
-    case SONDE_ERR_TOO_BIG:
-        *out_http = 413;
-        return RECEIVER_DECODED_TOO_BIG;
-    case SONDE_ERR_NOMEM:
-        *out_http = 503;
-        return RECEIVER_NO_MEMORY;
-    default:
-        *out_http = 400;
-        return RECEIVER_DECODE;
-    }
-}
-
+/* The client's fault: an error status and the decoder's words. */
 static void reject(const bound_endpoint *b, http_request *request, http_response *response,
-                   sonde_status status, const sonde_error *error)
+                   unsigned http_status, receiver_reason why, const sonde_error *error)
 {
-    unsigned http;
-    receiver_reason why = reason_of(status, &http);
     char text[sizeof(error->message) + 2];
 
     (void)snprintf(text, sizeof(text), "%s\n", error->message);
-    answer_error(response, http, text);
+    answer_error(response, http_status, text);
     count_dropped(b->r, why, header_trace_count(request));
     SONDE_LOG(SONDE_LOG_WARN, "trace payload rejected: endpoint=%s status=%u reason=%s",
-              b->row->path, http, SONDE_LOG_QUOTE(sonde_str_from(error->message)));
+              b->row->path, http_status, SONDE_LOG_QUOTE(sonde_str_from(error->message)));
 }
 
+/* Ours: there is no room for a good request. */
 static void refuse(const bound_endpoint *b, http_request *request, http_response *response,
                    receiver_reason why)
 {
     count_dropped(b->r, why, header_trace_count(request));
     answer_refused(b->r, b->row, request, response);
+}
+
+static void answer_failure(const bound_endpoint *b, http_request *request, http_response *response,
+                           sonde_status status, const sonde_error *error)
+{
+    switch (status) {
+    case SONDE_ERR_FULL:
+        refuse(b, request, response, RECEIVER_REFUSED_QUEUE);
+        break;
+    case SONDE_ERR_CLOSED:
+        refuse(b, request, response, RECEIVER_REFUSED_CLOSING);
+        break;
+    case SONDE_ERR_NOMEM:
+        refuse(b, request, response, RECEIVER_NO_MEMORY);
+        break;
+    case SONDE_ERR_TOO_BIG:
+        reject(b, request, response, 413, RECEIVER_DECODED_TOO_BIG, error);
+        break;
+    case SONDE_ERR_EOF:
+        reject(b, request, response, 400, RECEIVER_EOF, error);
+        break;
+    default:
+        reject(b, request, response, 400, RECEIVER_DECODE, error);
+        break;
+    }
 }
 
 static void release_body(payload *p)
@@ -181,7 +187,7 @@ static decode_fn decoder_for(const endpoint *e, const http_request *request)
     return e->msgpack && (!e->json || is_msgpack(request)) ? e->msgpack : e->json;
 }
 
-/* Before the push: afterwards the payload may be gone. */
+/* `p` is a copy made before the payload was handed on and became somebody else's. */
 static void count_accepted(receiver *r, const payload *p, const decode_tally *tally)
 {
     receiver_counters *c = &r->counters;
@@ -197,8 +203,11 @@ static void count_accepted(receiver *r, const payload *p, const decode_tally *ta
     add(&c->client_dropped_p0_spans, (uint64_t)p->client_dropped_p0_spans);
 }
 
+/* SONDE_OK: the payload is gone; else SONDE_ERR_FULL or SONDE_ERR_CLOSED, and it is still ours. */
 static sonde_status hand_on(receiver *r, payload *p)
 {
+    sonde_status status;
+
     if (p->chunks_len == 0) {
         payload_free(p);
         return SONDE_OK;
@@ -206,41 +215,43 @@ static sonde_status hand_on(receiver *r, payload *p)
     if (atomic_load_explicit(&r->stopped, memory_order_relaxed))
         return SONDE_ERR_CLOSED;
     p->charged_bytes = p->body.len + p->arena.held_bytes;
-    return r->sink.push(r->sink.stage, p);
+    status = r->sink.push(r->sink.stage, p);
+    return status == SONDE_OK || status == SONDE_ERR_CLOSED ? status : SONDE_ERR_FULL;
+}
+
+static sonde_status decode(const bound_endpoint *b, http_request *request, payload **out_payload,
+                           decode_tally *out_tally, sonde_error *out_error)
+{
+    sonde_status status = make_payload(b, request, out_payload);
+
+    if (status == SONDE_OK)
+        status = decoder_for(b->row, request)(*out_payload, out_tally, out_error);
+    if (status == SONDE_OK)
+        status = take_process_tags(*out_payload, request);
+    return status;
 }
 
 http_result receive_traces(void *user, http_request *request, http_response *response)
 {
     const bound_endpoint *b = user;
-    sonde_error error = { .message = "out of memory" };
     decode_tally tally = { 0 };
-    payload before; /* what is counted, once the payload is somebody else's */
-    payload *p;
+    sonde_error error = { 0 };
+    payload *p = NULL;
+    payload copy;
     sonde_status status;
 
     count_received(b->r);
-    status = make_payload(b, request, &p);
-    if (status != SONDE_OK) {
-        reject(b, request, response, status, &error);
-        return HTTP_DONE;
+    status = decode(b, request, &p, &tally, &error);
+    if (status == SONDE_OK) {
+        copy = *p;
+        status = hand_on(b->r, p);
     }
-    status = decoder_for(b->row, request)(p, &tally, &error);
-    if (status == SONDE_OK)
-        status = take_process_tags(p, request);
     if (status != SONDE_OK) {
-        reject(b, request, response, status, &error);
+        answer_failure(b, request, response, status, &error);
         payload_free(p);
         return HTTP_DONE;
     }
-    before = *p;
-    status = hand_on(b->r, p);
-    if (status != SONDE_OK) {
-        refuse(b, request, response,
-               status == SONDE_ERR_CLOSED ? RECEIVER_REFUSED_CLOSING : RECEIVER_REFUSED_QUEUE);
-        payload_free(p);
-        return HTTP_DONE;
-    }
-    count_accepted(b->r, &before, &tally);
+    count_accepted(b->r, &copy, &tally);
     if (b->row->answer == ANSWER_RATES)
         answer_rates(b->r, request, response);
     else
