@@ -438,12 +438,16 @@ void sonde__flusher_stop(uint64_t deadline_mono_ns)
 {
     pthread_t thread;
     bool ended, joinable;
+    uint64_t now;
 
     sonde_mutex_lock(&mu);
     if (is_queued())
         start_thread_locked();
     order.stop = true;
-    order.stop_deadline_mono_ns = deadline_mono_ns;
+    /* The thread's own deadline is a little earlier, so that it has ended by ours. */
+    now = sonde_mono_ns();
+    order.stop_deadline_mono_ns =
+        deadline_mono_ns > now ? deadline_mono_ns - (deadline_mono_ns - now) / 8 : now;
     (void)pthread_cond_broadcast(&to_thread);
     while (order.running && sonde_mono_ns() < deadline_mono_ns)
         sonde_cond_wait_until(&from_thread, &mu, deadline_mono_ns);

@@ -1,0 +1,367 @@
+/* test_trace_agent.c - libtrace against agents that are absent, slow, dying or lying.
+ *
+ * Whatever the agent does, the program goes on, memory stays below the ceiling, and afterwards
+ * finished == delivered + dropped + queued, where delivered is what the agent counted itself. */
+#include "support/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "sonde/sonde.h"
+#include "support/fake_agent.h"
+#include "support/temp_dir.h"
+
+static sonde_counters before;
+
+static sonde_counters counters(void)
+{
+    sonde_counters c = { .struct_bytes = sizeof(c) };
+
+    sonde_counters_read(&c);
+    return c;
+}
+
+static void start(const char *url)
+{
+    sonde_options o = { .service = "it", .agent_url = url, .stop_timeout_ms = 3000 };
+
+    assert_int_equal(setenv("DD_TRACE_RETRY_INTERVAL", "1ms", 1), 0);
+    assert_int_equal(setenv("DD_TRACE_AGENT_TIMEOUT", "1", 1), 0);
+    assert_int_equal(setenv("DD_TRACE_LOG_LEVEL", "error", 1), 0);
+    before = counters();
+    assert_status(sonde_start(&o), SONDE_OK);
+}
+
+static void traces(int n, int spans)
+{
+    int i, j;
+
+    for (i = 0; i < n; i++) {
+        SONDE_SPAN(root, "request");
+
+        for (j = 1; j < spans; j++) {
+            SONDE_SPAN(child, "query");
+            sonde_span_set_str(child, "k", "a value of some length");
+        }
+    }
+}
+
+static uint64_t dropped(const sonde_counters *c, uint32_t reason)
+{
+    return c->spans_dropped[reason] - before.spans_dropped[reason];
+}
+
+/* Stops, and checks the law; returns the counters. */
+static sonde_counters stop_and_balance(uint64_t spans, const fake_agent *agent, fake_counts seen)
+{
+    sonde_counters c;
+    uint64_t lost = 0;
+    uint32_t i;
+
+    sonde_stop();
+    c = counters();
+    for (i = 0; i < c.drops; i++)
+        lost += dropped(&c, i);
+    assert_int_equal(c.spans_started - before.spans_started, spans);
+    assert_int_equal(c.spans_open, before.spans_open);
+    assert_int_equal(c.spans_queued, 0);
+    assert_int_equal(c.chunks_queued, 0);
+    assert_int_equal(c.spans_finished - before.spans_finished,
+                     c.spans_delivered - before.spans_delivered + lost);
+    if (agent)
+        assert_int_equal(seen.taken_spans, c.spans_delivered - before.spans_delivered);
+    return c;
+}
+
+static void test_everything_arrives_over_tcp_and_over_a_socket(void **state)
+{
+    char dir[256];
+    char path[300];
+    int over_socket;
+
+    (void)state;
+    temp_dir_make(dir, sizeof(dir));
+    (void)snprintf(path, sizeof(path), "%s/apm.socket", dir);
+    for (over_socket = 0; over_socket < 2; over_socket++) {
+        fake_agent *agent = fake_agent_open(over_socket ? path : NULL);
+
+        start(fake_agent_url(agent));
+        traces(500, 10);
+        assert_status(sonde_flush(10000), SONDE_OK);
+        assert_int_equal(fake_agent_counts(agent).announced, 500);
+        assert_int_equal(fake_agent_counts(agent).bad, 0);
+        (void)stop_and_balance(5000, agent, fake_agent_counts(agent));
+        assert_int_equal(fake_agent_counts(agent).taken_spans, 5000);
+        fake_agent_close(agent);
+    }
+    temp_dir_remove(dir);
+}
+
+static void test_a_request_says_who_sends(void **state)
+{
+    fake_agent *agent = fake_agent_open(NULL);
+    static const char *const want[] = {
+        "POST /v0.4/traces HTTP/1.1",
+        "Content-Type: application/msgpack",
+        "Datadog-Meta-Lang: c",
+        "Datadog-Client-Computed-Top-Level: yes",
+        "Datadog-Send-Real-Http-Status: ",
+        "X-Datadog-Trace-Count: 3",
+    };
+    char *head;
+    size_t i;
+
+    (void)state;
+    start(fake_agent_url(agent));
+    traces(3, 1);
+    assert_status(sonde_flush(10000), SONDE_OK);
+    head = fake_agent_last_head(agent);
+    for (i = 0; i < COUNT_OF(want); i++)
+        if (!strstr(head, want[i]))
+            fail_msg("no \"%s\" in:\n%s", want[i], head);
+    free(head);
+    (void)stop_and_balance(3, agent, fake_agent_counts(agent));
+    fake_agent_close(agent);
+}
+
+static void test_answers_decide_between_retry_and_drop(void **state)
+{
+    static const struct {
+        const char *label;
+        fake_answer answer;
+        int times;
+        uint64_t requests;
+        int reason; /* -1: delivered in the end */
+    } cases[] = {
+        { "429 twice", { .status = 429 }, 2, 3, -1 },
+        { "429 for ever", { .status = 429 }, 3, 3, SONDE_DROP_AGENT_BUSY },
+        { "500 once", { .status = 500 }, 1, 2, -1 },
+        { "408 for ever", { .status = 408 }, 3, 3, SONDE_DROP_AGENT_BUSY },
+        { "404", { .status = 404 }, 1, 1, SONDE_DROP_AGENT_REFUSED },
+        { "413", { .status = 413 }, 1, 1, SONDE_DROP_AGENT_REFUSED },
+        { "closed once", { .manner = FAKE_CLOSE }, 1, 2, -1 },
+        { "garbage for ever", { .manner = FAKE_GARBAGE }, 3, 3, SONDE_DROP_AGENT_UNREACHABLE },
+        { "hangs once", { .manner = FAKE_HANG }, 1, 2, -1 },
+        { "rates that lie",
+          { .body = "{\"rate_by_service\":{\"service:,env:\":1e999}}" },
+          1,
+          1,
+          -1 },
+        { "rates that are none", { .body = "{\"rate_by_service\":{" }, 1, 1, -1 },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        fake_agent *agent = fake_agent_open(NULL);
+        sonde_counters c;
+
+        fake_agent_answer(agent, cases[i].answer, cases[i].times);
+        start(fake_agent_url(agent));
+        traces(2, 5);
+        assert_status(sonde_flush(20000), SONDE_OK);
+        if (fake_agent_counts(agent).requests != cases[i].requests)
+            fail_msg("%s: %llu requests", cases[i].label,
+                     (unsigned long long)fake_agent_counts(agent).requests);
+        c = stop_and_balance(10, agent, fake_agent_counts(agent));
+        if (cases[i].reason >= 0 && dropped(&c, (uint32_t)cases[i].reason) != 10)
+            fail_msg("%s: not dropped for %s", cases[i].label,
+                     sonde_drop_name((uint32_t)cases[i].reason));
+        if (cases[i].reason < 0 && c.spans_delivered - before.spans_delivered != 10)
+            fail_msg("%s: not delivered", cases[i].label);
+        fake_agent_close(agent);
+    }
+}
+
+static void test_rates_of_the_answer_decide_the_next_traces(void **state)
+{
+    fake_agent *agent = fake_agent_open(NULL);
+    int i, kept = 0;
+
+    (void)state;
+    fake_agent_answer(agent,
+                      (fake_answer){ .body = "{\"rate_by_service\":{\"service:it,env:\":0}}" }, 1);
+    start(fake_agent_url(agent));
+    traces(1, 1);
+    assert_status(sonde_flush(10000), SONDE_OK);
+    for (i = 0; i < 20; i++) {
+        sonde_span *span = sonde_span_start("request", NULL);
+        uint8_t *body;
+        size_t len;
+
+        if (i == 19)
+            sonde_span_keep(span);
+        sonde_span_finish(span);
+        assert_status(sonde_flush(10000), SONDE_OK);
+        body = fake_agent_last_body(agent, &len);
+        kept += memmem(body, len, "_dd.p.dm", 8) != NULL;
+        free(body);
+    }
+    assert_int_equal(kept, 1); /* the one kept by hand */
+    (void)stop_and_balance(21, agent, fake_agent_counts(agent));
+    fake_agent_close(agent);
+}
+
+static void test_without_an_agent_spans_are_dropped_and_memory_is_bounded(void **state)
+{
+    sonde_counters c;
+    int i;
+
+    (void)state;
+    start("http://127.0.0.1:1");
+    for (i = 0; i < 40; i++) {
+        traces(1000, 10);
+        c = counters();
+        assert_true(c.memory_bytes <= c.memory_max_bytes);
+    }
+    c = stop_and_balance(400000, NULL, (fake_counts){ 0 });
+    assert_int_equal(c.spans_delivered, before.spans_delivered);
+    assert_true(dropped(&c, SONDE_DROP_AGENT_UNREACHABLE) > 0);
+}
+
+static void test_an_agent_that_dies_and_returns_gets_what_comes_later(void **state)
+{
+    char dir[256];
+    char path[300];
+    char url[320];
+    fake_agent *agent;
+    fake_counts first, second;
+
+    (void)state;
+    temp_dir_make(dir, sizeof(dir));
+    (void)snprintf(path, sizeof(path), "%s/apm.socket", dir);
+    (void)snprintf(url, sizeof(url), "unix://%s", path);
+    agent = fake_agent_open(path);
+    start(url);
+    traces(10, 2);
+    assert_status(sonde_flush(10000), SONDE_OK);
+    first = fake_agent_counts(agent);
+    fake_agent_close(agent);
+    traces(10, 2);
+    assert_status(sonde_flush(10000), SONDE_OK); /* dropped by now */
+    agent = fake_agent_open(path);
+    traces(10, 2);
+    assert_status(sonde_flush(10000), SONDE_OK);
+    second = fake_agent_counts(agent);
+    assert_int_equal(first.taken_spans, 20);
+    assert_int_equal(second.taken_spans, 20);
+    second.taken_spans += first.taken_spans;
+    (void)stop_and_balance(60, agent, second);
+    fake_agent_close(agent);
+    temp_dir_remove(dir);
+}
+
+static void test_stop_meets_its_deadline_with_an_agent_that_hangs(void **state)
+{
+    fake_agent *agent = fake_agent_open(NULL);
+    sonde_options o = { .service = "it",
+                        .agent_url = fake_agent_url(agent),
+                        .stop_timeout_ms = 200 };
+    uint64_t from;
+    sonde_counters c;
+
+    (void)state;
+    fake_agent_answer(agent, (fake_answer){ .manner = FAKE_HANG }, 60);
+    before = counters();
+    assert_status(sonde_start(&o), SONDE_OK);
+    traces(5, 2);
+    from = sonde_mono_ns();
+    c = stop_and_balance(10, agent, fake_agent_counts(agent));
+    assert_true(sonde_mono_ns() - from < 60 * (uint64_t)SONDE_NS_PER_S); /* not for ever */
+    assert_int_equal(dropped(&c, SONDE_DROP_AGENT_UNREACHABLE), 10);
+    fake_agent_close(agent);
+}
+
+static void test_spans_open_at_the_stop_are_dropped_when_they_finish(void **state)
+{
+    fake_agent *agent = fake_agent_open(NULL);
+    sonde_span *open, *child;
+    sonde_counters c;
+
+    (void)state;
+    start(fake_agent_url(agent));
+    open = sonde_span_enter("open", NULL);
+    child = sonde_span_start("finished", NULL);
+    sonde_span_finish(child);
+    sonde_stop();
+    assert_null(sonde_span_start("off", NULL));
+    sonde_span_set_str(open, "k", "v");
+    sonde_span_leave(open);
+    c = counters();
+    assert_int_equal(dropped(&c, SONDE_DROP_STOPPED), 2);
+    start(fake_agent_url(agent));
+    traces(1, 1);
+    assert_status(sonde_flush(10000), SONDE_OK);
+    (void)stop_and_balance(1, agent, fake_agent_counts(agent));
+    fake_agent_close(agent);
+}
+
+static void test_a_context_outlives_stop_and_start(void **state)
+{
+    fake_agent *agent = fake_agent_open(NULL);
+    sonde_span *open, *child;
+    sonde_context *context;
+    uint64_t trace;
+
+    (void)state;
+    start(fake_agent_url(agent));
+    open = sonde_span_start("open", NULL);
+    trace = sonde_span_trace_id_low(open);
+    context = sonde_context_of_span(open);
+    sonde_stop();
+    start(fake_agent_url(agent));
+    child = sonde_span_start("child", &(sonde_span_options){ .context = context });
+    assert_true(sonde_span_trace_id_low(child) == trace);
+    sonde_context_release(context);
+    sonde_span_finish(child);
+    sonde_span_finish(open);
+    assert_status(sonde_flush(10000), SONDE_OK);
+    assert_int_equal(fake_agent_counts(agent).taken_spans, 1);
+    sonde_stop();
+    fake_agent_close(agent);
+}
+
+static void test_a_trace_too_big_for_a_request_is_sent_in_parts_or_counted(void **state)
+{
+    fake_agent *agent = fake_agent_open(NULL);
+    static char value[20000];
+    int i;
+
+    (void)state;
+    memset(value, 'v', sizeof(value) - 1);
+    start(fake_agent_url(agent));
+    {
+        SONDE_SPAN(root, "huge");
+
+        for (i = 0; i < 1500; i++) {
+            SONDE_SPAN(child, "part");
+            sonde_span_set_str(child, "value", value);
+        }
+    }
+    assert_status(sonde_flush(20000), SONDE_OK);
+    assert_int_equal(fake_agent_counts(agent).bad, 0);
+    (void)stop_and_balance(1501, agent, fake_agent_counts(agent));
+    fake_agent_close(agent);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_everything_arrives_over_tcp_and_over_a_socket),
+        cmocka_unit_test(test_a_request_says_who_sends),
+        cmocka_unit_test(test_answers_decide_between_retry_and_drop),
+        cmocka_unit_test(test_rates_of_the_answer_decide_the_next_traces),
+        cmocka_unit_test(test_without_an_agent_spans_are_dropped_and_memory_is_bounded),
+        cmocka_unit_test(test_an_agent_that_dies_and_returns_gets_what_comes_later),
+        cmocka_unit_test(test_stop_meets_its_deadline_with_an_agent_that_hangs),
+        cmocka_unit_test(test_spans_open_at_the_stop_are_dropped_when_they_finish),
+        cmocka_unit_test(test_a_context_outlives_stop_and_start),
+        cmocka_unit_test(test_a_trace_too_big_for_a_request_is_sent_in_parts_or_counted),
+    };
+
+    return cmocka_run_group_tests_name("trace_agent", tests, NULL, NULL);
+}
