@@ -18,16 +18,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agent_payloads.h"
 #include "base/clock.h"
 #include "base/parse.h"
 #include "net/http_plain.h"
 #include "net/server/http_server.h"
 #include "net/socket.h"
+#include "support/trace_bodies.h"
 
 #define BODIES           64
 #define TRACES           20
-#define SPANS            (TRACES * BENCH_SPANS_A_TRACE) /* of one body */
+#define SPANS            (TRACES * BODY_SPANS_A_TRACE) /* of one body */
 #define SENDERS          4
 #define PACED_PER_S      100000
 #define PACED_S          10
@@ -326,7 +326,7 @@ int main(int argc, char **argv)
         return 2;
     for (i = 0; i < BODIES; i++) {
         sonde_buf_init(&bodies[i], 1 << 24);
-        bench_payload_v04(&bodies[i], (uint64_t)i + 1, TRACES, sonde_unix_ns());
+        trace_body_v04(&bodies[i], (uint64_t)i + 1, TRACES, sonde_unix_ns());
     }
     measure_speed(millions);
     measure_memory("agent_loaded", false);

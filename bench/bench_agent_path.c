@@ -11,10 +11,10 @@
 #include "agent/sampler/sampler.h"
 #include "agent/stats/concentrator.h"
 #include "agent/writer/trace.h"
-#include "agent_payloads.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/parse.h"
+#include "support/trace_bodies.h"
 
 #define BODIES 64
 #define TRACES 20
@@ -143,12 +143,12 @@ int main(int argc, char **argv)
         return 2;
     for (i = 0; i < BODIES; i++) {
         sonde_buf_init(&bodies[i], 1 << 24);
-        bench_payload_v04(&bodies[i], i + 1, TRACES, now);
+        trace_body_v04(&bodies[i], i + 1, TRACES, now);
         raw += bodies[i].len;
     }
     open_path(&p);
-    for (spans = millions * 1000000; done < spans; done += TRACES * BENCH_SPANS_A_TRACE)
-        run_one(&p, &bodies[done / (TRACES * BENCH_SPANS_A_TRACE) % BODIES]);
+    for (spans = millions * 1000000; done < spans; done += TRACES * BODY_SPANS_A_TRACE)
+        run_one(&p, &bodies[done / (TRACES * BODY_SPANS_A_TRACE) % BODIES]);
     p.ns.flush = cpu_ns();
     trace_writer_flush(p.writer, 0);
     p.ns.flush = cpu_ns() - p.ns.flush;
@@ -166,7 +166,7 @@ int main(int argc, char **argv)
         "{\"bench\":\"agent_path\",\"stage\":\"all\",\"ns_per_span\":%.1f,\"spans_per_s\":%.0f,"
         "\"bytes_in_per_span\":%.0f,\"bytes_raw_per_span\":%.0f,\"bytes_out_per_span\":%.1f}\n",
         (double)total / (double)done, (double)done * 1e9 / (double)total,
-        (double)raw / BODIES / (TRACES * BENCH_SPANS_A_TRACE),
+        (double)raw / BODIES / (TRACES * BODY_SPANS_A_TRACE),
         (double)n.bytes_raw / (double)n.spans_out, (double)p.bytes_out / (double)n.spans_out);
     close_path(&p);
     for (i = 0; i < BODIES; i++)

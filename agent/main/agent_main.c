@@ -84,11 +84,6 @@ sonde_status agent_main_open(const agent_main_options *options, agent_main **out
     return status;
 }
 
-uint16_t agent_main_port(const agent_main *a)
-{
-    return pipeline_port(a->pipeline);
-}
-
 void agent_main_stop(agent_main *a)
 {
     pipeline_summary n;

@@ -5,8 +5,6 @@
 #ifndef SONDE_AGENT_MAIN_AGENT_MAIN_H
 #define SONDE_AGENT_MAIN_AGENT_MAIN_H
 
-#include <stdint.h>
-
 #include "agent/config/config.h"
 #include "sonde/status.h"
 
@@ -21,8 +19,6 @@ typedef struct agent_main_options {
  * with SONDE_ERR_CONFIG. */
 SONDE_MUST_USE sonde_status agent_main_open(const agent_main_options *options,
                                             agent_main **out_agent, sonde_error *out_error);
-
-uint16_t agent_main_port(const agent_main *a); /* of the TCP listener; 0: none */
 
 /* Drains within the configured time and logs the sums. */
 void agent_main_stop(agent_main *a);

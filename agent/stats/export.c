@@ -28,7 +28,8 @@ typedef struct exporter {
     export_random random;
 } exporter;
 
-uint64_t export_round(double value, export_random random)
+/* Down, or up with the probability of the fraction, so that sums stay right on average. */
+static uint64_t round_by_chance(double value, export_random random)
 {
     double whole = floor(value);
 
@@ -94,10 +95,10 @@ static void put_group(exporter *e, const group *g)
         .http_status_code = g->key.http_status,
         .is_trace_root = g->key.is_trace_root ? STATS_ROOT_TRUE : STATS_ROOT_FALSE,
         .synthetics = g->key.synthetics,
-        .hits = export_round(g->hits, e->random),
-        .errors = export_round(g->errors, e->random),
-        .top_level_hits = export_round(g->top_level_hits, e->random),
-        .duration_ns = export_round(g->duration_ns, e->random),
+        .hits = round_by_chance(g->hits, e->random),
+        .errors = round_by_chance(g->errors, e->random),
+        .top_level_hits = round_by_chance(g->top_level_hits, e->random),
+        .duration_ns = round_by_chance(g->duration_ns, e->random),
         .ok_summary = put_sketch(e, &g->ok),
         .error_summary = put_sketch(e, &g->error),
         .peer_tags = g->peer_tags,

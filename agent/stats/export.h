@@ -18,9 +18,6 @@ typedef struct export_random {
     void *user;
 } export_random;
 
-/* Rounds down, or up with the probability of the fraction, so that sums stay right on average. */
-uint64_t export_round(double value, export_random random);
-
 /* Gathers the buckets by owner, encodes the sketches and pushes one stats_payload.  *out_groups is the
  * number of groups in it.  SONDE_ERR_NOMEM, or what the sink said. */
 SONDE_MUST_USE sonde_status export_buckets(bucket *const *buckets, size_t len, export_random random,

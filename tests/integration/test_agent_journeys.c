@@ -6,15 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../bench/agent_payloads.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "net/http_plain.h"
 #include "support/agent_process.h"
 #include "support/fake_intake.h"
+#include "support/trace_bodies.h"
 
 #define TRACES 40
-#define SPANS  (TRACES * BENCH_SPANS_A_TRACE) /* of one body */
+#define SPANS  (TRACES * BODY_SPANS_A_TRACE) /* of one body */
 #define S      UINT64_C(1000000000)
 
 typedef struct journey {
@@ -88,7 +88,7 @@ static void send_body(uint64_t seed)
     sonde_buf b;
 
     sonde_buf_init(&b, 1 << 22);
-    bench_payload_v04(&b, seed, TRACES, sonde_unix_ns());
+    trace_body_v04(&b, seed, TRACES, sonde_unix_ns());
     assert_int_equal(send_traces(sonde_buf_str(&b)), 200);
     sonde_buf_done(&b);
 }
@@ -258,7 +258,7 @@ static void test_a_body_that_is_too_large_is_refused_before_it_is_read(void **st
     (void)state;
     begin(environment);
     sonde_buf_init(&b, 1 << 22);
-    bench_payload_v04(&b, 1, 300, sonde_unix_ns());
+    trace_body_v04(&b, 1, 300, sonde_unix_ns());
     assert_true(b.len > 100000);
     assert_int_equal(send_traces(sonde_buf_str(&b)), 413);
     sonde_buf_done(&b);

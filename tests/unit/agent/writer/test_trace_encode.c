@@ -34,8 +34,8 @@ static void encode_all(sonde_buf *b, const agent_facts *a, const payload *p)
 
 static void test_the_worked_example_is_matched_byte_for_byte(void **state)
 {
-    span_meta meta[] = { { SONDE_STR("env"), SONDE_STR("prod") } };
-    span_metric metrics[] = { { SONDE_STR("_top_level"), 1.0 } };
+    span_meta tags[] = { { SONDE_STR("env"), SONDE_STR("prod") } };
+    span_metric numbers[] = { { SONDE_STR("_top_level"), 1.0 } };
     payload_span span = { .service = SONDE_STR("web"),
                           .name = SONDE_STR("http.request"),
                           .resource = SONDE_STR("GET /"),
@@ -43,9 +43,9 @@ static void test_the_worked_example_is_matched_byte_for_byte(void **state)
                           .span_id = 772,
                           .start = INT64_C(1700000000000000000),
                           .duration = 1500000,
-                          .meta = meta,
+                          .meta = tags,
                           .meta_len = 1,
-                          .metrics = metrics,
+                          .metrics = numbers,
                           .metrics_len = 1 };
     payload_chunk chunk = { .priority = 1, .spans = &span, .spans_len = 1 };
     payload p = { .language_name = SONDE_STR("go"),
@@ -63,149 +63,160 @@ static void test_the_worked_example_is_matched_byte_for_byte(void **state)
     sonde_buf_done(&b);
 }
 
-static void assert_text(const char *got, const char *want)
+/* One payload with every field set, written by us and read by protobuf-c. */
+
+static span_meta meta[] = { { { "k1", 2 }, { "v1", 2 } }, { { "empty", 5 }, { "", 0 } } };
+static span_metric metrics[] = { { { "m", 1 }, 0.25 }, { { "zero", 4 }, 0.0 } };
+static span_meta blobs[] = { { { "appsec", 6 }, { "\x81\xa1k\x01", 4 } } };
+static span_meta link_attributes[] = { { { "a", 1 }, { "b", 1 } } };
+static span_link links[] = { { .trace_id = 11,
+                               .trace_id_high = 12,
+                               .span_id = 13,
+                               .tracestate = { "dd=s:1", 6 },
+                               .flags = 0x80000001u,
+                               .attributes = link_attributes,
+                               .attributes_len = 1 } };
+static span_any elements[] = { { .type = SPAN_ANY_STRING, .str = { "x", 1 } },
+                               { .type = SPAN_ANY_INT, .integer = -3 } };
+static span_event_attr event_attributes[] = {
+    { { "s", 1 }, { .type = SPAN_ANY_STRING, .str = { "text", 4 } } },
+    { { "b", 1 }, { .type = SPAN_ANY_BOOL, .integer = 1 } },
+    { { "i", 1 }, { .type = SPAN_ANY_INT, .integer = -7 } },
+    { { "d", 1 }, { .type = SPAN_ANY_DOUBLE, .number = 1.5 } },
+    { { "l", 1 }, { .type = SPAN_ANY_ARRAY, .values = elements, .values_len = 2 } },
+};
+static span_event events[] = { { .time_unix_nano = 123,
+                                 .name = { "exception", 9 },
+                                 .attributes = event_attributes,
+                                 .attributes_len = COUNT_OF(event_attributes) } };
+static payload_span spans[] = {
+    { .service = { "s", 1 },
+      .name = { "n", 1 },
+      .resource = { "r", 1 },
+      .type = { "web", 3 },
+      .trace_id = UINT64_MAX,
+      .span_id = 2,
+      .parent_id = 3,
+      .start = 4,
+      .duration = -5,
+      .error = -1,
+      .meta = meta,
+      .meta_len = 2,
+      .metrics = metrics,
+      .metrics_len = 2,
+      .meta_struct = blobs,
+      .meta_struct_len = 1,
+      .links = links,
+      .links_len = 1,
+      .events = events,
+      .events_len = 1 },
+    { .service = { "second", 6 } },
+};
+static span_meta chunk_tags[] = { { { "_dd.p.dm", 8 }, { "-1", 2 } } };
+static payload_chunk chunks[] = { { .priority = -1,
+                                    .origin = { "rum", 3 },
+                                    .spans = spans,
+                                    .spans_len = 2,
+                                    .tags = chunk_tags,
+                                    .tags_len = 1,
+                                    .dropped_trace = true } };
+static span_meta payload_tags[] = { { { "_dd.tags.process", 16 }, { "a:b", 3 } } };
+static payload full = { .container_id = { "c", 1 },
+                        .language_name = { "l", 1 },
+                        .language_version = { "lv", 2 },
+                        .tracer_version = { "tv", 2 },
+                        .runtime_id = { "rt", 2 },
+                        .env = { "e", 1 },
+                        .hostname = { "h", 1 },
+                        .app_version = { "av", 2 },
+                        .tags = payload_tags,
+                        .tags_len = 1,
+                        .chunks = chunks,
+                        .chunks_len = 1 };
+
+static void assert_payload_fields(const Datadog__Trace__AgentPayload *got)
 {
-    assert_string_equal(got, want);
+    const Datadog__Trace__TracerPayload *tracer = got->tracerpayloads[0];
+
+    assert_string_equal(got->hostname, "h1");
+    assert_string_equal(got->env, "none");
+    assert_string_equal(got->agentversion, "1.0.0");
+    assert_true(got->targettps >= 10 && got->errortps >= 10 && got->raresamplerenabled);
+    assert_string_equal(tracer->containerid, "c");
+    assert_string_equal(tracer->languagename, "l");
+    assert_string_equal(tracer->languageversion, "lv");
+    assert_string_equal(tracer->tracerversion, "tv");
+    assert_string_equal(tracer->runtimeid, "rt");
+    assert_string_equal(tracer->env, "e");
+    assert_string_equal(tracer->hostname, "h");
+    assert_string_equal(tracer->appversion, "av");
+    assert_string_equal(tracer->tags[0]->value, "a:b");
 }
 
-/* One payload with every field set, written by us and read by protobuf-c. */
-static void test_every_field_is_read_back_by_protobuf_c(void **state)
+static void assert_chunk_fields(const Datadog__Trace__TraceChunk *chunk)
 {
-    span_meta meta[] = { { SONDE_STR("k1"), SONDE_STR("v1") },
-                         { SONDE_STR("empty"), SONDE_STR("") } };
-    span_metric metrics[] = { { SONDE_STR("m"), 0.25 }, { SONDE_STR("zero"), 0.0 } };
-    span_meta blobs[] = { { SONDE_STR("appsec"), SONDE_STR("\x81\xa1k\x01") } };
-    span_meta attributes[] = { { SONDE_STR("a"), SONDE_STR("b") } };
-    span_link links[] = { { .trace_id = 11,
-                            .trace_id_high = 12,
-                            .span_id = 13,
-                            .tracestate = SONDE_STR("dd=s:1"),
-                            .flags = 0x80000001u,
-                            .attributes = attributes,
-                            .attributes_len = 1 } };
-    span_any elements[] = { { .type = SPAN_ANY_STRING, .str = SONDE_STR("x") },
-                            { .type = SPAN_ANY_INT, .integer = -3 } };
-    span_event_attr event_attributes[] = {
-        { SONDE_STR("s"), { .type = SPAN_ANY_STRING, .str = SONDE_STR("text") } },
-        { SONDE_STR("b"), { .type = SPAN_ANY_BOOL, .integer = 1 } },
-        { SONDE_STR("i"), { .type = SPAN_ANY_INT, .integer = -7 } },
-        { SONDE_STR("d"), { .type = SPAN_ANY_DOUBLE, .number = 1.5 } },
-        { SONDE_STR("l"), { .type = SPAN_ANY_ARRAY, .values = elements, .values_len = 2 } },
-    };
-    span_event events[] = { { .time_unix_nano = 123,
-                              .name = SONDE_STR("exception"),
-                              .attributes = event_attributes,
-                              .attributes_len = COUNT_OF(event_attributes) } };
-    payload_span spans[] = {
-        { .service = SONDE_STR("s"),
-          .name = SONDE_STR("n"),
-          .resource = SONDE_STR("r"),
-          .type = SONDE_STR("web"),
-          .trace_id = UINT64_MAX,
-          .span_id = 2,
-          .parent_id = 3,
-          .start = 4,
-          .duration = -5,
-          .error = -1,
-          .meta = meta,
-          .meta_len = 2,
-          .metrics = metrics,
-          .metrics_len = 2,
-          .meta_struct = blobs,
-          .meta_struct_len = 1,
-          .links = links,
-          .links_len = 1,
-          .events = events,
-          .events_len = 1 },
-        { .service = SONDE_STR("second") },
-    };
-    span_meta chunk_tags[] = { { SONDE_STR("_dd.p.dm"), SONDE_STR("-1") } };
-    payload_chunk chunks[] = { { .priority = -1,
-                                 .origin = SONDE_STR("rum"),
-                                 .spans = spans,
-                                 .spans_len = 2,
-                                 .tags = chunk_tags,
-                                 .tags_len = 1,
-                                 .dropped_trace = true } };
-    span_meta payload_tags[] = { { SONDE_STR("_dd.tags.process"), SONDE_STR("a:b") } };
-    payload p = { .container_id = SONDE_STR("c"),
-                  .language_name = SONDE_STR("l"),
-                  .language_version = SONDE_STR("lv"),
-                  .tracer_version = SONDE_STR("tv"),
-                  .runtime_id = SONDE_STR("rt"),
-                  .env = SONDE_STR("e"),
-                  .hostname = SONDE_STR("h"),
-                  .app_version = SONDE_STR("av"),
-                  .tags = payload_tags,
-                  .tags_len = 1,
-                  .chunks = chunks,
-                  .chunks_len = 1 };
-    agent_facts rare = facts;
-    Datadog__Trace__AgentPayload *got;
-    const Datadog__Trace__TracerPayload *tracer;
-    const Datadog__Trace__TraceChunk *chunk;
-    const Datadog__Trace__Span *span;
-    const Datadog__Trace__SpanLink *link;
-    const Datadog__Trace__SpanEvent *event;
-    sonde_buf b;
-
-    (void)state;
-    rare.rare_sampler = true;
-    sonde_buf_init(&b, MAX_BYTES);
-    encode_all(&b, &rare, &p);
-    got = datadog__trace__agent_payload__unpack(NULL, b.len, b.data);
-
-    assert_non_null(got);
-    assert_text(got->hostname, "h1");
-    assert_text(got->env, "none");
-    assert_text(got->agentversion, "1.0.0");
-    assert_true(got->targettps >= 10 && got->errortps >= 10 && got->raresamplerenabled);
-    assert_int_equal(got->n_tracerpayloads, 1);
-    tracer = got->tracerpayloads[0];
-    assert_text(tracer->containerid, "c");
-    assert_text(tracer->languagename, "l");
-    assert_text(tracer->languageversion, "lv");
-    assert_text(tracer->tracerversion, "tv");
-    assert_text(tracer->runtimeid, "rt");
-    assert_text(tracer->env, "e");
-    assert_text(tracer->hostname, "h");
-    assert_text(tracer->appversion, "av");
-    assert_text(tracer->tags[0]->value, "a:b");
-    chunk = tracer->chunks[0];
     assert_int_equal(chunk->priority, -1);
-    assert_text(chunk->origin, "rum");
-    assert_text(chunk->tags[0]->key, "_dd.p.dm");
+    assert_string_equal(chunk->origin, "rum");
+    assert_string_equal(chunk->tags[0]->key, "_dd.p.dm");
     assert_true(chunk->droppedtrace);
     assert_int_equal(chunk->n_spans, 2);
-    assert_text(chunk->spans[1]->service, "second");
-    span = chunk->spans[0];
-    assert_text(span->service, "s");
-    assert_text(span->name, "n");
-    assert_text(span->resource, "r");
-    assert_text(span->type, "web");
+    assert_string_equal(chunk->spans[1]->service, "second");
+}
+
+static void assert_span_fields(const Datadog__Trace__Span *span)
+{
+    assert_string_equal(span->service, "s");
+    assert_string_equal(span->name, "n");
+    assert_string_equal(span->resource, "r");
+    assert_string_equal(span->type, "web");
     assert_true(span->traceid == UINT64_MAX && span->spanid == 2 && span->parentid == 3);
     assert_true(span->start == 4 && span->duration == -5 && span->error == -1);
     assert_int_equal(span->n_meta, 2);
-    assert_text(span->meta[1]->key, "empty");
-    assert_text(span->meta[1]->value, "");
+    assert_string_equal(span->meta[1]->key, "empty");
+    assert_string_equal(span->meta[1]->value, "");
     assert_int_equal(span->n_metrics, 2);
-    assert_text(span->metrics[1]->key, "zero");
+    assert_string_equal(span->metrics[1]->key, "zero");
     assert_int_equal(span->meta_struct[0]->value.len, 4);
-    link = span->spanlinks[0];
+}
+
+static void assert_link_and_event_fields(const Datadog__Trace__Span *span)
+{
+    const Datadog__Trace__SpanLink *link = span->spanlinks[0];
+    const Datadog__Trace__SpanEvent *event = span->spanevents[0];
+
     assert_true(link->traceid == 11 && link->traceid_high == 12 && link->spanid == 13);
     assert_int_equal(link->flags, 0x80000001u);
-    assert_text(link->tracestate, "dd=s:1");
-    assert_text(link->attributes[0]->value, "b");
-    event = span->spanevents[0];
+    assert_string_equal(link->tracestate, "dd=s:1");
+    assert_string_equal(link->attributes[0]->value, "b");
     assert_int_equal(event->time_unix_nano, 123);
-    assert_text(event->name, "exception");
+    assert_string_equal(event->name, "exception");
     assert_int_equal(event->n_attributes, 5);
-    assert_text(event->attributes[0]->value->string_value, "text");
+    assert_string_equal(event->attributes[0]->value->string_value, "text");
     assert_true(event->attributes[1]->value->bool_value);
     assert_true(event->attributes[2]->value->int_value == -7);
     assert_true(event->attributes[3]->value->double_value > 1.4);
     assert_int_equal(event->attributes[4]->value->array_value->n_values, 2);
     assert_true(event->attributes[4]->value->array_value->values[1]->int_value == -3);
+}
+
+static void test_every_field_is_read_back_by_protobuf_c(void **state)
+{
+    agent_facts rare = facts;
+    Datadog__Trace__AgentPayload *got;
+    sonde_buf b;
+
+    (void)state;
+    rare.rare_sampler = true;
+    sonde_buf_init(&b, MAX_BYTES);
+    encode_all(&b, &rare, &full);
+    got = datadog__trace__agent_payload__unpack(NULL, b.len, b.data);
+
+    assert_non_null(got);
+    assert_int_equal(got->n_tracerpayloads, 1);
+    assert_payload_fields(got);
+    assert_chunk_fields(got->tracerpayloads[0]->chunks[0]);
+    assert_span_fields(got->tracerpayloads[0]->chunks[0]->spans[0]);
+    assert_link_and_event_fields(got->tracerpayloads[0]->chunks[0]->spans[0]);
     datadog__trace__agent_payload__free_unpacked(got, NULL);
     sonde_buf_done(&b);
 }

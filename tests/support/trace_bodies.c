@@ -1,5 +1,5 @@
-/* agent_payloads.c - the mixed load of the agent's benchmarks. */
-#include "agent_payloads.h"
+/* trace_bodies.c - the mixed load of journeys and benchmarks. */
+#include "support/trace_bodies.h"
 
 #include <stdio.h>
 
@@ -13,7 +13,7 @@ typedef struct shape { /* one kind of span */
     int parent;             /* index in the trace, -1: root */
 } shape;
 
-static const shape shapes[BENCH_SPANS_A_TRACE] = {
+static const shape shapes[BODY_SPANS_A_TRACE] = {
     { "gateway",
       "http.request",
       "GET /orders/{id}",
@@ -153,11 +153,11 @@ static void put_span(sonde_buf *b, const shape *s, uint64_t trace, uint64_t id, 
 
 static void put_trace(sonde_buf *b, sonde_rng *rng, int64_t now_unix_ns)
 {
-    uint64_t trace = sonde_rng_next(rng), ids[BENCH_SPANS_A_TRACE];
+    uint64_t trace = sonde_rng_next(rng), ids[BODY_SPANS_A_TRACE];
     int i;
 
-    sonde_mp_write_array(b, BENCH_SPANS_A_TRACE);
-    for (i = 0; i < BENCH_SPANS_A_TRACE; i++) {
+    sonde_mp_write_array(b, BODY_SPANS_A_TRACE);
+    for (i = 0; i < BODY_SPANS_A_TRACE; i++) {
         const shape *s = &shapes[i];
 
         ids[i] = sonde_rng_next(rng);
@@ -166,7 +166,7 @@ static void put_trace(sonde_buf *b, sonde_rng *rng, int64_t now_unix_ns)
     }
 }
 
-void bench_payload_v04(sonde_buf *out, uint64_t seed, uint32_t traces, int64_t now_unix_ns)
+void trace_body_v04(sonde_buf *out, uint64_t seed, uint32_t traces, int64_t now_unix_ns)
 {
     sonde_rng rng;
     uint32_t i;

@@ -1,0 +1,15 @@
+/* support/trace_bodies.h - v0.4 bodies as real services send them: five spans a trace over two
+ * services, about ten tags a span, ids and durations that differ.  For journeys and benchmarks. */
+#ifndef SONDE_TESTS_SUPPORT_TRACE_BODIES_H
+#define SONDE_TESTS_SUPPORT_TRACE_BODIES_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+
+#define BODY_SPANS_A_TRACE 5
+
+/* Appends one body of `traces` traces; `seed` makes it differ from others. */
+void trace_body_v04(sonde_buf *out, uint64_t seed, uint32_t traces, int64_t now_unix_ns);
+
+#endif /* SONDE_TESTS_SUPPORT_TRACE_BODIES_H */
