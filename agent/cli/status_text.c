@@ -56,10 +56,12 @@ static bool object(walk *w, unsigned depth)
     while ((e = sonde_json_next(&w->r)) == SONDE_JSON_KEY) {
         size_t mark = w->path_len;
 
-        if (depth == 0)
-            sonde_buf_printf(w->out, "%s%.*s\n", w->out->len ? "\n" : "", SONDE_STR_ARG(w->r.text));
-        else
-            push_name(w, w->r.text);
+        push_name(w, w->r.text);
+        if (depth == 0) {
+            sonde_buf_printf(w->out, "%s%.*s\n", w->out->len ? "\n" : "", (int)w->path_len,
+                             w->path);
+            w->path_len = mark;
+        }
         if (!value(w, sonde_json_next(&w->r), depth + 1))
             return false;
         w->path_len = mark;
