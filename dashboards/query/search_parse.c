@@ -424,7 +424,8 @@ static const search_node *parse_free_text(parser *p, const char *at, word *w)
 {
     p->field = SEARCH_TEXT;
     p->key = (sonde_str){ NULL, 0 };
-    if (w->text.len == 0 && !w->quoted)
+    if (!w->quoted && (w->text.len == 0 || sonde_str_eq(w->text, SONDE_STR("AND")) ||
+                       sonde_str_eq(w->text, SONDE_STR("OR"))))
         return fail_at(p, at, "a term is missing");
     return term_of_word(p, at, w);
 }

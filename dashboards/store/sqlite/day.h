@@ -13,7 +13,7 @@
 #include "dashboards/store/store.h"
 #include "db.h"
 
-#define RUN_FRAMES   128
+#define RUN_FRAMES   256
 #define STRINGS_MAX  65536u
 #define DAY_PATH_MAX 1100
 
