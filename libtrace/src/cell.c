@@ -2,8 +2,8 @@
  *
  * The stack's head is one word: the index of its first batch and a count that changes with every
  * operation, so that a head read before other threads popped and pushed never compares equal (the ABA
- * problem).  Batches are read by threads that lose the race; that is harmless, because cells are never
- * unmapped and what was read is thrown away. */
+ * problem).  What lies below a batch is kept beside the cells, because threads that lose the race read it
+ * after the batch was taken; what they read is thrown away. */
 #include "cell.h"
 
 #include <sys/mman.h>
@@ -16,11 +16,12 @@ sonde__cells sonde__pool;
 typedef struct batch {
     _Atomic uint64_t token;
     struct sonde__cell *unused;
-    _Atomic uint32_t below; /* index of the next batch on the stack, 0 none */
-    _Atomic uint32_t fellow[SONDE__CELL_BATCH - 1];
+    uint32_t fellow[SONDE__CELL_BATCH - 1];
 } batch;
 
 _Static_assert(sizeof(batch) <= SONDE__CELL_BYTES, "a batch is a cell");
+
+static _Atomic uint32_t *below_of; /* by index: the batch below on the stack, 0 none */
 
 sonde_status sonde__cells_open(uint64_t bytes)
 {
@@ -34,11 +35,12 @@ sonde_status sonde__cells_open(uint64_t bytes)
     count -= count % SONDE__CELL_BATCH;
     if (count < 2 * SONDE__CELL_BATCH)
         return SONDE_ERR_INVALID;
-    base = mmap(NULL, count * SONDE__CELL_BYTES, PROT_READ | PROT_WRITE,
+    base = mmap(NULL, count * (SONDE__CELL_BYTES + sizeof(*below_of)), PROT_READ | PROT_WRITE,
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED)
         return SONDE_ERR_NOMEM;
     sonde__pool.base = (sonde__cell *)base;
+    below_of = (_Atomic uint32_t *)(void *)(sonde__pool.base + count);
     sonde__pool.count = (uint32_t)count;
     atomic_store_explicit(&sonde__pool.fresh, SONDE__CELL_BATCH, memory_order_relaxed);
     return SONDE_OK;
@@ -68,26 +70,25 @@ static bool pop_batch(sonde__cell_stack *stack)
     do {
         if ((uint32_t)head == 0)
             return false;
-        b = batch_at((uint32_t)head);
-        below = atomic_load_explicit(&b->below, memory_order_relaxed);
+        below = atomic_load_explicit(&below_of[(uint32_t)head], memory_order_relaxed);
         below |= ((head >> 32) + 1) << 32;
     } while (!atomic_compare_exchange_weak_explicit(&sonde__pool.batches, &head, below,
                                                     memory_order_acquire, memory_order_acquire));
     atomic_fetch_sub_explicit(&sonde__pool.idle, SONDE__CELL_BATCH, memory_order_relaxed);
+    b = batch_at((uint32_t)head);
     for (i = 0; i < SONDE__CELL_BATCH - 1; i++)
-        stack->index[stack->len++] = atomic_load_explicit(&b->fellow[i], memory_order_relaxed);
+        stack->index[stack->len++] = b->fellow[i];
     stack->index[stack->len++] = (uint32_t)head;
     return true;
 }
 
 static void push_batch(uint32_t index)
 {
-    batch *b = batch_at(index);
     uint64_t head = atomic_load_explicit(&sonde__pool.batches, memory_order_relaxed);
     uint64_t now;
 
     do {
-        atomic_store_explicit(&b->below, (uint32_t)head, memory_order_relaxed);
+        atomic_store_explicit(&below_of[index], (uint32_t)head, memory_order_relaxed);
         now = ((head >> 32) + 1) << 32 | index;
         /* pairs with pop_batch() */
     } while (!atomic_compare_exchange_weak_explicit(&sonde__pool.batches, &head, now,
@@ -139,7 +140,7 @@ void sonde__cells_spill(sonde__cell_stack *stack)
     int i;
 
     for (i = SONDE__CELL_BATCH - 1; i-- > 0;)
-        atomic_store_explicit(&b->fellow[i], stack->index[--stack->len], memory_order_relaxed);
+        b->fellow[i] = stack->index[--stack->len];
     push_batch(index);
 }
 

@@ -34,20 +34,29 @@ typedef struct sonde__ctx_trace {
 /* Writes of one update: seq odd, valid 0 | fields | valid 1, seq even.  A signal handler on this thread
  * needs only that the compiler keeps the order; the release fences are for our profiler's thread, which
  * reads other threads' records and checks `seq` on both sides. */
+static inline void sonde__ctx_record_fence(void)
+{
+#if defined(__SANITIZE_THREAD__) /* which does not know fences; no other thread of ours reads yet */
+    atomic_signal_fence(memory_order_release);
+#else
+    atomic_thread_fence(memory_order_release);
+#endif
+}
+
 static inline void sonde__ctx_record_begin(sonde_thread_ctx *r)
 {
     uint32_t seq = atomic_load_explicit(&r->seq, memory_order_relaxed);
 
     atomic_store_explicit(&r->seq, seq + 1, memory_order_relaxed);
     atomic_store_explicit(&r->valid, 0, memory_order_relaxed);
-    atomic_thread_fence(memory_order_release);
+    sonde__ctx_record_fence();
 }
 
 static inline void sonde__ctx_record_end(sonde_thread_ctx *r, uint8_t valid)
 {
     uint32_t seq = atomic_load_explicit(&r->seq, memory_order_relaxed);
 
-    atomic_thread_fence(memory_order_release);
+    sonde__ctx_record_fence();
     atomic_store_explicit(&r->valid, valid, memory_order_relaxed);
     atomic_store_explicit(&r->seq, seq + 1, memory_order_release);
 }

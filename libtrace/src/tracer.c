@@ -10,8 +10,8 @@
  * Threads   `mu` orders start, stop and fork. */
 #include "tracer.h"
 
+#include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/assert.h"
 #include "base/clock.h"
@@ -34,7 +34,6 @@ _Atomic uint32_t sonde__live;
 
 static sonde_mutex mu = SONDE_MUTEX_INIT(SONDE_RANK_LIFECYCLE);
 static bool started;   /* guarded by mu */
-static bool once_done; /* guarded by mu: fork hooks and atexit */
 static uint32_t epoch; /* guarded by mu: the last one begun */
 static _Atomic uint32_t first_epoch = 1;
 static _Atomic(sonde__config *) config;
@@ -133,21 +132,18 @@ static void at_exit(void)
     sonde_stop();
 }
 
-static sonde_status register_once_locked(void)
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static sonde_status registered;
+
+/* Fork hooks and atexit.  Not under `mu`: the list of fork hooks has a lock of its own, which fork()
+ * takes before `mu`. */
+static void register_once(void)
 {
     size_t i;
 
-    if (once_done)
-        return SONDE_OK;
-    for (i = 0; i < sizeof(fork_hooks) / sizeof(fork_hooks[0]); i++) {
-        sonde_status status = sonde_fork_register(&fork_hooks[i]);
-
-        if (status != SONDE_OK)
-            return status;
-    }
+    for (i = 0; i < sizeof(fork_hooks) / sizeof(fork_hooks[0]) && registered == SONDE_OK; i++)
+        registered = sonde_fork_register(&fork_hooks[i]);
     (void)atexit(at_exit); /* refused: what is finished is lost unless the program stops us */
-    once_done = true;
-    return SONDE_OK;
 }
 
 /* Half of the memory for spans, three eighths for the payload, an eighth for threads. */
@@ -192,9 +188,8 @@ static sonde_status start_locked(const sonde_options *options)
 
     if (started)
         return SONDE_ERR_STATE;
-    status = register_once_locked();
-    if (status != SONDE_OK)
-        return status;
+    if (registered != SONDE_OK)
+        return registered;
     c = sonde__config_new(options, NULL, NULL);
     if (!c)
         return SONDE_ERR_NOMEM;
@@ -212,6 +207,7 @@ sonde_status sonde_start(const sonde_options *options)
 {
     sonde_status status;
 
+    (void)pthread_once(&once, register_once);
     sonde_mutex_lock(&mu);
     status = start_locked(options);
     sonde_mutex_unlock(&mu);
