@@ -19,7 +19,11 @@ static sonde__span *make_chunk(sonde__cell_stack *cells)
     s->trace_id_low = 1;
     s->mono_to_unix_ns = 0;
     atomic_store(&s->decision, sonde__decision_make(SONDE__AUTO_KEEP, SONDE__BY_DEFAULT, 1, 0));
-    memset((char *)span + 8, 0, sizeof(*span) - 8);
+    span->next = NULL;
+    span->parent_id = 0;
+    span->service = span->parent_service = 0;
+    span->flags = span->active = 0;
+    span->epoch = 1;
     span->segment = s;
     span->id = 2;
     span->start_mono_ns = 10;
