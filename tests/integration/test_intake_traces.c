@@ -3,95 +3,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "support/test.h"
-
-#include "base/buf.h"
-#include "base/clock.h"
 #include "codec/compress/compress.h"
-#include "codec/pb_write.h"
-#include "dashboards/main/intake_main.h"
-#include "net/http_plain.h"
+#include "intake_client.h"
 #include "support/raw_http.h"
-#include "support/temp_dir.h"
-
-typedef struct world {
-    char dir[64];
-    intake_main *intake;
-    sonde_http_plain *client;
-    sonde_http_plain_answer answer;
-} world;
-
-static int open_world(void **state)
-{
-    static world w;
-    intake_main_options options = { .host = "127.0.0.1", .data_dir = w.dir };
-    sonde_url url;
-    char text[64];
-    sonde_error error;
-
-    memset(&w, 0, sizeof(w));
-    temp_dir_make(w.dir, sizeof(w.dir));
-    if (intake_main_open(&options, &w.intake, &error) != SONDE_OK) {
-        fprintf(stderr, "%s\n", error.message);
-        return -1;
-    }
-    snprintf(text, sizeof(text), "http://127.0.0.1:%u", intake_main_port(w.intake));
-    if (sonde_url_parse(sonde_str_from(text), &url, NULL) != SONDE_OK ||
-        sonde_http_plain_open(&url, 1 << 20, &w.client) != SONDE_OK)
-        return -1;
-    *state = &w;
-    return 0;
-}
-
-static int close_world(void **state)
-{
-    world *w = (world *)*state;
-
-    sonde_http_plain_close(w->client);
-    intake_main_close(w->intake, sonde_deadline(sonde_mono_ns(), 2ull * SONDE_NS_PER_S));
-    temp_dir_remove(w->dir);
-    return 0;
-}
-
-static int ask(world *w, const char *method, const char *path, const sonde_http_header *headers,
-               size_t headers_len, sonde_str body)
-{
-    sonde_http_plain_request request = {
-        .method = method,
-        .path = path,
-        .headers = headers,
-        .headers_len = headers_len,
-        .body = body,
-        .deadline_mono_ns = sonde_deadline(sonde_mono_ns(), 10ull * SONDE_NS_PER_S),
-    };
-
-    assert_status(sonde_http_plain_send(w->client, &request, &w->answer), SONDE_OK);
-    return w->answer.status;
-}
-
-static int get(world *w, const char *path)
-{
-    return ask(w, "GET", path, NULL, 0, (sonde_str){ NULL, 0 });
-}
-
-static int post(world *w, const char *path, const char *key, const char *encoding, sonde_str body)
-{
-    sonde_http_header headers[] = {
-        { SONDE_STR("Content-Type"), SONDE_STR("application/x-protobuf") },
-        { SONDE_STR("DD-Api-Key"), sonde_str_from(key) },
-        { SONDE_STR("Content-Encoding"), sonde_str_from(encoding) },
-    };
-
-    return ask(w, "POST", path, headers, key ? (encoding ? 3 : 2) : 1, body);
-}
-
-static void assert_has(const world *w, const char *part)
-{
-    size_t at;
-
-    if (!sonde_str_find(w->answer.body, sonde_str_from(part), &at))
-        fail_msg("%s\nis not in\n%.*s", part, SONDE_STR_ARG(w->answer.body));
-}
 
 /* The worked example of the protocol page: one span, written by hand. */
 static const uint8_t worked[] = {
@@ -110,28 +24,28 @@ static const sonde_str worked_body = { (const char *)worked, sizeof(worked) };
 
 static void test_a_span_is_returned_by_its_trace_id_once_its_payload_was_acknowledged(void **state)
 {
-    world *w = (world *)*state;
+    intake_world *w = (intake_world *)*state;
 
-    assert_int_equal(post(w, "/api/v0.2/traces", "k", NULL, worked_body), 200);
+    assert_int_equal(intake_post(w, "/api/v0.2/traces", "k", NULL, worked_body), 200);
 
-    assert_int_equal(get(w, "/api/sonde/v1/traces/258"), 200);
-    assert_has(w, "\"trace_id\":\"00000000000000000000000000000102\"");
-    assert_has(
+    assert_int_equal(intake_get(w, "/api/sonde/v1/traces/258"), 200);
+    assert_answer_has(w, "\"trace_id\":\"00000000000000000000000000000102\"");
+    assert_answer_has(
         w, "\"span_id\":\"772\",\"parent_id\":\"0\",\"service\":\"web\",\"name\":\"http.request\","
            "\"resource\":\"GET /\",\"type\":\"\",\"env\":\"prod\",\"version\":\"\",\"host\":\"h1\","
            "\"start_unix_ns\":\"1700000000000000000\",\"duration_ns\":1500000,\"error\":0,"
            "\"meta\":{\"env\":\"prod\"},\"metrics\":{\"_top_level\":1},\"links\":[],\"events\":[]");
-    assert_int_equal(get(w, "/api/sonde/v1/counters"), 200);
-    assert_has(w,
-               "\"received\":{\"trace_payloads\":1,\"stats_payloads\":0,\"chunks\":1,\"spans\":1");
-    assert_has(w, "\"stored\":{\"chunks\":1,\"spans\":1,");
-    assert_has(w, "\"queued\":{\"spans\":0}");
+    assert_int_equal(intake_get(w, "/api/sonde/v1/counters"), 200);
+    assert_answer_has(
+        w, "\"received\":{\"trace_payloads\":1,\"stats_payloads\":0,\"chunks\":1,\"spans\":1");
+    assert_answer_has(w, "\"stored\":{\"chunks\":1,\"spans\":1,");
+    assert_answer_has(w, "\"queued\":{\"spans\":0}");
 }
 
 static void test_every_encoding_agents_use_is_inflated(void **state)
 {
     static const char *const names[] = { "gzip", "deflate", "zstd", "identity" };
-    world *w = (world *)*state;
+    intake_world *w = (intake_world *)*state;
     size_t i;
 
     for (i = 0; i < COUNT_OF(names); i++) {
@@ -144,64 +58,64 @@ static void test_every_encoding_agents_use_is_inflated(void **state)
             sonde_buf_append_str(&packed, worked_body);
         else
             assert_status(sonde_compress(e, 0, worked_body, &packed), SONDE_OK);
-        if (post(w, "/api/v0.2/traces", "k", names[i], sonde_buf_str(&packed)) != 200)
+        if (intake_post(w, "/api/v0.2/traces", "k", names[i], sonde_buf_str(&packed)) != 200)
             fail_msg("%s: %d", names[i], w->answer.status);
         sonde_buf_done(&packed);
     }
-    assert_int_equal(get(w, "/api/sonde/v1/counters"), 200);
-    assert_has(w, "\"stored\":{\"chunks\":4,\"spans\":4,");
+    assert_int_equal(intake_get(w, "/api/sonde/v1/counters"), 200);
+    assert_answer_has(w, "\"stored\":{\"chunks\":4,\"spans\":4,");
 }
 
 static void test_a_bad_request_gets_its_status_and_is_counted_by_reason(void **state)
 {
     static const uint8_t bomb_text[1 << 16];
-    world *w = (world *)*state;
+    intake_world *w = (intake_world *)*state;
     sonde_buf big, bomb;
     size_t i;
 
-    assert_int_equal(post(w, "/api/v0.2/traces", NULL, NULL, worked_body), 403);
-    assert_int_equal(post(w, "/api/v0.2/traces", "k", "br", worked_body), 415);
-    assert_int_equal(post(w, "/api/v0.2/traces", "k", "gzip", worked_body), 400);
-    assert_int_equal(
-        post(w, "/api/v0.2/traces", "k", NULL, sonde_str_sub(worked_body, 0, sizeof(worked) - 3)),
-        400);
-    assert_int_equal(post(w, "/api/v0.2/stats", "k", NULL, SONDE_STR("\xc1")), 400);
+    assert_int_equal(intake_post(w, "/api/v0.2/traces", NULL, NULL, worked_body), 403);
+    assert_int_equal(intake_post(w, "/api/v0.2/traces", "k", "br", worked_body), 415);
+    assert_int_equal(intake_post(w, "/api/v0.2/traces", "k", "gzip", worked_body), 400);
+    assert_int_equal(intake_post(w, "/api/v0.2/traces", "k", NULL,
+                                 sonde_str_sub(worked_body, 0, sizeof(worked) - 3)),
+                     400);
+    assert_int_equal(intake_post(w, "/api/v0.2/stats", "k", NULL, SONDE_STR("\xc1")), 400);
 
     sonde_buf_init(&big, 80u << 20);
     sonde_buf_init(&bomb, 80u << 20);
     for (i = 0; i < 1040; i++)
         sonde_buf_append(&big, bomb_text, sizeof(bomb_text));
     assert_status(sonde_compress(SONDE_ENCODING_ZSTD, 1, sonde_buf_str(&big), &bomb), SONDE_OK);
-    assert_int_equal(post(w, "/api/v0.2/traces", "k", "zstd", sonde_buf_str(&bomb)), 413);
+    assert_int_equal(intake_post(w, "/api/v0.2/traces", "k", "zstd", sonde_buf_str(&bomb)), 413);
     sonde_buf_done(&big);
     sonde_buf_done(&bomb);
 
-    assert_int_equal(get(w, "/api/sonde/v1/counters"), 200);
-    assert_has(
+    assert_int_equal(intake_get(w, "/api/sonde/v1/counters"), 200);
+    assert_answer_has(
         w, "\"payloads\":{\"forbidden\":1,\"encoding\":1,\"too_big\":1,\"malformed\":3,\"busy\":0");
-    assert_has(w,
-               "\"received\":{\"trace_payloads\":0,\"stats_payloads\":0,\"chunks\":0,\"spans\":0");
+    assert_answer_has(
+        w, "\"received\":{\"trace_payloads\":0,\"stats_payloads\":0,\"chunks\":0,\"spans\":0");
 }
 
 static void test_unknown_routes_are_answered_so_that_no_agent_keeps_its_data(void **state)
 {
-    world *w = (world *)*state;
+    intake_world *w = (intake_world *)*state;
 
-    assert_int_equal(post(w, "/api/v2/series", "k", NULL, SONDE_STR("{}")), 202);
-    assert_int_equal(post(w, "/api/v1/collector", "k", NULL, SONDE_STR("x")), 202);
-    assert_int_equal(get(w, "/api/v1/nothing"), 404);
-    assert_has(w, "{\"errors\":[\"");
-    assert_int_equal(get(w, "/services/web"), 200); /* a screen of the UI */
-    assert_has(w, "<");
-    assert_int_equal(get(w, "/api/v1/validate"), 403);
-    assert_int_equal(get(w, "/api/v1/validate?api_key=k"), 200);
-    assert_has(w, "{\"valid\":true}");
+    assert_int_equal(intake_post(w, "/api/v2/series", "k", NULL, SONDE_STR("{}")), 202);
+    assert_int_equal(intake_post(w, "/api/v1/collector", "k", NULL, SONDE_STR("x")), 202);
+    assert_int_equal(intake_get(w, "/api/v1/nothing"), 404);
+    assert_answer_has(w, "{\"errors\":[\"");
+    assert_int_equal(intake_get(w, "/services/web"), 200); /* a screen of the UI */
+    assert_answer_has(w, "<");
+    assert_int_equal(intake_get(w, "/api/v1/validate"), 403);
+    assert_int_equal(intake_get(w, "/api/v1/validate?api_key=k"), 200);
+    assert_answer_has(w, "{\"valid\":true}");
 
-    assert_int_equal(get(w, "/api/sonde/v1/counters"), 200);
-    assert_has(w, "\"ignored_requests\":2");
+    assert_int_equal(intake_get(w, "/api/sonde/v1/counters"), 200);
+    assert_answer_has(w, "\"ignored_requests\":2");
 }
 
-static int get_as(const world *w, const char *path, const char *host, const char *origin)
+static int get_as(const intake_world *w, const char *path, const char *host, const char *origin)
 {
     static raw_answer answer;
     char text[512];
@@ -231,7 +145,7 @@ static void test_a_foreign_page_reads_nothing(void **state)
         { "localhost:8127", "null", 403 },
         { "localhost:8127", "http://localhost:9999", 403 },
     };
-    world *w = (world *)*state;
+    intake_world *w = (intake_world *)*state;
     size_t i;
 
     for (i = 0; i < COUNT_OF(cases); i++) {
@@ -245,26 +159,19 @@ static void test_a_foreign_page_reads_nothing(void **state)
 
 static void test_a_restart_keeps_what_was_acknowledged(void **state)
 {
-    world *w = (world *)*state;
-    intake_main_options options = { .host = "127.0.0.1", .data_dir = w->dir };
-    sonde_url url;
-    char text[64];
+    intake_world *w = (intake_world *)*state;
 
-    assert_int_equal(post(w, "/api/v0.2/traces", "k", NULL, worked_body), 200);
-    sonde_http_plain_close(w->client);
-    intake_main_close(w->intake, sonde_deadline(sonde_mono_ns(), 2ull * SONDE_NS_PER_S));
-    assert_status(intake_main_open(&options, &w->intake, NULL), SONDE_OK);
-    snprintf(text, sizeof(text), "http://127.0.0.1:%u", intake_main_port(w->intake));
-    assert_status(sonde_url_parse(sonde_str_from(text), &url, NULL), SONDE_OK);
-    assert_status(sonde_http_plain_open(&url, 1 << 20, &w->client), SONDE_OK);
+    assert_int_equal(intake_post(w, "/api/v0.2/traces", "k", NULL, worked_body), 200);
+    intake_world_stop(w);
+    intake_world_start(w);
 
-    assert_int_equal(get(w, "/api/sonde/v1/traces/0000000000000102"), 200);
-    assert_has(w, "\"span_id\":\"772\"");
+    assert_int_equal(intake_get(w, "/api/sonde/v1/traces/0000000000000102"), 200);
+    assert_answer_has(w, "\"span_id\":\"772\"");
 }
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, open_world, close_world)
+#define T(name) cmocka_unit_test_setup_teardown(name, intake_world_open, intake_world_close)
     const struct CMUnitTest tests[] = {
         T(test_a_span_is_returned_by_its_trace_id_once_its_payload_was_acknowledged),
         T(test_every_encoding_agents_use_is_inflated),
