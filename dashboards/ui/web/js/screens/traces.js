@@ -32,6 +32,9 @@ function usePages(query, tick) {
   const asked = useRef('');
   const valid = more.of === first.data;
   const traces = first.data ? [...first.data.traces, ...(valid ? more.traces : [])] : [];
+  // The intake orders by a trace's longest part, the row shows the whole.
+  if (query.sort === '-duration') traces.sort((a, b) => b.duration_ns - a.duration_ns);
+  if (query.sort === 'duration') traces.sort((a, b) => a.duration_ns - b.duration_ns);
   const next = (valid ? more.next : first.data?.next) ?? '';
 
   const load = () => {
