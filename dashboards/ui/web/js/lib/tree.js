@@ -151,11 +151,12 @@ function summary(rows) {
   return [...found.values()].sort((a, b) => b.self - a.self);
 }
 
-// Rows that are not inside a folded subtree.
+// Rows that are not inside a folded subtree; `folded` is a set of span ids.
 export function visible(rows, folded) {
   if (folded.size === 0) return rows;
   const shown = [];
-  for (let i = 0; i < rows.length; i += folded.has(rows[i]) ? rows[i].size : 1) shown.push(rows[i]);
+  for (let i = 0; i < rows.length; i += folded.has(rows[i].span.span_id) ? rows[i].size : 1)
+    shown.push(rows[i]);
   return shown;
 }
 

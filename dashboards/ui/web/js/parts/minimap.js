@@ -63,7 +63,10 @@ export function Minimap({ rows, duration, colors, view, onView }) {
     <canvas ref=${canvas}></canvas>
     <div class="shade" style=${{ left: 0, width: pct(view.from / duration) }}></div>
     <div class="shade" style=${{ left: pct(view.to / duration), right: 0 }}></div>
-    ${drag && html`<div class="select"
-      style=${{ left: pct(Math.min(...drag)), width: pct(Math.abs(drag[1] - drag[0])) }}></div>`}
+    ${
+      drag &&
+      html`<div class="select"
+      style=${{ left: pct(Math.min(...drag)), width: pct(Math.abs(drag[1] - drag[0])) }}></div>`
+    }
   </div>`;
 }

@@ -37,15 +37,16 @@ export function Scatter({ traces, selected, onPick }) {
     html`<svg role="img" aria-label="traces over time by duration">
     ${decades.map(
       (d) => html`<line x1=${LEFT} x2=${size.w - RIGHT} y1=${y(d)} y2=${y(d)} />
-      ${(y1 - y0 < 4 || d % 2 === 0) && html`<text x=${LEFT - 8} y=${y(d) + 4}
-        text-anchor="end">${mark(10 ** d)}</text>`}`,
+      ${
+        (y1 - y0 < 4 || d % 2 === 0) &&
+        html`<text x=${LEFT - 8} y=${y(d) + 4}
+        text-anchor="end">${mark(10 ** d)}</text>`
+      }`,
     )}
     <text x=${LEFT} y=${size.h - 4}>${clock(new Date(t0), false)}</text>
     <text x=${size.w - RIGHT} y=${size.h - 4} text-anchor="end">${clock(new Date(t1), false)}</text>
     ${order.map(
-      (
-        i,
-      ) => html`<circle key=${traces[i].trace_id} cx=${x(at[i])} cy=${y(logs[i])}
+      (i) => html`<circle key=${traces[i].trace_id} cx=${x(at[i])} cy=${y(logs[i])}
         r=${i === selected ? 5 : 3.5}
       class=${`${traces[i].status === 'error' ? 'bad' : ''} ${i === selected ? 'on' : ''}`}
       onClick=${() => onPick(i)}>

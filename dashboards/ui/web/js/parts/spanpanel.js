@@ -16,13 +16,18 @@ function Fault({ span }) {
     ${meta['error.stack'] && html`<pre>${meta['error.stack']}</pre>`}</div>`;
 }
 
+const print = (value) => (typeof value === 'object' ? JSON.stringify(value) : String(value));
+
 function Pairs({ title, pairs, search }) {
   const list = Object.entries(pairs).sort(([a], [b]) => a.localeCompare(b));
   if (list.length === 0) return null;
   return html`${title && html`<h2>${title}</h2>`}<table class="kv"><tbody>${list.map(
     ([key, value]) => html`<tr key=${key}><th>${key}</th><td>
-    ${search && html`<a href=${search(key, value)}
-      title="traces with this value">find</a>`}${String(value)}</td></tr>`,
+    ${
+      search &&
+      html`<a href=${search(key, value)}
+      title="traces with this value">find</a>`
+    }${print(value)}</td></tr>`,
   )}</tbody></table>`;
 }
 
@@ -65,13 +70,19 @@ export function SpanPanel({ node, color, params, onClose, onParent }) {
     <header>
       <div class="line"><i class=${`dot ${color}`}></i>
         <a href=${href(`/services/${span.service}`, params)}>${span.service}</a>
-        ${span.type && html`<span class="badge">${span.type}</span>`}${node.bad && html`<span
-          class="badge error">error</span>`}
+        ${span.type && html`<span class="badge">${span.type}</span>`}${
+          node.bad &&
+          html`<span
+          class="badge error">error</span>`
+        }
         <span class="grow"></span><button class="plain" title="close (Esc)" aria-label="close"
           onClick=${onClose}>✕</button></div>
       <h1>${span.name}</h1>
-      ${span.resource !== span.name && html`<div class="mono dim"
-        style=${{ overflowWrap: 'anywhere' }}>${span.resource}</div>`}
+      ${
+        span.resource !== span.name &&
+        html`<div class="mono dim"
+        style=${{ overflowWrap: 'anywhere' }}>${span.resource}</div>`
+      }
     </header>
     <div class="scroll">
       <${Fault} span=${span} />
@@ -88,8 +99,12 @@ export function SpanPanel({ node, color, params, onClose, onParent }) {
       <table class="kv"><tbody>
         <tr><th>span id</th><td><button class="plain mono"
           onClick=${() => copy(span.span_id, 'span id')} title="copy">${span.span_id}</button></td></tr>
-        <tr><th>parent id</th><td>${node.parent ? html`<button class="plain mono"
-          onClick=${() => onParent(node.parent)}>${span.parent_id}</button>` : span.parent_id}</td></tr>
+        <tr><th>parent id</th><td>${
+          node.parent
+            ? html`<button class="plain mono"
+          onClick=${() => onParent(node.parent)}>${span.parent_id}</button>`
+            : span.parent_id
+        }</td></tr>
         <tr><th>start</th><td>${dateTime(dateOfNs(span.start_unix_ns))}</td></tr>
       </tbody></table>
     </div>

@@ -39,7 +39,7 @@ function Lane({ node, view, showPath }) {
   </div>`;
 }
 
-function Row({ node, top, view, folded, color, on, hit, faded, showPath, act }) {
+function Row({ node, top, view, folded, color, on, hit, faded, showPath, walk, time }) {
   const { span } = node;
   const level = Math.min(node.depth, MAX_INDENT);
   const classes = [
@@ -57,21 +57,27 @@ function Row({ node, top, view, folded, color, on, hit, faded, showPath, act }) 
   return html`<div class=${classes} role="treeitem" aria-level=${node.depth + 1} aria-selected=${on}
     aria-expanded=${leaf ? undefined : !folded}
       data-span=${span.span_id} style=${{ transform: `translateY(${top}px)` }}
-      onClick=${() => act.select(node)} onDblClick=${() => act.zoomTo(node)}>
+      onClick=${() => walk.select(node)} onDblClick=${() => time.zoomTo(node)}>
     <div class="tree" style=${{ paddingLeft: `${level * INDENT}px` }}>
       <button class=${`fold ${leaf ? 'leaf' : ''}`} tabindex="-1" aria-hidden="true"
         aria-expanded=${!folded} title=${`${node.size - 1} spans below`}
         onClick=${(e) => {
           e.stopPropagation();
-          act.fold(node);
+          walk.fold(node);
         }}>${node.depth > MAX_INDENT ? node.depth : folded ? node.size - 1 : ''}</button>
       <i class="edge"></i>
-      ${node.bad && html`<span class="flag"
-        title=${node.origin ? 'the error started here' : 'failed'}>!</span>`}
+      ${
+        node.bad &&
+        html`<span class="flag"
+        title=${node.origin ? 'the error started here' : 'failed'}>!</span>`
+      }
       <span class="t-text"><span class="t-name">${span.name}</span>
         <span class="t-res cut">${span.resource !== span.name ? span.resource : ''}</span>
-        ${node.orphan && html`<span class="badge"
-          title=${`parent ${span.parent_id} is not in the store`}>no parent</span>`}</span>
+        ${
+          node.orphan &&
+          html`<span class="badge"
+          title=${`parent ${span.parent_id} is not in the store`}>no parent</span>`
+        }</span>
     </div>
     <${Lane} node=${node} view=${view} showPath=${showPath} />
   </div>`;
@@ -95,24 +101,17 @@ function Axis({ view, split, onSplit, onWheel }) {
   return html`<div class="axis" ref=${box} onWheel=${onWheel}>
     <div class="label">Span<i class="splitter" role="separator" aria-orientation="vertical"
       aria-valuenow=${Math.round(split)} onPointerDown=${drag}></i></div>
-    <div class="ticks">${marks.map((t) => html`<span
-      style=${{ left: `${((t - view.from) / (view.to - view.from)) * 100}%` }}>${mark(t)}</span>`)}</div>
+    <div class="ticks">${marks.map(
+      (t) => html`<span
+      style=${{ left: `${((t - view.from) / (view.to - view.from)) * 100}%` }}>${mark(t)}</span>`,
+    )}</div>
   </div>`;
 }
 
-// act: { select(node), fold(node), zoomTo(node), zoom(factor, at), pan(share) }
-export function Waterfall({
-  rows,
-  selected,
-  folded,
-  view,
-  colors,
-  hits,
-  showPath,
-  act,
-  split,
-  onSplit,
-}) {
+// walk and time are what lib/walk.js and lib/view.js return.
+export function Waterfall({ walk, time, colors, hits, showPath, split, onSplit }) {
+  const { rows, selected } = walk;
+  const { view } = time;
   const onWheel = (event) => {
     if (!event.ctrlKey && !event.shiftKey && Math.abs(event.deltaX) <= Math.abs(event.deltaY))
       return;
@@ -121,19 +120,21 @@ export function Waterfall({
     if (event.clientX < left) return;
     event.preventDefault();
     if (event.ctrlKey)
-      act.zoom(event.deltaY > 0 ? 1.25 : 0.8, (event.clientX - left) / (area.right - left));
-    else act.pan((event.deltaX || event.deltaY) / (area.right - left));
+      time.zoom(event.deltaY > 0 ? 1.25 : 0.8, (event.clientX - left) / (area.right - left));
+    else time.pan((event.deltaX || event.deltaY) / (area.right - left));
   };
-  const behind = html`<div class="grid">${ticks(view.from, view.to, 6).map((t) => html`<i
-    style=${{ left: `${((t - view.from) / (view.to - view.from)) * 100}%` }}></i>`)}</div>`;
+  const behind = html`<div class="grid">${ticks(view.from, view.to, 6).map(
+    (t) => html`<i
+    style=${{ left: `${((t - view.from) / (view.to - view.from)) * 100}%` }}></i>`,
+  )}</div>`;
   const row = (
     node,
     i,
     top,
   ) => html`<${Row} key=${node.span.span_id + i} node=${node} top=${top} view=${view}
-    folded=${folded.has(node)}
+    folded=${walk.isFolded(node)}
     color=${colors.get(node.span.service)} on=${node === selected} hit=${hits?.has(node)}
-    faded=${hits && !hits.has(node)} showPath=${showPath} act=${act} />`;
+    faded=${hits && !hits.has(node)} showPath=${showPath} walk=${walk} time=${time} />`;
   return html`<section class="waterfall" style=${{ '--tree': `${split}%` }} aria-label="waterfall">
     <${Axis} view=${view} split=${split} onSplit=${onSplit} onWheel=${onWheel} />
     <${VirtualList} items=${rows} height=${ROW} row=${row} reveal=${rows.indexOf(selected)}

@@ -110,12 +110,21 @@ export default function Service({ arg: service, params }) {
       list.length > 0 &&
       html`<div class="pane" onKeyDown=${walkRows}><table class="table">
       <${SortHead} columns=${COLUMNS} sort=${sort} />
-      <tbody>${sortRows(withShare(list), COLUMNS, sort).map((r) => html`<${Row}
+      <tbody>${sortRows(withShare(list), COLUMNS, sort).map(
+        (r) => html`<${Row}
         key=${`${r.name}|${r.resource}|${r.span_kind}`} r=${r} service=${service}
-        params=${params} />`)}</tbody>
-    </table>${resources.data.truncated && html`<p
-      class="foot faint">The 500 busiest resources are shown.</p>`}</div>`
+        params=${params} />`,
+      )}</tbody>
+    </table>${
+      resources.data.truncated &&
+      html`<p
+      class="foot faint">The 500 busiest resources are shown.</p>`
+    }</div>`
     }
-    ${resources.data && list.length === 0 && html`<${NothingYet} tick=${tick}
-      what=${`requests of ${service}`} widen=${() => patch({ from: 'now-2d', to: '', env: '' })} />`}`;
+    ${
+      resources.data &&
+      list.length === 0 &&
+      html`<${NothingYet} tick=${tick}
+      what=${`requests of ${service}`} widen=${() => patch({ from: 'now-2d', to: '', env: '' })} />`
+    }`;
 }

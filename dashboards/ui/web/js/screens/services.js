@@ -61,11 +61,17 @@ export default function Services({ params }) {
       <div class="pane" onKeyDown=${walkRows}>
         <table class="table services">
           <${SortHead} columns=${COLUMNS} sort=${sort} />
-          <tbody>${list.map((s) => html`<${Row} key=${s.service} s=${s}
-            color=${colors.get(s.service)} params=${params} />`)}</tbody>
+          <tbody>${list.map(
+            (s) => html`<${Row} key=${s.service} s=${s}
+            color=${colors.get(s.service)} params=${params} />`,
+          )}</tbody>
         </table>
       </div>`
     }
-    ${data && list.length === 0 && html`<${NothingYet} what="services" tick=${tick}
-      widen=${() => patch({ from: 'now-2d', to: '', env: '' })} />`}`;
+    ${
+      data &&
+      list.length === 0 &&
+      html`<${NothingYet} what="services" tick=${tick}
+      widen=${() => patch({ from: 'now-2d', to: '', env: '' })} />`
+    }`;
 }

@@ -1,12 +1,14 @@
-// screens/trace.js - one trace: head, tools, minimap, waterfall, side panel.  Keeps what is selected, folded and zoomed.
+// screens/trace.js - one trace: head, tools, minimap, waterfall, side panel.
 
-import { html, useMemo, useState } from '../../vendor/preact.js';
-import { useApi } from '../lib/api.js';
+import { html, useEffect, useMemo, useRef, useState } from '../../vendor/preact.js';
+import { useApi, useTick } from '../lib/api.js';
 import { serviceColors } from '../lib/color.js';
 import { count, dateOfNs, dateTime, duration } from '../lib/format.js';
 import { useKeys } from '../lib/keys.js';
-import { href, patch } from '../lib/router.js';
-import { buildTree, matches, visible } from '../lib/tree.js';
+import { href } from '../lib/router.js';
+import { buildTree, matches } from '../lib/tree.js';
+import { useView } from '../lib/view.js';
+import { useWalk } from '../lib/walk.js';
 import { Minimap } from '../parts/minimap.js';
 import { Failure, Notice, Progress } from '../parts/notice.js';
 import { carried } from '../parts/shell.js';
@@ -14,7 +16,7 @@ import { ServicesPanel, SpanPanel } from '../parts/spanpanel.js';
 import { copy } from '../parts/toast.js';
 import { Waterfall } from '../parts/waterfall.js';
 
-const MIN_VIEW = 1000; // ns: the deepest zoom
+const YOUNG_MS = 20000; // so long after its end, more of a trace may arrive
 
 function Head({ trace, tree, color }) {
   const root = tree.rows[0];
@@ -25,8 +27,11 @@ function Head({ trace, tree, color }) {
     <div class="line"><i class=${`dot ${color}`}></i><span>${root.span.service}</span>
       <h1 class="cut">${root.span.resource}</h1>
       ${status && html`<span class=${`badge ${root.bad ? 'error' : ''}`}>${status}</span>`}
-      ${errors > 0 && html`<span
-        class="badge error">${errors} ${errors === 1 ? 'error' : 'errors'}</span>`}</div>
+      ${
+        errors > 0 &&
+        html`<span
+        class="badge error">${errors} ${errors === 1 ? 'error' : 'errors'}</span>`
+      }</div>
     <div class="facts">${fact(duration(tree.duration), 'total')}
       ${fact(count(tree.rows.length), 'spans')}
       ${fact(tree.services.length, tree.services.length === 1 ? 'service' : 'services')}
@@ -44,7 +49,7 @@ function Tools({
   step,
   nextError,
   errors,
-  foldAll,
+  foldServices,
   anyFolded,
   showPath,
   setPath,
@@ -66,155 +71,72 @@ function Tools({
     ${errors > 0 && html`<button onClick=${nextError} title="e">Next error</button>`}
     <button aria-pressed=${showPath} onClick=${() => setPath(!showPath)}
       title="p: what held up the end of the trace">Critical path</button>
-    <button onClick=${foldAll}>${anyFolded ? 'Unfold all' : 'Fold to services'}</button>
+    <button onClick=${foldServices}>${anyFolded ? 'Unfold all' : 'Fold to services'}</button>
     <button disabled=${!zoomed} onClick=${reset} title="0">Whole trace</button>
   </div>`;
-}
-
-// The part of time that is shown; always within the trace and never narrower than MIN_VIEW.
-function useView(total) {
-  const [view, setView] = useState({ from: 0, to: total });
-  const set = ({ from, to }) => {
-    const width = Math.min(total, Math.max(Math.min(MIN_VIEW, total), to - from));
-    const start = Math.max(0, Math.min(total - width, from));
-    setView({ from: start, to: start + width });
-  };
-  const zoom = (factor, at = 0.5) => {
-    const width = (view.to - view.from) * factor;
-    const pivot = view.from + (view.to - view.from) * at;
-    set({ from: pivot - width * at, to: pivot + width * (1 - at) });
-  };
-  const pan = (share) => {
-    const by = (view.to - view.from) * share;
-    set({ from: view.from + by, to: view.to + by });
-  };
-  return {
-    view,
-    set,
-    zoom,
-    pan,
-    reset: () => set({ from: 0, to: total }),
-    zoomed: view.from > 0 || view.to < total,
-  };
 }
 
 function View({ trace, params }) {
   const tree = useMemo(() => buildTree(trace.spans), [trace]);
   const colors = useMemo(() => serviceColors(trace.spans.map((s) => s.service)), [trace]);
+  const errors = useMemo(() => tree.rows.filter((n) => n.bad), [tree]);
   const total = Math.max(1, tree.duration);
   const time = useView(total);
-  const [folded, setFolded] = useState(new Set());
-  const [selected, setSelected] = useState(
-    () => tree.rows.find((n) => n.span.span_id === params.span) ?? null,
-  );
+  const walk = useWalk(tree, params.span);
+  const { rows, selected, select } = walk;
   const [text, setText] = useState('');
   const [showPath, setPath] = useState(false);
   const [split, setSplit] = useState(40);
-  const rows = useMemo(() => visible(tree.rows, folded), [tree, folded]);
-  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  const found = useMemo(
-    () => (words.length ? tree.rows.filter((n) => matches(n, words)) : null),
-    [tree, text],
-  );
+  const found = useMemo(() => {
+    const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+    return words.length ? tree.rows.filter((n) => matches(n, words)) : null;
+  }, [tree, text]);
   const hits = useMemo(() => (found ? new Set(found) : null), [found]);
 
-  // Selecting a span unfolds what hides it and puts it into the address.
-  const select = (node) => {
-    setSelected(node);
-    patch({ span: node?.span.span_id ?? '' });
-    if (!node) return;
-    const hiding = [];
-    for (let up = node.parent; up; up = up.parent) if (folded.has(up)) hiding.push(up);
-    if (hiding.length) setFolded(new Set([...folded].filter((n) => !hiding.includes(n))));
-  };
-  const fold = (node, on = !folded.has(node)) => {
-    const next = new Set(folded);
-    if (on && node.children.length) next.add(node);
-    else next.delete(node);
-    setFolded(next);
-  };
-  const cycle = (list, by) => {
-    if (!list?.length) return;
-    const at = list.indexOf(selected);
-    const order = tree.rows.indexOf(selected);
-    const next =
-      at >= 0
-        ? at + by
-        : by > 0
-          ? list.findIndex((n) => tree.rows.indexOf(n) > order)
-          : list.length - 1;
-    select(list[(Math.max(next, next < -1 ? 0 : next) + list.length) % list.length]);
-  };
-  const errors = useMemo(() => tree.rows.filter((n) => n.bad), [tree]);
-  const move = (by) =>
-    select(rows[Math.max(0, Math.min(rows.length - 1, rows.indexOf(selected) + by))]);
-  const zoomTo = (node) => {
-    const pad = Math.max(MIN_VIEW, (node.end - node.start) * 0.05);
-    time.set({ from: node.start - pad, to: node.end + pad });
-  };
-  const foldAll = () =>
-    setFolded(
-      folded.size
-        ? new Set()
-        : new Set(
-            tree.rows.filter(
-              (n) => n.children.length > 0 && n.parent && n.span.service !== n.parent.span.service,
-            ),
-          ),
-    );
-  const left = () => {
-    if (!selected) return;
-    if (selected.children.length && !folded.has(selected)) fold(selected, true);
-    else if (selected.parent) select(selected.parent);
-  };
-  const right = () => {
-    if (!selected) return;
-    if (folded.has(selected)) fold(selected, false);
-    else if (selected.children[0]) select(selected.children[0]);
-  };
-
   useKeys({
-    ArrowDown: () => move(1),
-    j: () => move(1),
-    ArrowUp: () => move(-1),
-    k: () => move(-1),
-    PageDown: () => move(20),
-    PageUp: () => move(-20),
+    ArrowDown: () => walk.move(1),
+    j: () => walk.move(1),
+    ArrowUp: () => walk.move(-1),
+    k: () => walk.move(-1),
+    PageDown: () => walk.move(20),
+    PageUp: () => walk.move(-20),
     Home: () => select(rows[0]),
     End: () => select(rows[rows.length - 1]),
-    ArrowLeft: left,
-    ArrowRight: right,
-    Enter: () => selected && fold(selected),
+    ArrowLeft: walk.left,
+    ArrowRight: walk.right,
+    Enter: () => selected && walk.fold(selected),
     Escape: () => select(null),
     '+': () => time.zoom(0.5),
     '=': () => time.zoom(0.5),
     '-': () => time.zoom(2),
     0: time.reset,
-    f: () => selected && zoomTo(selected),
+    f: () => selected && time.zoomTo(selected),
     '[': () => time.pan(-0.2),
     ']': () => time.pan(0.2),
-    e: () => cycle(errors, 1),
-    n: () => cycle(found, 1),
-    N: () => cycle(found, -1),
+    e: () => walk.cycle(errors, 1),
+    n: () => walk.cycle(found, 1),
+    N: () => walk.cycle(found, -1),
     c: () => copy(trace.trace_id, 'trace id'),
     p: () => setPath(!showPath),
   });
 
   return html`
     <${Head} trace=${trace} tree=${tree} color=${colors.get(tree.rows[0].span.service)} />
-    ${trace.truncated && html`<div
-      class="alert">This trace is larger than the screen takes: its first ${count(tree.rows.length)} spans are shown.</div>`}
+    ${
+      trace.truncated &&
+      html`<div
+      class="alert">This trace is larger than the screen takes: its first ${count(tree.rows.length)} spans are shown.</div>`
+    }
     <${Tools} text=${text} setText=${setText} found=${found}
-      at=${found ? found.indexOf(selected) : -1} step=${(by) => cycle(found, by)}
-      nextError=${() => cycle(errors, 1)} errors=${errors.length}
-      foldAll=${foldAll} anyFolded=${folded.size > 0}
+      at=${found ? found.indexOf(selected) : -1} step=${(by) => walk.cycle(found, by)}
+      nextError=${() => walk.cycle(errors, 1)} errors=${errors.length}
+      foldServices=${walk.foldServices} anyFolded=${walk.folded.size > 0}
       showPath=${showPath} setPath=${setPath} zoomed=${time.zoomed} reset=${time.reset} />
     <${Minimap} rows=${tree.rows} duration=${total} colors=${colors} view=${time.view}
       onView=${time.set} />
     <div class="trace-body">
-      <${Waterfall} rows=${rows} selected=${selected} folded=${folded} view=${time.view}
-        colors=${colors} hits=${hits} showPath=${showPath}
-        split=${split} onSplit=${setSplit} act=${{ select, fold, zoomTo, zoom: time.zoom, pan: time.pan }} />
+      <${Waterfall} walk=${walk} time=${time}
+        colors=${colors} hits=${hits} showPath=${showPath} split=${split} onSplit=${setSplit} />
       ${
         selected
           ? html`<${SpanPanel} node=${selected} color=${colors.get(selected.span.service)}
@@ -224,20 +146,42 @@ function View({ trace, params }) {
     </div>`;
 }
 
-export default function Trace({ arg: id, params }) {
-  const [tick, setTick] = useState(0);
+// The answer in hand, replaced only by one with more spans, so that looking again disturbs nobody.
+function useTrace(id) {
+  const [young, setYoung] = useState(false);
+  const [tick, again] = useTick(young, 2500);
   const { data, error, loading } = useApi(`traces/${id}`, {}, tick);
+  const shown = useRef(null);
+  if (
+    data?.trace_id !== shown.current?.trace_id ||
+    data?.spans.length > shown.current?.spans.length
+  )
+    shown.current = data;
+  useEffect(() => {
+    if (!data) return;
+    const end = dateOfNs(data.start_unix_ns).getTime() + data.duration_ns / 1e6;
+    setYoung(Date.now() - end < YOUNG_MS);
+  }, [data]);
+  return { trace: shown.current, error, again, loading: loading && !young };
+}
+
+export default function Trace({ arg: id, params }) {
+  const { trace, error, again, loading } = useTrace(id);
   if (error?.status === 404) {
     return html`<${Notice} title="This trace is not in the store">
       <p class="mono">${id}</p>
       <p>It may still be on its way (a trace arrives a few seconds after its end), it may have been
         sampled out, or it was retired with old data.</p>
-      <p><button onClick=${() => setTick(tick + 1)}>Look again</button> or <a
-        href=${href('/traces', carried(params))}>search</a>.</p>
+      <p><button onClick=${again}>Look again</button>${' '}
+        or <a href=${href('/traces', carried(params))}>search</a>.</p>
     </${Notice}>`;
   }
-  return html`<${Progress} on=${loading} />${error && html`<${Failure} error=${error}
-    retry=${() => setTick(tick + 1)} />`}
-    ${data && data.spans.length > 0 && html`<${View} key=${data.trace_id} trace=${data}
-      params=${params} />`}`;
+  return html`<${Progress} on=${loading} />
+    ${error && html`<${Failure} error=${error} retry=${again} />`}
+    ${
+      trace &&
+      trace.spans.length > 0 &&
+      html`<${View} key=${trace.trace_id} trace=${trace}
+      params=${params} />`
+    }`;
 }

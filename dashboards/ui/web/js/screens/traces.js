@@ -59,22 +59,37 @@ function usePages(query, tick) {
 
 // The facets come from the statistics, which arrive later than traces: what the list shows is added.
 function withListed(facets, traces) {
-  const union = (known, listed) => [...new Set([...(known ?? []), ...listed])].filter(Boolean).sort();
+  const union = (known, listed) =>
+    [...new Set([...(known ?? []), ...listed])].filter(Boolean).sort();
   return {
     ...facets,
-    services: union(facets?.services, traces.flatMap((t) => t.services)),
-    operations: union(facets?.operations, traces.map((t) => t.name)),
-    types: union(facets?.types, traces.map((t) => t.type)),
+    services: union(
+      facets?.services,
+      traces.flatMap((t) => t.services),
+    ),
+    operations: union(
+      facets?.operations,
+      traces.map((t) => t.name),
+    ),
+    types: union(
+      facets?.types,
+      traces.map((t) => t.type),
+    ),
     hosts: facets?.hosts ?? [],
   };
 }
 
 function Services({ names, colors }) {
   const shown = names.slice(0, 8);
-  return html`<span class="more" title=${names.join(', ')}>${shown.map((s) => html`<i
-    class=${`dot ${colors.get(s)}`}></i>`)}
-    ${names.length > shown.length && html`<span
-      class="faint">+${names.length - shown.length}</span>`}</span>`;
+  return html`<span class="more" title=${names.join(', ')}>${shown.map(
+    (s) => html`<i
+    class=${`dot ${colors.get(s)}`}></i>`,
+  )}
+    ${
+      names.length > shown.length &&
+      html`<span
+      class="faint">+${names.length - shown.length}</span>`
+    }</span>`;
 }
 
 function Row({ trace: t, top, selected, longest, colors, link }) {
@@ -87,8 +102,11 @@ function Row({ trace: t, top, selected, longest, colors, link }) {
       <span class="cut">${t.service}</span></span>
     <span class="what cut" title=${`${t.name} ${t.resource}`}><b>${t.resource}</b>${' '}
       <span class="faint">${t.name !== t.resource ? t.name : ''}</span></span>
-    <span class="cut">${t.http_status && html`<span
-      class=${`badge ${bad ? 'error' : ''}`}>${t.http_status}</span> `}
+    <span class="cut">${
+      t.http_status &&
+      html`<span
+      class=${`badge ${bad ? 'error' : ''}`}>${t.http_status}</span> `
+    }
       ${bad && html`<span class="badge error">${t.error_spans > 1 ? `${t.error_spans} errors` : 'error'}</span>`}</span>
     <span class="num dim">${count(t.spans)}</span>
     <${Services} names=${t.services} colors=${colors} />
@@ -181,8 +199,12 @@ export default function Traces({ params }) {
           <${List} traces=${traces} selected=${selected} colors=${colors} params=${params}
             foot=${foot} onEnd=${page.load} />`
         }
-        ${empty && !page.error && html`<${NothingYet} what="traces" tick=${tick}
-          widen=${() => patch({ from: 'now-2d', to: '', env: '', query: '' })} />`}
+        ${
+          empty &&
+          !page.error &&
+          html`<${NothingYet} what="traces" tick=${tick}
+          widen=${() => patch({ from: 'now-2d', to: '', env: '', query: '' })} />`
+        }
       </div>
     </div>`;
 }
