@@ -22,7 +22,8 @@ static delivery *body(size_t bytes, uint64_t items)
                  .path = "/x",
                  .body = sonde_malloc(bytes),
                  .body_len = bytes,
-                 .items = items };
+                 .items = items,
+                 .chunks = 1 + items / 2 };
     shared_upload *s = shared_upload_new(&u);
     delivery *d = delivery_new(s);
 
@@ -33,6 +34,7 @@ static delivery *body(size_t bytes, uint64_t items)
 static void add(tally *sum, const tally *t)
 {
     sum->payloads += t->payloads;
+    sum->chunks += t->chunks;
     sum->items += t->items;
     sum->bytes += t->bytes;
 }
