@@ -226,17 +226,17 @@ static void area_goes_on(void)
         sonde__ctx_record_set_tid(sonde__self->record);
 }
 
-void sonde__areas_prefork(void)
+SONDE_NO_TSA void sonde__areas_prefork(void)
 {
     sonde_mutex_lock(&mu);
 }
 
-void sonde__areas_postfork(void)
+SONDE_NO_TSA void sonde__areas_postfork(void)
 {
     sonde_mutex_unlock(&mu);
 }
 
-void sonde__areas_postfork_child(void)
+SONDE_NO_TSA void sonde__areas_postfork_child(void)
 {
     sonde_rng_postfork_child();
     area_goes_on();

@@ -89,15 +89,6 @@ static inline uint8_t *put_str_head(uint8_t *p, size_t len)
     return put_32(p, 0xdb, (uint32_t)len);
 }
 
-static inline uint8_t *put_map_head(uint8_t *p, uint32_t count)
-{
-    if (count < 16) {
-        *p++ = (uint8_t)(0x80 | count);
-        return p;
-    }
-    return put_16(p, 0xde, (uint16_t)count); /* a span has at most some thousand tags */
-}
-
 static inline uint8_t *put_array_head(uint8_t *p, uint32_t count)
 {
     if (count < 16) {

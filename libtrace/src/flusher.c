@@ -143,7 +143,7 @@ static void send_payload(void)
     sonde__encoder_reset(encoder);
 }
 
-static void send_payload_locked(void)
+SONDE_NO_TSA static void send_payload_locked(void)
 {
     sonde_mutex_unlock(&work);
     send_payload();
@@ -473,19 +473,19 @@ uint64_t sonde__flusher_bytes(void)
 
 /* -- fork ----------------------------------------------------------------------------------------- */
 
-void sonde__flusher_prefork_work(void)
+SONDE_NO_TSA void sonde__flusher_prefork_work(void)
 {
     sonde_mutex_lock(&work);
 }
 
-void sonde__flusher_postfork_parent_work(void)
+SONDE_NO_TSA void sonde__flusher_postfork_parent_work(void)
 {
     sonde_mutex_unlock(&work);
 }
 
 /* What the parent's thread was encoding is the parent's to send.  A connection in use is left alone,
  * because its state may be half-written. */
-void sonde__flusher_postfork_child_work(void)
+SONDE_NO_TSA void sonde__flusher_postfork_child_work(void)
 {
     if (sending)
         transport = NULL;
@@ -494,18 +494,18 @@ void sonde__flusher_postfork_child_work(void)
     sonde_mutex_unlock(&work);
 }
 
-void sonde__flusher_prefork_orders(void)
+SONDE_NO_TSA void sonde__flusher_prefork_orders(void)
 {
     sonde_mutex_lock(&mu);
 }
 
-void sonde__flusher_postfork_parent_orders(void)
+SONDE_NO_TSA void sonde__flusher_postfork_parent_orders(void)
 {
     sonde_mutex_unlock(&mu);
 }
 
 /* The thread did not come along; the next one starts with the first chunk. */
-void sonde__flusher_postfork_child_orders(void)
+SONDE_NO_TSA void sonde__flusher_postfork_child_orders(void)
 {
     atomic_store_explicit(&state, NO_THREAD, memory_order_relaxed);
     reset_orders();

@@ -180,12 +180,12 @@ void sonde__segment_discard(sonde__span *span, sonde__cell_stack *cells)
         sonde__segment_put(s, cells);
 }
 
-void sonde__segments_prefork(void)
+SONDE_NO_TSA void sonde__segments_prefork(void)
 {
     sonde_mutex_lock(&adopting);
 }
 
-void sonde__segments_postfork(void)
+SONDE_NO_TSA void sonde__segments_postfork(void)
 {
     sonde_mutex_unlock(&adopting);
 }

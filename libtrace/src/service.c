@@ -250,12 +250,12 @@ sonde_status sonde__service_rates_update(sonde_str json)
     return SONDE_OK;
 }
 
-void sonde__services_prefork(void)
+SONDE_NO_TSA void sonde__services_prefork(void)
 {
     sonde_mutex_lock(&mu);
 }
 
-void sonde__services_postfork(void)
+SONDE_NO_TSA void sonde__services_postfork(void)
 {
     sonde_mutex_unlock(&mu);
 }

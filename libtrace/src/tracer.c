@@ -89,18 +89,18 @@ static void new_runtime_id(void)
 
 /* -- fork ----------------------------------------------------------------------------------------- */
 
-static void prefork(void)
+SONDE_NO_TSA static void prefork(void)
 {
     sonde_mutex_lock(&mu);
 }
 
-static void postfork_parent(void)
+SONDE_NO_TSA static void postfork_parent(void)
 {
     sonde_mutex_unlock(&mu);
 }
 
 /* Runs last: the other files have put their house in order. */
-static void postfork_child(void)
+SONDE_NO_TSA static void postfork_child(void)
 {
     sonde__counters_postfork_child();
     new_runtime_id();
