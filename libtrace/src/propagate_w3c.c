@@ -71,6 +71,17 @@ static bool next_member(members *m, sonde_str *out)
     }
 }
 
+/* What we send on must not be able to end the header. */
+static bool is_printable(sonde_str member)
+{
+    size_t i;
+
+    for (i = 0; i < member.len; i++)
+        if (member.ptr[i] < 0x20 || member.ptr[i] > 0x7e)
+            return false;
+    return true;
+}
+
 static bool is_ours(sonde_str member)
 {
     return sonde_str_starts(member, SONDE_STR("dd="));
@@ -87,7 +98,7 @@ static sonde_str find_dd(const sonde__headers *h)
     while (next_member(&m, &member)) {
         if (!is_ours(member))
             continue;
-        if (member.len > SONDE__DD_MEMBER_MAX_BYTES)
+        if (member.len > SONDE__DD_MEMBER_MAX_BYTES || !is_printable(member))
             return (sonde_str){ NULL, 0 };
         return sonde_str_sub(member, 3, member.len);
     }
@@ -244,7 +255,7 @@ bool sonde__store_tracestate(const sonde__headers *h, sonde__segment *s, sonde__
         return true;
     while (kept < SONDE__TRACESTATE_MEMBERS_MAX && next_member(&m, &member)) {
         if (is_ours(member) || member.len > SONDE__TRACESTATE_MEMBER_MAX_BYTES ||
-            !memchr(member.ptr, '=', member.len))
+            !memchr(member.ptr, '=', member.len) || !is_printable(member))
             continue;
         kept++;
         if (run.len > 0 && run.ptr + run.len + 1 == member.ptr) {
