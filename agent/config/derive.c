@@ -6,7 +6,8 @@
 #include "internal.h"
 #include "net/url.h"
 
-#define HOSTNAME_MAX_BYTES 256
+#define HOSTNAME_MAX_BYTES   256
+#define LOCAL_TRACE_FLUSH_NS 1000000000u
 
 static int count_cpus(const config_options *options)
 {
@@ -95,6 +96,16 @@ static void derive_endpoints(builder *b)
     c->local_mode = c->local == CONFIG_ON || (c->local == CONFIG_AUTO && c->api_key.len == 0);
 }
 
+/* Somebody waits in front of the screen, and a request over loopback costs nothing. */
+static void derive_trace_flush(builder *b)
+{
+    agent_config *c = b->c;
+    sonde_str origin = config_origin(c, "apm_config.trace_writer.flush_period_seconds");
+
+    if (c->local_mode && c->endpoints.len == 0 && sonde_str_eq(origin, SONDE_STR("default")))
+        c->trace_flush_ns = LOCAL_TRACE_FLUSH_NS;
+}
+
 /* systemd's directory, the service's, the user's. */
 static void derive_data_dir(builder *b)
 {
@@ -122,6 +133,7 @@ void derive(builder *b)
     derive_hostname(b);
     derive_env(b);
     derive_endpoints(b);
+    derive_trace_flush(b);
     derive_data_dir(b);
     c->receiver_host = c->non_local_traffic ? SONDE_STR("0.0.0.0") : c->bind_host;
     if (c->max_memory_bytes)

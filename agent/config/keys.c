@@ -70,7 +70,7 @@ const config_key config_keys[] = {
       .doc = "Width of a statistics bucket." },
     { .name = "apm_config.trace_writer.flush_period_seconds", .env = "DD_APM_TRACE_WRITER_FLUSH_PERIOD_SECONDS",
       .type = KEY_DURATION, .fallback = "5", .min = 0.001, .max = 600, .unit_ns = S, .offset = FIELD(trace_flush_ns),
-      .doc = "How long kept traces wait for company before they are sent." },
+      .doc = "How long kept traces wait for company before they are sent; 1 when only the local intake gets them." },
     { .name = "apm_config.stats_writer.flush_period_seconds", .env = "DD_APM_STATS_WRITER_FLUSH_PERIOD_SECONDS",
       .type = KEY_DURATION, .fallback = "10", .min = 0.001, .max = 600, .unit_ns = S, .offset = FIELD(stats_flush_ns),
       .doc = "How often full buckets are looked for and sent." },

@@ -45,7 +45,7 @@ static void test_defaults_are_those_of_the_table(void **state)
     assert_int_equal(c->decoders, 2);
     assert_int_equal(c->workers, 4);
     assert_true(c->target_tps == 10 && c->errors_tps == 10);
-    assert_true(c->trace_flush_ns == 5000000000u);
+    assert_true(c->trace_flush_ns == 1000000000u); /* local mode */
     assert_true(c->bucket_ns == 10000000000u);
     assert_true(c->memory_limit_bytes == 64u << 20);
     assert_true(c->local_store_bytes == (uint64_t)2 << 30);
@@ -284,6 +284,30 @@ static void test_values_follow_from_others(void **state)
     }
 }
 
+static void test_traces_wait_less_when_only_the_local_intake_gets_them(void **state)
+{
+    static const struct {
+        const char *label;
+        const char *yaml;
+        uint64_t want_ns;
+    } cases[] = {
+        { "local only", "", 1000000000u },
+        { "local only, asked for", "apm_config: { trace_writer: { flush_period_seconds: 5 } }",
+          5000000000u },
+        { "a key", "api_key: abc", 5000000000u },
+        { "a key and local", "{ api_key: abc, sonde: { local: { enabled: true } } }", 5000000000u },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        agent_config *c = load(cases[i].yaml, NULL);
+
+        if (c->trace_flush_ns != cases[i].want_ns)
+            fail_msg("%s: %llu", cases[i].label, (unsigned long long)c->trace_flush_ns);
+        config_put(c);
+    }
+}
+
 static void test_the_state_directory_depends_on_who_runs_it(void **state)
 {
     static const char *const systemd[] = { "STATE_DIRECTORY=/var/lib/sonde-x", NULL };
@@ -440,6 +464,7 @@ int main(void)
         cmocka_unit_test(test_lists_are_taken_in_every_form),
         cmocka_unit_test(test_endpoints_come_from_key_site_address_and_map),
         cmocka_unit_test(test_values_follow_from_others),
+        cmocka_unit_test(test_traces_wait_less_when_only_the_local_intake_gets_them),
         cmocka_unit_test(test_the_state_directory_depends_on_who_runs_it),
         cmocka_unit_test(test_a_file_that_is_no_yaml_is_an_error_with_its_place),
         cmocka_unit_test(test_nothing_but_comments_is_a_good_file),
