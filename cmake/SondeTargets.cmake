@@ -78,6 +78,7 @@ function(sonde_add_product name)
     add_library(Sonde::${name} ALIAS sonde-${name})
     install(TARGETS ${made} EXPORT SondeTargets)
     install(DIRECTORY include/sonde TYPE INCLUDE)
+    file(RELATIVE_PATH to_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
     configure_file(${PROJECT_SOURCE_DIR}/cmake/sonde.pc.in sonde-${name}.pc @ONLY)
     install(FILES ${CMAKE_CURRENT_BINARY_DIR}/sonde-${name}.pc
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
