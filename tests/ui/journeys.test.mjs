@@ -221,6 +221,20 @@ test('an order that went well is shipped on another thread, in the same trace', 
   page.expectQuiet();
 });
 
+test('a live list shows new traces by itself', async () => {
+  await page.goto('/traces');
+  await page.locator('.trow').first().waitFor();
+  const newest = () => page.locator('.trow').first().getAttribute('href');
+  const before = await newest();
+
+  await page.getByRole('button', { name: 'Live' }).click();
+  await page.waitForURL(/live=1/);
+  await bench.load(30);
+
+  await waitFor(async () => (await newest()) !== before, 'a newer trace at the top');
+  page.expectQuiet();
+});
+
 test('a trace that is not there says what may have happened to it', async () => {
   await page.goto('/traces/000000000000000000000000000000ff');
 
@@ -242,4 +256,17 @@ test('the dark theme follows the system', async () => {
     `# first contentful paint: ${await dark.evaluate(() => Math.round(performance.getEntriesByName('first-contentful-paint')[0].startTime))} ms`,
   );
   dark.expectQuiet();
+});
+
+test('an intake that is gone is named', async () => {
+  await page.goto('/traces');
+  await page.locator('.trow').first().waitFor();
+  bench.agent.child.kill('SIGTERM');
+  await bench.agent.ended;
+
+  await page.getByRole('combobox', { name: 'order' }).selectOption('-duration');
+
+  await page.getByRole('alert').waitFor();
+  assert.match(await page.getByRole('alert').innerText(), /the intake does not answer/);
+  page.forgive(/ERR_CONNECTION_REFUSED/);
 });

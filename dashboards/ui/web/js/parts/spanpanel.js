@@ -112,7 +112,7 @@ export function SpanPanel({ node, color, params, onClose, onParent }) {
 }
 
 // What stands there while no span is selected: the trace by service.
-export function ServicesPanel({ tree, colors }) {
+export function ServicesPanel({ tree, colors, params }) {
   const all = tree.services.reduce((sum, s) => sum + s.self, 0) || 1;
   return html`<aside class="side" aria-label="services of the trace">
     <div class="scroll"><h2>Time by service</h2>
@@ -120,7 +120,8 @@ export function ServicesPanel({ tree, colors }) {
       <th class="num">Errors</th><th class="num">Self time</th><th class="num">Share</th></tr></thead>
       <tbody>${tree.services.map(
         (s) => html`<tr key=${s.service} class=${colors.get(s.service)}>
-        <td><span class="svc"><i class="dot"></i><span class="cut">${s.service}</span></span>
+        <td><span class="svc"><i class="dot"></i>
+          <a class="cut" href=${href(`/services/${s.service}`, params)}>${s.service}</a></span>
           <div class="part" style=${{ width: `${(s.self / all) * 100}%` }}></div></td>
         <td class="num">${s.spans}</td><td class=${`num ${s.errors ? 'err' : 'faint'}`}>${s.errors}</td>
         <td class="num">${duration(s.self)}</td>

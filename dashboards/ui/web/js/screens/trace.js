@@ -141,7 +141,7 @@ function View({ trace, params }) {
         selected
           ? html`<${SpanPanel} node=${selected} color=${colors.get(selected.span.service)}
             params=${carried(params)} onClose=${() => select(null)} onParent=${select} />`
-          : html`<${ServicesPanel} tree=${tree} colors=${colors} />`
+          : html`<${ServicesPanel} tree=${tree} colors=${colors} params=${carried(params)} />`
       }
     </div>`;
 }
