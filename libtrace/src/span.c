@@ -350,12 +350,14 @@ static void finish(sonde__area *a, sonde__span *span, uint64_t end_mono_ns)
     span->flags |= SONDE__SPAN_FINISHED;
     if (span->active > 0)
         sonde__area_hold(a, span);
-    sonde__count_own(&a->counts, SONDE__SPANS_FINISHED, 1);
     if (__builtin_expect(span->epoch != atomic_load_explicit(&sonde__live, memory_order_acquire),
                          0)) {
+        if (span->epoch >= sonde__first_epoch()) /* else the parent's to count */
+            sonde__count_own(&a->counts, SONDE__SPANS_FINISHED, 1);
         sonde__segment_discard(span, &a->cells);
         return;
     }
+    sonde__count_own(&a->counts, SONDE__SPANS_FINISHED, 1);
     if ((span->flags & SONDE__SPAN_LOCAL_ROOT) && span->service != s->root_service)
         sonde__segment_decide(s, span->service);
     chunk = sonde__segment_close(s, span, sonde__settings()->partial_flush_len, &a->cells);

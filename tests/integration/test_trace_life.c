@@ -131,6 +131,8 @@ static int child_of_fork(sonde_span *inherited, sonde_context *context, uint64_t
     sonde_counters_read(&c);
     if (c.spans_started != 3 || c.spans_delivered != 3)
         return 6;
+    if (c.spans_finished != 3 || c.spans_open != 0 || c.spans_queued != 0)
+        return 7; /* the inherited span was counted here */
     sonde_stop();
     return 0;
 }
