@@ -5,7 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/hex.h"
+#include "chars.h"
 #include "ctx_tls.h"
 
 #define LOCAL_ROOT_KEY 0 /* index of datadog.local_root_span_id in the key table */
@@ -64,6 +64,6 @@ void sonde__ctx_record_put_trace(sonde_thread_ctx *r, const sonde__ctx_trace *tr
     r->local_root_id_host = trace->local_root_id;
     r->attrs[0] = LOCAL_ROOT_KEY;
     r->attrs[1] = 16;
-    sonde_hex_u64(trace->local_root_id, (char *)r->attrs + 2);
+    sonde__put_hex16(trace->local_root_id, (char *)r->attrs + 2);
     r->attrs_bytes = 18;
 }

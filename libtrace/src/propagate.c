@@ -3,10 +3,10 @@
 
 #include <string.h>
 
-#include "base/hex.h"
 #include "vocab/headers.h"
 
 #include "area.h"
+#include "chars.h"
 #include "context.h"
 #include "sampler.h"
 #include "span.h"
@@ -85,9 +85,9 @@ static void read_headers(const sonde_reader *r, const sonde__styles *styles, son
 
 typedef struct found {
     sonde__remote main;
-    bool is_w3c;          /* the style of `main` */
-    bool has_tracestate;  /* of the same trace */
-    bool replaces_parent; /* `last_id_room` or last_id of the w3c half becomes _dd.parent_id */
+    bool is_w3c;         /* the style of `main` */
+    bool has_tracestate; /* of the same trace */
+    sonde_str dd;        /* items of our own member in it */
     char last_id_room[16];
 } found;
 
@@ -107,12 +107,13 @@ static void merge_w3c(found *f, const sonde__remote *w3c)
     if (f->main.trace_id_low != w3c->trace_id_low || f->main.trace_id_high != w3c->trace_id_high)
         return;
     f->has_tracestate = true;
+    f->dd = w3c->tags;
     if (f->main.parent_id == w3c->parent_id)
         return;
     if (!is_zero_id(w3c->last_id)) {
         f->main.last_id = w3c->last_id;
     } else {
-        sonde_hex_u64(f->main.parent_id, f->last_id_room);
+        sonde__put_hex16(f->main.parent_id, f->last_id_room);
         f->main.last_id = (sonde_str){ f->last_id_room, 16 };
     }
     f->main.parent_id = w3c->parent_id;
@@ -133,6 +134,7 @@ static bool extract_all(const sonde__headers *h, const sonde__config *c, found *
         if (!any) {
             f->main = r;
             f->is_w3c = f->has_tracestate = w3c;
+            f->dd = w3c ? r.tags : f->dd;
             any = true;
         } else if (w3c) {
             merge_w3c(f, &r);
@@ -186,7 +188,7 @@ static bool store_all(const found *f, const sonde__headers *h, sonde__segment *s
                   store(s, cells, SONDE__TEXT_PARENT, f->main.last_id) &&
                   (f->is_w3c ? sonde__store_w3c_tags(&f->main, s, cells)
                              : sonde__store_datadog_tags(&f->main, s, cells)) &&
-                  (!f->has_tracestate || sonde__store_tracestate(h, s, cells));
+                  (!f->has_tracestate || sonde__store_tracestate(h, f->dd, s, cells));
 
     if (s->text.at != SONDE__SEGMENT_BYTES || s->text.more)
         atomic_store_explicit(&s->flags, SONDE__SEGMENT_HAS_TEXT, memory_order_relaxed);

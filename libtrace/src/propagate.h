@@ -61,8 +61,9 @@ bool sonde__extract_w3c(const sonde__headers *h, sonde__remote *out);
 bool sonde__store_datadog_tags(const sonde__remote *r, sonde__segment *s, sonde__cell_stack *cells);
 bool sonde__store_w3c_tags(const sonde__remote *r, sonde__segment *s, sonde__cell_stack *cells);
 
-/* Store the foreign members of tracestate and unknown dd items. */
-bool sonde__store_tracestate(const sonde__headers *h, sonde__segment *s, sonde__cell_stack *cells);
+/* Store the foreign members of tracestate, and of our own member's items `dd` the unknown ones. */
+bool sonde__store_tracestate(const sonde__headers *h, sonde_str dd, sonde__segment *s,
+                             sonde__cell_stack *cells);
 
 /* What is injected. */
 typedef struct sonde__outbound {
@@ -75,8 +76,5 @@ typedef struct sonde__outbound {
 void sonde__inject_datadog(const sonde__outbound *o, uint32_t tags_max_bytes,
                            const sonde_writer *w);
 void sonde__inject_w3c(const sonde__outbound *o, const sonde_writer *w);
-
-/* One `key=value` of x-datadog-tags taken off the front.  SONDE_ERR_SYNTAX: the header is malformed. */
-sonde_status sonde__tag_pair_next(sonde_str *rest, sonde_str *out_key, sonde_str *out_value);
 
 #endif /* SONDE_LIBTRACE_PROPAGATE_H */

@@ -2,11 +2,11 @@
 #include <string.h>
 
 #include "base/format.h"
-#include "base/hex.h"
 #include "base/parse.h"
 #include "vocab/headers.h"
 #include "vocab/tags.h"
 
+#include "chars.h"
 #include "propagate.h"
 #include "trace_tags.h"
 
@@ -14,41 +14,20 @@
 #define TAG_KEY_MAX_BYTES 200
 #define ORIGIN_MAX_BYTES  256
 
-static bool is_printable(char c)
-{
-    return c >= 0x20 && c <= 0x7e;
-}
-
 static bool is_key(sonde_str s)
 {
-    size_t i;
-
-    for (i = 0; i < s.len; i++)
-        if (!is_printable(s.ptr[i]) || s.ptr[i] == ' ')
-            return false;
-    return s.len > 0;
+    return s.len > 0 && sonde__all_are(s, SONDE__CHAR_TAG_KEY);
 }
 
 static bool is_value(sonde_str s)
 {
-    size_t i;
-
-    for (i = 0; i < s.len; i++)
-        if (!is_printable(s.ptr[i]) || s.ptr[i] == ',')
-            return false;
-    return s.len > 0;
+    return s.len > 0 && sonde__all_are(s, SONDE__CHAR_TAG_VALUE);
 }
 
-sonde_status sonde__tag_pair_next(sonde_str *rest, sonde_str *out_key, sonde_str *out_value)
+static void split_pair(sonde_str *rest, sonde_str *out_key, sonde_str *out_value)
 {
-    sonde_str value = sonde_str_cut(rest, ',');
-    sonde_str key = sonde_str_cut(&value, '=');
-
-    if (!is_key(key) || !is_value(value))
-        return SONDE_ERR_SYNTAX;
-    *out_key = key;
-    *out_value = value;
-    return SONDE_OK;
+    *out_value = sonde_str_cut(rest, ',');
+    *out_key = sonde_str_cut(out_value, '=');
 }
 
 /* Decimal; a negative number means the same 64 bits. */
@@ -101,7 +80,7 @@ static bool is_dm(sonde_str v)
 
 static void read_tid(sonde__remote *out, sonde_str value)
 {
-    if (value.len == 16 && sonde_hex_parse_u64(value, 0, &out->trace_id_high) == SONDE_OK)
+    if (value.len == 16 && sonde__hex16(value.ptr, &out->trace_id_high))
         return;
     out->error = "malformed_tid ";
     out->error_value = value;
@@ -119,7 +98,8 @@ static void read_tags(const sonde__headers *h, uint32_t max_bytes, sonde__remote
         return;
     }
     while (rest.len > 0) {
-        if (sonde__tag_pair_next(&rest, &key, &value) != SONDE_OK) {
+        split_pair(&rest, &key, &value);
+        if (!is_key(key) || !is_value(value)) {
             out->trace_id_high = 0;
             out->error = "decoding_error";
             return;
@@ -149,11 +129,13 @@ bool sonde__store_datadog_tags(const sonde__remote *r, sonde__segment *s, sonde_
     sonde_str rest = r->tags;
     sonde_str key, value;
 
-    while (rest.len > 0 && sonde__tag_pair_next(&rest, &key, &value) == SONDE_OK) {
-        bool is_kept = sonde_str_starts(key, SONDE_STR(SONDE__PROPAGATING_PREFIX)) &&
-                       key.len <= TAG_KEY_MAX_BYTES &&
-                       !sonde_str_eq(key, SONDE_STR(SONDE_TAG_TID)) &&
-                       (!sonde_str_eq(key, SONDE_STR(SONDE_TAG_DM)) || is_dm(value));
+    while (rest.len > 0) { /* well formed: they were read before */
+        bool is_kept;
+
+        split_pair(&rest, &key, &value);
+        is_kept = sonde_str_starts(key, SONDE_STR(SONDE__PROPAGATING_PREFIX)) &&
+                  key.len <= TAG_KEY_MAX_BYTES && !sonde_str_eq(key, SONDE_STR(SONDE_TAG_TID)) &&
+                  (!sonde_str_eq(key, SONDE_STR(SONDE_TAG_DM)) || is_dm(value));
 
         if (is_kept && !sonde__text_add(&s->text, cells, SONDE__TEXT_PROPAGATING, key, value))
             return false;
@@ -180,7 +162,7 @@ static void set_origin(const sonde__outbound *o, const sonde_writer *w)
         return;
     sonde__text_copy(&r, value);
     for (i = 0; i < r.value_len; i++)
-        if (!is_printable(value[i]))
+        if (!sonde__char_is(value[i], SONDE__CHAR_PRINTABLE))
             value[i] = '_';
     w->set(w->user, SONDE_STR(SONDE_HDR_DD_ORIGIN), (sonde_str){ value, r.value_len });
 }
@@ -201,8 +183,7 @@ static void set_tags(const sonde__outbound *o, uint32_t max_bytes, const sonde_w
     while (sonde__trace_tags_next(&walk, &tag)) {
         size_t need = tag.key.len + tag.value.len + (len > 0 ? 2 : 1);
 
-        if (!is_key(tag.key) || memchr(tag.key.ptr, ',', tag.key.len) ||
-            memchr(tag.key.ptr, '=', tag.key.len) || !is_value(tag.value)) {
+        if (!is_key(tag.key) || !is_value(tag.value)) {
             report(o, SONDE__SEGMENT_ENCODING_ERROR);
             continue;
         }

@@ -7,6 +7,7 @@
 #include "vocab/headers.h"
 #include "vocab/tags.h"
 
+#include "chars.h"
 #include "propagate.h"
 #include "trace_tags.h"
 
@@ -17,7 +18,8 @@
 
 static bool read_hex(sonde_str s, size_t at, size_t len, uint64_t *out)
 {
-    return sonde_hex_parse_u64(sonde_str_sub(s, at, len), 0, out) == SONDE_OK;
+    return len == 16 ? sonde__hex16(s.ptr + at, out)
+                     : sonde_hex_parse_u64(sonde_str_sub(s, at, len), 0, out) == SONDE_OK;
 }
 
 static bool read_traceparent(sonde_str s, sonde__remote *out, bool *out_sampled)
@@ -74,12 +76,7 @@ static bool next_member(members *m, sonde_str *out)
 /* What we send on must not be able to end the header. */
 static bool is_printable(sonde_str member)
 {
-    size_t i;
-
-    for (i = 0; i < member.len; i++)
-        if (member.ptr[i] < 0x20 || member.ptr[i] > 0x7e)
-            return false;
-    return true;
+    return sonde__all_are(member, SONDE__CHAR_PRINTABLE);
 }
 
 static bool is_ours(sonde_str member)
@@ -125,7 +122,7 @@ static void check_tid(sonde__remote *out, sonde_str value)
 {
     uint64_t tid;
 
-    if (value.len != 16 || sonde_hex_parse_u64(value, 0, &tid) != SONDE_OK)
+    if (value.len != 16 || !sonde__hex16(value.ptr, &tid))
         out->error = "malformed_tid ";
     else if (tid != out->trace_id_high)
         out->error = "inconsistent_tid ";
@@ -226,9 +223,8 @@ bool sonde__store_w3c_tags(const sonde__remote *r, sonde__segment *s, sonde__cel
     return true;
 }
 
-static bool store_unknown(const sonde__headers *h, sonde__segment *s, sonde__cell_stack *cells)
+static bool store_unknown(sonde_str rest, sonde__segment *s, sonde__cell_stack *cells)
 {
-    sonde_str rest = find_dd(h);
     sonde_str none = { NULL, 0 };
     sonde_str item, key, value;
 
@@ -243,7 +239,8 @@ static bool store_unknown(const sonde__headers *h, sonde__segment *s, sonde__cel
 }
 
 /* Neighbours in one line are stored together, as they stand. */
-bool sonde__store_tracestate(const sonde__headers *h, sonde__segment *s, sonde__cell_stack *cells)
+bool sonde__store_tracestate(const sonde__headers *h, sonde_str dd, sonde__segment *s,
+                             sonde__cell_stack *cells)
 {
     members m = { h, 0, { NULL, 0 } };
     sonde_str none = { NULL, 0 };
@@ -268,7 +265,7 @@ bool sonde__store_tracestate(const sonde__headers *h, sonde__segment *s, sonde__
     }
     if (run.len > 0 && !sonde__text_add(&s->text, cells, SONDE__TEXT_TRACESTATE, none, run))
         return false;
-    return store_unknown(h, s, cells);
+    return store_unknown(dd, s, cells);
 }
 
 /* -- out ------------------------------------------------------------------------------------------ */
@@ -285,11 +282,6 @@ static void put(line *l, const char *text, size_t len)
     l->len += len;
 }
 
-static bool is_plain(char c, const char * not )
-{
-    return c >= 0x20 && c <= 0x7e && !strchr(not, c);
-}
-
 /* Appends `; name : value`, encoded, unless the member would get too long; false then. */
 static bool put_item(line *l, sonde_str prefix, sonde_str name, sonde_str value)
 {
@@ -301,12 +293,14 @@ static bool put_item(line *l, sonde_str prefix, sonde_str name, sonde_str value)
     put(l, ";", 1);
     put(l, prefix.ptr, prefix.len);
     for (i = 0; i < name.len; i++)
-        l->text[l->len++] = is_plain(name.ptr[i], " ,;=") ? name.ptr[i] : '_';
+        l->text[l->len++] = sonde__char_is(name.ptr[i], SONDE__CHAR_DD_KEY) ? name.ptr[i] : '_';
     put(l, ":", 1);
     for (i = 0; i < value.len; i++) {
-        char c = is_plain(value.ptr[i], ",;~") ? value.ptr[i] : '_';
+        char c = value.ptr[i];
 
-        l->text[l->len++] = c == '=' ? '~' : c;
+        if (!sonde__char_is(c, SONDE__CHAR_DD_VALUE))
+            c = c == '=' ? '~' : '_';
+        l->text[l->len++] = c;
     }
     return true;
 }
@@ -328,7 +322,7 @@ static bool put_last_id(line *l, const sonde__outbound *o)
     sonde__record r;
 
     if (o->is_local) {
-        sonde_hex_u64(o->span_id, hex);
+        sonde__put_hex16(o->span_id, hex);
         return put_item(l, SONDE_STR(""), SONDE_STR("p"), (sonde_str){ hex, 16 });
     }
     if (!sonde__segment_text(o->segment, SONDE__TEXT_PARENT, &r) || r.rest > 0)
@@ -398,10 +392,10 @@ static void set_traceparent(const sonde__outbound *o, const sonde_writer *w)
     char text[SONDE__TRACEPARENT_LEN];
 
     memcpy(text, "00-", 3);
-    sonde_hex_u64(o->segment->trace_id_high, text + 3);
-    sonde_hex_u64(o->segment->trace_id_low, text + 19);
+    sonde__put_hex16(o->segment->trace_id_high, text + 3);
+    sonde__put_hex16(o->segment->trace_id_low, text + 19);
     text[35] = '-';
-    sonde_hex_u64(o->span_id, text + 36);
+    sonde__put_hex16(o->span_id, text + 36);
     memcpy(text + 52, sonde__decision_priority(o->decision) > 0 ? "-01" : "-00", 3);
     w->set(w->user, SONDE_STR(SONDE_HDR_TRACEPARENT), (sonde_str){ text, sizeof(text) });
 }

@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/hex.h"
 
+#include "chars.h"
 #include "flusher.h"
 #include "sampler.h"
 #include "tracer.h"
@@ -497,7 +497,7 @@ void sonde_span_trace_id_hex(const sonde_span *handle, char out[33])
     out[0] = '\0';
     if (!span)
         return;
-    sonde_hex_u64(span->segment->trace_id_high, out);
-    sonde_hex_u64(span->segment->trace_id_low, out + 16);
+    sonde__put_hex16(span->segment->trace_id_high, out);
+    sonde__put_hex16(span->segment->trace_id_low, out + 16);
     out[32] = '\0';
 }

@@ -1,10 +1,10 @@
 /* trace_tags.c - the walk over the propagating tags, and their place on spans. */
 #include "trace_tags.h"
 
-#include "base/hex.h"
 #include "codec/msgpack_write.h"
 #include "vocab/tags.h"
 
+#include "chars.h"
 #include "sampler.h"
 
 #define TAG_KSR "_dd.p.ksr"
@@ -71,7 +71,7 @@ static bool make_tid(const sonde__trace_tag_walk *w, sonde__trace_tag *out)
 {
     if (w->segment->trace_id_high == 0)
         return false;
-    sonde_hex_u64(w->segment->trace_id_high, out->room);
+    sonde__put_hex16(w->segment->trace_id_high, out->room);
     out->key = SONDE_STR(SONDE_TAG_TID);
     out->value = (sonde_str){ out->room, 16 };
     return true;
@@ -133,16 +133,15 @@ bool sonde__trace_tags_next(sonde__trace_tag_walk *w, sonde__trace_tag *out)
 
 /* -- on spans ------------------------------------------------------------------------------------- */
 
-static uint32_t write_record(sonde_buf *b, const sonde__segment *s, unsigned kind, sonde_str key)
+static uint32_t write_record(sonde_buf *b, const sonde__record *r, sonde_str key)
 {
     char value[SONDE__TRACE_TAG_VALUE_MAX];
-    sonde__record r;
 
-    if (!sonde__segment_text(s, kind, &r) || r.value_len > sizeof(value))
+    if (r->value_len > sizeof(value))
         return 0;
-    sonde__text_copy(&r, value);
+    sonde__text_copy(r, value);
     sonde_mp_write_str(b, key);
-    sonde_mp_write_str(b, (sonde_str){ value, r.value_len });
+    sonde_mp_write_str(b, (sonde_str){ value, r->value_len });
     return 1;
 }
 
@@ -157,12 +156,10 @@ static const char *outbound_error(const sonde__segment *s)
     return flags & SONDE__SEGMENT_TAGS_DISABLED ? "disabled" : NULL;
 }
 
-static uint32_t write_error(sonde_buf *b, const sonde__segment *s)
+static uint32_t write_outbound_error(sonde_buf *b, const sonde__segment *s)
 {
     const char *error = outbound_error(s);
 
-    if (write_record(b, s, SONDE__TEXT_ERROR, SONDE_STR(SONDE_TAG_PROPAGATION_ERROR)))
-        return 1;
     if (!error)
         return 0;
     sonde_mp_write_str(b, SONDE_STR(SONDE_TAG_PROPAGATION_ERROR));
@@ -170,18 +167,35 @@ static uint32_t write_error(sonde_buf *b, const sonde__segment *s)
     return 1;
 }
 
+/* What came with the headers; *out_error tells whether an error was among it. */
+static uint32_t write_received(sonde_buf *b, const sonde__segment *s, bool first, bool local_root,
+                               bool *out_error)
+{
+    sonde__text_cursor c = sonde__text_read(&s->text, s, SONDE__SEGMENT_BYTES);
+    sonde__record r;
+    uint32_t n = 0;
+
+    while (sonde__text_next(&c, &r)) {
+        if (r.kind == SONDE__TEXT_ORIGIN)
+            n += write_record(b, &r, SONDE_STR(SONDE_TAG_ORIGIN));
+        else if (r.kind == SONDE__TEXT_PARENT && local_root)
+            n += write_record(b, &r, SONDE_STR(SONDE_TAG_PARENT_ID));
+        else if (r.kind == SONDE__TEXT_ERROR && first)
+            n += *out_error = write_record(b, &r, SONDE_STR(SONDE_TAG_PROPAGATION_ERROR));
+    }
+    return n;
+}
+
 uint32_t sonde__write_trace_meta(sonde_buf *b, const sonde__segment *s, sonde__decision d,
                                  bool first, bool local_root)
 {
     sonde__trace_tag_walk walk;
     sonde__trace_tag tag;
+    bool error = false;
     uint32_t n = 0;
 
-    if (has_text(s)) {
-        n += write_record(b, s, SONDE__TEXT_ORIGIN, SONDE_STR(SONDE_TAG_ORIGIN));
-        if (local_root)
-            n += write_record(b, s, SONDE__TEXT_PARENT, SONDE_STR(SONDE_TAG_PARENT_ID));
-    }
+    if (has_text(s))
+        n += write_received(b, s, first, local_root, &error);
     if (!first)
         return n;
     sonde__trace_tags_begin(&walk, s, d);
@@ -190,5 +204,5 @@ uint32_t sonde__write_trace_meta(sonde_buf *b, const sonde__segment *s, sonde__d
         sonde_mp_write_str(b, tag.value);
         n++;
     }
-    return n + write_error(b, s);
+    return error ? n : n + write_outbound_error(b, s);
 }

@@ -1,0 +1,37 @@
+/* chars.c - the table behind chars.h. */
+#include "chars.h"
+
+/* clang-format off */
+const uint8_t sonde__char_classes[256] = {
+    [0x20] = 21, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 1, 31, 31, 31,
+    [0x30] = 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 7, 31, 5, 31, 31,
+    [0x40] = 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31,
+    [0x50] = 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31,
+    [0x60] = 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31,
+    [0x70] = 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 15, 0,
+};
+
+/* Value + 1 of a digit, 0 for anything else. */
+static const uint8_t digit_plus_1[256] = {
+    ['0'] = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+    ['a'] = 11, 12, 13, 14, 15, 16,
+};
+/* clang-format on */
+
+bool sonde__hex16(const char *digits, uint64_t *out)
+{
+    uint64_t v = 0;
+    unsigned bad = 0;
+    int i;
+
+    for (i = 0; i < 16; i++) {
+        unsigned d = digit_plus_1[(unsigned char)digits[i]];
+
+        bad |= d - 1; /* wraps for 0 */
+        v = v << 4 | ((d - 1) & 15);
+    }
+    if (bad > 15)
+        return false;
+    *out = v;
+    return true;
+}
