@@ -134,6 +134,7 @@ static __attribute__((noinline, cold)) void repair(sonde__encoder *e, size_t fro
         e->payload.status = e->fix.status;
     e->payload.len = from;
     sonde_mp_write_str(&e->payload, sonde_buf_str(&e->fix));
+    (void)sonde_buf_reserve(&e->payload, e->room); /* it may have become longer */
 }
 
 /* Completes a text of `len` bytes whose body stands at `body`. */
@@ -147,26 +148,33 @@ static inline void check_text(sonde__encoder *e, uint8_t *start, uint8_t *body, 
         repair(e, from, (sonde_str){ (const char *)body, len });
 }
 
+/* The writers from here on rely on the room that make_room() has made. */
+
+static inline uint8_t *cursor(sonde__encoder *e)
+{
+    return e->payload.data + e->payload.len;
+}
+
+static inline void put_literal(sonde__encoder *e, sonde_str text)
+{
+    memcpy(cursor(e), text.ptr, text.len);
+    e->payload.len += text.len;
+}
+
 static inline void write_text(sonde__encoder *e, sonde_str text)
 {
-    uint8_t *start = sonde_buf_reserve(&e->payload, text.len + 5);
-    uint8_t *body;
+    uint8_t *start = cursor(e);
+    uint8_t *body = put_str_head(start, text.len);
 
-    if (!start)
-        return;
-    body = put_str_head(start, text.len);
     sonde__copy_short(body, text.ptr, text.len);
     check_text(e, start, body, text.len);
 }
 
 static inline void write_value(sonde__encoder *e, const sonde__record *r)
 {
-    uint8_t *start = sonde_buf_reserve(&e->payload, (size_t)r->value_len + 5);
-    uint8_t *body;
+    uint8_t *start = cursor(e);
+    uint8_t *body = put_str_head(start, r->value_len);
 
-    if (!start)
-        return;
-    body = put_str_head(start, r->value_len);
     if (__builtin_expect(r->rest == 0, 1))
         sonde__copy_short(body, r->value, r->value_len);
     else
@@ -239,6 +247,7 @@ static inline bool may_clash(const sonde__encoder *e, sonde_str key)
 
 typedef struct picture {
     const sonde__span *span;
+    sonde_str service;
     const sonde__segment *segment;
     sonde__decision decision;
     bool first;       /* of its chunk */
@@ -449,10 +458,8 @@ static uint32_t write_own_metrics(sonde__encoder *e, const picture *p)
 static void write_head(sonde__encoder *e, const picture *p)
 {
     const sonde__span *s = p->span;
-    uint8_t *at = sonde_buf_reserve(&e->payload, 160);
+    uint8_t *at = cursor(e);
 
-    if (!at)
-        return;
     at = PUT(at, "\xa8trace_id");
     at = put_u64(at, p->segment->trace_id_low);
     at = PUT(at, "\xa7span_id");
@@ -476,29 +483,24 @@ static void write_names(sonde__encoder *e, const picture *p)
     const sonde__record *name = p->name && p->name->value_len > 0 ? p->name : &unnamed;
     bool has_resource = p->resource && p->resource->value_len > 0;
 
-    sonde_buf_append_str(&e->payload, SONDE_STR("\x8c\xa7service"));
-    write_text(e, sonde__service_name(p->span->service));
-    sonde_buf_append_str(&e->payload, SONDE_STR("\xa4name"));
+    put_literal(e, SONDE_STR("\x8c\xa7service"));
+    write_text(e, p->service);
+    put_literal(e, SONDE_STR("\xa4name"));
     write_value(e, name);
-    sonde_buf_append_str(&e->payload, SONDE_STR("\xa8resource"));
+    put_literal(e, SONDE_STR("\xa8resource"));
     write_value(e, has_resource ? p->resource : name);
-    sonde_buf_append_str(&e->payload, SONDE_STR("\xa4type"));
+    put_literal(e, SONDE_STR("\xa4type"));
     if (p->type)
         write_value(e, p->type);
     else
-        sonde_buf_append_byte(&e->payload, 0xa0);
+        *cursor(e) = 0xa0, e->payload.len++;
 }
 
 /* The count comes first but is known last: room for the long form is made where it may be needed. */
-static size_t begin_map(sonde__encoder *e, sonde_str key, uint32_t likely)
+static inline size_t begin_map(sonde__encoder *e, sonde_str key, uint32_t likely)
 {
-    uint8_t *at = sonde_buf_reserve(&e->payload, key.len + 3);
-
-    if (!at)
-        return 0;
-    memcpy(at, key.ptr, key.len);
-    at[key.len] = 0xde;
-    e->payload.len += key.len + (likely < 16 ? 1 : 3);
+    put_literal(e, key);
+    e->payload.len += likely < 16 ? 1 : 3;
     return e->payload.len;
 }
 
@@ -535,7 +537,7 @@ static void write_meta(sonde__encoder *e, const picture *p)
     if (p->clash) {
         count += write_defaults(e, &e->payload, p);
     } else {
-        sonde_buf_append_str(&e->payload, sonde_buf_str(&e->common));
+        put_literal(e, sonde_buf_str(&e->common));
         count += e->common_count;
     }
     for (i = 0; i < p->tags; i++) {
@@ -564,9 +566,27 @@ static void write_metrics(sonde__encoder *e, const picture *p)
             continue;
         memcpy(&value, r->value, sizeof(value));
         write_text(e, sonde__record_key(r));
-        sonde_mp_write_double(&e->payload, value);
+        e->payload.len = (size_t)(put_double(cursor(e), value) - e->payload.data);
     }
     end_map(e, body, likely, p->metrics + write_own_metrics(e, p));
+}
+
+#define SPAN_FIXED_BYTES 512 /* the fields' keys, ids, times and heads of texts */
+#define TEXT_HEAD_BYTES  10  /* of a key and its value */
+
+/* Makes room for all that is written without looking. */
+static bool make_room(sonde__encoder *e, const picture *p)
+{
+    size_t bytes = SPAN_FIXED_BYTES + e->common.len + p->service.len;
+    uint32_t i;
+
+    for (i = 0; i < p->tags; i++)
+        bytes += TEXT_HEAD_BYTES + (size_t)e->records[i].key_len + e->records[i].value_len;
+    bytes += p->name ? 2 * (size_t)p->name->value_len : 0;
+    bytes += p->resource ? p->resource->value_len : 0;
+    bytes += p->type ? p->type->value_len : 0;
+    e->room = bytes;
+    return sonde_buf_reserve(&e->payload, bytes) != NULL;
 }
 
 static void encode_span(sonde__encoder *e, const sonde__span *span, sonde__decision decision,
@@ -574,12 +594,16 @@ static void encode_span(sonde__encoder *e, const sonde__span *span, sonde__decis
 {
     picture p = { .span = span, .segment = span->segment, .decision = decision, .first = first };
 
+    p.service = sonde__service_name(span->service);
     gather(e, span, &p);
     settle_tags(e, &p);
+    if (!make_room(e, &p))
+        return;
     write_names(e, &p);
     write_head(e, &p);
     write_meta(e, &p);
-    write_metrics(e, &p);
+    if (sonde_buf_reserve(&e->payload, e->room)) /* our own tags may have used some */
+        write_metrics(e, &p);
 }
 
 /* -- chunks --------------------------------------------------------------------------------------- */

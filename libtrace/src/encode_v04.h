@@ -17,6 +17,7 @@
 typedef struct sonde__encoder {
     sonde_buf payload;
     size_t count_mark; /* where the number of chunks stands in it */
+    size_t room;       /* made for the span being written */
     uint64_t chunks;   /* in the payload */
     uint64_t spans;
     const sonde__config *config; /* borrowed */
