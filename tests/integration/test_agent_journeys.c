@@ -85,6 +85,11 @@ static int send_traces(sonde_str body)
     return request("/v0.4/traces", body, headers, 2);
 }
 
+static bool answer_says(const char *text)
+{
+    return memmem(j.answer.body.ptr, j.answer.body.len, text, strlen(text)) != NULL;
+}
+
 static void send_body(uint64_t seed)
 {
     sonde_buf b;
@@ -212,7 +217,7 @@ static void test_rates_come_with_the_answer(void **state)
     /* The answer precedes processing, so the first rates come with some later answer. */
     do {
         send_body((uint64_t)tries + 1);
-    } while (!strstr(j.answer.body.ptr, "\"service:,env:\":1") && ++tries < 1000);
+    } while (!answer_says("\"service:,env:\":1") && ++tries < 1000);
     assert_true(tries < 1000);
 
     memcpy(headers, same, sizeof(same));
@@ -279,11 +284,6 @@ static void get_status(void)
     assert_int_equal(j.answer.status, 200);
 }
 
-static bool status_says(const char *text)
-{
-    return memmem(j.answer.body.ptr, j.answer.body.len, text, strlen(text)) != NULL;
-}
-
 /* A body that was announced and never arrives holds its part of the budget. */
 static int hold_budget(void)
 {
@@ -293,7 +293,7 @@ static int hold_budget(void)
                  "Content-Length: 6000000\r\n\r\nx");
     do
         get_status();
-    while (status_says("\"budget_used_bytes\":0,"));
+    while (answer_says("\"budget_used_bytes\":0,"));
     return fd;
 }
 
@@ -317,7 +317,7 @@ static void test_what_exceeds_the_budget_is_refused_as_the_client_asked(void **s
     assert_int_equal(request("/v0.4/traces", (sonde_str){ body, sizeof(body) }, honest, 2), 429);
     connect_client();
     get_status();
-    assert_true(status_says("\"refused_budget\":2"));
+    assert_true(answer_says("\"refused_budget\":2"));
     send_body(1); /* what fits goes on */
     (void)close(fd);
     finish();
@@ -374,9 +374,9 @@ static void test_the_status_page_has_every_stage_and_no_secret(void **state)
     (void)snprintf(spans, sizeof(spans), "\"spans_received\":%d", SPANS);
     get_status();
     for (i = 0; i < COUNT_OF(wanted); i++)
-        assert_true(status_says(wanted[i]));
-    assert_true(status_says(spans));
-    assert_false(status_says("0123456789abcdef")); /* the API key */
+        assert_true(answer_says(wanted[i]));
+    assert_true(answer_says(spans));
+    assert_false(answer_says("0123456789abcdef")); /* the API key */
 }
 
 int main(void)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,6 +34,7 @@ static void run(uint16_t port, const char *intake_url, const char *const *enviro
     char *list[ENVIRONMENT_MAX + 2];
     size_t n = 0;
 
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that crashes leaves no agent behind */
     list[n++] = (char[]){ "DD_API_KEY=0123456789abcdef" };
     for (; environment && *environment && n <= ENVIRONMENT_MAX; environment++)
         list[n++] = (char *)(uintptr_t)*environment;
