@@ -229,12 +229,13 @@ static void read_spans(reader *r, frame_view *v, size_t refs_cap)
 
 static sonde_status read_body(frame_view *v)
 {
-    reader r = { v->raw.data, v->raw.data + v->raw.len, SONDE_OK };
+    reader r = { .status = SONDE_OK };
     size_t refs_cap;
 
-    if (v->raw.len < FRAME_MAGIC_BYTES || memcmp(r.at, FRAME_MAGIC, FRAME_MAGIC_BYTES) != 0)
+    if (v->raw.len < FRAME_MAGIC_BYTES || memcmp(v->raw.data, FRAME_MAGIC, FRAME_MAGIC_BYTES) != 0)
         return SONDE_ERR_SYNTAX;
-    r.at += FRAME_MAGIC_BYTES;
+    r.at = v->raw.data + FRAME_MAGIC_BYTES;
+    r.end = v->raw.data + v->raw.len;
     v->strings_len = reader_take_count(&r);
     v->attrs_len = reader_take_count(&r);
     v->sources_len = reader_take_count(&r);

@@ -144,7 +144,7 @@ static sonde_status make_room(sonde_sketch *s, uint32_t len)
 
 sonde_status stats_sketch_unpack(sonde_str packed, sonde_sketch *out)
 {
-    reader r = { (const uint8_t *)packed.ptr, (const uint8_t *)packed.ptr + packed.len, 0 };
+    reader r;
     int64_t low, high, index = 0;
     double count, zero;
     sonde_status status;
@@ -153,6 +153,8 @@ sonde_status stats_sketch_unpack(sonde_str packed, sonde_sketch *out)
     sonde_sketch_clear(out);
     if (packed.len == 0)
         return SONDE_OK;
+    r.at = (const uint8_t *)packed.ptr;
+    r.end = r.at + packed.len;
     r.form = *r.at++;
     if ((r.form != FORM_WHOLE && r.form != FORM_DOUBLE) || !take_count(&r, &zero))
         return SONDE_ERR_SYNTAX;

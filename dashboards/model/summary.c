@@ -250,12 +250,13 @@ static void read_texts(reader *r, summary_view *v, size_t strings_len)
 
 static sonde_status read_raw(summary_view *v)
 {
-    reader r = { v->raw.data, v->raw.data + v->raw.len, SONDE_OK };
+    reader r = { .status = SONDE_OK };
     size_t strings_len;
 
-    if (v->raw.len < MAGIC_BYTES || memcmp(r.at, MAGIC, MAGIC_BYTES) != 0)
+    if (v->raw.len < MAGIC_BYTES || memcmp(v->raw.data, MAGIC, MAGIC_BYTES) != 0)
         return SONDE_ERR_SYNTAX;
-    r.at += MAGIC_BYTES;
+    r.at = v->raw.data + MAGIC_BYTES;
+    r.end = v->raw.data + v->raw.len;
     v->parts_len = reader_take_count(&r);
     strings_len = reader_take_count(&r);
     if (r.status != SONDE_OK)

@@ -509,8 +509,9 @@ static const search_node *parse_or(parser *p)
 sonde_status search_parse(sonde_str text, search *out, search_error *out_error)
 {
     search s;
+    const char *start = text.len ? text.ptr : "";
     parser p = {
-        .start = text.ptr, .at = text.ptr, .end = text.ptr + text.len, .out = &s, .error = out_error
+        .start = start, .at = start, .end = start + text.len, .out = &s, .error = out_error
     };
 
     sonde_arena_init(&s.arena, ARENA_MAX_BYTES);

@@ -1,9 +1,9 @@
 /* Questions over HTTP about traces and statistics that were sent over HTTP. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/parse.h"
 #include "codec/msgpack_write.h"
 #include "codec/sketch.h"
 #include "intake_client.h"
@@ -340,15 +340,17 @@ static void send_stats(intake_world *w)
 static double answer_number(const intake_world *w, const char *name)
 {
     sonde_str rest = w->answer.body;
-    char mark[64], text[32];
-    size_t at;
+    char mark[64];
+    double number = -1;
+    size_t at, len = 0;
 
     snprintf(mark, sizeof(mark), "\"%s\":", name);
     assert_true(sonde_str_find(rest, sonde_str_from(mark), &at));
-    rest = sonde_str_sub(rest, at + strlen(mark), sizeof(text) - 1);
-    memcpy(text, rest.ptr, rest.len);
-    text[rest.len] = '\0';
-    return strtod(text, NULL);
+    rest = sonde_str_sub(rest, at + strlen(mark), rest.len);
+    while (len < rest.len && !strchr(",}]", rest.ptr[len]))
+        len++;
+    assert_status(sonde_parse_double(sonde_str_sub(rest, 0, len), &number), SONDE_OK);
+    return number;
 }
 
 static void assert_near(double got, double want)

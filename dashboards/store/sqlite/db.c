@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "base/log.h"
 
-sonde_status db_status(int rc)
+static sonde_status db_status(int rc)
 {
     switch (rc & 0xff) {
     case SQLITE_OK:

@@ -36,7 +36,6 @@ sonde_status db_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out); /* ke
 sonde_status db_run(sqlite3_stmt *stmt); /* steps to the end and resets */
 bool db_next_row(sqlite3_stmt *stmt,
                  sonde_status *status); /* false: end, or *status set; resets then */
-sonde_status db_status(int sqlite_rc);
 
 void db_bind_text(sqlite3_stmt *stmt, int at, sonde_str s); /* borrowed until the reset */
 void db_bind_blob(sqlite3_stmt *stmt, int at, const void *data, size_t len);
