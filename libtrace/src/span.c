@@ -9,9 +9,8 @@
 
 #include <string.h>
 
-#include "base/clock.h"
-
 #include "chars.h"
+#include "fast_clock.h"
 #include "flusher.h"
 #include "sampler.h"
 #include "tracer.h"
@@ -187,7 +186,7 @@ static sonde__span *start(sonde__area *a, uint32_t epoch, const char *name,
     span->active = 0;
     span->flags = p.parent_id == s->remote_parent_id ? SONDE__SPAN_LOCAL_ROOT : 0;
     span->epoch = epoch;
-    span->start_mono_ns = sonde_mono_ns();
+    span->start_mono_ns = sonde__now_mono_ns();
     sonde__text_init(&span->text, span, SONDE__SPAN_BYTES);
     put_text(a, span, SONDE__TEXT_NAME, sonde_str_from(name), NAME_MAX_BYTES);
     apply_options(a, span, o);
@@ -371,7 +370,7 @@ void sonde_span_finish(sonde_span *handle)
     sonde__area *a = span ? sonde__area_get() : NULL;
 
     if (a)
-        finish(a, span, sonde_mono_ns());
+        finish(a, span, sonde__now_mono_ns());
 }
 
 void sonde_span_finish_at(sonde_span *handle, int64_t end_unix_ns)
@@ -394,7 +393,7 @@ void sonde_span_leave(sonde_span *handle)
     }
     span = leave(a, handle);
     if (span)
-        finish(a, span, sonde_mono_ns());
+        finish(a, span, sonde__now_mono_ns());
 }
 
 /* -- what it is ----------------------------------------------------------------------------------- */

@@ -26,6 +26,7 @@
 #include "area.h"
 #include "cell.h"
 #include "counters.h"
+#include "fast_clock.h"
 #include "flusher.h"
 #include "segment.h"
 #include "service.h"
@@ -66,6 +67,7 @@ void sonde__clock_anchor(void)
 {
     atomic_store_explicit(&mono_to_unix, sonde_unix_ns() - (int64_t)sonde_mono_ns(),
                           memory_order_relaxed);
+    sonde__fast_clock_calibrate();
 }
 
 /* A version 4 UUID, in lower case. */
@@ -174,6 +176,7 @@ static void begin_life_locked(sonde__config *c)
     /* pairs with sonde__settings() */
     atomic_store_explicit(&config, c, memory_order_release);
     new_runtime_id();
+    sonde__fast_clock_open();
     sonde__clock_anchor();
     started = true;
     epoch++;
