@@ -35,8 +35,8 @@ typedef enum day_statement {
 static const char *const statement_sql[DAY_STATEMENTS] = {
     [ADD_FRAME] = "INSERT INTO frame VALUES(?,?,?,?,?,?,?,?,?)",
     [ADD_TRACE] = "INSERT INTO trace VALUES(?,?,?,?)",
-    [LIST] = "SELECT id, min_start, max_start, spans FROM frame INDEXED BY frame_time"
-             " WHERE max_start >= ? AND min_start <= ? ORDER BY max_start DESC",
+    [LIST] = ("SELECT id, min_start, max_start, spans FROM frame INDEXED BY frame_time"
+              " WHERE max_start >= ? AND min_start <= ? ORDER BY max_start DESC"),
     [FILTER] = "SELECT filter FROM frame WHERE id=?",
     [SUMMARY] = "SELECT summary FROM frame WHERE id=?",
     [BODY] = "SELECT crc, body FROM frame WHERE id=?",
