@@ -35,3 +35,23 @@ bool sonde__hex16(const char *digits, uint64_t *out)
     *out = v;
     return true;
 }
+
+bool sonde__decimal(sonde_str s, uint64_t *out)
+{
+    uint64_t v = 0;
+    size_t i;
+
+    if (s.len == 0 || s.len > 20)
+        return false;
+    for (i = 0; i < s.len; i++) {
+        unsigned digit = (unsigned)(unsigned char)s.ptr[i] - '0';
+
+        if (digit > 9)
+            return false;
+        if (i == 19 && v > (UINT64_MAX - digit) / 10) /* 19 digits always fit */
+            return false;
+        v = v * 10 + digit;
+    }
+    *out = v;
+    return true;
+}

@@ -57,6 +57,9 @@ static inline void sonde__put_hex16(uint64_t v, char *to)
     sonde__put_be64((uint8_t *)to + 8, sonde__hex8((uint32_t)v));
 }
 
+/* Digits only, the whole of `s`, below 2^64. */
+bool sonde__decimal(sonde_str s, uint64_t *out);
+
 /* 16 lower-case digits. */
 bool sonde__hex16(const char *digits, uint64_t *out);
 

@@ -52,9 +52,9 @@ static bool wants(const sonde__styles *styles, sonde__style style)
     return false;
 }
 
-static sonde_str look_up(const sonde_reader *r, const char *name)
+static sonde_str look_up(const sonde_reader *r, sonde_str name)
 {
-    sonde_str value = r->get(r->user, sonde_str_from(name));
+    sonde_str value = r->get(r->user, name);
 
     return value.ptr ? value : (sonde_str){ NULL, 0 };
 }
@@ -67,16 +67,16 @@ static void read_headers(const sonde_reader *r, const sonde__styles *styles, son
         return;
     }
     if (wants(styles, SONDE__STYLE_DATADOG)) {
-        h->trace_id = look_up(r, SONDE_HDR_DD_TRACE_ID);
-        h->parent_id = look_up(r, SONDE_HDR_DD_PARENT_ID);
-        h->priority = look_up(r, SONDE_HDR_DD_PRIORITY);
-        h->origin = look_up(r, SONDE_HDR_DD_ORIGIN);
-        h->tags = look_up(r, SONDE_HDR_DD_TAGS);
+        h->trace_id = look_up(r, SONDE_STR(SONDE_HDR_DD_TRACE_ID));
+        h->parent_id = look_up(r, SONDE_STR(SONDE_HDR_DD_PARENT_ID));
+        h->priority = look_up(r, SONDE_STR(SONDE_HDR_DD_PRIORITY));
+        h->origin = look_up(r, SONDE_STR(SONDE_HDR_DD_ORIGIN));
+        h->tags = look_up(r, SONDE_STR(SONDE_HDR_DD_TAGS));
     }
     if (wants(styles, SONDE__STYLE_TRACECONTEXT)) {
-        h->traceparent = look_up(r, SONDE_HDR_TRACEPARENT);
+        h->traceparent = look_up(r, SONDE_STR(SONDE_HDR_TRACEPARENT));
         h->traceparent_count = h->traceparent.len > 0;
-        h->tracestate[0] = look_up(r, SONDE_HDR_TRACESTATE);
+        h->tracestate[0] = look_up(r, SONDE_STR(SONDE_HDR_TRACESTATE));
         h->tracestate_count = h->tracestate[0].len > 0;
     }
 }
@@ -87,7 +87,7 @@ typedef struct found {
     sonde__remote main;
     bool is_w3c;         /* the style of `main` */
     bool has_tracestate; /* of the same trace */
-    sonde_str dd;        /* items of our own member in it */
+    sonde__remote w3c;   /* the half it came with */
     char last_id_room[16];
 } found;
 
@@ -107,7 +107,7 @@ static void merge_w3c(found *f, const sonde__remote *w3c)
     if (f->main.trace_id_low != w3c->trace_id_low || f->main.trace_id_high != w3c->trace_id_high)
         return;
     f->has_tracestate = true;
-    f->dd = w3c->tags;
+    f->w3c = *w3c;
     if (f->main.parent_id == w3c->parent_id)
         return;
     if (!is_zero_id(w3c->last_id)) {
@@ -124,7 +124,7 @@ static bool extract_all(const sonde__headers *h, const sonde__config *c, found *
     bool any = false;
     uint32_t i;
 
-    memset(f, 0, sizeof(*f));
+    f->has_tracestate = false;
     for (i = 0; i < c->extract.len && !(any && c->extract_first); i++) {
         bool w3c = c->extract.style[i] == SONDE__STYLE_TRACECONTEXT;
         sonde__remote r;
@@ -134,7 +134,7 @@ static bool extract_all(const sonde__headers *h, const sonde__config *c, found *
         if (!any) {
             f->main = r;
             f->is_w3c = f->has_tracestate = w3c;
-            f->dd = w3c ? r.tags : f->dd;
+            f->w3c = r; /* looked at only when it is one */
             any = true;
         } else if (w3c) {
             merge_w3c(f, &r);
@@ -188,7 +188,7 @@ static bool store_all(const found *f, const sonde__headers *h, sonde__segment *s
                   store(s, cells, SONDE__TEXT_PARENT, f->main.last_id) &&
                   (f->is_w3c ? sonde__store_w3c_tags(&f->main, s, cells)
                              : sonde__store_datadog_tags(&f->main, s, cells)) &&
-                  (!f->has_tracestate || sonde__store_tracestate(h, f->dd, s, cells));
+                  (!f->has_tracestate || sonde__store_tracestate(h, &f->w3c, s, cells));
 
     if (s->text.at != SONDE__SEGMENT_BYTES || s->text.more)
         atomic_store_explicit(&s->flags, SONDE__SEGMENT_HAS_TEXT, memory_order_relaxed);

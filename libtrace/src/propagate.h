@@ -46,11 +46,12 @@ typedef struct sonde__remote {
     sonde_str origin;
     sonde_str
         tags; /* datadog: the value of x-datadog-tags, when usable; w3c: the dd member's items */
-    sonde_str last_id;     /* w3c: p of the dd member */
-    bool dm_is_default;    /* w3c: a received dm is replaced by "-0" */
-    bool dm_is_gone;       /* w3c: a received dm is dropped */
-    const char *error;     /* _dd.propagation_error, or NULL */
-    sonde_str error_value; /* what follows it */
+    sonde_str last_id;      /* w3c: p of the dd member */
+    bool has_unknown_items; /* w3c: the dd member holds some */
+    bool dm_is_default;     /* w3c: a received dm is replaced by "-0" */
+    bool dm_is_gone;        /* w3c: a received dm is dropped */
+    const char *error;      /* _dd.propagation_error, or NULL */
+    sonde_str error_value;  /* what follows it */
 } sonde__remote;
 
 /* Fill `out`; false: the style yields nothing. */
@@ -61,8 +62,8 @@ bool sonde__extract_w3c(const sonde__headers *h, sonde__remote *out);
 bool sonde__store_datadog_tags(const sonde__remote *r, sonde__segment *s, sonde__cell_stack *cells);
 bool sonde__store_w3c_tags(const sonde__remote *r, sonde__segment *s, sonde__cell_stack *cells);
 
-/* Store the foreign members of tracestate, and of our own member's items `dd` the unknown ones. */
-bool sonde__store_tracestate(const sonde__headers *h, sonde_str dd, sonde__segment *s,
+/* Store the foreign members of tracestate, and what our own member (of `w3c`) holds that we do not know. */
+bool sonde__store_tracestate(const sonde__headers *h, const sonde__remote *w3c, sonde__segment *s,
                              sonde__cell_stack *cells);
 
 /* What is injected. */

@@ -42,7 +42,7 @@ static bool read_id(sonde_str s, uint64_t *out)
         *out = (uint64_t)negative;
         return true;
     }
-    return sonde_parse_u64(s, out) == SONDE_OK;
+    return sonde__decimal(s, out);
 }
 
 static bool read_parent(const sonde__headers *h, sonde__remote *out)

@@ -145,6 +145,8 @@ static void read_items(sonde__remote *out, bool *out_has_s, int *out_s)
             out->last_id = value;
         } else if (sonde_str_eq(key, SONDE_STR("t.tid"))) {
             check_tid(out, value);
+        } else if (!sonde_str_starts(key, SONDE_STR("t."))) {
+            out->has_unknown_items = true;
         }
     }
 }
@@ -239,7 +241,7 @@ static bool store_unknown(sonde_str rest, sonde__segment *s, sonde__cell_stack *
 }
 
 /* Neighbours in one line are stored together, as they stand. */
-bool sonde__store_tracestate(const sonde__headers *h, sonde_str dd, sonde__segment *s,
+bool sonde__store_tracestate(const sonde__headers *h, const sonde__remote *w3c, sonde__segment *s,
                              sonde__cell_stack *cells)
 {
     members m = { h, 0, { NULL, 0 } };
@@ -250,6 +252,8 @@ bool sonde__store_tracestate(const sonde__headers *h, sonde_str dd, sonde__segme
 
     if (tracestate_bytes(h) > SONDE__TRACESTATE_MAX_BYTES)
         return true;
+    if (h->tracestate_count == 1 && h->tracestate[0].len == w3c->tags.len + 3 && w3c->tags.len > 0)
+        m.line = 1; /* nothing but our own member: the common case */
     while (kept < SONDE__TRACESTATE_MEMBERS_MAX && next_member(&m, &member)) {
         if (is_ours(member) || member.len > SONDE__TRACESTATE_MEMBER_MAX_BYTES ||
             !memchr(member.ptr, '=', member.len) || !is_printable(member))
@@ -265,7 +269,7 @@ bool sonde__store_tracestate(const sonde__headers *h, sonde_str dd, sonde__segme
     }
     if (run.len > 0 && !sonde__text_add(&s->text, cells, SONDE__TEXT_TRACESTATE, none, run))
         return false;
-    return store_unknown(dd, s, cells);
+    return !w3c->has_unknown_items || store_unknown(w3c->tags, s, cells);
 }
 
 /* -- out ------------------------------------------------------------------------------------------ */
