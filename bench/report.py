@@ -33,6 +33,7 @@ FIGURES = [
     Figure("agent.spans_per_s", "spans/CPU s", 400000, "high", ("trace-agent", 58000, 58000), "bench_agent_load", {"bench": "agent_speed"}, "spans_per_cpu_s"),
     Figure("agent.idle_mib", "MiB", 8, "low", ("Datadog agent", 178, 178), "bench_agent_load", {"bench": "agent_idle"}, "mib"),
     Figure("agent.loaded_mib", "MiB", 32, "low", None, "bench_agent_load", {"bench": "agent_loaded"}, "mib"),
+    Figure("intake.spans_per_s", "spans/CPU s", 300000, "high", None, "bench_intake", {"bench": "intake"}, "spans_per_cpu_s"),
     Figure("agent.cap_mib", "MiB", 64, "low", None, "bench_agent_load", {"bench": "agent_stalled"}, "mib"),
 ]
 

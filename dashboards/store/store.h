@@ -42,6 +42,7 @@ typedef struct store_options {
     const char *dir;          /* made when missing */
     uint64_t max_bytes;       /* of all files; 0: 2 GiB */
     uint64_t max_age_s;       /* of traces; 0: 3 days */
+    size_t max_stats_keys;    /* groups of statistics; 0: STORE_STATS_KEYS_MAX */
     bool sync_full;           /* fsync every commit */
     const sonde_clock *clock; /* NULL: the system's */
 } store_options;

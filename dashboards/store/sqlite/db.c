@@ -151,7 +151,8 @@ static sonde_status set_up(sqlite3 *db, db_mode mode, bool sync_full)
     sqlite3_busy_timeout(db, 5000);
     if (mode == DB_WRITE) {
         status = db_exec(db, "PRAGMA page_size=8192; PRAGMA journal_mode=WAL;"
-                             "PRAGMA cache_size=-16384; PRAGMA temp_store=MEMORY");
+                             "PRAGMA cache_size=-16384; PRAGMA temp_store=MEMORY;"
+                             "PRAGMA journal_size_limit=33554432");
         if (status == SONDE_OK)
             status =
                 db_exec(db, sync_full ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL");

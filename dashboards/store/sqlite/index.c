@@ -175,7 +175,7 @@ static sonde_status key_of(index_db *x, const stats_row *row, int64_t *out_key)
     if (x->group.status != SONDE_OK)
         return x->group.status;
     found = sonde_table_get(&x->keys, group);
-    if (!found && x->keys.count >= STORE_STATS_KEYS_MAX && row != &other) {
+    if (!found && x->keys.count >= x->max_keys && row != &other) {
         x->collapsed++;
         return key_of(x, &other, out_key);
     }
@@ -189,8 +189,8 @@ static sonde_status key_of(index_db *x, const stats_row *row, int64_t *out_key)
 
 /* ---- opening ---- */
 
-sonde_status index_open(const char *dir, db_mode mode, bool sync_full, index_db **out_index,
-                        sonde_error *out_error)
+sonde_status index_open(const char *dir, db_mode mode, bool sync_full, size_t max_keys,
+                        index_db **out_index, sonde_error *out_error)
 {
     char path[1100];
     int n = snprintf(path, sizeof(path), "%s/index.db", dir);
@@ -199,7 +199,8 @@ sonde_status index_open(const char *dir, db_mode mode, bool sync_full, index_db 
 
     if (!x)
         return SONDE_ERR_NOMEM;
-    sonde_table_init(&x->keys, STORE_STATS_KEYS_MAX + 1);
+    x->max_keys = max_keys ? max_keys : STORE_STATS_KEYS_MAX;
+    sonde_table_init(&x->keys, x->max_keys + 1); /* and "(other)" */
     sonde_sketch_init(&x->sum);
     sonde_sketch_init(&x->scratch);
     sonde_buf_init(&x->packed, PACKED_MAX_BYTES);

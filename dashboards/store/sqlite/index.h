@@ -19,6 +19,7 @@ typedef struct index_db {
     sqlite3 *db;
     sqlite3_stmt *statements[8]; /* index_statement, prepared at first use */
     sonde_table keys;            /* writer: group -> id as a pointer */
+    size_t max_keys;
     int64_t next_key;
     sonde_sketch sum; /* scratch of merging */
     sonde_sketch scratch;
@@ -27,8 +28,10 @@ typedef struct index_db {
     uint64_t collapsed; /* groups stored as "(other)" */
 } index_db;
 
+/* max_keys 0: STORE_STATS_KEYS_MAX. */
 SONDE_MUST_USE sonde_status index_open(const char *dir, db_mode mode, bool sync_full,
-                                       index_db **out_index, sonde_error *out_error);
+                                       size_t max_keys, index_db **out_index,
+                                       sonde_error *out_error);
 void index_close(index_db *x);
 
 SONDE_MUST_USE sonde_status index_begin(index_db *x);

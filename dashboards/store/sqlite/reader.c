@@ -197,6 +197,6 @@ sonde_status store_scan_stats(store_reader *r, const store_stats_query *query, s
     sonde_status status = SONDE_OK;
 
     if (!r->index)
-        status = index_open(r->store->dir, DB_READ, false, &r->index, NULL);
+        status = index_open(r->store->dir, DB_READ, false, 0, &r->index, NULL);
     return status == SONDE_OK ? index_scan(r->index, query, each, user) : status;
 }

@@ -34,12 +34,12 @@ static sonde_status make_dir(const char *dir, sonde_error *out_error)
     return SONDE_OK;
 }
 
-static sonde_status open_files(store *s, sonde_error *out_error)
+static sonde_status open_files(store *s, size_t max_stats_keys, sonde_error *out_error)
 {
     sonde_status status = make_dir(s->dir, out_error);
 
     if (status == SONDE_OK)
-        status = index_open(s->dir, DB_WRITE, s->sync_full, &s->index, out_error);
+        status = index_open(s->dir, DB_WRITE, s->sync_full, max_stats_keys, &s->index, out_error);
     if (status == SONDE_OK)
         status = store_find_days(s, out_error);
     if (status == SONDE_OK)
@@ -68,7 +68,7 @@ sonde_status store_open(const store_options *options, store **out_store, sonde_e
     snprintf(s->dir, sizeof(s->dir), "%s", options->dir);
     status = sonde_queue_init(&s->queue, STORE_QUEUE_MAX_ITEMS, STORE_QUEUE_MAX_BYTES);
     if (status == SONDE_OK)
-        status = open_files(s, out_error);
+        status = open_files(s, options->max_stats_keys, out_error);
     if (status == SONDE_OK)
         status =
             sonde_thread_start(&s->writer, "store-write", WRITER_STACK_BYTES, store_writer_run, s);

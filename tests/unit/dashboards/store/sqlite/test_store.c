@@ -1,7 +1,9 @@
 /* The SQLite store through its header: commits, look-ups, retention, refusals. */
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -476,6 +478,54 @@ static void test_statistics_expire_by_resolution(void **state)
     assert_int_equal(scan(w, 3600, "").rows, 1);
 }
 
+static void test_groups_beyond_the_ceiling_are_added_up_as_other(void **state)
+{
+    world *w = (world *)*state;
+    store_options o = options_of(w);
+    int64_t t = NOW_NS / 1000000000;
+
+    o.max_stats_keys = 2;
+    reopen(w, &o);
+    store_stats(w, "a", "r", t);
+    store_stats(w, "b", "r", t);
+    store_stats(w, "c", "r", t);
+    store_stats(w, "d", "r", t);
+    store_stats(w, "a", "r", t); /* one that is known stays itself */
+
+    assert_int_equal(scan(w, 10, "a").hits, 6);
+    assert_int_equal(scan(w, 10, "(other)").hits, 6);
+    assert_int_equal(scan(w, 10, "").hits, 15);
+    assert_int_equal(store_read_counters(w->store).collapsed_stats_groups, 2);
+}
+
+static void test_a_failed_commit_is_told_to_the_sender_and_counted(void **state)
+{
+    world *w = (world *)*state;
+    struct rlimit before, tiny;
+    store_batch *b = new_batch();
+    uint64_t i;
+    store_counters c;
+
+    assert_int_equal(sigaction(SIGXFSZ, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL), 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    tiny = (struct rlimit){ .rlim_cur = 256 * 1024, .rlim_max = before.rlim_max };
+    for (i = 1; i <= 200; i++) /* 800 KB: does not fit below that */
+        add_frame(b, i, 1, 4000);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &tiny), 0);
+    assert_status(store_append(w->store, b), SONDE_OK);
+    wait_answers(1);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+
+    assert_true(answers.last != SONDE_OK);
+    assert_int_equal(places_of(w, 0, 1), 0);
+    store_trace(w, 7, 1000); /* and it goes on */
+    assert_int_equal(places_of(w, 0, 7), 1);
+    c = store_read_counters(w->store);
+    assert_int_equal(c.dropped_spans, 200);
+    assert_int_equal(c.stored_spans, 1);
+    assert_int_equal(c.queued_spans, 0);
+}
+
 static void test_readers_are_few_and_waited_for(void **state)
 {
     world *w = (world *)*state;
@@ -509,6 +559,8 @@ int main(void)
         T(test_a_store_of_another_version_is_refused_untouched),
         T(test_statistics_of_one_group_are_added_up_sketches_included),
         T(test_statistics_expire_by_resolution),
+        T(test_groups_beyond_the_ceiling_are_added_up_as_other),
+        T(test_a_failed_commit_is_told_to_the_sender_and_counted),
         T(test_readers_are_few_and_waited_for),
     };
 
