@@ -27,6 +27,9 @@
 
 #include <sonde/sonde.h>
 
+#include "base/parse.h"
+#include "base/str.h"
+
 #define BURST_TRACES 400
 #define TRACE_SPANS  10 /* a root and nine children, one after another */
 #define BURSTS_MAX   100
@@ -71,6 +74,17 @@ typedef struct sink {
     _Atomic uint64_t *traces; /* shared: sum of X-Datadog-Trace-Count */
 } sink;
 
+/* The number `text` begins with, blanks before it. */
+static uint64_t number_at(const char *text)
+{
+    sonde_str s = sonde_str_trim((sonde_str){ text, strcspn(text, "\r\n") });
+    uint64_t v = 0;
+
+    s.len = strspn(s.ptr, "0123456789");
+    (void)sonde_parse_u64(s, &v);
+    return v;
+}
+
 static void answer(int fd)
 {
     static const char ok[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
@@ -97,7 +111,7 @@ static void serve_connection(int fd, char *buffer, size_t cap, _Atomic uint64_t 
         *end = '\0';
         length = strcasestr(buffer, "Content-Length:");
         count = strcasestr(buffer, "X-Datadog-Trace-Count:");
-        left = length ? strtoll(length + 15, NULL, 10) : 0;
+        left = length ? (long long)number_at(length + 15) : 0;
         left -= (long long)(have - (size_t)(end + 4 - buffer));
         while (left > 0) {
             n = read(fd, buffer + 16384, cap - 16384);
@@ -106,7 +120,7 @@ static void serve_connection(int fd, char *buffer, size_t cap, _Atomic uint64_t 
             left -= n;
         }
         if (count)
-            atomic_fetch_add(traces, strtoull(count + 22, NULL, 10));
+            atomic_fetch_add(traces, number_at(count + 22));
         answer(fd);
         have = 0;
     }
@@ -570,7 +584,7 @@ static long high_water_kib(void)
 
     while (f && fgets(line, sizeof(line), f))
         if (strncmp(line, "VmHWM:", 6) == 0)
-            kib = strtol(line + 6, NULL, 10);
+            kib = (long)number_at(line + 6);
     if (f)
         (void)fclose(f);
     return kib;
@@ -602,7 +616,7 @@ static long million_spans_kib(const char *self, const char *enabled)
         line[0] = '\0';
     if (f)
         (void)pclose(f);
-    return strtol(line, NULL, 10);
+    return (long)number_at(line);
 }
 
 static void bench_cap(void)
@@ -656,7 +670,7 @@ int main(int argc, char **argv)
     (void)setenv("DD_TRACE_LOG_LEVEL", "error", 1);
     if (argc == 3 && strcmp(argv[1], "million") == 0) {
         (void)snprintf(agent_url, sizeof(agent_url), "http://127.0.0.1:1"); /* nobody listens */
-        million_spans((int)strtol(argv[2], NULL, 10));
+        million_spans(strcmp(argv[2], "1") == 0 ? 1 : -1);
     }
     the_sink = start_sink();
     for (i = 0; i < sizeof(benches) / sizeof(benches[0]); i++) {

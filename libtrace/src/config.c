@@ -56,9 +56,30 @@ static void complain(const char *name, sonde_str value, const char *why, const c
                      SONDE_LOG_QUOTE(value), why, instead);
 }
 
+/* The text with U+FFFD for every byte that is not UTF-8. */
+static sonde_str keep_repaired(sonde__config *c, sonde_str text)
+{
+    char *to = (char *)sonde_arena_alloc(&c->texts, 3 * text.len + 1);
+    size_t len = 0;
+
+    if (!to)
+        return (sonde_str){ NULL, 0 };
+    while (text.len > 0) {
+        unsigned rune;
+        size_t n = sonde_utf8_decode(text, &rune);
+
+        memcpy(to + len, n ? text.ptr : "\xef\xbf\xbd", n ? n : 3);
+        len += n ? n : 3;
+        text = sonde_str_sub(text, n ? n : 1, text.len);
+    }
+    return (sonde_str){ to, len };
+}
+
 static sonde_str keep(sonde__config *c, sonde_str text)
 {
-    return text.len ? sonde_arena_copy(&c->texts, text) : (sonde_str){ NULL, 0 };
+    if (text.len == 0)
+        return (sonde_str){ NULL, 0 };
+    return sonde_utf8_valid(text) ? sonde_arena_copy(&c->texts, text) : keep_repaired(c, text);
 }
 
 static bool read_bool(const source *s, const char *name, bool fallback)

@@ -25,7 +25,7 @@ void sonde__count_dropped(unsigned reason, uint64_t spans, uint64_t chunks)
     sonde__count(SONDE__CHUNKS_DROPPED + reason, chunks);
 }
 
-uint64_t sonde__counted(unsigned which)
+static uint64_t counted(unsigned which)
 {
     /* pairs with the publication of an area */
     const sonde__area *a = atomic_load_explicit(&sonde__areas, memory_order_acquire);
@@ -61,19 +61,19 @@ static void read_flow(sonde_counters *c)
     uint64_t chunks = 0;
     unsigned i;
 
-    c->spans_delivered = sonde__counted(SONDE__SPANS_DELIVERED);
-    c->chunks_delivered = sonde__counted(SONDE__CHUNKS_DELIVERED);
+    c->spans_delivered = counted(SONDE__SPANS_DELIVERED);
+    c->chunks_delivered = counted(SONDE__CHUNKS_DELIVERED);
     for (i = 0; i < SONDE_DROPS; i++) {
-        c->spans_dropped[i] = sonde__counted(SONDE__SPANS_DROPPED + i);
-        c->chunks_dropped[i] = sonde__counted(SONDE__CHUNKS_DROPPED + i);
+        c->spans_dropped[i] = counted(SONDE__SPANS_DROPPED + i);
+        c->chunks_dropped[i] = counted(SONDE__CHUNKS_DROPPED + i);
         spans += c->spans_dropped[i];
         chunks += c->chunks_dropped[i];
     }
-    c->chunks_queued_total = sonde__counted(SONDE__CHUNKS_QUEUED);
+    c->chunks_queued_total = counted(SONDE__CHUNKS_QUEUED);
     c->chunks_queued = c->chunks_queued_total - c->chunks_delivered - chunks;
-    c->spans_finished = sonde__counted(SONDE__SPANS_FINISHED);
+    c->spans_finished = counted(SONDE__SPANS_FINISHED);
     c->spans_queued = c->spans_finished - c->spans_delivered - spans;
-    c->spans_started = sonde__counted(SONDE__SPANS_STARTED);
+    c->spans_started = counted(SONDE__SPANS_STARTED);
     c->spans_open = c->spans_started - c->spans_finished;
 }
 
@@ -91,18 +91,18 @@ void sonde_counters_read(sonde_counters *out)
     c.struct_bytes = out->struct_bytes;
     c.drops = SONDE_DROPS;
     read_flow(&c);
-    c.payloads_sent = sonde__counted(SONDE__PAYLOADS_SENT);
-    c.payloads_failed = sonde__counted(SONDE__PAYLOADS_FAILED);
-    c.payload_bytes = sonde__counted(SONDE__PAYLOAD_BYTES);
-    c.send_retries = sonde__counted(SONDE__SEND_RETRIES);
-    c.tags_truncated = sonde__counted(SONDE__TAGS_TRUNCATED);
-    c.tags_dropped = sonde__counted(SONDE__TAGS_DROPPED);
-    c.services_refused = sonde__counted(SONDE__SERVICES_REFUSED);
-    c.activations_refused = sonde__counted(SONDE__ACTIVATIONS_REFUSED);
-    c.contexts_refused = sonde__counted(SONDE__CONTEXTS_REFUSED);
-    c.threads_refused = sonde__counted(SONDE__THREADS_REFUSED);
-    c.ctx_records_full = sonde__counted(SONDE__CTX_RECORDS_FULL);
-    c.ctx_foreign_publisher = sonde__counted(SONDE__CTX_FOREIGN_PUBLISHER);
+    c.payloads_sent = counted(SONDE__PAYLOADS_SENT);
+    c.payloads_failed = counted(SONDE__PAYLOADS_FAILED);
+    c.payload_bytes = counted(SONDE__PAYLOAD_BYTES);
+    c.send_retries = counted(SONDE__SEND_RETRIES);
+    c.tags_truncated = counted(SONDE__TAGS_TRUNCATED);
+    c.tags_dropped = counted(SONDE__TAGS_DROPPED);
+    c.services_refused = counted(SONDE__SERVICES_REFUSED);
+    c.activations_refused = counted(SONDE__ACTIVATIONS_REFUSED);
+    c.contexts_refused = counted(SONDE__CONTEXTS_REFUSED);
+    c.threads_refused = counted(SONDE__THREADS_REFUSED);
+    c.ctx_records_full = counted(SONDE__CTX_RECORDS_FULL);
+    c.ctx_foreign_publisher = counted(SONDE__CTX_FOREIGN_PUBLISHER);
     c.memory_bytes = sonde__cells_used_bytes() + sonde__areas_bytes() + sonde__flusher_bytes();
     c.memory_max_bytes = sonde__settings() ? sonde__settings()->memory_bytes : 0;
     memcpy(out, &c, bytes);

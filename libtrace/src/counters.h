@@ -40,7 +40,6 @@ typedef struct sonde__counts {
 } sonde__counts;
 
 void sonde__count(unsigned which, uint64_t n); /* any thread: its area, else the shared set */
-uint64_t sonde__counted(unsigned which);       /* sum over all threads */
 void sonde__count_dropped(unsigned reason, uint64_t spans, uint64_t chunks);
 void sonde__counters_postfork_child(void);
 

@@ -48,7 +48,7 @@ void sonde__segment_put(sonde__segment *s, sonde__cell_stack *cells)
     sonde__cell_give(cells, s);
 }
 
-void sonde__span_free(sonde__span *span, sonde__cell_stack *cells)
+static void free_span(sonde__span *span, sonde__cell_stack *cells)
 {
     free_chain(span->text.more, cells);
     sonde__cell_give(cells, span);
@@ -121,7 +121,7 @@ static uint64_t free_spans(sonde__span *span, sonde__cell_stack *cells)
     for (; span; n++) {
         sonde__span *next = span->next;
 
-        sonde__span_free(span, cells);
+        free_span(span, cells);
         span = next;
     }
     return n;
@@ -174,7 +174,7 @@ void sonde__segment_discard(sonde__span *span, sonde__cell_stack *cells)
         sonde__segment_put(s, cells);
         return;
     }
-    sonde__span_free(span, cells);
+    free_span(span, cells);
     count_stopped(epoch, 1);
     if (last_orphan)
         sonde__segment_put(s, cells);

@@ -149,9 +149,6 @@ sonde__span *sonde__segment_close(sonde__segment *s, sonde__span *span, uint32_t
 /* Ends a span of a former life; nothing of it is sent. */
 void sonde__segment_discard(sonde__span *span, sonde__cell_stack *cells);
 
-/* Gives back all cells of `span`. */
-void sonde__span_free(sonde__span *span, sonde__cell_stack *cells);
-
 /* Frees the spans of a chunk and drops its reference. */
 void sonde__chunk_free(sonde__span *chunk, sonde__cell_stack *cells);
 

@@ -99,6 +99,13 @@ static void test_identity_comes_from_options_then_variables_then_tags(void **sta
     assert_text("env", c->env, "prod");
     sonde__config_free(c);
 
+    c = make(NULL, ENV("DD_ENV=a\xff"
+                       "b"));
+    assert_text("not UTF-8", c->env,
+                "a\xef\xbf\xbd"
+                "b");
+    sonde__config_free(c);
+
     c = make(NULL, ENV("DD_SERVICE="));
     assert_text("executable", c->service, "test_libtrace_config");
     sonde__config_free(c);
