@@ -89,6 +89,7 @@ bool cli_parse(const command *self, const cli_option *options, size_t options_le
 
     memset(out_line, 0, sizeof(*out_line));
     getopt_tables(options, options_len, longs, letters);
+    opterr = 0; /* what is wrong is said here, under the name of the subcommand */
     while ((got = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
         size_t i = index_of(options, options_len, got);
 
@@ -98,6 +99,7 @@ bool cli_parse(const command *self, const cli_option *options, size_t options_le
             return false;
         }
         if (got == '?' || i >= options_len) {
+            (void)cli_fail(self, "%s: no such option, or its value is missing", argv[optind - 1]);
             *out_exit = usage(self);
             return false;
         }

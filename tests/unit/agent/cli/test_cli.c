@@ -27,7 +27,6 @@ static bool parse(const char *const *words, cli_line *line, int *code)
     for (; words[argc]; argc++)
         argv[argc] = (char *)(uintptr_t)words[argc];
     optind = 0; /* getopt keeps its place between calls */
-    opterr = 0;
     return cli_parse(&fake, options, COUNT_OF(options), argc, argv, line, code);
 }
 
