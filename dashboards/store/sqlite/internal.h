@@ -61,5 +61,6 @@ void store_add_date(store *s, int32_t date);
 
 /* reader.c */
 void store_reader_close(store_reader *r);
+void store_readers_refresh(store *s); /* idle ones close files that were retired */
 
 #endif /* SONDE_DASHBOARDS_STORE_SQLITE_INTERNAL_H */

@@ -24,6 +24,12 @@ static void drop_retired(store_reader *r)
     r->days_len = kept;
 }
 
+static void see_dates_locked(store_reader *r)
+{
+    r->dates_len = r->store->dates_len;
+    memcpy(r->dates, r->store->dates, sizeof(r->dates));
+}
+
 store_reader *store_reader_get(store *s, uint64_t deadline_mono_ns)
 {
     store_reader *found = NULL;
@@ -40,8 +46,7 @@ store_reader *store_reader_get(store *s, uint64_t deadline_mono_ns)
     }
     if (found) {
         found->taken = true;
-        found->dates_len = s->dates_len;
-        memcpy(found->dates, s->dates, sizeof(s->dates));
+        see_dates_locked(found);
     }
     sonde_mutex_unlock(&s->mu);
     if (found)
@@ -57,6 +62,30 @@ void store_reader_put(store_reader *r)
     r->taken = false;
     pthread_cond_signal(&r->store->reader_free);
     sonde_mutex_unlock(&r->store->mu);
+}
+
+/* A day has been retired: readers that wait for work let go of it now, the others when they are taken
+ * next. */
+void store_readers_refresh(store *s)
+{
+    size_t i;
+
+    for (i = 0; i < STORE_READERS; i++) {
+        store_reader *r = &s->readers[i];
+        bool idle;
+
+        sonde_mutex_lock(&s->mu);
+        idle = !r->taken;
+        if (idle) {
+            r->taken = true;
+            see_dates_locked(r);
+        }
+        sonde_mutex_unlock(&s->mu);
+        if (idle) {
+            drop_retired(r);
+            store_reader_put(r);
+        }
+    }
 }
 
 void store_reader_close(store_reader *r)

@@ -200,10 +200,13 @@ static void measure(store *s)
 void store_retain(store *s)
 {
     int64_t now = s->clock->unix_ns(s->clock->user);
+    size_t days = s->dates_len;
     bool more; /* the rest waits for the next step */
 
     retire_by_age(s, now);
     retire_by_size(s);
+    if (s->dates_len < days)
+        store_readers_refresh(s);
     if (index_expire(s->index, now / (int64_t)SONDE_NS_PER_S, &more) != SONDE_OK)
         SONDE_LOG(SONDE_LOG_WARN, "store: old statistics could not be deleted, trying again");
     measure(s);
