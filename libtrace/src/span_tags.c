@@ -150,13 +150,23 @@ static const struct {
     { { SONDE_TAG_PRIORITY, 21 }, ignore },
 };
 
-#define SPECIAL_LENGTHS (1u << 5 | 1u << 9 | 1u << 11 | 1u << 12 | 1u << 13 | 1u << 15 | 1u << 21)
+/* A special key has one of these lengths and begins with one of these letters (by their low five bits):
+ * that rules out nearly every other key. */
+#define BIT(n)          (UINT32_C(1) << (n))
+#define SPECIAL_LENGTHS (BIT(5) | BIT(9) | BIT(11) | BIT(12) | BIT(13) | BIT(15) | BIT(21))
+#define SPECIAL_LETTERS                                                                            \
+    (BIT('s' & 31) | BIT('r' & 31) | BIT('e' & 31) | BIT('m' & 31) | BIT('a' & 31) | BIT('_' & 31))
+
+static inline bool may_be_special(sonde_str key)
+{
+    return key.len < 32 && (SPECIAL_LENGTHS >> key.len & SPECIAL_LETTERS >> (key.ptr[0] & 31) & 1);
+}
 
 static bool act_on_special(const target *t, sonde_str key, const given *g)
 {
     size_t i;
 
-    if (__builtin_expect(key.len > 31 || !(SPECIAL_LENGTHS >> key.len & 1), 1))
+    if (__builtin_expect(!may_be_special(key), 1))
         return false;
     for (i = 0; i < sizeof(special_keys) / sizeof(special_keys[0]); i++) {
         if (!sonde_str_eq(special_keys[i].key, key))
