@@ -68,6 +68,7 @@ export class Bench {
           await run(t);
         } catch (error) {
           this.failed = true;
+          await this.onFailure?.().catch(() => {});
           throw error;
         }
       });

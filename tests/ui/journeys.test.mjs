@@ -21,6 +21,7 @@ before(async () => {
   await bench.startAgent();
   browser = await openBrowser();
   page = await openPage(browser, bench.uiUrl);
+  bench.onFailure = () => page.screenshot({ path: `${bench.dir}/failed.png` });
 });
 node.after(async () => {
   await browser?.close();
