@@ -32,7 +32,7 @@ export async function openPage(browser, baseURL, options = {}) {
   });
   const page = await context.newPage();
   const trouble = [];
-  page.setDefaultTimeout(20000);
+  page.setDefaultTimeout(60000);
   page.on('pageerror', (error) => trouble.push(error.stack));
   page.on('console', (message) => {
     if (message.type() === 'error') trouble.push(message.text());

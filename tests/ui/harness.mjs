@@ -18,7 +18,7 @@ export function missingPrograms(buildDir) {
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
 // Asks until `probe` gives something true; fails with `what` and the last error after `ms`.
-export async function waitFor(probe, what, ms = 30000) {
+export async function waitFor(probe, what, ms = 60000) {
   const end = Date.now() + ms;
   let last = '';
   while (Date.now() < end) {
