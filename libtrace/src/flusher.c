@@ -50,7 +50,8 @@ static _Atomic uint64_t payload_bytes;
 /* Of the thread; guarded by `work`. */
 static sonde__encoder *encoder;
 static sonde__transport *transport;
-static sonde__cell_stack cells; /* of freed spans, on their way back */
+static sonde__transport *abandoned; /* by a forked child; kept in sight of leak checkers */
+static sonde__cell_stack cells;     /* of freed spans, on their way back */
 static uint64_t first_chunk_mono_ns;
 static bool sending; /* `transport` is in use; guarded by mu */
 
@@ -487,8 +488,10 @@ SONDE_NO_TSA void sonde__flusher_postfork_parent_work(void)
  * because its state may be half-written. */
 SONDE_NO_TSA void sonde__flusher_postfork_child_work(void)
 {
-    if (sending)
+    if (sending) {
+        abandoned = transport;
         transport = NULL;
+    }
     sending = false;
     close_tools();
     sonde_mutex_unlock(&work);
