@@ -63,7 +63,7 @@ stop_all() {
 
 leave() {
     local status=$?
-    trap - EXIT INT TERM
+    trap - EXIT INT TERM HUP
     if [ "$status" = 130 ] && [ "$once" = 0 ]; then
         printf '\n  stopping\n'
         status=0
@@ -74,7 +74,7 @@ leave() {
 }
 trap leave EXIT
 trap 'exit 130' INT # the end of the live form, where it is no failure
-trap 'exit 143' TERM
+trap 'exit 143' TERM HUP
 
 fail() {
     printf '  ✗ %s\n' "$*" >&2
