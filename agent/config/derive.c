@@ -8,6 +8,7 @@
 
 #define HOSTNAME_MAX_BYTES   256
 #define LOCAL_TRACE_FLUSH_NS 1000000000u
+#define LOCAL_TARGET_TPS     1000
 
 static int count_cpus(const config_options *options)
 {
@@ -96,14 +97,23 @@ static void derive_endpoints(builder *b)
     c->local_mode = c->local == CONFIG_ON || (c->local == CONFIG_AUTO && c->api_key.len == 0);
 }
 
-/* Somebody waits in front of the screen, and a request over loopback costs nothing. */
-static void derive_trace_flush(builder *b)
+static bool is_default(const builder *b, const char *key)
+{
+    return sonde_str_eq(config_origin(b->c, key), SONDE_STR("default"));
+}
+
+/* With only the local intake somebody waits in front of the screen for the trace of the request just
+ * made, a request over loopback costs nothing, and nobody pays by the span. */
+static void derive_local_only(builder *b)
 {
     agent_config *c = b->c;
-    sonde_str origin = config_origin(c, "apm_config.trace_writer.flush_period_seconds");
 
-    if (c->local_mode && c->endpoints.len == 0 && sonde_str_eq(origin, SONDE_STR("default")))
+    if (!c->local_mode || c->endpoints.len > 0)
+        return;
+    if (is_default(b, "apm_config.trace_writer.flush_period_seconds"))
         c->trace_flush_ns = LOCAL_TRACE_FLUSH_NS;
+    if (is_default(b, "apm_config.target_traces_per_second"))
+        c->target_tps = LOCAL_TARGET_TPS;
 }
 
 /* systemd's directory, the service's, the user's. */
@@ -133,7 +143,7 @@ void derive(builder *b)
     derive_hostname(b);
     derive_env(b);
     derive_endpoints(b);
-    derive_trace_flush(b);
+    derive_local_only(b);
     derive_data_dir(b);
     c->receiver_host = c->non_local_traffic ? SONDE_STR("0.0.0.0") : c->bind_host;
     if (c->max_memory_bytes)

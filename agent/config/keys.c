@@ -61,7 +61,7 @@ const config_key config_keys[] = {
       .offset = FIELD(decoders), .doc = "Threads that read and decode; 0 is half the CPUs." },
     { .name = "apm_config.target_traces_per_second", .env = "DD_APM_TARGET_TPS", .type = KEY_NUMBER, .fallback = "10",
       .min = 0, .max = 1e9, .offset = FIELD(target_tps),
-      .doc = "Traces per second the agent's rates aim at, all services together." },
+      .doc = "Traces per second the agent's rates aim at, all services together; 1000 when only the local intake gets them." },
     { .name = "apm_config.errors_per_second", .env = "DD_APM_ERROR_TPS", .type = KEY_NUMBER, .fallback = "10",
       .min = 0, .max = 1e9, .offset = FIELD(errors_tps),
       .doc = "Traces with errors kept per second although no rate kept them." },

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #define TRIES          5
@@ -45,6 +46,14 @@ void sonde__fast_clock_enter(sonde__fast_clock *c, uint64_t from_ticks, uint64_t
 
 #if defined(__x86_64__)
 
+/* A debugger or sandbox may have made the instruction a fault. */
+static bool may_read_counter(void)
+{
+    int state = PR_TSC_ENABLE;
+
+    return prctl(PR_GET_TSC, &state) != 0 || state == PR_TSC_ENABLE;
+}
+
 static bool kernel_uses_counter(void)
 {
     char name[8] = "";
@@ -79,7 +88,7 @@ static bool read_pair(uint64_t *out_ticks, uint64_t *out_mono_ns)
 
 void sonde__fast_clock_open(void)
 {
-    usable = kernel_uses_counter();
+    usable = may_read_counter() && kernel_uses_counter();
     publish(&sonde__clock, 0, 0, 0, 0);
     if (usable && !read_pair(&base_ticks, &base_mono_ns))
         base_mono_ns = 0;

@@ -44,8 +44,8 @@ static void test_defaults_are_those_of_the_table(void **state)
     assert_int_equal(c->max_connections, 1000);
     assert_int_equal(c->decoders, 2);
     assert_int_equal(c->workers, 4);
-    assert_true(c->target_tps == 10 && c->errors_tps == 10);
-    assert_true(c->trace_flush_ns == 1000000000u); /* local mode */
+    assert_true(c->target_tps == 1000 && c->errors_tps == 10); /* local mode */
+    assert_true(c->trace_flush_ns == 1000000000u);             /* local mode */
     assert_true(c->bucket_ns == 10000000000u);
     assert_true(c->memory_limit_bytes == 64u << 20);
     assert_true(c->local_store_bytes == (uint64_t)2 << 30);
@@ -284,26 +284,30 @@ static void test_values_follow_from_others(void **state)
     }
 }
 
-static void test_traces_wait_less_when_only_the_local_intake_gets_them(void **state)
+static void test_local_only_shows_more_and_sooner_unless_told(void **state)
 {
     static const struct {
         const char *label;
         const char *yaml;
-        uint64_t want_ns;
+        uint64_t want_flush_ns;
+        double want_tps;
     } cases[] = {
-        { "local only", "", 1000000000u },
-        { "local only, asked for", "apm_config: { trace_writer: { flush_period_seconds: 5 } }",
-          5000000000u },
-        { "a key", "api_key: abc", 5000000000u },
-        { "a key and local", "{ api_key: abc, sonde: { local: { enabled: true } } }", 5000000000u },
+        { "local only", "", 1000000000u, 1000 },
+        { "flush asked for", "apm_config: { trace_writer: { flush_period_seconds: 5 } }",
+          5000000000u, 1000 },
+        { "rate asked for", "apm_config: { target_traces_per_second: 10 }", 1000000000u, 10 },
+        { "a key", "api_key: abc", 5000000000u, 10 },
+        { "a key and local", "{ api_key: abc, sonde: { local: { enabled: true } } }", 5000000000u,
+          10 },
     };
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         agent_config *c = load(cases[i].yaml, NULL);
 
-        if (c->trace_flush_ns != cases[i].want_ns)
-            fail_msg("%s: %llu", cases[i].label, (unsigned long long)c->trace_flush_ns);
+        if (c->trace_flush_ns != cases[i].want_flush_ns || c->target_tps != cases[i].want_tps)
+            fail_msg("%s: flush %llu, target %g", cases[i].label,
+                     (unsigned long long)c->trace_flush_ns, c->target_tps);
         config_put(c);
     }
 }
@@ -464,7 +468,7 @@ int main(void)
         cmocka_unit_test(test_lists_are_taken_in_every_form),
         cmocka_unit_test(test_endpoints_come_from_key_site_address_and_map),
         cmocka_unit_test(test_values_follow_from_others),
-        cmocka_unit_test(test_traces_wait_less_when_only_the_local_intake_gets_them),
+        cmocka_unit_test(test_local_only_shows_more_and_sooner_unless_told),
         cmocka_unit_test(test_the_state_directory_depends_on_who_runs_it),
         cmocka_unit_test(test_a_file_that_is_no_yaml_is_an_error_with_its_place),
         cmocka_unit_test(test_nothing_but_comments_is_a_good_file),

@@ -64,7 +64,7 @@ static void test_the_body_is_exactly_this(void **state)
         "\t\"span_events\": true,\n"
         "\t\"config\": {\n"
         "\t\t\"default_env\": \"my_env\",\n"
-        "\t\t\"target_tps\": 10,\n"
+        "\t\t\"target_tps\": 1000,\n"
         "\t\t\"max_eps\": 0,\n"
         "\t\t\"receiver_port\": 8126,\n"
         "\t\t\"receiver_socket\": \"/var/run/datadog/apm.socket\",\n"
