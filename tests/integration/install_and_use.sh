@@ -2,6 +2,7 @@
 # install_and_use.sh <build dir> - installs into a temporary prefix and builds examples/shop against what is there,
 # as somebody with nothing but the package would: with pkg-config, statically, as C++17, and with find_package.
 set -eu
+export CMAKE_GENERATOR=Ninja # what a machine prepared by ./dev has
 
 build=$1
 root=$(cd "$(dirname "$0")/../.." && pwd)
