@@ -28,7 +28,7 @@ import subprocess
 import tempfile
 import time
 
-BUILD_DIR = os.environ.get("SONDE_BUILD_DIR", pathlib.Path(__file__).parents[2] / "build/release")
+BUILD_DIR = os.environ.get("SONDE_BUILD_DIR", pathlib.Path(__file__).resolve().parents[2] / "build/release")
 SANITIZER = os.environ.get("SONDE_SANITIZE", "OFF")  # OFF, address+undefined, thread
 SANITIZED = SANITIZER != "OFF"
 SOAK = os.environ.get("SONDE_SOAK") == "1"
