@@ -29,5 +29,10 @@
 #define SONDE_HDR_DD_TAGS      "x-datadog-tags"
 #define SONDE_HDR_TRACEPARENT  "traceparent"
 #define SONDE_HDR_TRACESTATE   "tracestate"
+#define SONDE_HDR_B3           "b3"
+#define SONDE_HDR_B3_TRACE_ID  "x-b3-traceid"
+#define SONDE_HDR_B3_SPAN_ID   "x-b3-spanid"
+#define SONDE_HDR_B3_SAMPLED   "x-b3-sampled"
+#define SONDE_HDR_B3_FLAGS     "x-b3-flags"
 
 #endif /* SONDE_VOCAB_HEADERS_H */

@@ -338,53 +338,19 @@ static void read_transport(const source *s, const sonde_options *o)
 
 /* -- propagation ---------------------------------------------------------------------------------- */
 
-static void add_style(sonde__styles *styles, sonde__style style)
-{
-    uint32_t i;
-
-    for (i = 0; i < styles->len; i++)
-        if (styles->style[i] == style)
-            return;
-    styles->style[styles->len++] = style;
-}
-
-/* False when nothing valid is in the list.  Styles of later versions are known, but not yet spoken. */
-static bool parse_styles(const char *name, sonde_str list, sonde__styles *out)
-{
-    static const char *const later[] = { "baggage", "b3", "b3multi", "b3_single",
-                                         "b3 single header" };
-    bool none = false;
-    bool known = false;
-    size_t i;
-
-    out->len = 0;
-    while (list.len > 0) {
-        sonde_str token = sonde_str_trim(sonde_str_cut(&list, ','));
-        bool ok = token.len == 0;
-
-        if (sonde_str_eq_nocase(token, SONDE_STR("datadog")))
-            add_style(out, SONDE__STYLE_DATADOG), ok = true;
-        else if (sonde_str_eq_nocase(token, SONDE_STR("tracecontext")))
-            add_style(out, SONDE__STYLE_TRACECONTEXT), ok = true;
-        else if (sonde_str_eq_nocase(token, SONDE_STR("none")))
-            none = ok = true;
-        for (i = 0; i < sizeof(later) / sizeof(later[0]) && !ok; i++)
-            known |= ok = sonde_str_eq_nocase(token, sonde_str_from(later[i]));
-        if (!ok)
-            complain(name, token, "unknown propagation style", "the others");
-    }
-    return out->len > 0 || none || known;
-}
-
 static void read_styles(const source *s, const char *const *names, sonde__styles *out)
 {
     const char *name = names[0];
     sonde_str list = first_of(s, names, &name);
+    sonde_str unknown;
 
     if (list.len > 0) {
-        if (parse_styles(name, list, out))
+        bool ok = sonde__styles_parse(list, out, &unknown);
+
+        if (unknown.len > 0)
+            complain(name, unknown, "unknown propagation style", ok ? "the others" : "the default");
+        if (ok)
             return;
-        complain(name, list, "no valid style", "datadog,tracecontext");
     }
     *out = (sonde__styles){ 2, { SONDE__STYLE_DATADOG, SONDE__STYLE_TRACECONTEXT } };
 }
@@ -407,11 +373,11 @@ static void read_propagation(const source *s)
     c->tags_max_bytes = read_tags_max(s);
     read_styles(s,
                 VARIABLES("DD_TRACE_PROPAGATION_STYLE_EXTRACT", "DD_PROPAGATION_STYLE_EXTRACT",
-                          "DD_TRACE_PROPAGATION_STYLE"),
+                          "DD_TRACE_PROPAGATION_STYLE", "OTEL_PROPAGATORS"),
                 &c->extract);
     read_styles(s,
                 VARIABLES("DD_TRACE_PROPAGATION_STYLE_INJECT", "DD_PROPAGATION_STYLE_INJECT",
-                          "DD_TRACE_PROPAGATION_STYLE"),
+                          "DD_TRACE_PROPAGATION_STYLE", "OTEL_PROPAGATORS"),
                 &c->inject);
 }
 

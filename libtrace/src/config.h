@@ -14,16 +14,9 @@
 #include "base/str.h"
 #include "net/url.h"
 #include "sonde/tracer.h"
+#include "styles.h"
 
-#define SONDE__STYLES_MAX       2
 #define SONDE__DEFAULT_TAGS_MAX 64
-
-typedef enum sonde__style { SONDE__STYLE_DATADOG, SONDE__STYLE_TRACECONTEXT } sonde__style;
-
-typedef struct sonde__styles {
-    uint32_t len; /* 0: propagation is off */
-    sonde__style style[SONDE__STYLES_MAX];
-} sonde__styles;
 
 typedef struct sonde__tag {
     sonde_str key;

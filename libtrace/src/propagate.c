@@ -1,6 +1,7 @@
 /* propagate.c - the public calls, and several styles at once. */
 #include "propagate.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "vocab/headers.h"
@@ -15,41 +16,63 @@
 
 /* -- reading the carrier -------------------------------------------------------------------------- */
 
+static bool take(sonde_str name, sonde_str known, sonde_str value, sonde_str *to)
+{
+    if (!sonde_str_eq_nocase(name, known))
+        return false;
+    *to = value;
+    return true;
+}
+
+static void take_line(sonde_str value, sonde_str *lines, uint32_t *count, uint32_t max)
+{
+    if (*count < max && value.len > 0)
+        lines[(*count)++] = value;
+}
+
+/* Most headers are none of ours: their length tells. */
 static void take_header(void *user, sonde_str name, sonde_str value)
 {
     sonde__headers *h = (sonde__headers *)user;
-    const struct {
-        sonde_str name;
-        sonde_str *to;
-    } known[] = {
-        { SONDE_STR(SONDE_HDR_DD_TRACE_ID), &h->trace_id },
-        { SONDE_STR(SONDE_HDR_DD_PARENT_ID), &h->parent_id },
-        { SONDE_STR(SONDE_HDR_DD_PRIORITY), &h->priority },
-        { SONDE_STR(SONDE_HDR_DD_ORIGIN), &h->origin },
-        { SONDE_STR(SONDE_HDR_DD_TAGS), &h->tags },
-        { SONDE_STR(SONDE_HDR_TRACEPARENT), &h->traceparent },
-    };
-    size_t i;
 
-    if (sonde_str_eq_nocase(name, SONDE_STR(SONDE_HDR_TRACESTATE))) {
-        if (h->tracestate_count < SONDE__TRACESTATE_LINES_MAX && value.len > 0)
-            h->tracestate[h->tracestate_count++] = value;
-        return;
+    switch (name.len) {
+    case sizeof(SONDE_HDR_B3) - 1:
+        (void)take(name, SONDE_STR(SONDE_HDR_B3), value, &h->b3);
+        break;
+    case sizeof(SONDE_HDR_TRACESTATE) - 1: /* and x-b3-flags */
+        if (sonde_str_eq_nocase(name, SONDE_STR(SONDE_HDR_TRACESTATE)))
+            take_line(value, h->tracestate, &h->tracestate_count, SONDE__TRACESTATE_LINES_MAX);
+        else
+            (void)take(name, SONDE_STR(SONDE_HDR_B3_FLAGS), value, &h->b3_flags);
+        break;
+    case sizeof(SONDE_HDR_TRACEPARENT) - 1: /* and x-b3-spanid */
+        if (take(name, SONDE_STR(SONDE_HDR_TRACEPARENT), value, &h->traceparent))
+            h->traceparent_count++;
+        else
+            (void)take(name, SONDE_STR(SONDE_HDR_B3_SPAN_ID), value, &h->b3_span_id);
+        break;
+    case sizeof(SONDE_HDR_B3_TRACE_ID) - 1: /* and x-b3-sampled */
+        if (!take(name, SONDE_STR(SONDE_HDR_B3_TRACE_ID), value, &h->b3_trace_id))
+            (void)take(name, SONDE_STR(SONDE_HDR_B3_SAMPLED), value, &h->b3_sampled);
+        break;
+    case sizeof(SONDE_HDR_DD_TAGS) - 1:
+        (void)take(name, SONDE_STR(SONDE_HDR_DD_TAGS), value, &h->tags);
+        break;
+    case sizeof(SONDE_HDR_DD_ORIGIN) - 1:
+        (void)take(name, SONDE_STR(SONDE_HDR_DD_ORIGIN), value, &h->origin);
+        break;
+    case sizeof(SONDE_HDR_DD_TRACE_ID) - 1:
+        (void)take(name, SONDE_STR(SONDE_HDR_DD_TRACE_ID), value, &h->trace_id);
+        break;
+    case sizeof(SONDE_HDR_DD_PARENT_ID) - 1:
+        (void)take(name, SONDE_STR(SONDE_HDR_DD_PARENT_ID), value, &h->parent_id);
+        break;
+    case sizeof(SONDE_HDR_DD_PRIORITY) - 1:
+        (void)take(name, SONDE_STR(SONDE_HDR_DD_PRIORITY), value, &h->priority);
+        break;
+    default:
+        break;
     }
-    for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-        if (sonde_str_eq_nocase(name, known[i].name))
-            *known[i].to = value;
-    h->traceparent_count += sonde_str_eq_nocase(name, SONDE_STR(SONDE_HDR_TRACEPARENT));
-}
-
-static bool wants(const sonde__styles *styles, sonde__style style)
-{
-    uint32_t i;
-
-    for (i = 0; i < styles->len; i++)
-        if (styles->style[i] == style)
-            return true;
-    return false;
 }
 
 static sonde_str look_up(const sonde_reader *r, sonde_str name)
@@ -59,35 +82,55 @@ static sonde_str look_up(const sonde_reader *r, sonde_str name)
     return value.ptr ? value : (sonde_str){ NULL, 0 };
 }
 
-static void read_headers(const sonde_reader *r, const sonde__styles *styles, sonde__headers *h)
+static void look_up_style(const sonde_reader *r, sonde__style style, sonde__headers *h)
 {
-    memset(h, 0, sizeof(*h));
-    if (r->each) {
-        r->each(r->user, take_header, h);
-        return;
-    }
-    if (wants(styles, SONDE__STYLE_DATADOG)) {
+    switch (style) {
+    case SONDE__STYLE_DATADOG:
         h->trace_id = look_up(r, SONDE_STR(SONDE_HDR_DD_TRACE_ID));
         h->parent_id = look_up(r, SONDE_STR(SONDE_HDR_DD_PARENT_ID));
         h->priority = look_up(r, SONDE_STR(SONDE_HDR_DD_PRIORITY));
         h->origin = look_up(r, SONDE_STR(SONDE_HDR_DD_ORIGIN));
         h->tags = look_up(r, SONDE_STR(SONDE_HDR_DD_TAGS));
-    }
-    if (wants(styles, SONDE__STYLE_TRACECONTEXT)) {
+        break;
+    case SONDE__STYLE_TRACECONTEXT:
         h->traceparent = look_up(r, SONDE_STR(SONDE_HDR_TRACEPARENT));
         h->traceparent_count = h->traceparent.len > 0;
-        h->tracestate[0] = look_up(r, SONDE_STR(SONDE_HDR_TRACESTATE));
-        h->tracestate_count = h->tracestate[0].len > 0;
+        take_line(look_up(r, SONDE_STR(SONDE_HDR_TRACESTATE)), h->tracestate, &h->tracestate_count,
+                  1);
+        break;
+    case SONDE__STYLE_B3:
+        h->b3 = look_up(r, SONDE_STR(SONDE_HDR_B3));
+        break;
+    case SONDE__STYLE_B3MULTI:
+        h->b3_trace_id = look_up(r, SONDE_STR(SONDE_HDR_B3_TRACE_ID));
+        h->b3_span_id = look_up(r, SONDE_STR(SONDE_HDR_B3_SPAN_ID));
+        h->b3_sampled = look_up(r, SONDE_STR(SONDE_HDR_B3_SAMPLED));
+        h->b3_flags = look_up(r, SONDE_STR(SONDE_HDR_B3_FLAGS));
+        break;
+    default:
+        break;
     }
+}
+
+static void read_headers(const sonde_reader *r, const sonde__styles *styles, sonde__headers *h)
+{
+    uint32_t i;
+
+    memset(h, 0, offsetof(sonde__headers, tracestate));
+    if (r->each) {
+        r->each(r->user, take_header, h);
+        return;
+    }
+    for (i = 0; i < styles->len; i++)
+        look_up_style(r, styles->style[i], h);
 }
 
 /* -- several styles ------------------------------------------------------------------------------- */
 
 typedef struct found {
     sonde__remote main;
-    bool is_w3c;         /* the style of `main` */
-    bool has_tracestate; /* of the same trace */
-    sonde__remote w3c;   /* the half it came with */
+    sonde__remote later;
+    const sonde__remote *w3c; /* whichever has the tracestate of this trace; NULL: none */
     char last_id_room[16];
 } found;
 
@@ -102,12 +145,11 @@ static bool is_zero_id(sonde_str hex)
 }
 
 /* A later w3c context of the same trace: its parent is nearer, its tracestate goes on. */
-static void merge_w3c(found *f, const sonde__remote *w3c)
+static void merge_w3c(found *f)
 {
-    if (f->main.trace_id_low != w3c->trace_id_low || f->main.trace_id_high != w3c->trace_id_high)
-        return;
-    f->has_tracestate = true;
-    f->w3c = *w3c;
+    const sonde__remote *w3c = &f->later;
+
+    f->w3c = w3c;
     if (f->main.parent_id == w3c->parent_id)
         return;
     if (!is_zero_id(w3c->last_id)) {
@@ -119,28 +161,57 @@ static void merge_w3c(found *f, const sonde__remote *w3c)
     f->main.parent_id = w3c->parent_id;
 }
 
+static bool extract_one(sonde__style style, const sonde__headers *h, const sonde__config *c,
+                        sonde__remote *out)
+{
+    bool ok = false;
+
+    switch (style) {
+    case SONDE__STYLE_DATADOG:
+        ok = sonde__extract_datadog(h, c->tags_max_bytes, out);
+        break;
+    case SONDE__STYLE_TRACECONTEXT:
+        ok = sonde__extract_w3c(h, out);
+        break;
+    case SONDE__STYLE_B3:
+        ok = sonde__extract_b3(h, out);
+        break;
+    case SONDE__STYLE_B3MULTI:
+        ok = sonde__extract_b3multi(h, out);
+        break;
+    default:
+        break;
+    }
+    out->style = style;
+    return ok;
+}
+
+static bool is_same_trace(const sonde__remote *a, const sonde__remote *b)
+{
+    return a->trace_id_low == b->trace_id_low && a->trace_id_high == b->trace_id_high;
+}
+
+static bool extract_first(const sonde__headers *h, const sonde__config *c, found *f, uint32_t *i)
+{
+    for (; *i < c->extract.len; ++*i)
+        if (extract_one(c->extract.style[*i], h, c, &f->main))
+            return true;
+    return false;
+}
+
 static bool extract_all(const sonde__headers *h, const sonde__config *c, found *f)
 {
-    bool any = false;
-    uint32_t i;
+    uint32_t i = 0;
 
-    f->has_tracestate = false;
-    for (i = 0; i < c->extract.len && !(any && c->extract_first); i++) {
-        bool w3c = c->extract.style[i] == SONDE__STYLE_TRACECONTEXT;
-        sonde__remote r;
-
-        if (w3c ? !sonde__extract_w3c(h, &r) : !sonde__extract_datadog(h, c->tags_max_bytes, &r))
-            continue;
-        if (!any) {
-            f->main = r;
-            f->is_w3c = f->has_tracestate = w3c;
-            f->w3c = r; /* looked at only when it is one */
-            any = true;
-        } else if (w3c) {
-            merge_w3c(f, &r);
-        }
-    }
-    return any;
+    if (!extract_first(h, c, f, &i))
+        return false;
+    f->w3c = f->main.style == SONDE__STYLE_TRACECONTEXT ? &f->main : NULL;
+    while (++i < c->extract.len && !c->extract_first)
+        if (c->extract.style[i] == SONDE__STYLE_TRACECONTEXT &&
+            extract_one(SONDE__STYLE_TRACECONTEXT, h, c, &f->later) &&
+            is_same_trace(&f->main, &f->later))
+            merge_w3c(f);
+    return true;
 }
 
 /* -- storing -------------------------------------------------------------------------------------- */
@@ -158,7 +229,7 @@ static bool store_origin(const found *f, sonde__segment *s, sonde__cell_stack *c
     sonde_str origin = f->main.origin;
     size_t i;
 
-    if (!f->is_w3c || origin.len > sizeof(decoded))
+    if (f->main.style != SONDE__STYLE_TRACECONTEXT || origin.len > sizeof(decoded))
         return store(s, cells, SONDE__TEXT_ORIGIN, origin);
     for (i = 0; i < origin.len; i++)
         decoded[i] = origin.ptr[i] == '~' ? '=' : origin.ptr[i];
@@ -186,9 +257,10 @@ static bool store_all(const found *f, const sonde__headers *h, sonde__segment *s
 {
     bool stored = store_origin(f, s, cells) && store_error(&f->main, s, cells) &&
                   store(s, cells, SONDE__TEXT_PARENT, f->main.last_id) &&
-                  (f->is_w3c ? sonde__store_w3c_tags(&f->main, s, cells)
-                             : sonde__store_datadog_tags(&f->main, s, cells)) &&
-                  (!f->has_tracestate || sonde__store_tracestate(h, &f->w3c, s, cells));
+                  (f->main.style == SONDE__STYLE_TRACECONTEXT
+                       ? sonde__store_w3c_tags(&f->main, s, cells)
+                       : sonde__store_datadog_tags(&f->main, s, cells)) &&
+                  (!f->w3c || sonde__store_tracestate(h, f->w3c, s, cells));
 
     if (s->text.at != SONDE__SEGMENT_BYTES || s->text.more)
         atomic_store_explicit(&s->flags, SONDE__SEGMENT_HAS_TEXT, memory_order_relaxed);
@@ -259,6 +331,27 @@ static bool find_place(const sonde_context *context, sonde__outbound *o)
     return true;
 }
 
+static void inject_one(sonde__style style, const sonde__outbound *o, const sonde__config *c,
+                       const sonde_writer *w)
+{
+    switch (style) {
+    case SONDE__STYLE_DATADOG:
+        sonde__inject_datadog(o, c->tags_max_bytes, w);
+        break;
+    case SONDE__STYLE_TRACECONTEXT:
+        sonde__inject_w3c(o, w);
+        break;
+    case SONDE__STYLE_B3:
+        sonde__inject_b3(o, w);
+        break;
+    case SONDE__STYLE_B3MULTI:
+        sonde__inject_b3multi(o, w);
+        break;
+    default:
+        break;
+    }
+}
+
 void sonde_inject(const sonde_context *context, const sonde_writer *writer)
 {
     uint32_t epoch = atomic_load_explicit(&sonde__live, memory_order_acquire);
@@ -273,10 +366,6 @@ void sonde_inject(const sonde_context *context, const sonde_writer *writer)
     o.decision = sonde__segment_lock(o.segment);
     o.is_local = o.span_id != o.segment->remote_parent_id;
     c = sonde__settings();
-    for (i = 0; i < c->inject.len; i++) {
-        if (c->inject.style[i] == SONDE__STYLE_TRACECONTEXT)
-            sonde__inject_w3c(&o, writer);
-        else
-            sonde__inject_datadog(&o, c->tags_max_bytes, writer);
-    }
+    for (i = 0; i < c->inject.len; i++)
+        inject_one(c->inject.style[i], &o, c, writer);
 }

@@ -23,7 +23,7 @@
 #define SONDE__DD_MEMBER_MAX_BYTES         256
 #define SONDE__TRACEPARENT_LEN             55
 
-/* The headers a carrier had, as views. */
+/* The headers a carrier had, as views.  Entries of the arrays beyond their count are not set. */
 typedef struct sonde__headers {
     sonde_str trace_id;
     sonde_str parent_id;
@@ -31,6 +31,11 @@ typedef struct sonde__headers {
     sonde_str origin;
     sonde_str tags;
     sonde_str traceparent;
+    sonde_str b3;
+    sonde_str b3_trace_id;
+    sonde_str b3_span_id;
+    sonde_str b3_sampled;
+    sonde_str b3_flags;
     uint32_t traceparent_count;
     uint32_t tracestate_count;
     sonde_str tracestate[SONDE__TRACESTATE_LINES_MAX];
@@ -38,6 +43,7 @@ typedef struct sonde__headers {
 
 /* One style's context.  Views point into the headers. */
 typedef struct sonde__remote {
+    sonde__style style;
     uint64_t trace_id_high;
     uint64_t trace_id_low;
     uint64_t parent_id;
@@ -57,6 +63,8 @@ typedef struct sonde__remote {
 /* Fill `out`; false: the style yields nothing. */
 bool sonde__extract_datadog(const sonde__headers *h, uint32_t tags_max_bytes, sonde__remote *out);
 bool sonde__extract_w3c(const sonde__headers *h, sonde__remote *out);
+bool sonde__extract_b3(const sonde__headers *h, sonde__remote *out);
+bool sonde__extract_b3multi(const sonde__headers *h, sonde__remote *out);
 
 /* Store what a style's tags hold as records of the segment (PROPAGATING, and for w3c DD_UNKNOWN). */
 bool sonde__store_datadog_tags(const sonde__remote *r, sonde__segment *s, sonde__cell_stack *cells);
@@ -77,5 +85,7 @@ typedef struct sonde__outbound {
 void sonde__inject_datadog(const sonde__outbound *o, uint32_t tags_max_bytes,
                            const sonde_writer *w);
 void sonde__inject_w3c(const sonde__outbound *o, const sonde_writer *w);
+void sonde__inject_b3(const sonde__outbound *o, const sonde_writer *w);
+void sonde__inject_b3multi(const sonde__outbound *o, const sonde_writer *w);
 
 #endif /* SONDE_LIBTRACE_PROPAGATE_H */

@@ -1,4 +1,4 @@
-/* fuzz_propagate.c - headers of any content, Datadog and W3C, one "name:value" a line.
+/* fuzz_propagate.c - headers of any content and every style, one "name:value" a line.
  *
  * Property: never crashes; what was extracted is injected, and extracting that again gives the same trace
  * and the same parent; no injected value holds a control character.  */
@@ -73,7 +73,8 @@ static void start_once(void)
                         .agent_url = "http://127.0.0.1:1",
                         .stop_timeout_ms = 1 };
 
-    if (!started && setenv("DD_TRACE_LOG_LEVEL", "error", 1) == 0)
+    if (!started && setenv("DD_TRACE_LOG_LEVEL", "error", 1) == 0 &&
+        setenv("DD_TRACE_PROPAGATION_STYLE", "datadog,tracecontext,b3,b3multi", 1) == 0)
         (void)sonde_start(&o);
     started = 1;
 }

@@ -166,8 +166,7 @@ static void test_bad_values_cost_one_line_each_and_leave_the_default(void **stat
     assert_int_equal(c->retry_pause_ns, 100000000);
     assert_int_equal(c->extract.len, 2);
     assert_int_equal(c->tags_max_bytes, 512);
-    assert_int_equal(complaints,
-                     5 + 2 * 2); /* the style is asked for twice: the word, and the list */
+    assert_int_equal(complaints, 5 + 2); /* the style is asked for twice */
     sonde__config_free(c);
 }
 
@@ -183,9 +182,16 @@ static void test_propagation_styles_are_lists_per_direction(void **state)
     assert_int_equal(c->inject.len, 0);
     sonde__config_free(c);
     c = make(NULL, ENV("DD_PROPAGATION_STYLE_EXTRACT=datadog, baggage", "DD_TRACE_ENABLED=n"));
-    assert_int_equal(c->extract.len, 1);
+    assert_int_equal(c->extract.len, 2);
+    assert_int_equal(c->extract.style[1], SONDE__STYLE_BAGGAGE);
     assert_int_equal(c->inject.len, 2);
     assert_false(c->enabled);
+    sonde__config_free(c);
+    c = make(NULL,
+             ENV("OTEL_PROPAGATORS=b3,b3multi", "DD_TRACE_PROPAGATION_STYLE_EXTRACT=datadog"));
+    assert_int_equal(c->extract.len, 1);
+    assert_int_equal(c->inject.len, 2);
+    assert_int_equal(c->inject.style[0], SONDE__STYLE_B3);
     sonde__config_free(c);
 }
 

@@ -5,74 +5,10 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "carrier.h"
 #include "libtrace/src/propagate.h"
 #include "libtrace/src/trace_tags.h"
 #include "sonde/sonde.h"
-
-#define HEADERS_MAX 12
-
-typedef struct carrier {
-    struct {
-        char name[40];
-        char value[5000];
-    } row[HEADERS_MAX];
-    int len;
-} carrier;
-
-static void add(void *user, sonde_str name, sonde_str value)
-{
-    carrier *c = (carrier *)user;
-
-    assert_true(c->len < HEADERS_MAX);
-    (void)snprintf(c->row[c->len].name, sizeof(c->row[0].name), "%.*s", SONDE_STR_ARG(name));
-    (void)snprintf(c->row[c->len].value, sizeof(c->row[0].value), "%.*s", SONDE_STR_ARG(value));
-    c->len++;
-}
-
-static void put(carrier *c, const char *name, const char *value)
-{
-    if (value)
-        add(c, sonde_str_from(name), sonde_str_from(value));
-}
-
-static void each(void *user, sonde_visitor visit, void *visitor_user)
-{
-    const carrier *c = (const carrier *)user;
-    int i;
-
-    for (i = 0; i < c->len; i++)
-        visit(visitor_user, sonde_str_from(c->row[i].name), sonde_str_from(c->row[i].value));
-}
-
-static const char *value_of(const carrier *c, const char *name)
-{
-    int i;
-
-    for (i = 0; i < c->len; i++)
-        if (strcmp(c->row[i].name, name) == 0)
-            return c->row[i].value;
-    return NULL;
-}
-
-static sonde_context *extract(carrier *c)
-{
-    return sonde_extract(&(sonde_reader){ .each = each, .user = c });
-}
-
-static void inject(const sonde_context *context, carrier *c)
-{
-    memset(c, 0, sizeof(*c));
-    sonde_inject(context, &(sonde_writer){ .set = add, .user = c });
-}
-
-static void assert_header(const char *label, const carrier *c, const char *name, const char *want)
-{
-    const char *got = value_of(c, name);
-
-    if ((got == NULL) != (want == NULL) || (want && strcmp(got, want) != 0))
-        fail_msg("%s: %s is %s, want %s", label, name, got ? got : "absent",
-                 want ? want : "absent");
-}
 
 static int start(void **state)
 {
@@ -89,17 +25,6 @@ static int stop(void **state)
     (void)state;
     sonde_stop();
     return 0;
-}
-
-/* The local part of a header that was forwarded without a span of ours. */
-static void through(carrier *in, carrier *out)
-{
-    sonde_context *context = extract(in);
-
-    inject(context, out);
-    if (!context)
-        out->len = 0;
-    sonde_context_release(context);
 }
 
 static void test_w3c_alone_gives_the_worked_example(void **state)
