@@ -14,6 +14,7 @@
 #include "base/mutex.h"
 #include "base/thread.h"
 
+#include "agent_info.h"
 #include "area.h"
 #include "encode_v04.h"
 #include "tracer.h"
@@ -21,6 +22,8 @@
 
 #define GATHER_NS          (100 * (uint64_t)SONDE_NS_PER_MS)
 #define IDLE_NS            (1 * (uint64_t)SONDE_NS_PER_S)
+#define INFO_EVERY_NS      (5 * (uint64_t)SONDE_NS_PER_S)
+#define INFO_TIMEOUT_NS    (1 * (uint64_t)SONDE_NS_PER_S)
 #define PAYLOAD_HARD_BYTES 9500000u
 #define PAYLOAD_SOFT_BYTES 4750000u
 
@@ -29,8 +32,10 @@ enum { NO_THREAD, IDLE, AT_WORK };
 typedef struct orders {
     uint64_t flushes_wanted; /* guarded by mu, as all below */
     uint64_t flushes_done;
-    uint64_t stop_deadline_mono_ns; /* UINT64_MAX: no stop */
-    bool open;                      /* a life of the tracer has begun */
+    uint64_t stop_deadline_mono_ns;      /* UINT64_MAX: no stop */
+    uint64_t agent_wanted_until_mono_ns; /* somebody waits for /info */
+    bool agent_known;
+    bool open; /* a life of the tracer has begun */
     bool stop;
     bool wake;
     bool running; /* a thread exists */
@@ -53,6 +58,7 @@ static sonde__transport *transport;
 static sonde__transport *abandoned; /* by a forked child; kept in sight of leak checkers */
 static sonde__cell_stack cells;     /* of freed spans, on their way back */
 static uint64_t first_chunk_mono_ns;
+static uint64_t info_due_mono_ns;
 static bool sending; /* `transport` is in use; guarded by mu */
 
 /* -- the thread's work ---------------------------------------------------------------------------- */
@@ -142,6 +148,8 @@ static void send_payload(void)
         sonde__count(SONDE__PAYLOADS_FAILED, 1);
     }
     sonde__encoder_reset(encoder);
+    if (sonde__transport_agent_changed(transport))
+        info_due_mono_ns = 0;
 }
 
 SONDE_NO_TSA static void send_payload_locked(void)
@@ -149,6 +157,40 @@ SONDE_NO_TSA static void send_payload_locked(void)
     sonde_mutex_unlock(&work);
     send_payload();
     sonde_mutex_lock(&work);
+}
+
+static void take_info(int http_status, sonde_str body)
+{
+    bool known;
+
+    sonde_mutex_lock(&work);
+    known = sonde__agent_take(http_status, body);
+    sonde_mutex_unlock(&work);
+    sonde_mutex_lock(&mu);
+    order.agent_known = known;
+    (void)pthread_cond_broadcast(&from_thread);
+    sonde_mutex_unlock(&mu);
+}
+
+static bool is_agent_wanted(const orders *seen)
+{
+    return !seen->agent_known && sonde_mono_ns() < seen->agent_wanted_until_mono_ns;
+}
+
+/* Asks the agent what it can do, when that is due. */
+static void look_at_agent(const orders *seen)
+{
+    uint64_t now = sonde_mono_ns();
+    sonde_str body;
+    int http_status;
+
+    if (seen->stop || (now < info_due_mono_ns && !is_agent_wanted(seen)))
+        return;
+    info_due_mono_ns = sonde_deadline(now, INFO_EVERY_NS);
+    set_sending(true);
+    http_status = sonde__transport_get_info(transport, sonde_deadline(now, INFO_TIMEOUT_NS), &body);
+    take_info(http_status, body);
+    set_sending(false);
 }
 
 static sonde_status encode(sonde__span *chunk)
@@ -273,11 +315,12 @@ static void *run(void *unused)
 
         seen = read_orders();
         sonde__clock_anchor();
+        look_at_agent(&seen);
         any = gather();
         due = sonde_deadline(first_chunk_mono_ns, encoder->config->flush_interval_ns);
         if (seen.stop || seen.flushes_wanted > seen.flushes_done || sonde_mono_ns() >= due)
             send_payload();
-    } while (rest(&seen, any || encoder->chunks > 0));
+    } while (rest(&seen, any || encoder->chunks > 0 || is_agent_wanted(&seen)));
     return NULL;
 }
 
@@ -314,6 +357,8 @@ static void close_tools(void)
         sonde__encoder_close(encoder);
     sonde_free(encoder);
     encoder = NULL;
+    sonde__agent_forget();
+    info_due_mono_ns = 0;
     atomic_store_explicit(&payload_bytes, 0, memory_order_relaxed);
 }
 
@@ -412,6 +457,24 @@ sonde_status sonde__flusher_flush(uint64_t deadline_mono_ns)
         sonde_cond_wait_until(&from_thread, &mu, deadline_mono_ns);
     if (order.running && order.flushes_done < mine)
         status = SONDE_ERR_TIMEOUT;
+    sonde_mutex_unlock(&mu);
+    return status;
+}
+
+sonde_status sonde__flusher_wait_for_agent(uint64_t deadline_mono_ns)
+{
+    sonde_status status = SONDE_OK;
+
+    sonde_mutex_lock(&mu);
+    start_thread_locked();
+    if (deadline_mono_ns > order.agent_wanted_until_mono_ns)
+        order.agent_wanted_until_mono_ns = deadline_mono_ns;
+    order.wake = true;
+    (void)pthread_cond_broadcast(&to_thread);
+    while (order.running && !order.agent_known && sonde_mono_ns() < deadline_mono_ns)
+        sonde_cond_wait_until(&from_thread, &mu, deadline_mono_ns);
+    if (!order.agent_known)
+        status = order.stop ? SONDE_ERR_STATE : SONDE_ERR_TIMEOUT;
     sonde_mutex_unlock(&mu);
     return status;
 }

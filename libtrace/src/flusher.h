@@ -8,7 +8,8 @@
  *                       SENDING
  *
  * GATHERING empties all queues every 100 ms, or at once when half of the cells are in use.  The thread
- * starts with the first chunk; so it does in a forked child.
+ * starts with the first chunk; so it does in a forked child.  First thing, and every 5 s from then on, it
+ * asks the agent for /info, for at most a second.
  *
  * Threads   the functions here: all.
  * Bounds    payload: SONDE__PAYLOAD_SOFT_BYTES starts a request, a chunk that would pass the hard limit
@@ -32,6 +33,9 @@ void sonde__flusher_wake(void); /* empties the queues now */
 
 /* Waits until everything handed over before was delivered or dropped. */
 sonde_status sonde__flusher_flush(uint64_t deadline_mono_ns);
+
+/* Waits until the agent has said what it can do (agent_info.h); asks every GATHER_NS until then. */
+sonde_status sonde__flusher_wait_for_agent(uint64_t deadline_mono_ns);
 
 /* Flushes within the deadline and ends the thread. */
 void sonde__flusher_stop(uint64_t deadline_mono_ns);

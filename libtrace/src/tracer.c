@@ -227,6 +227,14 @@ sonde_status sonde_flush(uint32_t timeout_ms)
     return sonde__flusher_flush(sonde_deadline(sonde_mono_ns(), sonde_ms_to_ns(timeout_ms)));
 }
 
+sonde_status sonde_wait_for_agent(uint32_t timeout_ms)
+{
+    if (sonde_enabled() == 0)
+        return SONDE_ERR_STATE;
+    return sonde__flusher_wait_for_agent(
+        sonde_deadline(sonde_mono_ns(), sonde_ms_to_ns(timeout_ms)));
+}
+
 void sonde_stop(void)
 {
     sonde_mutex_lock(&mu);

@@ -2,6 +2,7 @@
 #include "transport.h"
 
 #include "base/alloc.h"
+#include "base/digest.h"
 #include "base/format.h"
 #include "base/log.h"
 #include "net/http_plain.h"
@@ -30,6 +31,8 @@ struct sonde__transport {
     size_t headers_len;
     char count[SONDE_U64_MAX_LEN];
     sonde_http_header *count_header;
+    uint64_t agent_state; /* hash of the last Datadog-Agent-State, 0 none yet */
+    bool agent_changed;
 };
 
 static sonde_http_header *add_header(sonde__transport *t, const char *name, sonde_str value)
@@ -101,6 +104,45 @@ static void take_rates(const sonde__transport *t, sonde_str body)
                   sonde_status_str(status));
 }
 
+static void note_agent_state(sonde__transport *t, const sonde_http_plain_answer *answer)
+{
+    sonde_str text = sonde_http_plain_header(answer, SONDE_STR(SONDE_HDR_AGENT_STATE));
+    uint64_t state = text.len > 0 ? sonde_hash(0, text.ptr, text.len) : 0;
+
+    if (state == 0)
+        return;
+    t->agent_changed |= t->agent_state != 0 && t->agent_state != state;
+    t->agent_state = state;
+}
+
+bool sonde__transport_agent_changed(sonde__transport *t)
+{
+    bool changed = t->agent_changed;
+
+    t->agent_changed = false;
+    return changed;
+}
+
+int sonde__transport_get_info(sonde__transport *t, uint64_t deadline_mono_ns, sonde_str *out_body)
+{
+    sonde_http_plain_answer answer = { 0 };
+    sonde_http_plain_request request = {
+        .method = "GET",
+        .path = "/info",
+        .headers = t->headers + 1, /* without the count */
+        .headers_len = t->headers_len - 1,
+        .deadline_mono_ns = deadline_mono_ns,
+    };
+    sonde_status status = sonde_http_plain_send(t->http, &request, &answer);
+
+    *out_body = answer.body;
+    if (status == SONDE_OK)
+        return answer.status;
+    SONDE_LOG(SONDE_LOG_DEBUG, "agent's /info not to be had: agent=%s reason=\"%s\"", t->agent,
+              sonde_status_str(status));
+    return 0;
+}
+
 static sonde__verdict judge(const sonde__transport *t, const sonde_http_plain_answer *answer)
 {
     if (answer->status >= 200 && answer->status < 300) {
@@ -131,8 +173,10 @@ sonde__verdict sonde__transport_send(sonde__transport *t, sonde_str body, uint64
 
     t->count_header->value = (sonde_str){ t->count, sonde_format_u64(chunks, t->count) };
     status = sonde_http_plain_send(t->http, &request, &answer);
-    if (status == SONDE_OK)
+    if (status == SONDE_OK) {
+        note_agent_state(t, &answer);
         return judge(t, &answer);
+    }
     SONDE_LOG(SONDE_LOG_WARN, "agent unreachable: agent=%s reason=\"%s\"", t->agent,
               sonde_status_str(status));
     return SONDE__UNREACHABLE;

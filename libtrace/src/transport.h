@@ -25,6 +25,12 @@ SONDE_MUST_USE sonde_status sonde__transport_open(const sonde__config *config,
                                                   sonde__transport **out);
 void sonde__transport_close(sonde__transport *t); /* NULL does nothing */
 
+/* Asks for /info.  The HTTP status, 0 when there was no answer; the body is valid until the next request. */
+int sonde__transport_get_info(sonde__transport *t, uint64_t deadline_mono_ns, sonde_str *out_body);
+
+/* True once after an answer whose Datadog-Agent-State differs from the one before. */
+bool sonde__transport_agent_changed(sonde__transport *t);
+
 /* Posts a v0.4 body of `chunks` chunks; takes over the rates of the answer. */
 sonde__verdict sonde__transport_send(sonde__transport *t, sonde_str body, uint64_t chunks,
                                      uint64_t deadline_mono_ns);

@@ -348,11 +348,57 @@ static void test_a_trace_too_big_for_a_request_is_sent_in_parts_or_counted(void 
     fake_agent_close(agent);
 }
 
+static void test_the_agent_is_asked_what_it_can_do(void **state)
+{
+    fake_agent *agent = fake_agent_open(NULL);
+
+    (void)state;
+    fake_agent_info(agent, "{\"endpoints\":[\"/v0.4/traces\"]}", "one");
+    assert_status(sonde_wait_for_agent(10000), SONDE_ERR_STATE);
+    start(fake_agent_url(agent));
+    assert_int_equal(fake_agent_counts(agent).infos, 0);
+    assert_status(sonde_wait_for_agent(10000), SONDE_OK);
+    assert_int_equal(fake_agent_counts(agent).infos, 1);
+    traces(1, 1); /* the first state seen is no change */
+    assert_status(sonde_flush(10000), SONDE_OK);
+    fake_agent_info(agent, "{}", "two");
+    traces(1, 1);
+    assert_status(sonde_flush(10000), SONDE_OK);
+    assert_true(fake_agent_wait_infos(agent, 2, 10000));
+    (void)stop_and_balance(2, agent, fake_agent_counts(agent));
+    assert_int_equal(fake_agent_counts(agent).infos, 2);
+    fake_agent_close(agent);
+}
+
+static void test_waiting_for_an_agent_ends_in_time_or_when_it_comes(void **state)
+{
+    char dir[256];
+    char path[300];
+    char url[320];
+    fake_agent *agent;
+
+    (void)state;
+    temp_dir_make(dir, sizeof(dir));
+    (void)snprintf(path, sizeof(path), "%s/apm.socket", dir);
+    (void)snprintf(url, sizeof(url), "unix://%s", path);
+    start(url);
+    assert_status(sonde_wait_for_agent(1), SONDE_ERR_TIMEOUT);
+    agent = fake_agent_open(path); /* too old for /info */
+    assert_status(sonde_wait_for_agent(10000), SONDE_OK);
+    traces(1, 1);
+    assert_status(sonde_flush(10000), SONDE_OK);
+    (void)stop_and_balance(1, agent, fake_agent_counts(agent));
+    fake_agent_close(agent);
+    temp_dir_remove(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_everything_arrives_over_tcp_and_over_a_socket),
         cmocka_unit_test(test_a_request_says_who_sends),
+        cmocka_unit_test(test_the_agent_is_asked_what_it_can_do),
+        cmocka_unit_test(test_waiting_for_an_agent_ends_in_time_or_when_it_comes),
         cmocka_unit_test(test_answers_decide_between_retry_and_drop),
         cmocka_unit_test(test_rates_of_the_answer_decide_the_next_traces),
         cmocka_unit_test(test_without_an_agent_spans_are_dropped_and_memory_is_bounded),

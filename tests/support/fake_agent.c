@@ -43,6 +43,8 @@ struct fake_agent {
     char *head;
     uint8_t *body;
     size_t body_len;
+    const char *info;
+    const char *state;
 };
 
 /* -- reading requests ----------------------------------------------------------------------------- */
@@ -92,6 +94,19 @@ static void keep_last_locked(fake_agent *a, const char *head, const uint8_t *bod
     a->body_len = len;
 }
 
+static fake_answer answer_info(fake_agent *a)
+{
+    fake_answer answer = { .manner = FAKE_ANSWER };
+
+    (void)pthread_mutex_lock(&a->mu);
+    a->counts.infos++;
+    answer.status = a->info ? 200 : 404;
+    answer.body = a->info;
+    (void)pthread_cond_broadcast(&a->changed);
+    (void)pthread_mutex_unlock(&a->mu);
+    return answer;
+}
+
 static fake_answer note_request(fake_agent *a, const char *head, const uint8_t *body, size_t len)
 {
     fake_answer answer = { .manner = FAKE_ANSWER };
@@ -127,7 +142,7 @@ static void close_connection(connection *c)
     c->fd = -1;
 }
 
-static void send_answer(connection *c, const fake_answer *answer)
+static void send_answer(connection *c, const fake_answer *answer, const char *state)
 {
     const char *body = answer->body ? answer->body : "{}";
     char text[4096];
@@ -138,12 +153,24 @@ static void send_answer(connection *c, const fake_answer *answer)
     if (answer->manner == FAKE_GARBAGE)
         len = snprintf(text, sizeof(text), "\x01\x02 nonsense \xff\r\n\r\n");
     else
-        len = snprintf(text, sizeof(text), "HTTP/1.1 %d Told\r\nContent-Length: %zu\r\n\r\n%s",
-                       answer->status ? answer->status : 200, strlen(body), body);
+        len =
+            snprintf(text, sizeof(text), "HTTP/1.1 %d Told\r\n%s%s%sContent-Length: %zu\r\n\r\n%s",
+                     answer->status ? answer->status : 200, state ? "Datadog-Agent-State: " : "",
+                     state ? state : "", state ? "\r\n" : "", strlen(body), body);
     if (answer->manner != FAKE_CLOSE)
         (void)send(c->fd, text, (size_t)len, MSG_NOSIGNAL);
     if (answer->manner != FAKE_ANSWER)
         close_connection(c);
+}
+
+static const char *agent_state(fake_agent *a)
+{
+    const char *state;
+
+    (void)pthread_mutex_lock(&a->mu);
+    state = a->state;
+    (void)pthread_mutex_unlock(&a->mu);
+    return state;
 }
 
 /* Handles one complete request, if there is one. */
@@ -162,10 +189,13 @@ static bool handle_request(fake_agent *a, connection *c)
     if (c->len < head_len + body_len)
         return false;
     *end = '\0';
-    answer = note_request(a, (const char *)c->data, c->data + head_len, body_len);
+    if (strncmp((const char *)c->data, "GET /info ", 10) == 0)
+        answer = answer_info(a);
+    else
+        answer = note_request(a, (const char *)c->data, c->data + head_len, body_len);
     memmove(c->data, c->data + head_len + body_len, c->len - head_len - body_len);
     c->len -= head_len + body_len;
-    send_answer(c, &answer);
+    send_answer(c, &answer, agent_state(a));
     return c->fd >= 0;
 }
 
@@ -289,6 +319,14 @@ void fake_agent_answer(fake_agent *a, fake_answer answer, int times)
     (void)pthread_mutex_unlock(&a->mu);
 }
 
+void fake_agent_info(fake_agent *a, const char *json, const char *state)
+{
+    (void)pthread_mutex_lock(&a->mu);
+    a->info = json;
+    a->state = state;
+    (void)pthread_mutex_unlock(&a->mu);
+}
+
 fake_counts fake_agent_counts(fake_agent *a)
 {
     fake_counts counts;
@@ -321,6 +359,11 @@ bool fake_agent_wait_spans(fake_agent *a, uint64_t spans, unsigned timeout_ms)
 bool fake_agent_wait_requests(fake_agent *a, uint64_t requests, unsigned timeout_ms)
 {
     return wait_for(a, &a->counts.requests, requests, timeout_ms);
+}
+
+bool fake_agent_wait_infos(fake_agent *a, uint64_t infos, unsigned timeout_ms)
+{
+    return wait_for(a, &a->counts.infos, infos, timeout_ms);
 }
 
 char *fake_agent_last_head(fake_agent *a)

@@ -7,7 +7,7 @@
  *   fake_agent_close(agent);
  *
  * Requests beyond the script are answered with 200 and "{}".  Bodies are decoded as v0.4; what it counts is
- * what it decoded.
+ * what it decoded.  GET /info is answered apart from all that: 404 until fake_agent_info() says what.
  *
  * Threads   one of its own; the functions here: all.
  * Bounds    16 connections, bodies of 16 MiB, 64 scripted answers. */
@@ -40,6 +40,7 @@ typedef struct fake_counts {
     uint64_t bad;          /* bodies that did not decode */
     uint64_t taken_chunks; /* of requests answered with 200 */
     uint64_t taken_spans;
+    uint64_t infos; /* GET /info, in no count above */
 } fake_counts;
 
 typedef struct fake_agent fake_agent;
@@ -49,11 +50,15 @@ void fake_agent_close(fake_agent *a);
 const char *fake_agent_url(const fake_agent *a);
 
 void fake_agent_answer(fake_agent *a, fake_answer answer, int times);
+/* What /info answers from now on; borrowed.  `state` is the Datadog-Agent-State of every answer, or NULL. */
+void fake_agent_info(fake_agent *a, const char *json, const char *state);
+
 fake_counts fake_agent_counts(fake_agent *a);
 
 /* True when at least `spans` were taken before `timeout_ms` were over. */
 bool fake_agent_wait_spans(fake_agent *a, uint64_t spans, unsigned timeout_ms);
 bool fake_agent_wait_requests(fake_agent *a, uint64_t requests, unsigned timeout_ms);
+bool fake_agent_wait_infos(fake_agent *a, uint64_t infos, unsigned timeout_ms);
 
 /* The head and the body of the last request; to be freed with free(). */
 char *fake_agent_last_head(fake_agent *a);

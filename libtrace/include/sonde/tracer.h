@@ -46,8 +46,8 @@ typedef struct sonde_options {
     uint32_t stop_timeout_ms;   /* deadline of sonde_stop() and of exit(); default: 2000 */
 } sonde_options;
 
-/* Starts the process's tracer.  The network is first used when the first trace is finished, from a
- * thread of our own.
+/* Starts the process's tracer.  The network is first used when the first trace is finished (or in
+ * sonde_wait_for_agent()), from a thread of our own.
  *
  * options   may be NULL.
  * Returns   SONDE_OK, also when tracing is switched off by configuration; SONDE_ERR_STATE when it was
@@ -60,6 +60,14 @@ SONDE_API sonde_status sonde_start(const sonde_options *options);
  *
  * Returns   SONDE_OK; SONDE_ERR_TIMEOUT after `timeout_ms`; SONDE_ERR_STATE when not started. */
 SONDE_API sonde_status sonde_flush(uint32_t timeout_ms);
+
+/* Waits until the agent has told what it can do (its /info), and begins to ask for it if nothing has
+ * happened yet.  Until it is known traces are sent in the form every agent takes; a program that cares
+ * for its very first ones calls this after sonde_start().
+ *
+ * Returns   SONDE_OK, also for an agent too old to tell; SONDE_ERR_TIMEOUT after `timeout_ms`;
+ *           SONDE_ERR_STATE when not started, or stopped meanwhile. */
+SONDE_API sonde_status sonde_wait_for_agent(uint32_t timeout_ms);
 
 /* sonde_flush() within stop_timeout_ms, then ends the tracer's thread.  Afterwards the API is inert:
  * spans still open are dropped when they finish (reason `stopped`).  sonde_start() may follow. */
