@@ -36,10 +36,11 @@ static int64_t floor_to(int64_t s, int64_t step)
     return s - s % step;
 }
 
+/* `to` is inside: the bucket that starts this very second holds what just happened. */
 static store_stats_query query_of(const stats_range *range, uint32_t step_s)
 {
     return (store_stats_query){ .from_s = floor_to(range->from_s, step_s),
-                                .to_s = range->to_s,
+                                .to_s = range->to_s + 1,
                                 .step_s = step_s,
                                 .service = range->service,
                                 .env = range->env };
@@ -297,7 +298,7 @@ sonde_status series_read(store_reader *r, const stats_range *range, uint64_t ste
     step = step < data_step ? data_step : step - step % data_step;
     out->step_s = step;
     out->start_s = floor_to(range->from_s, step);
-    out->len = (size_t)((range->to_s - out->start_s + step - 1) / step);
+    out->len = (size_t)((range->to_s - out->start_s) / step + 1);
     out->points = (stats_sum *)sonde_calloc(out->len + 1, sizeof(*out->points));
     if (!out->points)
         return SONDE_ERR_NOMEM;

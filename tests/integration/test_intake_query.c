@@ -394,6 +394,25 @@ static void test_resources_of_a_service_have_all_its_groups(void **state)
     assert_answer_has(w, "\"resources\":[]");
 }
 
+static void test_the_bucket_that_starts_at_the_end_of_the_range_is_in_it(void **state)
+{
+    intake_world *w = (intake_world *)*state;
+    long long start = (long long)(sonde_unix_ns() / (10 * S) * 10);
+    char path[128];
+
+    send_stats(w);
+    if (sonde_unix_ns() / (10 * S) * 10 != start)
+        start += 10; /* the statistics went into the next bucket */
+
+    snprintf(path, sizeof(path), "/api/sonde/v1/services/web/series?from=%lld&to=%lld&step=10",
+             start - 60, start);
+    assert_int_equal(intake_get(w, path), 200);
+    assert_answer_has(w, "\"hits\":100,\"errors\":9,\"p50\":");
+    snprintf(path, sizeof(path), "/api/sonde/v1/services?from=%lld&to=%lld", start - 60, start);
+    assert_int_equal(intake_get(w, path), 200);
+    assert_answer_has(w, "\"service\":\"web\"");
+}
+
 static void test_series_and_facets_come_from_the_statistics(void **state)
 {
     intake_world *w = (intake_world *)*state;
@@ -429,6 +448,7 @@ int main(void)
         T(test_bad_span_searches_are_refused),
         E(test_services_have_exact_counts_and_percentiles_from_the_sketches),
         E(test_resources_of_a_service_have_all_its_groups),
+        E(test_the_bucket_that_starts_at_the_end_of_the_range_is_in_it),
         E(test_series_and_facets_come_from_the_statistics),
     };
 
