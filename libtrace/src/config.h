@@ -1,9 +1,12 @@
 /* config.h - what the tracer was told: options over environment over defaults, validated.
  *
  * A configuration is made once by sonde__config_new() and then only read.  A value that cannot be used is
- * reported in one log line and replaced by its default.
+ * reported in one log line; the next source, in the end the default, is used instead.
  *
- * Source: docs/spec/spans.md, "Variables". */
+ *   config_rows.c   what there is            config.c   what follows from several settings at once
+ *   config_read.c   one row from its sources   settings.c   all of it, for <sonde/config.h>
+ *
+ * Source: docs/TRACER-CONFIGURATION.md, docs/spec/spans.md. */
 #ifndef SONDE_LIBTRACE_CONFIG_H
 #define SONDE_LIBTRACE_CONFIG_H
 
@@ -11,11 +14,15 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "net/url.h"
 #include "sonde/tracer.h"
 #include "styles.h"
 
+#include "config_rows.h"
+
+#define SONDE__STYLES_MAX       2
 #define SONDE__DEFAULT_TAGS_MAX 64
 
 typedef struct sonde__tag {
@@ -23,16 +30,40 @@ typedef struct sonde__tag {
     sonde_str value;
 } sonde__tag;
 
+/* Where a value comes from; later ones win. */
+typedef enum sonde__origin {
+    SONDE__ORIGIN_DEFAULT,
+    SONDE__ORIGIN_CALCULATED, /* follows from other settings or from what is found at start */
+    SONDE__ORIGIN_ENV,
+    SONDE__ORIGIN_CODE, /* sonde_options */
+    SONDE__ORIGINS
+} sonde__origin;
+
+/* What became of one row of the table.  Texts live as long as the configuration. */
+typedef struct sonde__setting {
+    sonde_str value; /* in force, as text */
+    sonde__origin origin;
+    const char *name;                /* the name it was found under; static */
+    sonde_str given[SONDE__ORIGINS]; /* what each source said, in force or not */
+    uint32_t bad;                    /* bit per origin: could not be used */
+} sonde__setting;
+
 typedef struct sonde__config {
+    sonde__setting settings[SONDE__ROWS_MAX]; /* parallel to sonde__rows */
     bool enabled;
+    bool debug;
     bool id_128_bit;
     bool extract_first;
+    bool partial_flush;
+    sonde_log_level log_level;
     sonde_str service; /* never empty */
     sonde_str env;
     sonde_str version;
     sonde_str external_env;
+    sonde_str tags_text;
     sonde__tag tags[SONDE__DEFAULT_TAGS_MAX]; /* without service, env and version */
     uint32_t tags_len;
+    sonde__styles styles;
     sonde__styles extract;
     sonde__styles inject;
     uint32_t tags_max_bytes;    /* of x-datadog-tags */
@@ -43,6 +74,9 @@ typedef struct sonde__config {
     uint64_t agent_timeout_ns;
     uint32_t send_retries;
     uint64_t retry_pause_ns; /* before the first retry; doubled for the next */
+    sonde_str agent_url;
+    sonde_str agent_host;
+    uint32_t agent_port;
     sonde_url agent;
     char agent_text[1100]; /* for logs */
     sonde_arena texts;     /* owned; what the views point into */
@@ -57,6 +91,9 @@ typedef const char *(*sonde__env_lookup)(void *user, const char *name); /* like 
 sonde__config *sonde__config_new(const sonde_options *options, sonde__env_lookup lookup,
                                  void *user);
 void sonde__config_free(sonde__config *c);
+
+/* The setting whose field this is: sonde__setting_of(c, offsetof(sonde__config, service)). */
+sonde__setting *sonde__setting_of(sonde__config *c, size_t field);
 
 /* One item of a DD_TAGS text (grammar in docs/spec/spans.md) taken off its front; false: no more. */
 bool sonde__tags_next(sonde_str *rest, bool by_comma, sonde__tag *out);

@@ -53,6 +53,18 @@ const sonde__config *sonde__settings(void)
     return atomic_load_explicit(&config, memory_order_acquire);
 }
 
+/* The lock outlives the call. */
+SONDE_NO_TSA const sonde__config *sonde__settings_hold(void)
+{
+    sonde_mutex_lock(&mu);
+    return sonde__settings();
+}
+
+SONDE_NO_TSA void sonde__settings_release(void)
+{
+    sonde_mutex_unlock(&mu);
+}
+
 const char *sonde__runtime_id(void)
 {
     return runtime_id;

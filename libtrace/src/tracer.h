@@ -18,6 +18,10 @@ uint32_t sonde__first_epoch(void); /* of this process: lower ones were inherited
 /* The configuration of the present life; stays valid for a life longer.  Not NULL once started. */
 const sonde__config *sonde__settings(void);
 
+/* The same, or NULL before the first start, for any thread: no start, stop or fork until the release. */
+const sonde__config *sonde__settings_hold(void);
+void sonde__settings_release(void);
+
 const char *sonde__runtime_id(void); /* 36 characters; renewed by fork */
 
 /* unix = mono + this, as of less than a second ago. */

@@ -166,7 +166,7 @@ static void test_bad_values_cost_one_line_each_and_leave_the_default(void **stat
     assert_int_equal(c->retry_pause_ns, 100000000);
     assert_int_equal(c->extract.len, 2);
     assert_int_equal(c->tags_max_bytes, 512);
-    assert_int_equal(complaints, 5 + 2); /* the style is asked for twice */
+    assert_int_equal(complaints, 5 + 1);
     sonde__config_free(c);
 }
 

@@ -1,0 +1,322 @@
+/* config_read.c - what each source says about a row, and which of it can be used. */
+#include "config_read.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/parse.h"
+
+/* -- texts ---------------------------------------------------------------------------------------- */
+
+static sonde_str keep_repaired(sonde__config *c, sonde_str text)
+{
+    char *to = (char *)sonde_arena_alloc(&c->texts, 3 * text.len + 1);
+    size_t len = 0;
+
+    if (!to)
+        return (sonde_str){ NULL, 0 };
+    while (text.len > 0) {
+        unsigned rune;
+        size_t n = sonde_utf8_decode(text, &rune);
+
+        memcpy(to + len, n ? text.ptr : "\xef\xbf\xbd", n ? n : 3);
+        len += n ? n : 3;
+        text = sonde_str_sub(text, n ? n : 1, text.len);
+    }
+    return (sonde_str){ to, len };
+}
+
+sonde_str sonde__config_keep(sonde__config *c, sonde_str text)
+{
+    if (text.len == 0)
+        return (sonde_str){ "", 0 };
+    return sonde_utf8_valid(text) ? sonde_arena_copy(&c->texts, text) : keep_repaired(c, text);
+}
+
+void sonde__config_complain(const char *name, sonde_str value, const char *why, sonde_str instead)
+{
+    SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "variable not used: %s=%s reason=\"%s\" using=%s", name,
+                     SONDE_LOG_QUOTE(value), why, SONDE_LOG_QUOTE(instead));
+}
+
+/* -- sources -------------------------------------------------------------------------------------- */
+
+typedef struct found {
+    const char *name; /* NULL: the source says nothing */
+    sonde_str text;
+} found;
+
+/* Blanks around a value do not count; what is empty then is unset, unless the row says otherwise. */
+static found from_environment(const sonde__row *row, const sonde__sources *from)
+{
+    size_t i;
+
+    for (i = 0; i < SONDE__NAMES_MAX && row->names[i]; i++) {
+        const char *value =
+            from->lookup ? from->lookup(from->user, row->names[i]) : secure_getenv(row->names[i]);
+        sonde_str text = sonde_str_trim(sonde_str_from(value));
+
+        if (value && (text.len > 0 || row->empty_is_a_value))
+            return (found){ row->names[i], text };
+    }
+    return (found){ NULL, { NULL, 0 } };
+}
+
+/* An option that is set, as the text a variable would hold. */
+static found from_code(const sonde__row *row, const sonde_options *options, char scratch[24])
+{
+    const char *at = (const char *)options + row->option;
+    const char *text = NULL;
+    int32_t flag;
+    uint32_t ms;
+    uint64_t bytes;
+
+    switch (row->option == 0 ? SONDE__TYPES : row->type) {
+    case SONDE__TYPES:
+        break;
+    case SONDE__TYPE_BOOL:
+        memcpy(&flag, at, sizeof(flag));
+        text = flag == 0 ? NULL : flag > 0 ? "true" : "false";
+        break;
+    case SONDE__TYPE_DURATION:
+        memcpy(&ms, at, sizeof(ms));
+        (void)snprintf(scratch, 24, "%ums", (unsigned)ms);
+        text = ms > 0 ? scratch : NULL;
+        break;
+    case SONDE__TYPE_BYTES:
+        memcpy(&bytes, at, sizeof(bytes));
+        (void)snprintf(scratch, 24, "%llu", (unsigned long long)bytes);
+        text = bytes > 0 ? scratch : NULL;
+        break;
+    default:
+        memcpy(&text, at, sizeof(text));
+    }
+    return (found){ text && *text ? row->names[0] : NULL, sonde_str_from(text) };
+}
+
+static found ask(const sonde__row *row, const sonde__sources *from, sonde__origin origin,
+                 char scratch[24])
+{
+    switch (origin) {
+    case SONDE__ORIGIN_CODE:
+        return from_code(row, from->options, scratch);
+    case SONDE__ORIGIN_ENV:
+        return from_environment(row, from);
+    default:
+        return (found){ NULL, { NULL, 0 } };
+    }
+}
+
+/* -- types ---------------------------------------------------------------------------------------- */
+
+/* NULL, or what is wrong. */
+static const char *check_range(const sonde__row *row, double *value)
+{
+    double max = row->min < row->max ? row->max : HUGE_VAL;
+
+    if (*value >= row->min && *value <= max)
+        return NULL;
+    if (!row->clamp)
+        return "out of range";
+    *value = *value < row->min ? row->min : max;
+    return NULL;
+}
+
+static const char *take_int(const sonde__row *row, sonde_str text, uint32_t *field)
+{
+    uint64_t value = UINT64_MAX;
+    sonde_status status = sonde_parse_u64(text, &value);
+    double wide = (double)value;
+    const char *why;
+
+    if (status != SONDE_OK && status != SONDE_ERR_TOO_BIG)
+        return "not a whole number";
+    why = check_range(row, &wide);
+    if (why || wide > UINT32_MAX)
+        return "out of range";
+    *field = (uint32_t)wide;
+    return NULL;
+}
+
+static const char *take_number(const sonde__row *row, sonde_str text, double *field)
+{
+    double value;
+    const char *why;
+
+    if (sonde_parse_double(text, &value) != SONDE_OK)
+        return "not a number";
+    why = check_range(row, &value);
+    if (!why)
+        *field = value;
+    return why;
+}
+
+static const char *take_duration(const sonde__row *row, sonde_str text, uint64_t *field)
+{
+    uint64_t ns;
+    double units;
+
+    if (sonde_parse_duration_ns(text, row->unit_ns, &ns) != SONDE_OK)
+        return "not a duration";
+    units = (double)ns / (double)row->unit_ns;
+    if (check_range(row, &units))
+        return "out of range";
+    *field = ns;
+    return NULL;
+}
+
+static const char *take_bytes(const sonde__row *row, sonde_str text, uint64_t *field)
+{
+    uint64_t bytes;
+    double value;
+
+    if (sonde_parse_bytes(text, &bytes) != SONDE_OK)
+        return "not a size";
+    value = (double)bytes;
+    if (check_range(row, &value))
+        return "out of range";
+    *field = value == (double)bytes ? bytes : (uint64_t)value;
+    return NULL;
+}
+
+static const char *take_bool(sonde_str text, bool *field)
+{
+    if (sonde_str_eq_nocase(text, SONDE_STR("y")))
+        *field = true;
+    else if (sonde_str_eq_nocase(text, SONDE_STR("n")))
+        *field = false;
+    else if (sonde_parse_bool(text, field) != SONDE_OK)
+        return "not a boolean";
+    return NULL;
+}
+
+static const char *take_choice(const sonde__row *row, sonde_str text, uint32_t *field)
+{
+    sonde_str rest = sonde_str_from(row->choices);
+    uint32_t i;
+
+    for (i = 0; rest.len > 0; i++) {
+        if (sonde_str_eq_nocase(sonde_str_cut(&rest, ','), text)) {
+            *field = i;
+            return NULL;
+        }
+    }
+    return "not one of its values";
+}
+
+static const char *take_url(sonde_str text, sonde_str *field)
+{
+    sonde_url url;
+
+    if (sonde_url_parse(text, &url, NULL) != SONDE_OK)
+        return "not an address";
+    if (url.scheme == SONDE_URL_HTTPS)
+        return "https needs a TLS library, which stays out of this process";
+    *field = text;
+    return NULL;
+}
+
+/* Unknown words between known ones cost a line of their own. */
+static const char *take_styles(const char *name, sonde_str text, sonde__styles *field)
+{
+    sonde__styles styles;
+    sonde_str unknown;
+
+    if (!sonde__styles_parse(text, &styles, &unknown))
+        return "no known style";
+    if (unknown.len > 0)
+        sonde__config_complain(name, unknown, "unknown propagation style", SONDE_STR("the others"));
+    *field = styles;
+    return NULL;
+}
+
+/* Puts the text into the row's field.  NULL, or why it cannot be used: the field is untouched then. */
+static const char *take(sonde__config *c, const sonde__row *row, const char *name, sonde_str text)
+{
+    void *field = (char *)c + row->field;
+
+    switch (row->type) {
+    case SONDE__TYPE_BOOL:
+        return take_bool(text, (bool *)field);
+    case SONDE__TYPE_INT:
+        return take_int(row, text, (uint32_t *)field);
+    case SONDE__TYPE_NUMBER:
+        return take_number(row, text, (double *)field);
+    case SONDE__TYPE_URL:
+        return take_url(text, (sonde_str *)field);
+    case SONDE__TYPE_CHOICE:
+        return take_choice(row, text, (uint32_t *)field);
+    case SONDE__TYPE_DURATION:
+        return take_duration(row, text, (uint64_t *)field);
+    case SONDE__TYPE_BYTES:
+        return take_bytes(row, text, (uint64_t *)field);
+    case SONDE__TYPE_LEVEL:
+        return sonde_log_parse_level(text, (sonde_log_level *)field) == SONDE_OK ? NULL
+                                                                                 : "not a level";
+    case SONDE__TYPE_STYLES:
+        return take_styles(name, text, (sonde__styles *)field);
+    default:
+        *(sonde_str *)field = text;
+        return NULL;
+    }
+}
+
+/* -- one row -------------------------------------------------------------------------------------- */
+
+static void take_default(sonde__config *c, const sonde__row *row, sonde__setting *s)
+{
+    s->value = sonde_str_from(row->fallback);
+    s->given[SONDE__ORIGIN_DEFAULT] = s->value;
+    s->name = row->names[0];
+    if (s->value.len > 0)
+        (void)take(c, row, s->name, s->value); /* the table is right; a test looks */
+    else if (row->type == SONDE__TYPE_NUMBER)
+        *(double *)(void *)((char *)c + row->field) = -1;
+}
+
+typedef struct refusal {
+    const char *name;
+    const char *why; /* NULL: none */
+} refusal;
+
+static void complain_of_each(const sonde__row *row, const sonde__setting *s, const refusal *refused)
+{
+    sonde_str hidden = SONDE_STR("...");
+    size_t i;
+
+    for (i = 0; i < SONDE__ORIGINS; i++)
+        if (refused[i].why)
+            sonde__config_complain(refused[i].name, row->secret ? hidden : s->given[i],
+                                   refused[i].why, row->secret ? hidden : s->value);
+}
+
+void sonde__setting_read(sonde__config *c, size_t at, const sonde__sources *from)
+{
+    const sonde__row *row = &sonde__rows[at];
+    sonde__setting *s = &c->settings[at];
+    refusal refused[SONDE__ORIGINS] = { { NULL, NULL } };
+    char scratch[24];
+    int i;
+
+    take_default(c, row, s);
+    for (i = SONDE__ORIGINS - 1; i > SONDE__ORIGIN_CALCULATED; i--) {
+        found f = ask(row, from, (sonde__origin)i, scratch);
+
+        if (!f.name)
+            continue;
+        s->given[i] = sonde__config_keep(c, f.text);
+        if (s->origin != SONDE__ORIGIN_DEFAULT)
+            continue;
+        refused[i] = (refusal){ f.name, take(c, row, f.name, s->given[i]) };
+        if (refused[i].why) {
+            s->bad |= 1u << i;
+            continue;
+        }
+        s->value = s->given[i];
+        s->origin = (sonde__origin)i;
+        s->name = f.name;
+    }
+    complain_of_each(row, s, refused);
+}

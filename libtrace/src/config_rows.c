@@ -1,0 +1,79 @@
+/* config_rows.c - the table itself, in the order of docs/TRACER-CONFIGURATION.md. */
+#include "config_rows.h"
+
+#include "base/clock.h"
+
+#include "config.h"
+
+#define FIELD(name)  offsetof(sonde__config, name)
+#define OPTION(name) offsetof(sonde_options, name)
+
+/* clang-format off */
+const sonde__row sonde__rows[] = {
+    /* These two come first: what is wrong with the others is logged at their level. */
+    { .names = { "DD_TRACE_LOG_LEVEL", "DD_LOG_LEVEL" }, .type = SONDE__TYPE_LEVEL, .fallback = "info",
+      .field = FIELD(log_level), .doc = "trace, debug, info, warn, error or off." },
+    { .names = { "DD_TRACE_DEBUG" }, .type = SONDE__TYPE_BOOL, .fallback = "false", .field = FIELD(debug),
+      .doc = "Log at level debug, whatever the level says." },
+
+    { .names = { "DD_TRACE_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "true", .field = FIELD(enabled),
+      .option = OPTION(enabled), .doc = "Record spans. Off: every call does nothing and no thread starts." },
+    { .names = { "DD_SERVICE", "DD_SERVICE_NAME" }, .type = SONDE__TYPE_TEXT, .fallback = "",
+      .instead = "`service` of DD_TAGS, else the executable's name", .field = FIELD(service),
+      .option = OPTION(service), .doc = "Service of spans that name none." },
+    { .names = { "DD_ENV" }, .type = SONDE__TYPE_TEXT, .fallback = "", .instead = "`env` of DD_TAGS",
+      .field = FIELD(env), .option = OPTION(env), .doc = "Environment, on every span." },
+    { .names = { "DD_VERSION" }, .type = SONDE__TYPE_TEXT, .fallback = "", .instead = "`version` of DD_TAGS",
+      .field = FIELD(version), .option = OPTION(version), .doc = "Version of the program, on spans of its service." },
+    { .names = { "DD_TAGS", "DD_TRACE_TAGS", "DD_TRACE_GLOBAL_TAGS" }, .type = SONDE__TYPE_MAP, .fallback = "",
+      .field = FIELD(tags_text), .option = OPTION(tags),
+      .doc = "Tags of every span, at most 64; separated by commas, or by blanks when there is no comma." },
+
+    { .names = { "DD_TRACE_AGENT_URL" }, .type = SONDE__TYPE_URL, .fallback = "",
+      .instead = "host and port, else the agent's socket, else http://localhost:8126", .field = FIELD(agent_url),
+      .option = OPTION(agent_url), .doc = "Address of the agent, http://host:port or unix:///path; wins over host and port." },
+    { .names = { "DD_AGENT_HOST", "DD_TRACE_AGENT_HOSTNAME" }, .type = SONDE__TYPE_TEXT, .fallback = "localhost",
+      .field = FIELD(agent_host), .doc = "Host of the agent." },
+    { .names = { "DD_TRACE_AGENT_PORT", "DD_AGENT_PORT" }, .type = SONDE__TYPE_INT, .fallback = "8126", .min = 1,
+      .max = 65535, .field = FIELD(agent_port), .doc = "Port of the agent." },
+    { .names = { "DD_TRACE_AGENT_TIMEOUT" }, .type = SONDE__TYPE_DURATION, .fallback = "10", .min = 1, .max = 3600,
+      .unit_ns = SONDE_NS_PER_S, .field = FIELD(agent_timeout_ns), .doc = "Longest wait for one answer of the agent." },
+    { .names = { "DD_TRACE_SEND_RETRIES" }, .type = SONDE__TYPE_INT, .fallback = "2", .max = 10,
+      .field = FIELD(send_retries), .doc = "Further attempts for a payload that could not be delivered." },
+    { .names = { "DD_TRACE_RETRY_INTERVAL" }, .type = SONDE__TYPE_DURATION, .fallback = "100ms",
+      .unit_ns = SONDE_NS_PER_MS, .field = FIELD(retry_pause_ns), .doc = "Pause before the first of them; doubled for the next." },
+    { .names = { "DD_TRACE_PARTIAL_FLUSH_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "true",
+      .field = FIELD(partial_flush), .doc = "Send finished spans of a trace that is still open." },
+    { .names = { "DD_TRACE_PARTIAL_FLUSH_MIN_SPANS" }, .type = SONDE__TYPE_INT, .fallback = "300", .min = 1,
+      .max = 99999, .field = FIELD(partial_flush_len), .doc = "How many of them at least." },
+    { .names = { "DD_EXTERNAL_ENV" }, .type = SONDE__TYPE_TEXT, .fallback = "", .field = FIELD(external_env),
+      .doc = "Sent to the agent as it is; set by the Datadog admission controller." },
+    { .names = { "SONDE_TRACE_MEMORY" }, .type = SONDE__TYPE_BYTES, .fallback = "16MiB", .clamp = true,
+      .min = SONDE__MEMORY_MIN_BYTES, .max = (double)(UINT64_C(1) << 40), .field = FIELD(memory_bytes),
+      .option = OPTION(memory_bytes), .doc = "Ceiling of all memory the tracer takes; at least 2MiB." },
+    { .names = { "SONDE_TRACE_FLUSH_INTERVAL_MS" }, .type = SONDE__TYPE_DURATION, .fallback = "2000",
+      .min = 1, .max = UINT32_MAX, .unit_ns = SONDE_NS_PER_MS, .field = FIELD(flush_interval_ns),
+      .option = OPTION(flush_interval_ms), .doc = "Longest wait of a finished trace." },
+    { .names = { "SONDE_TRACE_EXIT_TIMEOUT_MS" }, .type = SONDE__TYPE_DURATION, .fallback = "2000",
+      .min = 1, .max = UINT32_MAX, .unit_ns = SONDE_NS_PER_MS, .field = FIELD(stop_timeout_ns),
+      .option = OPTION(stop_timeout_ms), .doc = "Longest wait of sonde_stop() and of exit() for the agent." },
+
+    { .names = { "DD_TRACE_128_BIT_TRACEID_GENERATION_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "true",
+      .field = FIELD(id_128_bit), .doc = "New traces get 128-bit ids." },
+    { .names = { "DD_TRACE_PROPAGATION_STYLE", "OTEL_PROPAGATORS" }, .type = SONDE__TYPE_STYLES, .fallback = "datadog,tracecontext",
+      .field = FIELD(styles), .doc = "Headers to read and to write: datadog, tracecontext, b3, b3multi, baggage, none." },
+    { .names = { "DD_TRACE_PROPAGATION_STYLE_EXTRACT", "DD_PROPAGATION_STYLE_EXTRACT" }, .type = SONDE__TYPE_STYLES,
+      .fallback = "", .instead = "DD_TRACE_PROPAGATION_STYLE", .field = FIELD(extract), .doc = "Headers to read." },
+    { .names = { "DD_TRACE_PROPAGATION_STYLE_INJECT", "DD_PROPAGATION_STYLE_INJECT" }, .type = SONDE__TYPE_STYLES,
+      .fallback = "", .instead = "DD_TRACE_PROPAGATION_STYLE", .field = FIELD(inject), .doc = "Headers to write." },
+    { .names = { "DD_TRACE_PROPAGATION_EXTRACT_FIRST" }, .type = SONDE__TYPE_BOOL, .fallback = "false",
+      .field = FIELD(extract_first), .doc = "Take the first style that has a context, and look no further." },
+    { .names = { "DD_TRACE_X_DATADOG_TAGS_MAX_LENGTH", "DD_TRACE_TAGS_PROPAGATION_MAX_LENGTH" }, .type = SONDE__TYPE_INT,
+      .fallback = "512", .clamp = true, .max = 512, .field = FIELD(tags_max_bytes),
+      .doc = "Longest x-datadog-tags header, read or written; 0 neither." },
+};
+/* clang-format on */
+
+const size_t sonde__rows_len = sizeof(sonde__rows) / sizeof(sonde__rows[0]);
+
+_Static_assert(sizeof(sonde__rows) / sizeof(sonde__rows[0]) <= SONDE__ROWS_MAX, "a place for each");
