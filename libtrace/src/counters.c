@@ -97,6 +97,8 @@ void sonde_counters_read(sonde_counters *out)
     c.send_retries = counted(SONDE__SEND_RETRIES);
     c.tags_truncated = counted(SONDE__TAGS_TRUNCATED);
     c.tags_dropped = counted(SONDE__TAGS_DROPPED);
+    c.links_dropped = counted(SONDE__LINKS_DROPPED);
+    c.events_dropped = counted(SONDE__EVENTS_DROPPED);
     c.services_refused = counted(SONDE__SERVICES_REFUSED);
     c.activations_refused = counted(SONDE__ACTIVATIONS_REFUSED);
     c.contexts_refused = counted(SONDE__CONTEXTS_REFUSED);

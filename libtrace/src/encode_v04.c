@@ -16,6 +16,7 @@
 #include "vocab/tags.h"
 
 #include "be.h"
+#include "encode_items.h"
 #include "sampler.h"
 #include "trace_tags.h"
 
@@ -259,7 +260,17 @@ typedef struct picture {
     uint32_t tags; /* records[0 .. tags-1], superseded ones have kind END */
     uint32_t meta;
     uint32_t metrics;
+    uint32_t links;
+    uint32_t events;
+    size_t item_bytes; /* of both */
 } picture;
+
+static void note_item(picture *p, const sonde__record *r)
+{
+    p->links += r->kind == SONDE__TEXT_LINK;
+    p->events += r->kind == SONDE__TEXT_EVENT;
+    p->item_bytes += r->value_len;
+}
 
 static void gather(sonde__encoder *e, const sonde__span *span, picture *p)
 {
@@ -273,6 +284,10 @@ static void gather(sonde__encoder *e, const sonde__span *span, picture *p)
 
         if (r->kind < SONDE__TEXT_NAME) {
             p->tags++;
+            continue;
+        }
+        if (r->kind > SONDE__TEXT_TYPE) {
+            note_item(p, r);
             continue;
         }
         *names[r->kind - SONDE__TEXT_NAME] = *r;
@@ -352,6 +367,8 @@ static void settle_tags(sonde__encoder *e, picture *p)
 
         if (r->kind != SONDE__TEXT_END && may_clash(e, sonde__record_key(r)))
             resolve_clash(e, r, p);
+        if (p->events > 0 && sonde_str_eq(sonde__record_key(r), SONDE_STR(SONDE_TAG_EVENTS)))
+            r->kind = SONDE__TEXT_END; /* the place is taken */
         p->meta += r->kind == SONDE__TEXT_STR;
         p->metrics += r->kind == SONDE__TEXT_NUMBER;
     }
@@ -427,6 +444,11 @@ static uint32_t write_own_meta(sonde__encoder *e, const picture *p)
         write_pair(b, SONDE_STR(SONDE_TAG_RUNTIME_ID), sonde_str_from(e->runtime_id));
         n++;
     }
+    if (p->events > 0 && !e->native_events) {
+        sonde__events_json(&e->json, &e->fix, p->span);
+        write_pair(b, SONDE_STR(SONDE_TAG_EVENTS), sonde_buf_str(&e->json));
+        n++;
+    }
     return n + sonde__write_trace_meta(b, p->segment, p->decision, p->first, is_local_root(p));
 }
 
@@ -477,13 +499,20 @@ static void write_head(sonde__encoder *e, const picture *p)
     e->payload.len = (size_t)(at - e->payload.data);
 }
 
+static bool has_native_events(const sonde__encoder *e, const picture *p)
+{
+    return p->events > 0 && e->native_events;
+}
+
 static void write_names(sonde__encoder *e, const picture *p)
 {
     static const sonde__record unnamed = { .value_len = 17, .value = "unnamed_operation" };
     const sonde__record *name = p->name && p->name->value_len > 0 ? p->name : &unnamed;
     bool has_resource = p->resource && p->resource->value_len > 0;
 
-    put_literal(e, SONDE_STR("\x8c\xa7service"));
+    *cursor(e) = (uint8_t)(0x8c + (p->links > 0) + has_native_events(e, p));
+    e->payload.len++;
+    put_literal(e, SONDE_STR("\xa7service"));
     write_text(e, p->service);
     put_literal(e, SONDE_STR("\xa4name"));
     write_value(e, name);
@@ -585,8 +614,21 @@ static bool make_room(sonde__encoder *e, const picture *p)
     bytes += p->name ? 2 * (size_t)p->name->value_len : 0;
     bytes += p->resource ? p->resource->value_len : 0;
     bytes += p->type ? p->type->value_len : 0;
+    bytes += p->item_bytes;
     e->room = bytes;
     return sonde_buf_reserve(&e->payload, bytes) != NULL;
+}
+
+static void write_items(sonde__encoder *e, const picture *p)
+{
+    if (p->links > 0) {
+        sonde_mp_write_str(&e->payload, SONDE_STR("span_links"));
+        sonde__write_items(&e->payload, p->span, SONDE__TEXT_LINK, p->links);
+    }
+    if (has_native_events(e, p)) {
+        sonde_mp_write_str(&e->payload, SONDE_STR("span_events"));
+        sonde__write_items(&e->payload, p->span, SONDE__TEXT_EVENT, p->events);
+    }
 }
 
 static void encode_span(sonde__encoder *e, const sonde__span *span, sonde__decision decision,
@@ -604,6 +646,8 @@ static void encode_span(sonde__encoder *e, const sonde__span *span, sonde__decis
     write_meta(e, &p);
     if (sonde_buf_reserve(&e->payload, e->room)) /* our own tags may have used some */
         write_metrics(e, &p);
+    if (__builtin_expect(p.item_bytes > 0, 0))
+        write_items(e, &p);
 }
 
 /* -- chunks --------------------------------------------------------------------------------------- */
@@ -660,6 +704,7 @@ sonde_status sonde__encoder_open(sonde__encoder *e, const sonde__config *config,
     sonde_buf_init(&e->payload, max_bytes);
     sonde_buf_init(&e->common, 1u << 20);
     sonde_buf_init(&e->fix, 1u << 18);
+    sonde_buf_init(&e->json, 1u << 20);
     know_keys(e);
     e->common_count = write_defaults(e, &e->common, NULL);
     sonde__encoder_reset(e);
@@ -671,6 +716,7 @@ void sonde__encoder_close(sonde__encoder *e)
     sonde_buf_done(&e->payload);
     sonde_buf_done(&e->common);
     sonde_buf_done(&e->fix);
+    sonde_buf_done(&e->json);
 }
 
 void sonde__encoder_reset(sonde__encoder *e)

@@ -6,6 +6,7 @@
 #ifndef SONDE_LIBTRACE_ENCODE_V04_H
 #define SONDE_LIBTRACE_ENCODE_V04_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -26,7 +27,9 @@ typedef struct sonde__encoder {
     uint64_t default_keys; /* which keys may clash with ours, see may_clash() */
     sonde_buf common;      /* meta entries every span has, encoded */
     uint32_t common_count;
-    sonde_buf fix; /* a value while it is made valid UTF-8 */
+    bool native_events; /* the agent knows them; else they are JSON in meta */
+    sonde_buf fix;      /* a value while it is made valid UTF-8 */
+    sonde_buf json;     /* the events of a span */
     sonde__record records[SONDE__RECORDS_MAX];
     uint16_t slots[4096]; /* keys of a span with many tags */
 } sonde__encoder;

@@ -196,8 +196,10 @@ static void look_at_agent(const orders *seen)
 static sonde_status encode(sonde__span *chunk)
 {
     uint64_t was = encoder->chunks;
-    sonde_status status = sonde__encode_chunk(encoder, chunk);
+    sonde_status status;
 
+    encoder->native_events = sonde__agent()->span_events;
+    status = sonde__encode_chunk(encoder, chunk);
     if (status == SONDE_OK && was == 0)
         first_chunk_mono_ns = sonde_mono_ns();
     atomic_store_explicit(&payload_bytes, encoder->payload.cap, memory_order_relaxed);

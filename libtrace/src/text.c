@@ -38,27 +38,36 @@ static sonde__cell *take_chain(sonde__cell_stack *cells, size_t bytes, sonde__ce
     return first;
 }
 
-static uint8_t *write_value(sonde__cell *cell, uint8_t *to, sonde_str value)
+void sonde__text_put(sonde__text_place *place, const void *bytes, size_t len)
 {
-    size_t room = (size_t)((uint8_t *)cell + SONDE__CELL_BYTES - to);
+    size_t room = (size_t)(place->end - place->to);
 
-    while (value.len >= room) { /* the end mark behind it needs a byte as well */
-        memcpy(to, value.ptr, room);
-        value = sonde_str_sub(value, room, value.len);
-        cell = cell->next;
-        to = cell->body;
+    while (len >= room) { /* the end mark behind it needs a byte as well */
+        memcpy(place->to, bytes, room);
+        bytes = (const uint8_t *)bytes + room;
+        len -= room;
+        place->cell = place->cell->next;
+        place->to = place->cell->body;
+        place->end = (uint8_t *)place->cell + SONDE__CELL_BYTES;
         room = ROOM;
     }
-    memcpy(to, value.len ? value.ptr : "", value.len);
-    return to + value.len;
+    memcpy(place->to, bytes, len);
+    place->to += len;
 }
 
-bool sonde__text_add_slow(sonde__text *t, sonde__cell_stack *cells, unsigned kind, sonde_str key,
-                          sonde_str value)
+void sonde__text_close(sonde__text *t, const sonde__text_place *place)
+{
+    *place->to = SONDE__TEXT_END;
+    t->tail = place->cell;
+    t->at = (uint16_t)(place->to - (uint8_t *)place->cell);
+}
+
+/* A record in cells of its own. */
+static bool open_in_new_cells(sonde__text *t, sonde__cell_stack *cells, unsigned kind,
+                              size_t key_len, size_t value_len, sonde__text_place *out)
 {
     sonde__cell *last;
-    sonde__cell *first = take_chain(cells, SONDE__TEXT_HEAD + key.len + value.len + 1, &last);
-    uint8_t *to;
+    sonde__cell *first = take_chain(cells, SONDE__TEXT_HEAD + key_len + value_len + 1, &last);
 
     if (!first)
         return false;
@@ -66,12 +75,35 @@ bool sonde__text_add_slow(sonde__text *t, sonde__cell_stack *cells, unsigned kin
         t->tail->next = first;
     else
         t->more = first;
-    to = sonde__text_head(first->body, kind, key.len, value.len);
-    memcpy(to, key.len ? key.ptr : "", key.len);
-    to = write_value(first, to + key.len, value);
-    *to = SONDE__TEXT_END;
-    t->tail = last;
-    t->at = (uint16_t)(to - (uint8_t *)last);
+    out->cell = first;
+    out->to = sonde__text_head(first->body, kind, key_len, value_len);
+    out->end = (uint8_t *)first + SONDE__CELL_BYTES;
+    return true;
+}
+
+bool sonde__text_open(sonde__text *t, sonde__cell_stack *cells, unsigned kind, size_t value_len,
+                      sonde__text_place *out)
+{
+    size_t room = (size_t)SONDE__CELL_BYTES - t->at;
+
+    if (SONDE__TEXT_HEAD + value_len >= room)
+        return open_in_new_cells(t, cells, kind, 0, value_len, out);
+    out->cell = t->tail;
+    out->to = sonde__text_head((uint8_t *)t->tail + t->at, kind, 0, value_len);
+    out->end = (uint8_t *)t->tail + SONDE__CELL_BYTES;
+    return true;
+}
+
+bool sonde__text_add_slow(sonde__text *t, sonde__cell_stack *cells, unsigned kind, sonde_str key,
+                          sonde_str value)
+{
+    sonde__text_place place;
+
+    if (!open_in_new_cells(t, cells, kind, key.len, value.len, &place))
+        return false;
+    sonde__text_put(&place, key.len ? key.ptr : "", key.len);
+    sonde__text_put(&place, value.len ? value.ptr : "", value.len);
+    sonde__text_close(t, &place);
     return true;
 }
 

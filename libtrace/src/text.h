@@ -28,6 +28,8 @@ enum sonde__text_kind {
     SONDE__TEXT_NAME,    /* value; the last one counts, also below */
     SONDE__TEXT_RESOURCE,
     SONDE__TEXT_TYPE,
+    SONDE__TEXT_LINK,       /* span: value is the link as v0.4 has it, packed */
+    SONDE__TEXT_EVENT,      /* span: the same of an event */
     SONDE__TEXT_ORIGIN,     /* segment: value */
     SONDE__TEXT_PROPAGATING,/* segment: key with "_dd.p.", value */
     SONDE__TEXT_TRACESTATE, /* segment: foreign members, joined */
@@ -46,7 +48,7 @@ typedef struct sonde__text {
     union {
         struct {
             uint16_t at;    /* next free byte of the tail cell */
-            uint16_t count; /* records of kinds STR, NUMBER, GONE */
+            uint16_t count; /* records of kinds STR, NUMBER, GONE, LINK, EVENT */
         };
         uint32_t chunk_len; /* once finished: spans of the chunk this span leads */
     };
@@ -74,6 +76,20 @@ typedef struct sonde__text_cursor {
 /* Out of line: a new cell, or a value that spans cells.  False: no memory, nothing was written. */
 bool sonde__text_add_slow(sonde__text *t, sonde__cell_stack *cells, unsigned kind, sonde_str key,
                           sonde_str value);
+
+/* Where a value is being written: `to` is not past the end, or the record was not made for so much. */
+typedef struct sonde__text_place {
+    sonde__cell *cell;
+    uint8_t *to;
+    uint8_t *end; /* of the cell */
+} sonde__text_place;
+
+/* A record without a key whose value of `value_len` bytes is put piece by piece, then closed.  False: no
+ * memory, nothing was written. */
+bool sonde__text_open(sonde__text *t, sonde__cell_stack *cells, unsigned kind, size_t value_len,
+                      sonde__text_place *out);
+void sonde__text_put(sonde__text_place *place, const void *bytes, size_t len);
+void sonde__text_close(sonde__text *t, const sonde__text_place *place);
 
 /* `first` bytes of the owner's cell are the owner's. */
 static inline void sonde__text_init(sonde__text *t, void *owner, size_t first)

@@ -74,6 +74,9 @@ typedef struct sonde_counters {
 
     uint64_t memory_bytes; /* held now, of the ceiling below */
     uint64_t memory_max_bytes;
+
+    uint64_t links_dropped; /* beyond 1 024 of a span with its tags, too long, or no memory */
+    uint64_t events_dropped;
 } sonde_counters;
 
 /* Fills `out` up to out->struct_bytes; a struct_bytes of 0 counts as the size in this header. */

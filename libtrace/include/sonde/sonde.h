@@ -12,13 +12,16 @@
 #include "sonde/config.h"
 #include "sonde/context.h"
 #include "sonde/counters.h"
+#include "sonde/event.h"
 #include "sonde/export.h"
+#include "sonde/link.h"
 #include "sonde/log.h"
 #include "sonde/propagate.h"
 #include "sonde/span.h"
 #include "sonde/status.h"
 #include "sonde/str.h"
 #include "sonde/tracer.h"
+#include "sonde/value.h"
 #include "sonde/version.h"
 
 #endif /* SONDE_SONDE_H */
