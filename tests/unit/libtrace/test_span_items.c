@@ -366,6 +366,29 @@ static void test_an_exception_is_an_event_and_error_tags_but_no_failure(void **s
                            "{\"exception.type\":\"E\",\"exception.message\":\"m\"}"));
 }
 
+static void test_an_agent_that_knows_events_gets_them_natively(void **state)
+{
+    sonde_options o = { .service = "unit", .agent_url = fake_agent_url(agent) };
+    const sonde_attribute a = sonde_attr_str("a", "x");
+    const msgpack_object *span, *event;
+
+    (void)state;
+    sonde_stop();
+    fake_agent_info(agent, "{\"span_events\":true}", "state");
+    assert_status(sonde_start(&o), SONDE_OK);
+    {
+        SONDE_SPAN(s, "native");
+        sonde_span_add_event_at(s, SONDE_STR("evt"), 7, &a, 1);
+    }
+    span = flush_and_read();
+    assert_int_equal(span->via.map.size, 13);
+    assert_null(member(member(span, "meta"), "events"));
+    event = &member(span, "span_events")->via.array.ptr[0];
+    assert_str(member(event, "name"), "evt");
+    assert_int_equal(number(event, "time_unix_nano"), 7);
+    assert_str(member(member(member(event, "attributes"), "a"), "string_value"), "x");
+}
+
 /* -- limits --------------------------------------------------------------------------------------- */
 
 static void test_links_and_events_beyond_the_ceilings_are_counted(void **state)
@@ -508,6 +531,7 @@ int main(void)
         cmocka_unit_test(test_attributes_beyond_128_are_counted),
         cmocka_unit_test(test_links_of_every_length_come_whole_through_the_cells),
         cmocka_unit_test(test_null_and_finished_spans_take_none),
+        cmocka_unit_test(test_an_agent_that_knows_events_gets_them_natively),
     };
 
     return cmocka_run_group_tests_name("span_items", tests, start, stop);
