@@ -9,8 +9,10 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "vocab/tags.h"
 
 #include "config_read.h"
+#include "process_tags.h"
 
 #define TEXTS_MAX_BYTES 65536
 #define DEFAULT_SOCKET  "/var/run/datadog/apm.socket"
@@ -70,12 +72,14 @@ typedef struct identity_key {
     size_t field;
 } identity_key;
 
-/* service, env and version among the tags are fallbacks for the settings of that name. */
+/* These are no tags but fallbacks for the settings of that name. */
 static bool take_identity(sonde__config *c, const sonde__tag *tag)
 {
     static const identity_key keys[] = { { "service", FIELD(service) },
                                          { "env", FIELD(env) },
-                                         { "version", FIELD(version) } };
+                                         { "version", FIELD(version) },
+                                         { "git.repository_url", FIELD(git_repository) },
+                                         { "git.commit.sha", FIELD(git_commit) } };
     size_t i;
 
     for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
@@ -120,28 +124,78 @@ static void read_tags(sonde__config *c)
             put_tag(c, &tag);
 }
 
-static void name_by_executable(sonde__config *c)
+static sonde_str executable_path(char *path, size_t cap)
 {
-    char path[4096];
-    ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 1);
-    const char *slash;
+    ssize_t len = readlink("/proc/self/exe", path, cap);
 
-    if (len <= 0) {
-        c->service = SONDE_STR("unnamed_service");
+    return (sonde_str){ path, len > 0 ? (size_t)len : 0 };
+}
+
+static void name_by_executable(sonde__config *c, sonde_str name)
+{
+    while (name.len > 0 && memchr(name.ptr, '/', name.len))
+        (void)sonde_str_cut(&name, '/');
+    c->service = name.len > 0 ? sonde__config_keep(c, name) : SONDE_STR("unnamed_service");
+    if (c->service.len == 0)
+        c->service = SONDE_STR("unnamed_service"); /* no memory */
+    c->service_is_ours = true;
+    set_calculated(c, FIELD(service), c->service);
+}
+
+static void find_hostname(sonde__config *c)
+{
+    char name[256] = "";
+
+    if (c->source_hostname.len > 0)
+        c->hostname = c->source_hostname;
+    if (c->hostname.len > 0)
         return;
-    }
-    path[len] = '\0';
-    slash = strrchr(path, '/');
-    c->service = sonde__config_keep(c, sonde_str_from(slash ? slash + 1 : path));
+    (void)gethostname(name, sizeof(name) - 1);
+    c->hostname = name[0] ? sonde__config_keep(c, sonde_str_from(name)) : SONDE_STR("unknown");
+    set_calculated(c, FIELD(hostname), c->hostname);
+}
+
+static void describe_process(sonde__config *c, sonde_str executable)
+{
+    char workdir[4096] = "";
+    char tags[SONDE__PROCESS_TAGS_MAX_BYTES];
+    sonde_str ours = { NULL, 0 };
+    size_t len;
+
+    if (!c->process_tags_enabled)
+        return;
+    if (!getcwd(workdir, sizeof(workdir)))
+        workdir[0] = '\0';
+    if (c->service_is_ours)
+        ours = c->service;
+    len = sonde__process_tags(executable, sonde_str_from(workdir), ours, tags);
+    c->process_tags = sonde__config_keep(c, (sonde_str){ tags, len });
+}
+
+static void put_chunk_tag(sonde__config *c, const char *key, sonde_str value)
+{
+    if (value.len > 0)
+        c->chunk_tags[c->chunk_tags_len++] = (sonde__tag){ sonde_str_from(key), value };
 }
 
 static void settle_identity(sonde__config *c)
 {
+    char path[4096];
+    sonde_str executable = executable_path(path, sizeof(path));
+
     read_tags(c);
-    if (c->service.len > 0)
-        return;
-    name_by_executable(c);
-    set_calculated(c, FIELD(service), c->service);
+    if (c->service.len == 0)
+        name_by_executable(c, executable);
+    find_hostname(c);
+    describe_process(c, executable);
+    c->git_repository = sonde__without_user(c, c->git_repository); /* of the tags */
+    if (c->report_hostname || c->source_hostname.len > 0)
+        put_chunk_tag(c, SONDE_TAG_HOSTNAME, c->hostname);
+    if (c->git_metadata) {
+        put_chunk_tag(c, SONDE_TAG_GIT_REPOSITORY, c->git_repository);
+        put_chunk_tag(c, SONDE_TAG_GIT_COMMIT, c->git_commit);
+    }
+    put_chunk_tag(c, SONDE_TAG_PROCESS_TAGS, c->process_tags);
 }
 
 /* -- agent ---------------------------------------------------------------------------------------- */

@@ -24,6 +24,7 @@
 
 #define SONDE__STYLES_MAX       2
 #define SONDE__DEFAULT_TAGS_MAX 64
+#define SONDE__CHUNK_TAGS_MAX   4
 
 typedef struct sonde__tag {
     sonde_str key;
@@ -63,6 +64,19 @@ typedef struct sonde__config {
     sonde_str tags_text;
     sonde__tag tags[SONDE__DEFAULT_TAGS_MAX]; /* without service, env and version */
     uint32_t tags_len;
+    sonde__tag chunk_tags[SONDE__CHUNK_TAGS_MAX]; /* of the first span of each chunk */
+    uint32_t chunk_tags_len;
+    bool universal_version;
+    bool report_hostname;
+    bool git_metadata;
+    bool process_tags_enabled;
+    bool service_is_ours; /* found at start, not configured */
+    sonde_str service_mapping;
+    sonde_str source_hostname;
+    sonde_str hostname; /* never empty */
+    sonde_str git_repository;
+    sonde_str git_commit;
+    sonde_str process_tags; /* "" when they are off */
     sonde__styles styles;
     sonde__styles extract;
     sonde__styles inject;

@@ -35,6 +35,37 @@ sonde_str sonde__config_keep(sonde__config *c, sonde_str text)
     return sonde_utf8_valid(text) ? sonde_arena_copy(&c->texts, text) : keep_repaired(c, text);
 }
 
+bool sonde__find_user(sonde_str url, size_t *out_user, size_t *out_host)
+{
+    size_t at, end, i;
+
+    if (!sonde_str_find(url, SONDE_STR("://"), &at))
+        return false;
+    *out_user = at + 3;
+    *out_host = 0;
+    for (end = *out_user; end < url.len && !strchr("/?#", url.ptr[end]); end++)
+        ;
+    for (i = *out_user; i < end; i++)
+        if (url.ptr[i] == '@')
+            *out_host = i + 1;
+    return *out_host > 0;
+}
+
+sonde_str sonde__without_user(sonde__config *c, sonde_str url)
+{
+    size_t user, host;
+    char *to;
+
+    if (!sonde__find_user(url, &user, &host))
+        return url;
+    to = (char *)sonde_arena_alloc(&c->texts, url.len);
+    if (!to)
+        return (sonde_str){ NULL, 0 };
+    memcpy(to, url.ptr, user);
+    memcpy(to + user, url.ptr + host, url.len - host);
+    return (sonde_str){ to, url.len - (host - user) };
+}
+
 void sonde__config_complain(const char *name, sonde_str value, const char *why, sonde_str instead)
 {
     SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "variable not used: %s=%s reason=\"%s\" using=%s", name,
@@ -246,6 +277,9 @@ static const char *take(sonde__config *c, const sonde__row *row, const char *nam
         return take_number(row, text, (double *)field);
     case SONDE__TYPE_URL:
         return take_url(text, (sonde_str *)field);
+    case SONDE__TYPE_REPOSITORY:
+        *(sonde_str *)field = sonde__without_user(c, text);
+        return NULL;
     case SONDE__TYPE_CHOICE:
         return take_choice(row, text, (uint32_t *)field);
     case SONDE__TYPE_DURATION:

@@ -18,6 +18,12 @@ void sonde__setting_read(sonde__config *c, size_t at, const sonde__sources *from
 /* A copy that lives as long as `c`, with U+FFFD for every byte that is not UTF-8. */
 sonde_str sonde__config_keep(sonde__config *c, sonde_str text);
 
+/* The address without "user:password@". */
+sonde_str sonde__without_user(sonde__config *c, sonde_str url);
+
+/* Where they stand in "scheme://user:password@host".  False: there are none. */
+bool sonde__find_user(sonde_str url, size_t *out_user, size_t *out_host);
+
 /* The one log line about a value that cannot be used. */
 void sonde__config_complain(const char *name, sonde_str value, const char *why, sonde_str instead);
 

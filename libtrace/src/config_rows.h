@@ -14,18 +14,19 @@
 
 /* What a value is, and the type of its field in sonde__config. */
 typedef enum sonde__type {
-    SONDE__TYPE_BOOL,     /* bool */
-    SONDE__TYPE_INT,      /* uint32_t, decimal digits */
-    SONDE__TYPE_NUMBER,   /* double; -1 when there is no default */
-    SONDE__TYPE_TEXT,     /* sonde_str */
-    SONDE__TYPE_LIST,     /* sonde_str: "a,b", taken apart by its user */
-    SONDE__TYPE_MAP,      /* sonde_str: "a:b,c:d", taken apart by its user */
-    SONDE__TYPE_URL,      /* sonde_str, checked */
-    SONDE__TYPE_CHOICE,   /* uint32_t: the place in `choices` */
-    SONDE__TYPE_DURATION, /* uint64_t, nanoseconds; a bare number counts `unit_ns` */
-    SONDE__TYPE_BYTES,    /* uint64_t */
-    SONDE__TYPE_LEVEL,    /* sonde_log_level */
-    SONDE__TYPE_STYLES,   /* sonde__styles */
+    SONDE__TYPE_BOOL,       /* bool */
+    SONDE__TYPE_INT,        /* uint32_t, decimal digits */
+    SONDE__TYPE_NUMBER,     /* double; -1 when there is no default */
+    SONDE__TYPE_TEXT,       /* sonde_str */
+    SONDE__TYPE_LIST,       /* sonde_str: "a,b", taken apart by its user */
+    SONDE__TYPE_MAP,        /* sonde_str: "a:b,c:d", taken apart by its user */
+    SONDE__TYPE_URL,        /* sonde_str, checked */
+    SONDE__TYPE_REPOSITORY, /* sonde_str: an address, its user and password are left out */
+    SONDE__TYPE_CHOICE,     /* uint32_t: the place in `choices` */
+    SONDE__TYPE_DURATION,   /* uint64_t, nanoseconds; a bare number counts `unit_ns` */
+    SONDE__TYPE_BYTES,      /* uint64_t */
+    SONDE__TYPE_LEVEL,      /* sonde_log_level */
+    SONDE__TYPE_STYLES,     /* sonde__styles */
     SONDE__TYPES
 } sonde__type;
 

@@ -210,6 +210,10 @@ static const sonde_str own_keys[] = {
     { SONDE_TAG_RUNTIME_ID, sizeof(SONDE_TAG_RUNTIME_ID) - 1 },
     { SONDE_TAG_PROCESS_ID, sizeof(SONDE_TAG_PROCESS_ID) - 1 },
     { SONDE_TAG_DD_TOP_LEVEL, sizeof(SONDE_TAG_DD_TOP_LEVEL) - 1 },
+    { SONDE_TAG_HOSTNAME, sizeof(SONDE_TAG_HOSTNAME) - 1 },
+    { SONDE_TAG_GIT_REPOSITORY, sizeof(SONDE_TAG_GIT_REPOSITORY) - 1 },
+    { SONDE_TAG_GIT_COMMIT, sizeof(SONDE_TAG_GIT_COMMIT) - 1 },
+    { SONDE_TAG_PROCESS_TAGS, sizeof(SONDE_TAG_PROCESS_TAGS) - 1 },
     { SONDE_TAG_BASE_SERVICE, sizeof(SONDE_TAG_BASE_SERVICE) - 1 },
     { SONDE_TAG_SVC_SRC, sizeof(SONDE_TAG_SVC_SRC) - 1 },
     { SONDE_TAG_ORIGIN, sizeof(SONDE_TAG_ORIGIN) - 1 },
@@ -412,7 +416,8 @@ static bool has_base_service(const picture *p)
 
 static bool has_version(const sonde__encoder *e, const picture *p)
 {
-    return e->config->version.len > 0 && p->span->service == 0 && !p->own_version;
+    return e->config->version.len > 0 && !p->own_version &&
+           (p->span->service == 0 || e->config->universal_version);
 }
 
 static bool is_top_level(const picture *p)
@@ -423,6 +428,16 @@ static bool is_top_level(const picture *p)
 static bool is_local_root(const picture *p)
 {
     return (p->span->flags & SONDE__SPAN_LOCAL_ROOT) != 0;
+}
+
+static uint32_t write_chunk_meta(sonde__encoder *e)
+{
+    const sonde__config *c = e->config;
+    uint32_t i;
+
+    for (i = 0; i < c->chunk_tags_len; i++)
+        write_pair(&e->payload, c->chunk_tags[i].key, c->chunk_tags[i].value);
+    return c->chunk_tags_len;
 }
 
 /* Tags of ours beside the defaults.  Written behind the others; `mark` takes the final count. */
@@ -437,7 +452,9 @@ static uint32_t write_own_meta(sonde__encoder *e, const picture *p)
     }
     if (has_base_service(p)) {
         write_pair(b, SONDE_STR(SONDE_TAG_BASE_SERVICE), e->config->service);
-        write_pair(b, SONDE_STR(SONDE_TAG_SVC_SRC), SONDE_STR("m"));
+        write_pair(b, SONDE_STR(SONDE_TAG_SVC_SRC),
+                   sonde__service_is_mapped(p->span->service) ? SONDE_STR("opt.mapping")
+                                                              : SONDE_STR("m"));
         n += 2;
     }
     if (is_local_root(p)) {
@@ -449,6 +466,8 @@ static uint32_t write_own_meta(sonde__encoder *e, const picture *p)
         write_pair(b, SONDE_STR(SONDE_TAG_EVENTS), sonde_buf_str(&e->json));
         n++;
     }
+    if (p->first)
+        n += write_chunk_meta(e);
     return n + sonde__write_trace_meta(b, p->segment, p->decision, p->first, is_local_root(p));
 }
 
@@ -559,7 +578,7 @@ static void end_map(sonde__encoder *e, size_t body, uint32_t likely, uint32_t co
 static void write_meta(sonde__encoder *e, const picture *p)
 {
     uint32_t count = p->meta;
-    uint32_t likely = p->meta + e->common_count + 4;
+    uint32_t likely = p->meta + e->common_count + 4 + (p->first ? e->config->chunk_tags_len : 0);
     size_t body = begin_map(e, SONDE_STR("\xa4meta"), likely);
     uint32_t i;
 

@@ -22,6 +22,7 @@
 typedef struct entry {
     sonde_str name;               /* owned; written before the entry is published by `count` */
     bool is_own;                  /* the tracer's name in another case */
+    bool is_mapped;               /* written with `name` */
     _Atomic uint64_t rate_plus_1; /* bits of a double; 0: no rates yet */
 } entry;
 
@@ -34,6 +35,7 @@ static double rates[RATES_MAX]; /* guarded by mu */
 static bool rates_known;        /* guarded by mu */
 static char own_name[SONDE__SERVICE_MAX_BYTES + 1];
 static char env_name[256]; /* guarded by mu */
+static char mapping[4096]; /* guarded by mu: "from:to,..." */
 
 static double *find_rate_locked(sonde_str service, sonde_str env)
 {
@@ -102,21 +104,54 @@ sonde_status sonde__services_open(sonde_str own, sonde_str env)
     return SONDE_OK;
 }
 
+void sonde__services_map(sonde_str text)
+{
+    char former[sizeof(mapping)];
+
+    sonde_mutex_lock(&mu);
+    memcpy(former, mapping, sizeof(former));
+    copy_text(mapping, sizeof(mapping), text);
+    if (atomic_load_explicit(&count, memory_order_relaxed) > 0 && strcmp(former, mapping) != 0)
+        sonde_table_clear(&by_name); /* spans at hand keep their numbers, names get new ones */
+    sonde_mutex_unlock(&mu);
+}
+
+/* The name to send; true when the mapping has one. */
+static bool map_name_locked(sonde_str *name)
+{
+    sonde_str rest = sonde_str_from(mapping);
+
+    while (rest.len > 0) {
+        sonde_str to = sonde_str_cut(&rest, ',');
+        sonde_str from = sonde_str_trim(sonde_str_cut(&to, ':'));
+
+        to = sonde_str_trim(to);
+        if (to.len == 0 || !sonde_str_eq(from, *name))
+            continue;
+        *name = (sonde_str){ to.ptr, sonde_utf8_cut(to, SONDE__SERVICE_MAX_BYTES) };
+        return true;
+    }
+    return false;
+}
+
 /* The new entry's number; 0 when the table or memory is full. */
 static uint32_t add_locked(sonde_str name)
 {
     uint32_t n = atomic_load_explicit(&count, memory_order_relaxed);
     entry *e = &entries[n];
+    sonde_str sent = name;
+    bool is_mapped = map_name_locked(&sent);
     char *copy;
 
     if (n == 0 || n == SONDE__SERVICES_MAX)
         return 0;
-    copy = sonde_strndup(name.ptr, name.len);
+    copy = sonde_strndup(sent.ptr, sent.len);
     if (!copy)
         return 0;
-    e->name = (sonde_str){ copy, name.len };
+    e->name = (sonde_str){ copy, sent.len };
+    e->is_mapped = is_mapped;
     e->is_own = sonde_str_eq_nocase(e->name, entries[0].name);
-    if (sonde_table_put(&by_name, e->name, e) != SONDE_OK) {
+    if (sonde_table_put(&by_name, name, e) != SONDE_OK) {
         sonde_free(copy);
         return 0;
     }
@@ -153,6 +188,11 @@ sonde_str sonde__service_name(sonde__service s)
     uint32_t n = atomic_load_explicit(&count, memory_order_acquire);
 
     return s < n ? entries[s].name : (sonde_str){ NULL, 0 };
+}
+
+bool sonde__service_is_mapped(sonde__service s)
+{
+    return s != 0 && entries[s].is_mapped;
 }
 
 bool sonde__service_is_own(sonde__service s)

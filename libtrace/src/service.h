@@ -22,9 +22,14 @@ typedef uint16_t sonde__service; /* 0: the tracer's */
 /* The tracer's service and env; rates are forgotten.  Numbers above 0 keep their meaning. */
 SONDE_MUST_USE sonde_status sonde__services_open(sonde_str own, sonde_str env);
 
+/* Before it: names to send as others, "from:to,..." (at most 4 KiB are kept).  A name that is known
+ * already keeps its meaning until the mapping changes. */
+void sonde__services_map(sonde_str mapping);
+
 sonde__service sonde__service_number(sonde_str name); /* adds it when it is new; "" is 0 */
 sonde_str sonde__service_name(sonde__service s);
-bool sonde__service_is_own(sonde__service s); /* the tracer's name, in any case */
+bool sonde__service_is_mapped(sonde__service s); /* its name is not the one the program gave */
+bool sonde__service_is_own(sonde__service s);    /* the tracer's name, in any case */
 
 /* The rate to apply to a root of this service; false when the agent has not sent rates yet. */
 bool sonde__service_rate(sonde__service s, double *out_rate);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "config_read.h"
 #include "settings.h"
 #include "tracer.h"
 
@@ -28,23 +29,6 @@ static size_t append(char *to, size_t len, sonde_str text)
     return len + n;
 }
 
-/* "scheme://user:password@host/path": where the user begins, and the host.  False: there is no user. */
-static bool find_user(sonde_str url, size_t *out_user, size_t *out_host)
-{
-    size_t at, end, i;
-
-    if (!sonde_str_find(url, SONDE_STR("://"), &at))
-        return false;
-    *out_user = at + 3;
-    *out_host = 0;
-    for (end = *out_user; end < url.len && !strchr("/?#", url.ptr[end]); end++)
-        ;
-    for (i = *out_user; i < end; i++)
-        if (url.ptr[i] == '@')
-            *out_host = i + 1;
-    return *out_host > 0;
-}
-
 void sonde__setting_print(const sonde__row *row, sonde_str value, char to[SONDE_SETTING_ROOM],
                           uint32_t *out_bytes)
 {
@@ -52,7 +36,8 @@ void sonde__setting_print(const sonde__row *row, sonde_str value, char to[SONDE_
 
     if (row->secret && value.len > 0)
         value = SONDE_STR("***");
-    if (row->type == SONDE__TYPE_URL && find_user(value, &user, &host)) {
+    if ((row->type == SONDE__TYPE_URL || row->type == SONDE__TYPE_REPOSITORY) &&
+        sonde__find_user(value, &user, &host)) {
         len = append(to, 0, sonde_str_sub(value, 0, user));
         (void)append(to, len, sonde_str_sub(value, host, value.len));
         *out_bytes = (uint32_t)(value.len - (host - user));

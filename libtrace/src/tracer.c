@@ -165,6 +165,7 @@ static sonde_status open_parts(const sonde__config *c)
 {
     sonde_status status = sonde__cells_open(c->memory_bytes / 2);
 
+    sonde__services_map(c->service_mapping);
     if (status == SONDE_OK)
         status = sonde__services_open(c->service, c->env);
     if (status == SONDE_OK)
