@@ -109,7 +109,7 @@ class Raw:
             self.socket.shutdown(socket.SHUT_WR)
 
     def answer(self):
-        """(status, body), or (0, b"") when the connection ends, or the time-out is over, without one."""
+        """(status, body), or (0, b"") when the connection ends without one."""
         try:
             line = self.stream.readline()
             if not line:
@@ -120,7 +120,7 @@ class Raw:
                 if name.lower() == b"content-length":
                     length = int(value)
             return int(line.split()[1]), self.stream.read(length)
-        except (ConnectionError, TimeoutError):
+        except ConnectionError:
             return 0, b""
 
 
@@ -160,13 +160,17 @@ class Hostile(unittest.TestCase):
             raw.send(self.good())
             self.assertEqual(200, raw.answer()[0], "a good request")
 
+    def quick(self):
+        """A good request that is answered at once."""
+        return self.good()
+
     def ask(self, raw_request, label):
         """Sends it on the connection in hand; when the server keeps that, a good request must work on it."""
         self.connection = self.connection or Raw(self.port)
         self.connection.send(raw_request)
         status, body = self.connection.answer()
         with self.subTest(label):
-            self.connection.send(self.good())
+            self.connection.send(self.quick())
             if self.connection.answer()[0] != 200:
                 self.connection.close()
                 self.connection = None
@@ -210,7 +214,10 @@ class Hostile(unittest.TestCase):
             with self.subTest(label), Raw(self.port) as raw:
                 raw.socket.settimeout(0.5)
                 raw.send(head)
-                status, _ = raw.answer()
+                try:
+                    status, _ = raw.answer()
+                except TimeoutError:
+                    status = 0
                 self.assertTrue(status in (0, 505) or 400 <= status < 500, status)
             self.check_good()
 
@@ -388,6 +395,9 @@ class Intake(Hostile):
         headers = {"Content-Type": "application/x-protobuf", "DD-Api-Key": key, "Content-Encoding": encoding}
         return post(path, body, {k: v for k, v in headers.items() if v}, **more)
 
+    def quick(self):
+        return b"GET /api/v1/validate?api_key=k HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
     def reasons(self):
         return self.stack.intake_counters()["dropped"]["payloads"]
 
@@ -477,8 +487,8 @@ class Intake(Hostile):
 
     def test_nothing_of_it_is_stored_and_good_payloads_are(self):
         before = self.stored()
-        for body in (PB[:-1], b"\xff", b"\x0b"):
-            self.ask(self.traces(body), "bad")  # each is followed by a good one
+        for body in (PB[:-1], PB, b"\xff", PB, b"\x0b", PB):
+            self.ask(self.traces(body), "by turns")
         wait_until("three spans more", lambda: self.stored() == before + 3)
 
 

@@ -276,13 +276,9 @@ static void print_reasons(const char *key, const uint64_t *by_reason, uint32_t r
 static void print_counters(void)
 {
     sonde_counters c = { .struct_bytes = sizeof(c) };
-    size_t traces = 0;
-    unsigned i;
 
-    for (i = 0; i < producers_len; i++)
-        traces += atomic_load(&producers[i].ids_len);
     sonde_counters_read(&c);
-    printf("{\"traces\":%zu,", traces);
+    printf("{");
 #define NUMBER(name) printf("\"" #name "\":%llu,", (unsigned long long)c.name)
     NUMBER(spans_started);
     NUMBER(spans_open);
