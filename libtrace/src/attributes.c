@@ -12,11 +12,8 @@
 
 /* -- arrays ----------------------------------------------------------------------------------------- */
 
-/* What is not an array.  False: nothing further is wanted. */
-typedef bool (*take_value)(void *user, sonde_str key, const sonde_value *value);
-
 typedef struct walk {
-    take_value take;
+    sonde__take_value take;
     void *user;
     uint32_t refused;
     bool enough;
@@ -55,9 +52,8 @@ static void descend(walk *w, size_t key_len, const sonde_value *value, int depth
     }
 }
 
-/* Calls `take` for a value that is not an array, or for each item, under "key.0", "key.1.0", ...  Values of
- * no type are left out.  Returns how many could not be named (too deep, key too long). */
-static uint32_t flatten(sonde_str key, const sonde_value *value, take_value take, void *user)
+uint32_t sonde__value_flatten(sonde_str key, const sonde_value *value, sonde__take_value take,
+                              void *user)
 {
     walk w;
 
@@ -148,7 +144,7 @@ static void walk_texts(const sonde__attributes *a, texts *t)
 
     for (i = 0; i < a->len; i++)
         if (counts(a, i))
-            t->dropped += flatten(a->items[i].key, &a->items[i].value, take_text, t);
+            t->dropped += sonde__value_flatten(a->items[i].key, &a->items[i].value, take_text, t);
 }
 
 uint32_t sonde__texts_count(const sonde__attributes *a, uint32_t *out_dropped)

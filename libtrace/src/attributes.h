@@ -21,6 +21,14 @@ typedef struct sonde__attributes {
     uint32_t len;
 } sonde__attributes;
 
+/* What is not an array.  False: nothing further is wanted. */
+typedef bool (*sonde__take_value)(void *user, sonde_str key, const sonde_value *value);
+
+/* Calls `take` for a value that is not an array, or for each item, under "key.0", "key.1.0", ...  Values of
+ * no type are left out.  Returns how many could not be named (too deep, key too long). */
+uint32_t sonde__value_flatten(sonde_str key, const sonde_value *value, sonde__take_value take,
+                              void *user);
+
 /* Writes {key: text}, arrays flattened; `out_dropped` says how many entries were left out. */
 uint32_t sonde__texts_count(const sonde__attributes *a, uint32_t *out_dropped);
 void sonde__texts_pack(sonde__packer *p, const sonde__attributes *a, uint32_t count);

@@ -17,7 +17,6 @@
 #define VALUE_MAX_BYTES 25000
 #define TAGS_MAX        1024
 #define INT_MAX_EXACT   (INT64_C(1) << 53) /* integers a double holds are below */
-#define KEY_ANALYTICS   "_dd1.sr.eausr"
 
 typedef struct target {
     sonde__span *span;
@@ -131,7 +130,7 @@ static void set_analytics(const target *t, const given *g)
 {
     bool is_rate = !g->text.ptr && g->number >= 0 && g->number <= 1;
 
-    add_number(t, SONDE_STR(KEY_ANALYTICS), is_rate ? g->number : is_truthy(g) ? 1 : 0);
+    add_number(t, SONDE_STR(SONDE_TAG_ANALYTICS_RATE), is_rate ? g->number : is_truthy(g) ? 1 : 0);
 }
 
 static void ignore(const target *t, const given *g)

@@ -155,19 +155,25 @@ bool sonde__text_next(sonde__text_cursor *c, sonde__record *out)
     return true;
 }
 
-void sonde__text_copy(const sonde__record *r, char *out)
+void sonde__text_copy_head(const sonde__record *r, char *out, size_t len)
 {
     size_t done = (size_t)(r->value_len - r->rest);
-    size_t rest = r->rest;
     const sonde__cell *cell = r->rest_at;
+    size_t rest;
 
+    if (done > len)
+        done = len;
     memcpy(out, r->value, done);
-    while (rest > 0) {
+    for (rest = len - done; rest > 0; cell = cell->next) {
         size_t here = rest < ROOM ? rest : ROOM;
 
         memcpy(out + done, cell->body, here);
         done += here;
         rest -= here;
-        cell = cell->next;
     }
+}
+
+void sonde__text_copy(const sonde__record *r, char *out)
+{
+    sonde__text_copy_head(r, out, r->value_len);
 }

@@ -167,8 +167,9 @@ static inline sonde__text_cursor sonde__text_read(const sonde__text *t, const vo
 
 bool sonde__text_next(sonde__text_cursor *c, sonde__record *out); /* false: that was the last one */
 
-/* Copies the whole value to `out` (value_len bytes). */
+/* Copies the whole value to `out` (value_len bytes), or its first `len` bytes. */
 void sonde__text_copy(const sonde__record *r, char *out);
+void sonde__text_copy_head(const sonde__record *r, char *out, size_t len);
 
 static inline sonde_str sonde__record_key(const sonde__record *r)
 {

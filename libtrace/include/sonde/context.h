@@ -11,6 +11,12 @@
  * trace joinable, not the span's life: a child may start after the span finished, even after it was
  * sent.
  *
+ * Detached work: a context holds where work belongs, never whether it should go on.  Sonde knows no
+ * cancellation or deadline, so what outlives its caller (a retry queue, a cache refresh after the
+ * answer was sent) takes the context along and is traced as part of the caller's trace, whatever became
+ * of the caller.  Work that should be a trace of its own starts with `new_trace` and a link
+ * (<sonde/link.h>) instead.
+ *
  * Threads   all; a handle may be used by many threads at once while somebody holds a reference.
  * Failure   NULL is a valid context that stands for "none": every function accepts it.
  * Memory    reference-counted: who got a reference (current, of_span, extract, retain) releases it.

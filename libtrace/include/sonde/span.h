@@ -24,10 +24,12 @@
 #ifndef SONDE_SPAN_H
 #define SONDE_SPAN_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "sonde/export.h"
 #include "sonde/str.h"
+#include "sonde/value.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -96,6 +98,9 @@ static inline void sonde_span_leave_scope_(sonde_span **span)
     __attribute__((cleanup(sonde_span_leave_scope_), unused)) sonde_span *var =                    \
         sonde_span_enter((name), (__VA_ARGS__))
 
+/* The same, named after the function it stands in. */
+#define SONDE_SPAN_FUNC(var) SONDE_SPAN(var, __func__)
+
 /* -- tags -----------------------------------------------------------------------------------------
  *
  * Setting a key again replaces it, whatever its type was.  A NULL or empty key, or a NULL value, is
@@ -113,6 +118,18 @@ SONDE_API void sonde_span_set_str_n(sonde_span *span, sonde_str key, sonde_str v
 SONDE_API void sonde_span_set_int_n(sonde_span *span, sonde_str key, int64_t value);
 SONDE_API void sonde_span_set_double_n(sonde_span *span, sonde_str key, double value);
 SONDE_API void sonde_span_set_bool_n(sonde_span *span, sonde_str key, int value);
+
+/* A value of any type; the items of an array are set under "key.0", "key.1", "key.2.0", ..., eight arrays
+ * deep (beyond: counter tags_dropped). */
+SONDE_API void sonde_span_set_value(sonde_span *span, const char *key, sonde_value value);
+
+/* What was set, on a span that is not finished.  get_str writes at most `out_bytes` with a NUL (0 and NULL:
+ * only the length is wanted) and returns the length of the whole text, or -1 when the tag is not there;
+ * a number is written in decimal.  get_double returns 1 and the number, or 0 when there is none.  Both
+ * look through the span's tags: not for hot paths.  Special keys are not found. */
+SONDE_API int64_t sonde_span_get_str(const sonde_span *span, const char *key, char *out,
+                                     size_t out_bytes);
+SONDE_API int sonde_span_get_double(const sonde_span *span, const char *key, double *out);
 
 /* -- what the span is ----------------------------------------------------------------------------- */
 
@@ -132,6 +149,38 @@ SONDE_API void sonde_span_error(sonde_span *span, const char *type, const char *
 SONDE_API void sonde_span_error_n(sonde_span *span, sonde_str type, sonde_str message);
 SONDE_API void
 sonde_span_clear_error(sonde_span *span); /* removes error.type, .message, .stack too */
+
+/* An error in all its parts.  Zero-initialise; NULL fields stay as they are. */
+typedef struct sonde_failure {
+    uint32_t struct_bytes; /* sizeof(sonde_failure); 0: all fields of this header */
+    int32_t
+        capture_stack; /* 1: without `stack`, the calling thread's, if libunwind.so.8 is installed */
+    const char *type;
+    const char *message;
+    const char *stack; /* frames, one a line */
+} sonde_failure;
+
+/* Marks the span as failed and sets error.type, error.message and error.stack.  Capturing takes some ten
+ * microseconds, the first time milliseconds; not from a signal handler. */
+SONDE_API void sonde_span_set_error(sonde_span *span, const sonde_failure *failure);
+
+enum sonde_kind {
+    SONDE_KIND_INTERNAL = 1,
+    SONDE_KIND_SERVER = 2,
+    SONDE_KIND_CLIENT = 3,
+    SONDE_KIND_PRODUCER = 4,
+    SONDE_KIND_CONSUMER = 5
+};
+
+/* The tag span.kind; an unknown number does nothing. */
+SONDE_API void sonde_span_set_kind(sonde_span *span, enum sonde_kind kind);
+
+/* Has statistics made of the span though it is not the first of its service (tag _dd.measured); 0 takes
+ * that back. */
+SONDE_API void sonde_span_set_measured(sonde_span *span, int measured);
+
+/* Share of the span's traces that are kept for analytics, 0 to 1 (tag _dd1.sr.eausr); others do nothing. */
+SONDE_API void sonde_span_set_analytics(sonde_span *span, double rate);
 
 /* Decides for the whole trace, at any time, over every other decision. */
 SONDE_API void sonde_span_keep(sonde_span *span);
