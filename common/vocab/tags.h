@@ -26,6 +26,7 @@
 #define SONDE_TAG_PARENT_ID         "_dd.parent_id"
 #define SONDE_TAG_PROPAGATION_ERROR "_dd.propagation_error"
 #define SONDE_TAG_EVENTS            "events"
+#define SONDE_TAG_SPAN_LINKS        "_dd.span_links"
 #define SONDE_TAG_ANALYTICS_RATE    "_dd1.sr.eausr"
 #define SONDE_TAG_MEASURED          "_dd.measured"
 #define SONDE_TAG_DD_TOP_LEVEL      "_dd.top_level"

@@ -87,6 +87,7 @@ typedef struct sonde__config {
     uint64_t stop_timeout_ns;
     uint64_t agent_timeout_ns;
     uint32_t send_retries;
+    uint32_t api_version;    /* SONDE__API_... */
     uint64_t retry_pause_ns; /* before the first retry; doubled for the next */
     sonde_str agent_url;
     sonde_str agent_host;
@@ -95,6 +96,9 @@ typedef struct sonde__config {
     char agent_text[1100]; /* for logs */
     sonde_arena texts;     /* owned; what the views point into */
 } sonde__config;
+
+/* In the order of the choices of DD_TRACE_API_VERSION. */
+enum { SONDE__API_V04, SONDE__API_V05 };
 
 #define SONDE__MEMORY_DEFAULT_BYTES (UINT64_C(16) << 20)
 #define SONDE__MEMORY_MIN_BYTES     (UINT64_C(2) << 20)

@@ -62,6 +62,8 @@ const sonde__row sonde__rows[] = {
       .field = FIELD(send_retries), .doc = "Further attempts for a payload that could not be delivered." },
     { .names = { "DD_TRACE_RETRY_INTERVAL" }, .type = SONDE__TYPE_DURATION, .fallback = "100ms",
       .unit_ns = SONDE_NS_PER_MS, .field = FIELD(retry_pause_ns), .doc = "Pause before the first of them; doubled for the next." },
+    { .names = { "DD_TRACE_API_VERSION" }, .type = SONDE__TYPE_CHOICE, .fallback = "v0.4", .choices = "v0.4,v0.5",
+      .field = FIELD(api_version), .doc = "Form of the payloads; v0.5 once the agent has said that it takes it." },
     { .names = { "DD_TRACE_PARTIAL_FLUSH_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "true",
       .field = FIELD(partial_flush), .doc = "Send finished spans of a trace that is still open." },
     { .names = { "DD_TRACE_PARTIAL_FLUSH_MIN_SPANS" }, .type = SONDE__TYPE_INT, .fallback = "300", .min = 1,

@@ -1,6 +1,6 @@
 /* flusher.c - gathers chunks from all threads, encodes and sends them.
  *
- * Two locks: `work` is held while chunks are encoded, so that a fork finds the encoder whole; `mu` guards
+ * Two locks: `work` is held while chunks are encoded, so that a fork finds the payload whole; `mu` guards
  * the orders to the thread and is held for moments.  Sending holds neither. */
 #include "flusher.h"
 
@@ -16,7 +16,7 @@
 
 #include "agent_info.h"
 #include "area.h"
-#include "encode_v04.h"
+#include "payload.h"
 #include "tracer.h"
 #include "transport.h"
 
@@ -25,7 +25,6 @@
 #define INFO_EVERY_NS      (5 * (uint64_t)SONDE_NS_PER_S)
 #define INFO_TIMEOUT_NS    (1 * (uint64_t)SONDE_NS_PER_S)
 #define PAYLOAD_HARD_BYTES 9500000u
-#define PAYLOAD_SOFT_BYTES 4750000u
 
 enum { NO_THREAD, IDLE, AT_WORK };
 
@@ -53,7 +52,7 @@ static _Atomic int state = NO_THREAD;
 static _Atomic uint64_t payload_bytes;
 
 /* Of the thread; guarded by `work`. */
-static sonde__encoder *encoder;
+static sonde__payload *payload;
 static sonde__transport *transport;
 static sonde__transport *abandoned; /* by a forked child; kept in sight of leak checkers */
 static sonde__cell_stack cells;     /* of freed spans, on their way back */
@@ -95,24 +94,24 @@ static void set_sending(bool now)
 
 static sonde__verdict attempt(sonde_str body)
 {
-    uint64_t deadline = sonde_deadline(sonde_mono_ns(), encoder->config->agent_timeout_ns);
+    uint64_t deadline = sonde_deadline(sonde_mono_ns(), payload->v04.config->agent_timeout_ns);
     uint64_t latest = stop_deadline();
     sonde__verdict verdict;
 
     set_sending(true);
-    verdict = sonde__transport_send(transport, body, encoder->chunks,
-                                    deadline < latest ? deadline : latest);
+    verdict = sonde__transport_send(transport, sonde__payload_path(payload), body,
+                                    payload->v04.chunks, deadline < latest ? deadline : latest);
     set_sending(false);
     return verdict;
 }
 
 static sonde__verdict send_with_retries(sonde_str body)
 {
-    uint64_t pause_ns = encoder->config->retry_pause_ns;
+    uint64_t pause_ns = payload->v04.config->retry_pause_ns;
     sonde__verdict verdict = attempt(body);
     uint32_t i;
 
-    for (i = 0; i < encoder->config->send_retries; i++) {
+    for (i = 0; i < payload->v04.config->send_retries; i++) {
         if (verdict == SONDE__DELIVERED || verdict == SONDE__REFUSED)
             break;
         if (!pause_until(sonde_deadline(sonde_mono_ns(), pause_ns)))
@@ -134,20 +133,22 @@ static void send_payload(void)
     sonde_str body;
     sonde__verdict verdict;
 
-    if (encoder->chunks == 0)
+    if (payload->v04.chunks == 0)
         return;
-    body = sonde__encoder_body(encoder);
-    verdict = send_with_retries(body);
-    if (verdict == SONDE__DELIVERED) {
-        sonde__count(SONDE__SPANS_DELIVERED, encoder->spans);
-        sonde__count(SONDE__CHUNKS_DELIVERED, encoder->chunks);
+    body = sonde__payload_body(payload);
+    verdict = body.len > 0 ? send_with_retries(body) : SONDE__UNREACHABLE;
+    if (body.len == 0) {
+        sonde__count_dropped(SONDE_DROP_NO_MEMORY, payload->v04.spans, payload->v04.chunks);
+    } else if (verdict == SONDE__DELIVERED) {
+        sonde__count(SONDE__SPANS_DELIVERED, payload->v04.spans);
+        sonde__count(SONDE__CHUNKS_DELIVERED, payload->v04.chunks);
         sonde__count(SONDE__PAYLOADS_SENT, 1);
         sonde__count(SONDE__PAYLOAD_BYTES, body.len);
     } else {
-        sonde__count_dropped(reason[verdict], encoder->spans, encoder->chunks);
+        sonde__count_dropped(reason[verdict], payload->v04.spans, payload->v04.chunks);
         sonde__count(SONDE__PAYLOADS_FAILED, 1);
     }
-    sonde__encoder_reset(encoder);
+    sonde__payload_reset(payload);
     if (sonde__transport_agent_changed(transport))
         info_due_mono_ns = 0;
 }
@@ -195,14 +196,12 @@ static void look_at_agent(const orders *seen)
 
 static sonde_status encode(sonde__span *chunk)
 {
-    uint64_t was = encoder->chunks;
-    sonde_status status;
+    uint64_t was = payload->v04.chunks;
+    sonde_status status = sonde__payload_add(payload, chunk);
 
-    encoder->native_events = sonde__agent()->span_events;
-    status = sonde__encode_chunk(encoder, chunk);
     if (status == SONDE_OK && was == 0)
         first_chunk_mono_ns = sonde_mono_ns();
-    atomic_store_explicit(&payload_bytes, encoder->payload.cap, memory_order_relaxed);
+    atomic_store_explicit(&payload_bytes, sonde__payload_bytes(payload), memory_order_relaxed);
     return status;
 }
 
@@ -219,20 +218,13 @@ static void take_chunk(sonde__span *chunk)
         return;
     }
     status = encode(chunk);
-    if (status == SONDE_ERR_TOO_BIG && encoder->chunks > 0) {
+    if (status == SONDE_ERR_TOO_BIG && payload->v04.chunks > 0) {
         send_payload_locked();
         status = encode(chunk);
     }
     if (status != SONDE_OK)
         sonde__count_dropped(
             status == SONDE_ERR_NOMEM ? SONDE_DROP_NO_MEMORY : SONDE_DROP_PAYLOAD_TOO_BIG, len, 1);
-}
-
-static size_t soft_bytes(void)
-{
-    size_t most = encoder->payload.max_bytes / 4 * 3;
-
-    return most < PAYLOAD_SOFT_BYTES ? most : PAYLOAD_SOFT_BYTES;
 }
 
 static sonde__span *span_of(sonde_handover_link *link)
@@ -260,7 +252,7 @@ static bool gather(void)
             link = link->next;
             take_chunk(chunk);
             sonde__chunk_free(chunk, &cells);
-            if (encoder->payload.len > soft_bytes())
+            if (sonde__payload_is_full(payload))
                 send_payload_locked();
         }
         sonde_mutex_unlock(&work);
@@ -319,10 +311,10 @@ static void *run(void *unused)
         sonde__clock_anchor();
         look_at_agent(&seen);
         any = gather();
-        due = sonde_deadline(first_chunk_mono_ns, encoder->config->flush_interval_ns);
+        due = sonde_deadline(first_chunk_mono_ns, payload->v04.config->flush_interval_ns);
         if (seen.stop || seen.flushes_wanted > seen.flushes_done || sonde_mono_ns() >= due)
             send_payload();
-    } while (rest(&seen, any || encoder->chunks > 0 || is_agent_wanted(&seen)));
+    } while (rest(&seen, any || payload->v04.chunks > 0 || is_agent_wanted(&seen)));
     return NULL;
 }
 
@@ -337,16 +329,16 @@ static sonde_status open_tools(void)
 
     if (!transport)
         status = sonde__transport_open(c, &transport);
-    if (status != SONDE_OK || encoder)
+    if (status != SONDE_OK || payload)
         return status;
-    encoder = (sonde__encoder *)sonde_malloc(sizeof(*encoder));
-    if (!encoder)
+    payload = (sonde__payload *)sonde_malloc(sizeof(*payload));
+    if (!payload)
         return SONDE_ERR_NOMEM;
-    status = sonde__encoder_open(encoder, c, sonde__runtime_id(), max);
+    status = sonde__payload_open(payload, c, sonde__runtime_id(), max);
     if (status != SONDE_OK) {
-        sonde__encoder_close(encoder);
-        sonde_free(encoder);
-        encoder = NULL;
+        sonde__payload_close(payload);
+        sonde_free(payload);
+        payload = NULL;
     }
     return status;
 }
@@ -355,10 +347,10 @@ static void close_tools(void)
 {
     sonde__transport_close(transport);
     transport = NULL;
-    if (encoder)
-        sonde__encoder_close(encoder);
-    sonde_free(encoder);
-    encoder = NULL;
+    if (payload)
+        sonde__payload_close(payload);
+    sonde_free(payload);
+    payload = NULL;
     sonde__agent_forget();
     info_due_mono_ns = 0;
     atomic_store_explicit(&payload_bytes, 0, memory_order_relaxed);

@@ -157,13 +157,13 @@ static sonde__verdict judge(const sonde__transport *t, const sonde_http_plain_an
     return SONDE__REFUSED;
 }
 
-sonde__verdict sonde__transport_send(sonde__transport *t, sonde_str body, uint64_t chunks,
-                                     uint64_t deadline_mono_ns)
+sonde__verdict sonde__transport_send(sonde__transport *t, const char *path, sonde_str body,
+                                     uint64_t chunks, uint64_t deadline_mono_ns)
 {
     sonde_http_plain_answer answer = { 0 };
     sonde_http_plain_request request = {
         .method = "POST",
-        .path = "/v0.4/traces",
+        .path = path,
         .headers = t->headers,
         .headers_len = t->headers_len,
         .body = body,

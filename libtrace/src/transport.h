@@ -31,8 +31,8 @@ int sonde__transport_get_info(sonde__transport *t, uint64_t deadline_mono_ns, so
 /* True once after an answer whose Datadog-Agent-State differs from the one before. */
 bool sonde__transport_agent_changed(sonde__transport *t);
 
-/* Posts a v0.4 body of `chunks` chunks; takes over the rates of the answer. */
-sonde__verdict sonde__transport_send(sonde__transport *t, sonde_str body, uint64_t chunks,
-                                     uint64_t deadline_mono_ns);
+/* Posts a body of `chunks` chunks to `path`; takes over the rates of the answer. */
+sonde__verdict sonde__transport_send(sonde__transport *t, const char *path, sonde_str body,
+                                     uint64_t chunks, uint64_t deadline_mono_ns);
 
 #endif /* SONDE_LIBTRACE_TRANSPORT_H */

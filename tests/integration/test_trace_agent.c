@@ -370,6 +370,37 @@ static void test_the_agent_is_asked_what_it_can_do(void **state)
     fake_agent_close(agent);
 }
 
+static void test_v05_is_sent_once_the_agent_takes_it(void **state)
+{
+    fake_agent *agent = fake_agent_open(NULL);
+    char *head;
+
+    (void)state;
+    (void)setenv("DD_TRACE_API_VERSION", "v0.5", 1);
+    fake_agent_info(agent, "{\"endpoints\":[\"/v0.4/traces\"]}", NULL);
+    start(fake_agent_url(agent));
+    assert_status(sonde_wait_for_agent(10000), SONDE_OK);
+    traces(10, 3);
+    assert_status(sonde_flush(10000), SONDE_OK);
+    (void)stop_and_balance(30, agent, fake_agent_counts(agent));
+    head = fake_agent_last_head(agent);
+    assert_non_null(strstr(head, "POST /v0.4/traces "));
+    free(head);
+    fake_agent_info(agent, "{\"endpoints\":[\"/v0.4/traces\",\"/v0.5/traces\"]}", NULL);
+    start(fake_agent_url(agent));
+    assert_status(sonde_wait_for_agent(10000), SONDE_OK);
+    traces(500, 10);
+    assert_status(sonde_flush(10000), SONDE_OK);
+    (void)stop_and_balance(5000, agent, (fake_counts){ .taken_spans = 5000 });
+    head = fake_agent_last_head(agent);
+    assert_non_null(strstr(head, "POST /v0.5/traces "));
+    free(head);
+    assert_int_equal(fake_agent_counts(agent).taken_spans, 5030);
+    assert_int_equal(fake_agent_counts(agent).bad, 0);
+    fake_agent_close(agent);
+    (void)unsetenv("DD_TRACE_API_VERSION");
+}
+
 static void test_waiting_for_an_agent_ends_in_time_or_when_it_comes(void **state)
 {
     char dir[256];
@@ -398,6 +429,7 @@ int main(void)
         cmocka_unit_test(test_everything_arrives_over_tcp_and_over_a_socket),
         cmocka_unit_test(test_a_request_says_who_sends),
         cmocka_unit_test(test_the_agent_is_asked_what_it_can_do),
+        cmocka_unit_test(test_v05_is_sent_once_the_agent_takes_it),
         cmocka_unit_test(test_waiting_for_an_agent_ends_in_time_or_when_it_comes),
         cmocka_unit_test(test_answers_decide_between_retry_and_drop),
         cmocka_unit_test(test_rates_of_the_answer_decide_the_next_traces),

@@ -49,20 +49,34 @@ struct fake_agent {
 
 /* -- reading requests ----------------------------------------------------------------------------- */
 
-static bool count_body(const uint8_t *body, size_t len, uint64_t *out_chunks, uint64_t *out_spans)
+/* Steps over the list of texts of a v0.5 body, and says what a span is in it. */
+static bool begin_body(sonde_mp_reader *r, const char *head, sonde_mp_type *out_span)
 {
+    uint32_t two;
+
+    *out_span = SONDE_MP_MAP;
+    if (strncmp(head, "POST /v0.5/traces ", 18) != 0)
+        return true;
+    *out_span = SONDE_MP_ARRAY;
+    return sonde_mp_read_array(r, &two) && two == 2 && sonde_mp_skip(r);
+}
+
+static bool count_body(const char *head, const uint8_t *body, size_t len, uint64_t *out_chunks,
+                       uint64_t *out_spans)
+{
+    sonde_mp_type span;
     sonde_mp_reader r;
     uint32_t chunks, spans, i, j;
 
     *out_spans = 0;
     sonde_mp_reader_init(&r, body, len);
-    if (!sonde_mp_read_array(&r, &chunks))
+    if (!begin_body(&r, head, &span) || !sonde_mp_read_array(&r, &chunks))
         return false;
     for (i = 0; i < chunks; i++) {
         if (!sonde_mp_read_array(&r, &spans))
             return false;
         for (j = 0; j < spans; j++)
-            if (sonde_mp_peek(&r) != SONDE_MP_MAP || !sonde_mp_skip(&r))
+            if (sonde_mp_peek(&r) != span || !sonde_mp_skip(&r))
                 return false;
         *out_spans += spans;
     }
@@ -118,7 +132,7 @@ static fake_answer note_request(fake_agent *a, const char *head, const uint8_t *
         answer = a->script[a->done++ % SCRIPT_MAX];
     a->counts.requests++;
     a->counts.announced += header_number(head, "X-Datadog-Trace-Count:");
-    if (count_body(body, len, &chunks, &spans)) {
+    if (count_body(head, body, len, &chunks, &spans)) {
         a->counts.chunks += chunks;
         a->counts.spans += spans;
         if (answer.manner == FAKE_ANSWER && (answer.status == 0 || answer.status == 200)) {

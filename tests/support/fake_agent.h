@@ -6,7 +6,7 @@
  *   fake_agent_wait_spans(agent, 10, 5000);
  *   fake_agent_close(agent);
  *
- * Requests beyond the script are answered with 200 and "{}".  Bodies are decoded as v0.4; what it counts is
+ * Requests beyond the script are answered with 200 and "{}".  Bodies are decoded as v0.4 or v0.5; what it counts is
  * what it decoded.  GET /info is answered apart from all that: 404 until fake_agent_info() says what.
  *
  * Threads   one of its own; the functions here: all.

@@ -42,6 +42,7 @@ static const struct row_case {
     { "DD_TRACE_AGENT_TIMEOUT", "10000000000", "3", "3000000000", "0" },
     { "DD_TRACE_SEND_RETRIES", "2", "0", "0", "1.5" },
     { "DD_TRACE_RETRY_INTERVAL", "100000000", "5", "5000000", "soon" },
+    { "DD_TRACE_API_VERSION", "0", "v0.5", "1", "v0.3" },
     { "DD_TRACE_PARTIAL_FLUSH_ENABLED", "true", "f", "false", "-" },
     { "DD_TRACE_PARTIAL_FLUSH_MIN_SPANS", "300", "99999", "99999", "0" },
     { "DD_EXTERNAL_ENV", "", "it-false,cn-x", "it-false,cn-x", NULL },

@@ -1,0 +1,42 @@
+/* payload.h - the payload under construction, in the form that was configured and the agent takes.
+ *
+ * Threads   one: the flusher.
+ * Bounds    max_bytes for everything together; a chunk that does not fit leaves the payload as it was.
+ * Source    docs/spec/agent-http.md, "Forms" */
+#ifndef SONDE_LIBTRACE_PAYLOAD_H
+#define SONDE_LIBTRACE_PAYLOAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "encode_v04.h"
+#include "encode_v05.h"
+
+typedef struct sonde__payload {
+    sonde__encoder v04; /* counts chunks and spans; in the other form also the first step */
+    sonde__v05 v05;     /* open only where v0.5 is configured */
+    bool wants_v05;
+    bool is_v05; /* of the payload under construction */
+    size_t soft_bytes;
+} sonde__payload;
+
+SONDE_MUST_USE sonde_status sonde__payload_open(sonde__payload *p, const sonde__config *config,
+                                                const char *runtime_id, size_t max_bytes);
+void sonde__payload_close(sonde__payload *p);
+
+/* Begins an empty payload. */
+void sonde__payload_reset(sonde__payload *p);
+
+/* Appends a chunk (encode_v04.h says how it fails). */
+SONDE_MUST_USE sonde_status sonde__payload_add(sonde__payload *p, sonde__span *chunk);
+
+bool sonde__payload_is_full(const sonde__payload *p); /* time to send it */
+
+/* Completes it.  What follows is sonde__payload_reset(). */
+sonde_str sonde__payload_body(sonde__payload *p);
+const char *sonde__payload_path(const sonde__payload *p); /* "/v0.4/traces" */
+
+size_t sonde__payload_bytes(const sonde__payload *p); /* memory held */
+
+#endif /* SONDE_LIBTRACE_PAYLOAD_H */

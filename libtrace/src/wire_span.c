@@ -1,0 +1,97 @@
+/* wire_span.c - fields are looked for where the encoder puts them, and found elsewhere too. */
+#include "wire_span.h"
+
+#include <stddef.h>
+#include <string.h>
+
+typedef enum field_kind { FIELD_STR, FIELD_U64, FIELD_MAP, FIELD_RAW } field_kind;
+
+typedef struct field {
+    sonde_str name;
+    field_kind kind;
+    size_t at;
+} field;
+
+#define FIELD(name, kind, member)                                                                  \
+    {                                                                                              \
+        { name, sizeof(name) - 1 }, kind, offsetof(sonde__wire_span, member)                       \
+    }
+
+static const field fields[] = {
+    FIELD("service", FIELD_STR, service),
+    FIELD("name", FIELD_STR, name),
+    FIELD("resource", FIELD_STR, resource),
+    FIELD("type", FIELD_STR, type),
+    FIELD("trace_id", FIELD_U64, trace_id),
+    FIELD("span_id", FIELD_U64, span_id),
+    FIELD("parent_id", FIELD_U64, parent_id),
+    FIELD("start", FIELD_U64, start_unix_ns),
+    FIELD("duration", FIELD_U64, duration_ns),
+    FIELD("error", FIELD_U64, error),
+    FIELD("meta", FIELD_MAP, meta),
+    FIELD("metrics", FIELD_MAP, metrics),
+    FIELD("span_links", FIELD_RAW, links),
+};
+
+#define FIELDS (sizeof(fields) / sizeof(fields[0]))
+
+static const field *find_field(sonde_str name, size_t likely)
+{
+    size_t i;
+
+    if (likely < FIELDS && sonde_str_eq(name, fields[likely].name))
+        return &fields[likely];
+    for (i = 0; i < FIELDS; i++)
+        if (sonde_str_eq(name, fields[i].name))
+            return &fields[i];
+    return NULL;
+}
+
+bool sonde__wire_map_read(sonde_mp_reader *r, sonde__wire_map *out)
+{
+    uint32_t i;
+
+    if (!sonde_mp_read_map(r, &out->len))
+        return false;
+    out->at = *r;
+    for (i = 0; i < 2 * out->len; i++)
+        if (!sonde_mp_skip(r))
+            return false;
+    return true;
+}
+
+static bool read_field(sonde_mp_reader *r, const field *f, sonde__wire_span *out)
+{
+    void *to = (char *)out + f->at;
+
+    switch (f->kind) {
+    case FIELD_STR:
+        return sonde_mp_read_str(r, (sonde_str *)to);
+    case FIELD_U64:
+        return sonde_mp_read_u64(r, (uint64_t *)to);
+    case FIELD_RAW:
+        return sonde_mp_read_raw(r, (sonde_str *)to);
+    default:
+        return sonde__wire_map_read(r, (sonde__wire_map *)to);
+    }
+}
+
+bool sonde__wire_span_read(sonde_mp_reader *r, sonde__wire_span *out)
+{
+    uint32_t len, i;
+
+    memset(out, 0, sizeof(*out));
+    if (!sonde_mp_read_map(r, &len))
+        return false;
+    for (i = 0; i < len; i++) {
+        const field *f;
+        sonde_str name;
+
+        if (!sonde_mp_read_str(r, &name))
+            return false;
+        f = find_field(name, i);
+        if (f ? !read_field(r, f, out) : !sonde_mp_skip(r))
+            return false;
+    }
+    return true;
+}
