@@ -29,8 +29,7 @@ import tempfile
 import time
 
 BUILD_DIR = os.environ.get("SONDE_BUILD_DIR", pathlib.Path(__file__).resolve().parents[2] / "build/release")
-SANITIZER = os.environ.get("SONDE_SANITIZE", "OFF")  # OFF, address+undefined, thread
-SANITIZED = SANITIZER != "OFF"
+SANITIZED = os.environ.get("SONDE_SANITIZE", "OFF") != "OFF"
 SOAK = os.environ.get("SONDE_SOAK") == "1"
 PATIENCE_S = 120 if SANITIZED or SOAK else 30  # for what takes a moment: beyond it something hangs
 
