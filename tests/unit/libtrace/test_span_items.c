@@ -418,7 +418,7 @@ static void test_links_and_events_beyond_the_ceilings_are_counted(void **state)
 
 static void test_attributes_beyond_128_are_counted(void **state)
 {
-    static char keys[200][8];
+    static char keys[200][16];
     static sonde_attribute many[200];
     static sonde_value deep[9];
     uint64_t before = counters().tags_dropped;
