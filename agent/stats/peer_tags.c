@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "base/digest.h"
+#include "base/peer_ip.h"
 #include "base/str.h"
 #include "vocab/tags.h"
 
-#include "peer_ip.h"
 
 static const char *const base_list[] = {
     "_dd.base_service",
@@ -130,7 +130,7 @@ static void add(peer_tags *out, uint8_t name, sonde_str value, sonde_arena *aren
 {
     size_t at = out->len;
 
-    if (out->len == STATS_PEER_TAGS_MAX || peer_ip_blank(arena, value, &value) != SONDE_OK)
+    if (out->len == STATS_PEER_TAGS_MAX || sonde_peer_ip_blank(arena, value, &value) != SONDE_OK)
         return;
     while (at > 0 && out->items[at - 1].name > name) {
         out->items[at] = out->items[at - 1];

@@ -38,7 +38,7 @@ typedef struct peer_tags {
 } peer_tags;
 
 /* What counts for this span; values are views of it, or of `arena` where an address was blanked out
- * (peer_ip.h).  An arena that is full leaves such a tag out. */
+ * (base/peer_ip.h).  An arena that is full leaves such a tag out. */
 void peer_tags_collect(const peer_tag_set *set, const payload_span *s, const span_facts *f,
                        span_kind kind, sonde_arena *arena, peer_tags *out);
 

@@ -2,7 +2,7 @@
  * by more than the replacement per entry, and blanking it again changes nothing that was blanked. */
 #include <stdlib.h>
 
-#include "agent/stats/peer_ip.h"
+#include "base/peer_ip.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         plain &= !((data[i] >= '0' && data[i] <= '9') || data[i] == ':' || data[i] == ',');
     }
     sonde_arena_init(&arena, (size_t)1 << 24);
-    if (peer_ip_blank(&arena, in, &out) == SONDE_OK) {
+    if (sonde_peer_ip_blank(&arena, in, &out) == SONDE_OK) {
         if (plain && out.ptr != in.ptr)
             abort();
         if (out.len > in.len + 20 * entries)

@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-#include "agent/stats/peer_ip.h"
 #include "agent/stats/peer_tags.h"
 #include "agent/stats/process_tags.h"
+#include "base/peer_ip.h"
 #include "base/str.h"
 #include "support/alloc_fail.h"
 
@@ -145,7 +145,7 @@ static void test_addresses_are_blanked_out(void **state)
     for (i = 0; i < COUNT_OF(cases); i++) {
         sonde_str got = { NULL, 0 };
 
-        assert_status(peer_ip_blank(&arena, sonde_str_from(cases[i].in), &got), SONDE_OK);
+        assert_status(sonde_peer_ip_blank(&arena, sonde_str_from(cases[i].in), &got), SONDE_OK);
         if (!sonde_str_eq(got, sonde_str_from(cases[i].want)))
             fail_msg("%s: got %.*s, want %s", cases[i].in, SONDE_STR_ARG(got), cases[i].want);
     }
@@ -161,7 +161,7 @@ static void test_a_full_arena_leaves_the_output_alone(void **state)
     sonde_arena_init(&arena, 1 << 16);
     alloc_fail_begin();
     alloc_fail_at(1);
-    assert_status(peer_ip_blank(&arena, SONDE_STR("10.1.2.3"), &out), SONDE_ERR_NOMEM);
+    assert_status(sonde_peer_ip_blank(&arena, SONDE_STR("10.1.2.3"), &out), SONDE_ERR_NOMEM);
     alloc_fail_end();
     assert_string_equal(out.ptr, "canary");
     sonde_arena_done(&arena);

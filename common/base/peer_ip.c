@@ -3,7 +3,7 @@
  * An entry is taken apart into  prefix  address  :port  suffix  and put together again with the
  * address replaced.
  */
-#include "peer_ip.h"
+#include "base/peer_ip.h"
 
 #include <arpa/inet.h>
 #include <stdbool.h>
@@ -223,7 +223,7 @@ static void split_list(sonde_str in, ip_list *l)
     add_entry(l, parse_entry(sonde_str_sub(in, at, in.len)));
 }
 
-sonde_status peer_ip_blank(sonde_arena *arena, sonde_str in, sonde_str *out)
+sonde_status sonde_peer_ip_blank(sonde_arena *arena, sonde_str in, sonde_str *out)
 {
     ip_list l;
     size_t i;
