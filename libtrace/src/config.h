@@ -56,6 +56,8 @@ typedef struct sonde__config {
     bool id_128_bit;
     bool extract_first;
     bool partial_flush;
+    bool logs_injection;
+    bool logs_128_bit;
     sonde_log_level log_level;
     sonde_str service; /* never empty */
     sonde_str env;

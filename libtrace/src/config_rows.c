@@ -93,6 +93,11 @@ const sonde__row sonde__rows[] = {
     { .names = { "DD_TRACE_X_DATADOG_TAGS_MAX_LENGTH", "DD_TRACE_TAGS_PROPAGATION_MAX_LENGTH" }, .type = SONDE__TYPE_INT,
       .fallback = "512", .clamp = true, .max = 512, .field = FIELD(tags_max_bytes),
       .doc = "Longest x-datadog-tags header, read or written; 0 neither." },
+
+    { .names = { "DD_LOGS_INJECTION" }, .type = SONDE__TYPE_BOOL, .fallback = "true", .field = FIELD(logs_injection),
+      .doc = "sonde_log_...() give ids to the program's own log lines." },
+    { .names = { "DD_TRACE_128_BIT_TRACEID_LOGGING_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "true",
+      .field = FIELD(logs_128_bit), .doc = "As 32 hex digits where the trace id has 128 bits; else the decimal low half." },
 };
 /* clang-format on */
 

@@ -16,6 +16,7 @@
 #include "sonde/export.h"
 #include "sonde/link.h"
 #include "sonde/log.h"
+#include "sonde/log_ids.h"
 #include "sonde/propagate.h"
 #include "sonde/span.h"
 #include "sonde/status.h"

@@ -55,6 +55,8 @@ static const struct row_case {
     { "DD_TRACE_PROPAGATION_STYLE_INJECT", "0,1,", "none", "", "pigeon" },
     { "DD_TRACE_PROPAGATION_EXTRACT_FIRST", "false", "YES", "true", "ja" },
     { "DD_TRACE_X_DATADOG_TAGS_MAX_LENGTH", "512", "600", "512", "long" },
+    { "DD_LOGS_INJECTION", "true", "no", "false", "structure" },
+    { "DD_TRACE_128_BIT_TRACEID_LOGGING_ENABLED", "true", "0", "false", "128" },
 };
 
 /* -- an environment of two variables -------------------------------------------------------------- */
