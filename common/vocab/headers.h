@@ -29,6 +29,8 @@
 #define SONDE_HDR_DD_TAGS      "x-datadog-tags"
 #define SONDE_HDR_TRACEPARENT  "traceparent"
 #define SONDE_HDR_TRACESTATE   "tracestate"
+#define SONDE_HDR_BAGGAGE      "baggage"
+#define SONDE_HDR_OT_BAGGAGE   "ot-baggage-" /* a prefix */
 #define SONDE_HDR_B3           "b3"
 #define SONDE_HDR_B3_TRACE_ID  "x-b3-traceid"
 #define SONDE_HDR_B3_SPAN_ID   "x-b3-spanid"

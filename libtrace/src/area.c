@@ -181,8 +181,15 @@ void sonde__area_hold(sonde__area *a, const sonde__span *span)
             continue;
         sonde__segment_get(span->segment);
         p->service = span->service;
+        p->baggage = sonde__baggage_get(span->baggage);
         p->holds = true;
     }
+}
+
+void sonde__area_let_go(sonde__area *a, const sonde__place *p)
+{
+    sonde__segment_put(p->segment, &a->cells);
+    sonde__baggage_put(p->baggage, &a->cells);
 }
 
 static void release_places(sonde__area *a)
@@ -193,7 +200,7 @@ static void release_places(sonde__area *a)
         if (!p->span)
             sonde_context_release((sonde_context *)(uintptr_t)p->token);
         else if (p->holds)
-            sonde__segment_put(p->segment, &a->cells);
+            sonde__area_let_go(a, p);
     }
     a->void_depth = 0;
 }

@@ -29,7 +29,8 @@ typedef struct sonde__place {
     sonde__span *span;       /* NULL: a context; looked at only while its token is `token` */
     sonde__segment *segment; /* valid while the span is, or when `holds` */
     uint64_t span_id;
-    sonde__service service; /* of the span when `holds`: what a child inherits */
+    sonde__baggage_ref baggage; /* when `holds`: what a child inherits; a span's is referenced */
+    sonde__service service;     /* likewise */
     bool holds; /* the place has a reference on the segment: the span finished here, or a context */
 } sonde__place;
 
@@ -145,5 +146,8 @@ void sonde__area_remove(sonde__area *a, uint32_t i);
 
 /* A span that is active on this thread finished: its places keep the segment from now on. */
 void sonde__area_hold(sonde__area *a, const sonde__span *span);
+
+/* Drops what a place got there. */
+void sonde__area_let_go(sonde__area *a, const sonde__place *p);
 
 #endif /* SONDE_LIBTRACE_AREA_H */

@@ -16,6 +16,8 @@ enum sonde__char_class {
     SONDE__CHAR_TAG_VALUE = 4, /* printable but , */
     SONDE__CHAR_DD_KEY = 8,    /* printable but space , ; = */
     SONDE__CHAR_DD_VALUE = 16, /* printable but , ; ~ = (the last is written as ~) */
+    SONDE__CHAR_BAGGAGE_KEY = 32,   /* letters, digits, ! # $ & ' * + - . ^ _ ` | ~ */
+    SONDE__CHAR_BAGGAGE_VALUE = 64, /* printable but space " , ; \ % */
 };
 /* clang-format on */
 

@@ -22,7 +22,6 @@
 
 #include "config_rows.h"
 
-#define SONDE__STYLES_MAX       2
 #define SONDE__DEFAULT_TAGS_MAX 64
 #define SONDE__CHUNK_TAGS_MAX   4
 
@@ -83,6 +82,9 @@ typedef struct sonde__config {
     sonde__styles extract;
     sonde__styles inject;
     uint32_t tags_max_bytes;    /* of x-datadog-tags */
+    uint32_t baggage_max_items; /* of the header, both ways */
+    uint32_t baggage_max_bytes;
+    sonde_str baggage_tag_keys; /* "a,b", or "*" */
     uint32_t partial_flush_len; /* UINT32_MAX: off */
     uint64_t memory_bytes;
     uint64_t flush_interval_ns;

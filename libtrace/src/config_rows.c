@@ -4,6 +4,7 @@
 #include "base/clock.h"
 
 #include "config.h"
+#include "propagate.h"
 
 #define FIELD(name)  offsetof(sonde__config, name)
 #define OPTION(name) offsetof(sonde_options, name)
@@ -82,7 +83,7 @@ const sonde__row sonde__rows[] = {
 
     { .names = { "DD_TRACE_128_BIT_TRACEID_GENERATION_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "true",
       .field = FIELD(id_128_bit), .doc = "New traces get 128-bit ids." },
-    { .names = { "DD_TRACE_PROPAGATION_STYLE", "OTEL_PROPAGATORS" }, .type = SONDE__TYPE_STYLES, .fallback = "datadog,tracecontext",
+    { .names = { "DD_TRACE_PROPAGATION_STYLE", "OTEL_PROPAGATORS" }, .type = SONDE__TYPE_STYLES, .fallback = "datadog,tracecontext,baggage",
       .field = FIELD(styles), .doc = "Headers to read and to write: datadog, tracecontext, b3, b3multi, baggage, none." },
     { .names = { "DD_TRACE_PROPAGATION_STYLE_EXTRACT", "DD_PROPAGATION_STYLE_EXTRACT" }, .type = SONDE__TYPE_STYLES,
       .fallback = "", .instead = "DD_TRACE_PROPAGATION_STYLE", .field = FIELD(extract), .doc = "Headers to read." },
@@ -93,6 +94,13 @@ const sonde__row sonde__rows[] = {
     { .names = { "DD_TRACE_X_DATADOG_TAGS_MAX_LENGTH", "DD_TRACE_TAGS_PROPAGATION_MAX_LENGTH" }, .type = SONDE__TYPE_INT,
       .fallback = "512", .clamp = true, .max = 512, .field = FIELD(tags_max_bytes),
       .doc = "Longest x-datadog-tags header, read or written; 0 neither." },
+    { .names = { "DD_TRACE_BAGGAGE_MAX_ITEMS" }, .type = SONDE__TYPE_INT, .fallback = "64", .clamp = true,
+      .max = SONDE__BAGGAGE_ITEMS_MAX, .field = FIELD(baggage_max_items), .doc = "Most items of a baggage header, read or written." },
+    { .names = { "DD_TRACE_BAGGAGE_MAX_BYTES" }, .type = SONDE__TYPE_INT, .fallback = "8192", .clamp = true,
+      .max = SONDE__BAGGAGE_HEADER_MAX, .field = FIELD(baggage_max_bytes), .doc = "Longest baggage header, read or written." },
+    { .names = { "DD_TRACE_BAGGAGE_TAG_KEYS" }, .type = SONDE__TYPE_LIST, .fallback = "user.id,session.id,account.id",
+      .empty_is_a_value = true, .field = FIELD(baggage_tag_keys),
+      .doc = "Received baggage that becomes tags baggage.<key> of the first span; * is all of it, empty none." },
 
     { .names = { "DD_LOGS_INJECTION" }, .type = SONDE__TYPE_BOOL, .fallback = "true", .field = FIELD(logs_injection),
       .doc = "sonde_log_...() give ids to the program's own log lines." },

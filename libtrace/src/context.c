@@ -2,11 +2,11 @@
 #include "context.h"
 
 #include "area.h"
+#include "fast_clock.h"
 #include "span.h"
 #include "tracer.h"
 
-sonde_context *sonde__context_make(sonde__area *a, sonde__segment *segment, uint64_t span_id,
-                                   sonde__service service)
+sonde_context *sonde__context_make(sonde__area *a, const sonde__where *w)
 {
     sonde__context *c = (sonde__context *)sonde__cell_take(&a->cells);
 
@@ -14,12 +14,51 @@ sonde_context *sonde__context_make(sonde__area *a, sonde__segment *segment, uint
         sonde__count_own(&a->counts, SONDE__CONTEXTS_REFUSED, 1);
         return NULL;
     }
-    sonde__segment_get(segment);
-    c->segment = segment;
-    c->span_id = span_id;
-    c->service = service;
+    sonde__segment_get(w->segment);
+    c->segment = w->segment;
+    c->span_id = w->span_id;
+    c->service = w->service;
+    c->baggage = sonde__baggage_get(w->baggage);
     atomic_store_explicit(&c->refs, 1, memory_order_relaxed);
     return (sonde_context *)sonde__cell_handle(c);
+}
+
+sonde__segment *sonde__context_new_trace(sonde__area *a, uint32_t epoch)
+{
+    sonde__segment *s = sonde__segment_new(&a->cells, epoch);
+
+    if (!s) {
+        sonde__count_own(&a->counts, SONDE__CONTEXTS_REFUSED, 1);
+        return NULL;
+    }
+    s->mono_to_unix_ns = sonde__mono_to_unix_ns();
+    s->trace_id_low = sonde__area_new_id(a);
+    atomic_store_explicit(&s->flags, SONDE__SEGMENT_FRESH, memory_order_relaxed);
+    if (sonde__settings()->id_128_bit)
+        s->trace_id_high = sonde__id_high_of((int64_t)sonde__now_mono_ns() + s->mono_to_unix_ns);
+    return s;
+}
+
+static sonde__where where_is(const sonde__place *p)
+{
+    if (p->holds)
+        return (sonde__where){ p->segment, p->span_id, p->baggage, p->service };
+    return (sonde__where){ p->segment, p->span_id, p->span->baggage, p->span->service };
+}
+
+bool sonde__context_where(const sonde_context *context, sonde__where *out)
+{
+    const sonde__context *c = (const sonde__context *)sonde__cell_of(context);
+    const sonde__place *top;
+
+    if (c) {
+        *out = (sonde__where){ c->segment, c->span_id, c->baggage, c->service };
+        return true;
+    }
+    top = !context && sonde__self ? sonde__area_top(sonde__self) : NULL;
+    if (top)
+        *out = where_is(top);
+    return top != NULL;
 }
 
 static bool is_live(void)
@@ -31,22 +70,26 @@ sonde_context *sonde_context_current(void)
 {
     sonde__area *a = is_live() ? sonde__self : NULL;
     const sonde__place *top = a ? sonde__area_top(a) : NULL;
+    sonde__where w;
 
     if (!top)
         return NULL;
     if (!top->span)
         return sonde_context_retain((sonde_context *)(uintptr_t)top->token);
-    if (top->holds)
-        return sonde__context_make(a, top->segment, top->span_id, top->service);
-    return sonde_context_of_span((sonde_span *)(uintptr_t)top->token);
+    w = where_is(top);
+    return sonde__context_make(a, &w);
 }
 
 sonde_context *sonde_context_of_span(const sonde_span *handle)
 {
     const sonde__span *span = is_live() ? sonde__span_open(handle) : NULL;
     sonde__area *a = span ? sonde__area_get() : NULL;
+    sonde__where w;
 
-    return a ? sonde__context_make(a, span->segment, span->id, span->service) : NULL;
+    if (!a)
+        return NULL;
+    w = (sonde__where){ span->segment, span->id, span->baggage, span->service };
+    return sonde__context_make(a, &w);
 }
 
 sonde_context *sonde_context_retain(sonde_context *handle)
@@ -69,6 +112,7 @@ void sonde_context_release(sonde_context *handle)
     if (!a || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1)
         return;
     s = c->segment;
+    sonde__baggage_put(c->baggage, &a->cells);
     sonde__cell_give(&a->cells, c);
     sonde__segment_put(s, &a->cells);
 }
@@ -87,6 +131,7 @@ sonde_context *sonde_context_attach(sonde_context *handle)
     p->segment = c->segment;
     p->span_id = c->span_id;
     p->service = c->service;
+    p->baggage = c->baggage;
     p->holds = true;
     sonde__area_show(a, p);
     return handle;

@@ -105,6 +105,7 @@ void sonde_counters_read(sonde_counters *out)
     c.threads_refused = counted(SONDE__THREADS_REFUSED);
     c.ctx_records_full = counted(SONDE__CTX_RECORDS_FULL);
     c.ctx_foreign_publisher = counted(SONDE__CTX_FOREIGN_PUBLISHER);
+    c.baggage_dropped = counted(SONDE__BAGGAGE_DROPPED);
     c.memory_bytes = sonde__cells_used_bytes() + sonde__areas_bytes() + sonde__flusher_bytes();
     c.memory_max_bytes = sonde__settings() ? sonde__settings()->memory_bytes : 0;
     memcpy(out, &c, bytes);

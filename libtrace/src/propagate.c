@@ -30,14 +30,30 @@ static void take_line(sonde_str value, sonde_str *lines, uint32_t *count, uint32
         lines[(*count)++] = value;
 }
 
+static void take_ot_baggage(sonde_str name, sonde_str value, sonde__headers *h)
+{
+    const size_t prefix = sizeof(SONDE_HDR_OT_BAGGAGE) - 1;
+
+    if (h->ot_baggage_count < SONDE__OT_BAGGAGE_MAX &&
+        sonde_str_eq_nocase(sonde_str_sub(name, 0, prefix), SONDE_STR(SONDE_HDR_OT_BAGGAGE)))
+        h->ot_baggage[h->ot_baggage_count++] =
+            (sonde__tag){ sonde_str_sub(name, prefix, name.len), value };
+}
+
 /* Most headers are none of ours: their length tells. */
 static void take_header(void *user, sonde_str name, sonde_str value)
 {
     sonde__headers *h = (sonde__headers *)user;
 
+    if (name.len > sizeof(SONDE_HDR_OT_BAGGAGE) - 1 && (name.ptr[0] | 0x20) == 'o')
+        take_ot_baggage(name, value, h);
     switch (name.len) {
     case sizeof(SONDE_HDR_B3) - 1:
         (void)take(name, SONDE_STR(SONDE_HDR_B3), value, &h->b3);
+        break;
+    case sizeof(SONDE_HDR_BAGGAGE) - 1:
+        if (sonde_str_eq_nocase(name, SONDE_STR(SONDE_HDR_BAGGAGE)))
+            take_line(value, h->baggage, &h->baggage_count, SONDE__BAGGAGE_LINES_MAX);
         break;
     case sizeof(SONDE_HDR_TRACESTATE) - 1: /* and x-b3-flags */
         if (sonde_str_eq_nocase(name, SONDE_STR(SONDE_HDR_TRACESTATE)))
@@ -106,6 +122,9 @@ static void look_up_style(const sonde_reader *r, sonde__style style, sonde__head
         h->b3_span_id = look_up(r, SONDE_STR(SONDE_HDR_B3_SPAN_ID));
         h->b3_sampled = look_up(r, SONDE_STR(SONDE_HDR_B3_SAMPLED));
         h->b3_flags = look_up(r, SONDE_STR(SONDE_HDR_B3_FLAGS));
+        break;
+    case SONDE__STYLE_BAGGAGE:
+        take_line(look_up(r, SONDE_STR(SONDE_HDR_BAGGAGE)), h->baggage, &h->baggage_count, 1);
         break;
     default:
         break;
@@ -267,16 +286,14 @@ static bool store_all(const found *f, const sonde__headers *h, sonde__segment *s
     return stored;
 }
 
-static sonde_context *make_context(sonde__area *a, const found *f, const sonde__headers *h,
-                                   uint32_t epoch)
+/* The segment a received context gets here; NULL: no memory. */
+static sonde__segment *continue_trace(sonde__area *a, const found *f, const sonde__headers *h,
+                                      uint32_t epoch)
 {
     sonde__segment *s = sonde__segment_new(&a->cells, epoch);
-    sonde_context *context = NULL;
 
-    if (!s) {
-        sonde__count_own(&a->counts, SONDE__CONTEXTS_REFUSED, 1);
+    if (!s)
         return NULL;
-    }
     s->trace_id_high = f->main.trace_id_high;
     s->trace_id_low = f->main.trace_id_low;
     s->remote_parent_id = f->main.parent_id;
@@ -288,10 +305,22 @@ static sonde_context *make_context(sonde__area *a, const found *f, const sonde__
                                  SONDE__DECISION_LOCKED | SONDE__DECISION_INHERITED),
             memory_order_relaxed);
     if (store_all(f, h, s, &a->cells))
-        context = sonde__context_make(a, s, f->main.parent_id, 0);
+        return s;
+    sonde__segment_put(s, &a->cells);
+    return NULL;
+}
+
+static sonde_context *make_context(sonde__area *a, const sonde__where *w)
+{
+    sonde_context *context = NULL;
+
+    if (w->segment)
+        context = sonde__context_make(a, w);
     else
         sonde__count_own(&a->counts, SONDE__CONTEXTS_REFUSED, 1);
-    sonde__segment_put(s, &a->cells); /* the context has its own reference */
+    if (w->segment)
+        sonde__segment_put(w->segment, &a->cells); /* the context has its own references */
+    sonde__baggage_put(w->baggage, &a->cells);
     return context;
 }
 
@@ -300,36 +329,30 @@ sonde_context *sonde_extract(const sonde_reader *reader)
     uint32_t epoch = atomic_load_explicit(&sonde__live, memory_order_acquire);
     sonde__area *a =
         epoch != 0 && reader && (reader->get || reader->each) ? sonde__area_get() : NULL;
+    const sonde__config *c;
+    sonde__where w = { .segment = NULL };
     sonde__headers h;
+    bool has_trace;
     found f;
 
     if (!a)
         return NULL;
-    read_headers(reader, &sonde__settings()->extract, &h);
-    if (!extract_all(&h, sonde__settings(), &f))
+    c = sonde__settings();
+    read_headers(reader, &c->extract, &h);
+    has_trace = extract_all(&h, c, &f);
+    w.baggage = sonde__extract_baggage(&h, c, a);
+    if (has_trace) {
+        w.segment = continue_trace(a, &f, &h, epoch);
+        w.span_id = f.main.parent_id;
+    } else if (w.baggage != 0) {
+        w.segment = sonde__context_new_trace(a, epoch);
+    } else {
         return NULL;
-    return make_context(a, &f, &h, epoch);
+    }
+    return make_context(a, &w);
 }
 
 /* -- injecting ------------------------------------------------------------------------------------ */
-
-static bool find_place(const sonde_context *context, sonde__outbound *o)
-{
-    const sonde__context *c = (const sonde__context *)sonde__cell_of(context);
-    const sonde__place *top;
-
-    if (c) {
-        o->segment = c->segment;
-        o->span_id = c->span_id;
-        return true;
-    }
-    top = !context && sonde__self ? sonde__area_top(sonde__self) : NULL;
-    if (!top)
-        return false;
-    o->segment = top->segment;
-    o->span_id = top->span_id;
-    return true;
-}
 
 static void inject_one(sonde__style style, const sonde__outbound *o, const sonde__config *c,
                        const sonde_writer *w)
@@ -347,9 +370,18 @@ static void inject_one(sonde__style style, const sonde__outbound *o, const sonde
     case SONDE__STYLE_B3MULTI:
         sonde__inject_b3multi(o, w);
         break;
+    case SONDE__STYLE_BAGGAGE:
+        sonde__inject_baggage(&o->at, c, w);
+        break;
     default:
         break;
     }
+}
+
+/* A trace that has no span yet, of which there is nothing to say. */
+static bool is_fresh(const sonde__segment *s)
+{
+    return (atomic_load_explicit(&s->flags, memory_order_relaxed) & SONDE__SEGMENT_FRESH) != 0;
 }
 
 void sonde_inject(const sonde_context *context, const sonde_writer *writer)
@@ -359,13 +391,20 @@ void sonde_inject(const sonde_context *context, const sonde_writer *writer)
     sonde__outbound o;
     uint32_t i;
 
-    if (epoch == 0 || !writer || !writer->set || !find_place(context, &o))
+    if (epoch == 0 || !writer || !writer->set || !sonde__context_where(context, &o.at))
         return;
+    c = sonde__settings();
+    if (o.at.span_id == 0 && is_fresh(o.at.segment)) {
+        if (sonde__styles_have(&c->inject, SONDE__STYLE_BAGGAGE))
+            sonde__inject_baggage(&o.at, c, writer);
+        return;
+    }
+    o.segment = o.at.segment;
+    o.span_id = o.at.span_id;
     if (atomic_load_explicit(&o.segment->decision, memory_order_relaxed) == 0)
         sonde__segment_decide(o.segment, 0);
     o.decision = sonde__segment_lock(o.segment);
     o.is_local = o.span_id != o.segment->remote_parent_id;
-    c = sonde__settings();
     for (i = 0; i < c->inject.len; i++)
         inject_one(c->inject.style[i], &o, c, writer);
 }

@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "cell.h"
 #include "config.h"
+#include "context.h"
 #include "segment.h"
 #include "sonde/propagate.h"
 
@@ -22,6 +23,9 @@
 #define SONDE__TRACESTATE_MEMBER_MAX_BYTES 512
 #define SONDE__DD_MEMBER_MAX_BYTES         256
 #define SONDE__TRACEPARENT_LEN             55
+#define SONDE__BAGGAGE_LINES_MAX           8
+#define SONDE__BAGGAGE_HEADER_MAX          8192
+#define SONDE__OT_BAGGAGE_MAX              16
 
 /* The headers a carrier had, as views.  Entries of the arrays beyond their count are not set. */
 typedef struct sonde__headers {
@@ -38,7 +42,11 @@ typedef struct sonde__headers {
     sonde_str b3_flags;
     uint32_t traceparent_count;
     uint32_t tracestate_count;
+    uint32_t baggage_count;
+    uint32_t ot_baggage_count;
     sonde_str tracestate[SONDE__TRACESTATE_LINES_MAX];
+    sonde_str baggage[SONDE__BAGGAGE_LINES_MAX];
+    sonde__tag ot_baggage[SONDE__OT_BAGGAGE_MAX]; /* keys without the prefix */
 } sonde__headers;
 
 /* One style's context.  Views point into the headers. */
@@ -66,6 +74,10 @@ bool sonde__extract_w3c(const sonde__headers *h, sonde__remote *out);
 bool sonde__extract_b3(const sonde__headers *h, sonde__remote *out);
 bool sonde__extract_b3multi(const sonde__headers *h, sonde__remote *out);
 
+/* What the headers hold as baggage, 0: none.  The reference is the caller's. */
+sonde__baggage_ref sonde__extract_baggage(const sonde__headers *h, const sonde__config *c,
+                                          sonde__area *a);
+
 /* Store what a style's tags hold as records of the segment (PROPAGATING, and for w3c DD_UNKNOWN). */
 bool sonde__store_datadog_tags(const sonde__remote *r, sonde__segment *s, sonde__cell_stack *cells);
 bool sonde__store_w3c_tags(const sonde__remote *r, sonde__segment *s, sonde__cell_stack *cells);
@@ -76,7 +88,8 @@ bool sonde__store_tracestate(const sonde__headers *h, const sonde__remote *w3c, 
 
 /* What is injected. */
 typedef struct sonde__outbound {
-    sonde__segment *segment;
+    sonde__where at;
+    sonde__segment *segment; /* of `at` */
     uint64_t span_id;
     bool is_local; /* a span of this process, not one passed through */
     sonde__decision decision;
@@ -87,5 +100,10 @@ void sonde__inject_datadog(const sonde__outbound *o, uint32_t tags_max_bytes,
 void sonde__inject_w3c(const sonde__outbound *o, const sonde_writer *w);
 void sonde__inject_b3(const sonde__outbound *o, const sonde_writer *w);
 void sonde__inject_b3multi(const sonde__outbound *o, const sonde_writer *w);
+
+void sonde__inject_baggage(const sonde__where *at, const sonde__config *c, const sonde_writer *w);
+
+/* Tags for the baggage keys that are configured. */
+void sonde__baggage_tag(sonde__span *span);
 
 #endif /* SONDE_LIBTRACE_PROPAGATE_H */

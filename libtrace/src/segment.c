@@ -28,29 +28,20 @@ sonde__segment *sonde__segment_new(sonde__cell_stack *cells, uint32_t epoch)
     return s;
 }
 
-static void free_chain(sonde__cell *cell, sonde__cell_stack *cells)
-{
-    while (cell) {
-        sonde__cell *next = cell->next;
-
-        sonde__cell_give(cells, cell);
-        cell = next;
-    }
-}
-
 void sonde__segment_put(sonde__segment *s, sonde__cell_stack *cells)
 {
     /* The last holder need not write.  Pairs with the releases of other holders, below. */
     if (atomic_load_explicit(&s->refs, memory_order_acquire) != 1 &&
         atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
         return;
-    free_chain(s->text.more, cells);
+    sonde__text_free(&s->text, cells);
     sonde__cell_give(cells, s);
 }
 
 static void free_span(sonde__span *span, sonde__cell_stack *cells)
 {
-    free_chain(span->text.more, cells);
+    sonde__text_free(&span->text, cells);
+    sonde__baggage_put(span->baggage, cells);
     sonde__cell_give(cells, span);
 }
 

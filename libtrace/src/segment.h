@@ -26,6 +26,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/clock.h"
+
+#include "baggage.h"
 #include "cell.h"
 #include "decision.h"
 #include "service.h"
@@ -65,6 +68,7 @@ typedef struct sonde__segment {
 #define SONDE__SEGMENT_ENCODING_ERROR  4u
 #define SONDE__SEGMENT_TAGS_DISABLED   8u
 #define SONDE__SEGMENT_HAS_TEXT        16u
+#define SONDE__SEGMENT_FRESH           32u /* made for a context: its first span is still to come */
 
 typedef struct sonde__span {
     _Atomic uint64_t token;
@@ -80,16 +84,17 @@ typedef struct sonde__span {
     uint16_t active; /* how many activations refer to it */
     sonde__text text;
     uint32_t epoch;
+    sonde__baggage_ref baggage; /* referenced */
 } sonde__span;
 
-#define SONDE__SPAN_BYTES 92 /* the text starts here, in what would be padding */
+#define SONDE__SPAN_BYTES 96 /* the text starts here */
 
 /* span flags */
 #define SONDE__SPAN_FINISHED   1u
 #define SONDE__SPAN_ERROR      2u
 #define SONDE__SPAN_LOCAL_ROOT 4u
 
-_Static_assert(offsetof(sonde__span, epoch) + sizeof(uint32_t) == SONDE__SPAN_BYTES, "text start");
+_Static_assert(sizeof(sonde__span) == SONDE__SPAN_BYTES, "text start");
 
 typedef struct sonde__context {
     _Atomic uint64_t token;
@@ -98,6 +103,7 @@ typedef struct sonde__context {
     _Atomic uint32_t refs;
     sonde__service service; /* what a child inherits */
     uint16_t unused;
+    sonde__baggage_ref baggage; /* referenced */
 } sonde__context;
 
 static inline uint32_t sonde__state_head(uint64_t state)
@@ -113,6 +119,12 @@ static inline uint32_t sonde__state_finished(uint64_t state)
 static inline uint32_t sonde__state_open(uint64_t state)
 {
     return (uint32_t)(state >> SONDE__STATE_OPEN_SHIFT);
+}
+
+/* The upper half of a new trace's id. */
+static inline uint64_t sonde__id_high_of(int64_t start_unix_ns)
+{
+    return (uint64_t)(uint32_t)(start_unix_ns / SONDE_NS_PER_S) << 32;
 }
 
 /* A segment of a new trace, with one reference and no span; NULL: no memory. */

@@ -12,6 +12,7 @@
 #include "chars.h"
 #include "fast_clock.h"
 #include "flusher.h"
+#include "propagate.h"
 #include "sampler.h"
 #include "tracer.h"
 
@@ -23,8 +24,9 @@ typedef struct parentage {
     sonde__segment *segment; /* NULL: a new trace */
     uint64_t parent_id;
     sonde__service service; /* to inherit */
-    bool by_open_span;      /* reached through a span of this thread that is open */
-    bool is_void;           /* the parent was lost: so is the child */
+    sonde__baggage_ref baggage;
+    bool by_open_span; /* reached through a span of this thread that is open */
+    bool is_void;      /* the parent was lost: so is the child */
 } parentage;
 
 static bool from_span(const sonde_span *handle, parentage *p)
@@ -36,6 +38,7 @@ static bool from_span(const sonde_span *handle, parentage *p)
     p->segment = span->segment;
     p->parent_id = span->id;
     p->service = span->service;
+    p->baggage = span->baggage;
     p->by_open_span = true;
     return true;
 }
@@ -49,6 +52,7 @@ static bool from_context(const sonde_context *handle, parentage *p)
     p->segment = context->segment;
     p->parent_id = context->span_id;
     p->service = context->service;
+    p->baggage = context->baggage;
     return true;
 }
 
@@ -62,6 +66,7 @@ static void from_active(sonde__area *a, parentage *p)
     p->parent_id = top->span_id;
     p->by_open_span = !top->holds;
     p->service = top->holds ? top->service : top->span->service;
+    p->baggage = top->holds ? top->baggage : top->span->baggage;
 }
 
 static inline void find_parent(sonde__area *a, const sonde_span_options *o, parentage *p)
@@ -76,11 +81,6 @@ static inline void find_parent(sonde__area *a, const sonde_span_options *o, pare
         p->is_void = true;
     else
         from_active(a, p);
-}
-
-static inline uint64_t id_high_of(int64_t start_unix_ns)
-{
-    return (uint64_t)(uint32_t)(start_unix_ns / SONDE_NS_PER_S) << 32;
 }
 
 static sonde__segment *new_trace(sonde__area *a, uint32_t epoch)
@@ -129,7 +129,7 @@ static void root_begins(sonde__span *span, bool new_here)
     if (new_here) {
         s->trace_id_low = span->id;
         if (sonde__settings()->id_128_bit)
-            s->trace_id_high = id_high_of((int64_t)span->start_mono_ns + s->mono_to_unix_ns);
+            s->trace_id_high = sonde__id_high_of((int64_t)span->start_mono_ns + s->mono_to_unix_ns);
     }
     /* Of several spans started from one received context the first is the root. */
     if (new_here)
@@ -137,6 +137,8 @@ static void root_begins(sonde__span *span, bool new_here)
     else if (!atomic_compare_exchange_strong_explicit(&s->local_root_id, &none, span->id,
                                                       memory_order_relaxed, memory_order_relaxed))
         return;
+    else if (span->baggage != 0)
+        sonde__baggage_tag(span);
     s->root_service = span->service;
     sonde__segment_decide(s, span->service);
 }
@@ -186,6 +188,7 @@ static sonde__span *start(sonde__area *a, uint32_t epoch, const char *name,
     span->active = 0;
     span->flags = p.parent_id == s->remote_parent_id ? SONDE__SPAN_LOCAL_ROOT : 0;
     span->epoch = epoch;
+    span->baggage = sonde__baggage_get(p.baggage);
     span->start_mono_ns = sonde__now_mono_ns();
     sonde__text_init(&span->text, span, SONDE__SPAN_BYTES);
     put_text(a, span, SONDE__TEXT_NAME, sonde_str_from(name), NAME_MAX_BYTES);
@@ -276,7 +279,7 @@ static sonde__span *leave(sonde__area *a, const sonde_span *handle)
     p = &a->places[i];
     span = sonde__cell_token(p->span) == token ? p->span : NULL;
     if (p->holds)
-        sonde__segment_put(p->segment, &a->cells);
+        sonde__area_let_go(a, p);
     sonde__area_remove(a, i);
     sonde__area_show(a, sonde__area_top(a));
     if (!span || (span->flags & SONDE__SPAN_FINISHED))

@@ -27,7 +27,7 @@ static bool find_word(sonde_str token, sonde__style *out)
     return false;
 }
 
-static bool styles_have(const sonde__styles *styles, sonde__style style)
+bool sonde__styles_have(const sonde__styles *styles, sonde__style style)
 {
     uint32_t i;
 
@@ -50,7 +50,7 @@ bool sonde__styles_parse(sonde_str list, sonde__styles *out, sonde_str *out_unkn
         if (token.len == 0)
             continue;
         if (find_word(token, &style)) {
-            if (!styles_have(out, style))
+            if (!sonde__styles_have(out, style))
                 out->style[out->len++] = style;
         } else if (sonde_str_eq_nocase(token, SONDE_STR("none"))) {
             none = true; /* alone it means "no style"; among others, nothing */

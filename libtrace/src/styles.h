@@ -28,4 +28,6 @@ typedef struct sonde__styles {
  * False when the list holds no valid word. */
 bool sonde__styles_parse(sonde_str list, sonde__styles *out, sonde_str *out_unknown);
 
+bool sonde__styles_have(const sonde__styles *styles, sonde__style style);
+
 #endif /* SONDE_LIBTRACE_STYLES_H */

@@ -177,3 +177,8 @@ void sonde__text_copy(const sonde__record *r, char *out)
 {
     sonde__text_copy_head(r, out, r->value_len);
 }
+
+void sonde__text_free(const sonde__text *t, sonde__cell_stack *cells)
+{
+    give_chain(cells, t->more);
+}

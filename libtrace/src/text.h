@@ -156,6 +156,9 @@ static inline bool sonde__text_add(sonde__text *t, sonde__cell_stack *cells, uns
     return true;
 }
 
+/* Gives the further cells back; the owner's cell is the owner's. */
+void sonde__text_free(const sonde__text *t, sonde__cell_stack *cells);
+
 /* Reads from the start.  `first` as for init. */
 static inline sonde__text_cursor sonde__text_read(const sonde__text *t, const void *owner,
                                                   size_t first)

@@ -74,7 +74,7 @@ static void start_once(void)
                         .stop_timeout_ms = 1 };
 
     if (!started && setenv("DD_TRACE_LOG_LEVEL", "error", 1) == 0 &&
-        setenv("DD_TRACE_PROPAGATION_STYLE", "datadog,tracecontext,b3,b3multi", 1) == 0)
+        setenv("DD_TRACE_PROPAGATION_STYLE", "datadog,tracecontext,b3,b3multi,baggage", 1) == 0)
         (void)sonde_start(&o);
     started = 1;
 }

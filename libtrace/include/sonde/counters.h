@@ -77,6 +77,7 @@ typedef struct sonde_counters {
 
     uint64_t links_dropped; /* beyond 1 024 of a span with its tags, too long, or no memory */
     uint64_t events_dropped;
+    uint64_t baggage_dropped; /* items beyond a limit, or no memory; a malformed header is one */
 } sonde_counters;
 
 /* Fills `out` up to out->struct_bytes; a struct_bytes of 0 counts as the size in this header. */

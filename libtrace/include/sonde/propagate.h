@@ -8,8 +8,8 @@
  *   sonde_span *span = sonde_span_start("http.request", &(sonde_span_options){ .context = from });
  *   sonde_context_release(from);
  *
- * Formats: Datadog (x-datadog-*), W3C trace context (traceparent, tracestate), B3 (b3, or x-b3-*), chosen
- * by DD_TRACE_PROPAGATION_STYLE and its _EXTRACT and _INJECT forms; by default the first two.
+ * Formats: Datadog (x-datadog-*), W3C trace context (traceparent, tracestate) and baggage, B3 (b3, or x-b3-*),
+ * chosen by DD_TRACE_PROPAGATION_STYLE and its _EXTRACT and _INJECT forms; by default all but B3.
  *
  * Threads   all; callbacks run on the calling thread, during the call, with no lock of ours held.
  * Failure   a carrier without a usable context gives NULL: the next span starts a new trace.

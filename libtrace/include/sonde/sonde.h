@@ -9,6 +9,7 @@
 #ifndef SONDE_SONDE_H
 #define SONDE_SONDE_H
 
+#include "sonde/baggage.h"
 #include "sonde/config.h"
 #include "sonde/context.h"
 #include "sonde/counters.h"

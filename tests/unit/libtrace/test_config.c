@@ -164,7 +164,7 @@ static void test_bad_values_cost_one_line_each_and_leave_the_default(void **stat
     assert_int_equal(c->memory_bytes, SONDE__MEMORY_DEFAULT_BYTES);
     assert_int_equal(c->send_retries, 2);
     assert_int_equal(c->retry_pause_ns, 100000000);
-    assert_int_equal(c->extract.len, 2);
+    assert_int_equal(c->extract.len, 3);
     assert_int_equal(c->tags_max_bytes, 512);
     assert_int_equal(complaints, 5 + 1);
     sonde__config_free(c);
@@ -184,7 +184,7 @@ static void test_propagation_styles_are_lists_per_direction(void **state)
     c = make(NULL, ENV("DD_PROPAGATION_STYLE_EXTRACT=datadog, baggage", "DD_TRACE_ENABLED=n"));
     assert_int_equal(c->extract.len, 2);
     assert_int_equal(c->extract.style[1], SONDE__STYLE_BAGGAGE);
-    assert_int_equal(c->inject.len, 2);
+    assert_int_equal(c->inject.len, 3);
     assert_false(c->enabled);
     sonde__config_free(c);
     c = make(NULL,

@@ -50,11 +50,14 @@ static const struct row_case {
     { "SONDE_TRACE_FLUSH_INTERVAL_MS", "2000000000", "250", "250000000", "0" },
     { "SONDE_TRACE_EXIT_TIMEOUT_MS", "2000000000", "1s", "1000000000", "1 s" },
     { "DD_TRACE_128_BIT_TRACEID_GENERATION_ENABLED", "true", "no", "false", "none" },
-    { "DD_TRACE_PROPAGATION_STYLE", "0,1,", "tracecontext", "1,", "pigeon" },
-    { "DD_TRACE_PROPAGATION_STYLE_EXTRACT", "0,1,", "datadog", "0,", "pigeon" },
-    { "DD_TRACE_PROPAGATION_STYLE_INJECT", "0,1,", "none", "", "pigeon" },
+    { "DD_TRACE_PROPAGATION_STYLE", "0,1,4,", "tracecontext", "1,", "pigeon" },
+    { "DD_TRACE_PROPAGATION_STYLE_EXTRACT", "0,1,4,", "datadog", "0,", "pigeon" },
+    { "DD_TRACE_PROPAGATION_STYLE_INJECT", "0,1,4,", "none", "", "pigeon" },
     { "DD_TRACE_PROPAGATION_EXTRACT_FIRST", "false", "YES", "true", "ja" },
     { "DD_TRACE_X_DATADOG_TAGS_MAX_LENGTH", "512", "600", "512", "long" },
+    { "DD_TRACE_BAGGAGE_MAX_ITEMS", "64", "3", "3", "some" },
+    { "DD_TRACE_BAGGAGE_MAX_BYTES", "8192", "9000", "8192", "some" },
+    { "DD_TRACE_BAGGAGE_TAG_KEYS", "user.id,session.id,account.id", "*", "*", NULL },
     { "DD_LOGS_INJECTION", "true", "no", "false", "structure" },
     { "DD_TRACE_128_BIT_TRACEID_LOGGING_ENABLED", "true", "0", "false", "128" },
 };
@@ -292,7 +295,7 @@ static void test_what_follows_from_others_is_calculated(void **state)
         { offsetof(sonde__config, env), "e" },
         { offsetof(sonde__config, version), "v" },
         { offsetof(sonde__config, agent_url), "http://h:8126" },
-        { offsetof(sonde__config, extract), "datadog,tracecontext" },
+        { offsetof(sonde__config, extract), "datadog,tracecontext,baggage" },
     };
     size_t i;
 
