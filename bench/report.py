@@ -12,9 +12,10 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections import namedtuple
 
-# better: "low" or "high".  rival: (name, low, high) measured on a 2-core machine, gcc 12 -O2.
+# better: "low" or "high".  target None: shown for information.  rival: (name, low, high) measured on a 2-core machine, gcc 12 -O2.
 Figure = namedtuple("Figure", "key unit target better rival program match field")
 
 DD, OTEL = "dd-trace-cpp", "OpenTelemetry C++"
@@ -22,6 +23,8 @@ DD, OTEL = "dd-trace-cpp", "OpenTelemetry C++"
 FIGURES = [
     Figure("trace.span_ns", "ns", 70, "low", (OTEL, 196, 225), "bench_trace", {"bench": "span", "tags": 0, "threads": 1}, "ns_per_op"),
     Figure("trace.span3_ns", "ns", 130, "low", (OTEL, 373, 420), "bench_trace", {"bench": "span", "tags": 3, "threads": 1}, "ns_per_op"),
+    Figure("trace.span_2t_ns", "ns", None, "low", None, "bench_trace", {"bench": "span", "tags": 0, "threads": 2}, "ns_per_op"),
+    Figure("trace.span3_2t_ns", "ns", None, "low", None, "bench_trace", {"bench": "span", "tags": 3, "threads": 2}, "ns_per_op"),
     Figure("trace.allocs", "per span", 0, "low", (OTEL, 4, 8), "bench_trace", {"bench": "span", "tags": 3, "threads": 1}, "allocs_per_op"),
     Figure("trace.scaling2", "x", 1.9, "high", None, "bench_trace", {"bench": "scaling"}, "ratio"),
     Figure("trace.unsampled_ns", "ns", 40, "low", None, "bench_trace", {"bench": "unsampled"}, "ns_per_op"),
@@ -33,8 +36,11 @@ FIGURES = [
     Figure("agent.spans_per_s", "spans/CPU s", 400000, "high", ("trace-agent", 58000, 58000), "bench_agent_load", {"bench": "agent_speed"}, "spans_per_cpu_s"),
     Figure("agent.idle_mib", "MiB", 8, "low", ("Datadog agent", 178, 178), "bench_agent_load", {"bench": "agent_idle"}, "mib"),
     Figure("agent.loaded_mib", "MiB", 32, "low", None, "bench_agent_load", {"bench": "agent_loaded"}, "mib"),
-    Figure("intake.spans_per_s", "spans/CPU s", 300000, "high", None, "bench_intake", {"bench": "intake"}, "spans_per_cpu_s"),
     Figure("agent.cap_mib", "MiB", 64, "low", None, "bench_agent_load", {"bench": "agent_stalled"}, "mib"),
+    Figure("agent.binary_mib", "MB", 3, "low", None, "sizes", {"bench": "size", "what": "sonde without dashboards"}, "mb"),
+    Figure("sonde.binary_mib", "MB", None, "low", None, "sizes", {"bench": "size", "what": "sonde"}, "mb"),
+    Figure("trace.library_mib", "MB", None, "low", None, "sizes", {"bench": "size", "what": "libsonde-trace.so"}, "mb"),
+    Figure("intake.spans_per_s", "spans/CPU s", 300000, "high", None, "bench_intake", {"bench": "intake"}, "spans_per_cpu_s"),
 ]
 
 
@@ -56,8 +62,30 @@ def machine():
            f"commit {command_output('git', 'rev-parse', '--short', 'HEAD')}"
 
 
+def stripped_mb(path):
+    with tempfile.NamedTemporaryFile() as out:
+        subprocess.run(["strip", "-o", out.name, path], check=True)
+        return os.path.getsize(out.name) / 1e6
+
+
+def sizes(build_dir, progress):
+    """Sizes of what is installed, stripped; the agent alone is built without the dashboards for it."""
+    progress("sonde without dashboards")
+    alone = os.path.join(build_dir, "bench-agent-alone")
+    configure = ["cmake", "-S", ".", "-B", alone, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=RelWithDebInfo"]
+    configure += [f"-DSONDE_BUILD_{part}=OFF" for part in ("DASHBOARDS", "TESTS", "BENCH", "EXAMPLES")]
+    for command in (configure, ["cmake", "--build", alone, "--target", "sonde"]):
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return [{"bench": "size", "what": what, "mb": stripped_mb(path)} for what, path in (
+        ("sonde without dashboards", os.path.join(alone, "bin/sonde")),
+        ("sonde", os.path.join(build_dir, "bin/sonde")),
+        ("libsonde-trace.so", os.path.join(build_dir, "lib/libsonde-trace.so")))]
+
+
 def run_program(build_dir, program, runs, progress):
     """The JSON lines of `runs` runs of one program."""
+    if program == "sizes":
+        return sizes(build_dir, progress)
     path = os.path.join(build_dir, "bin", program)
     lines = []
     for n in range(runs):
@@ -76,7 +104,9 @@ def values(lines, figure):
 
 def measure(figure, got):
     value = statistics.median(got)
-    ok = value <= figure.target if figure.better == "low" else value >= figure.target
+    ok = True
+    if figure.target is not None:
+        ok = value <= figure.target if figure.better == "low" else value >= figure.target
     row = {"key": figure.key, "value": value, "low": min(got), "high": max(got), "runs": len(got), "unit": figure.unit,
            "target": figure.target, "ok": ok, "rival": None, "rival_value": None, "ratio": None}
     if figure.rival:
@@ -97,14 +127,15 @@ def number(v):
 def print_table(rows):
     print(f"{'key':26} {'value':>12} {'(low .. high)':>24} {'unit':10} {'target':>10}    rival")
     for r in rows:
-        mark = "ok" if r["ok"] else "MISSED"
+        mark = "" if r["target"] is None else "ok" if r["ok"] else "MISSED"
+        target = "" if r["target"] is None else number(r["target"])
         spread = f"({number(r['low'])} .. {number(r['high'])})"
         rival = ""
         if r["rival"]:
             v = r["rival_value"]
             shown = number(v) if not isinstance(v, list) else f"{number(v[0])}-{number(v[1])}"
             rival = f"{r['rival']} {shown}" + (f", {r['ratio']} x better" if r["ratio"] else "")
-        print(f"{r['key']:26} {number(r['value']):>12} {spread:>24} {r['unit']:10} {number(r['target']):>10} {mark:7} {rival}")
+        print(f"{r['key']:26} {number(r['value']):>12} {spread:>24} {r['unit']:10} {target:>10} {mark:7} {rival}".rstrip())
 
 
 def main():
