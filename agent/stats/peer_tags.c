@@ -8,7 +8,6 @@
 #include "base/str.h"
 #include "vocab/tags.h"
 
-
 static const char *const base_list[] = {
     "_dd.base_service",
     "active_record.db.vendor",
