@@ -43,7 +43,8 @@ typedef struct sonde__area {
     sonde_thread_ctx *record; /* NULL: no room */
     struct sonde__area *next; /* of all areas; fixed once published */
     struct sonde__area *next_idle;
-    bool taken; /* guarded by the list's mutex */
+    bool taken;                             /* guarded by the list's mutex */
+    _Atomic(struct sonde__policy *) policy; /* this thread uses now, see policy.h */
     sonde__cell_stack cells;
     sonde__counts counts;
     sonde__place few[SONDE__PLACES_FEW];

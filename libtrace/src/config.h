@@ -85,6 +85,10 @@ typedef struct sonde__config {
     uint32_t baggage_max_items; /* of the header, both ways */
     uint32_t baggage_max_bytes;
     sonde_str baggage_tag_keys; /* "a,b", or "*" */
+    sonde_str sampling_rules;
+    sonde_str sampling_rules_file;
+    double sample_rate; /* negative: none */
+    double rate_limit;
     uint32_t partial_flush_len; /* UINT32_MAX: off */
     uint64_t memory_bytes;
     uint64_t flush_interval_ns;

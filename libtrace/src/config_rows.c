@@ -106,6 +106,15 @@ const sonde__row sonde__rows[] = {
       .doc = "sonde_log_...() give ids to the program's own log lines." },
     { .names = { "DD_TRACE_128_BIT_TRACEID_LOGGING_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "true",
       .field = FIELD(logs_128_bit), .doc = "As 32 hex digits where the trace id has 128 bits; else the decimal low half." },
+
+    { .names = { "DD_TRACE_SAMPLING_RULES" }, .type = SONDE__TYPE_TEXT, .fallback = "", .field = FIELD(sampling_rules),
+      .doc = "Which traces to keep, at what rate: a JSON array, see docs/spec/trace-sampling.md." },
+    { .names = { "DD_TRACE_SAMPLING_RULES_FILE" }, .type = SONDE__TYPE_TEXT, .fallback = "",
+      .field = FIELD(sampling_rules_file), .doc = "File with such an array, when the variable is not set." },
+    { .names = { "DD_TRACE_SAMPLE_RATE" }, .type = SONDE__TYPE_NUMBER, .fallback = "", .instead = "the agent's rates",
+      .min = 0, .max = 1, .field = FIELD(sample_rate), .doc = "Part of the traces to keep that no rule matches." },
+    { .names = { "DD_TRACE_RATE_LIMIT" }, .type = SONDE__TYPE_NUMBER, .fallback = "100", .min = 0, .max = 1e9,
+      .field = FIELD(rate_limit), .doc = "Traces a second to keep at most by rules and that rate." },
 };
 /* clang-format on */
 

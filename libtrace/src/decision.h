@@ -22,7 +22,10 @@ enum sonde__priority {
 enum sonde__mechanism {
     SONDE__BY_DEFAULT = 0, /* no rate known */
     SONDE__BY_AGENT_RATE = 1,
+    SONDE__BY_RULE = 3, /* or the rate for all */
     SONDE__BY_HAND = 4,
+    SONDE__BY_REMOTE_USER_RULE = 11,
+    SONDE__BY_REMOTE_DYNAMIC_RULE = 12,
 };
 
 #define SONDE__DECISION_LOCKED    (UINT64_C(1) << 16) /* injected, sent, manual or inherited */
@@ -64,6 +67,12 @@ static inline bool sonde__decision_is_ours(sonde__decision d)
 static inline bool sonde__decision_by_rate(sonde__decision d)
 {
     return sonde__decision_is_ours(d) && !(d & SONDE__DECISION_MANUAL);
+}
+
+/* By a rate that was configured, here or remotely, and not by the agent's. */
+static inline bool sonde__decision_by_rule(sonde__decision d)
+{
+    return sonde__decision_by_rate(d) && sonde__decision_mechanism(d) >= SONDE__BY_RULE;
 }
 
 #endif /* SONDE_LIBTRACE_DECISION_H */

@@ -220,6 +220,8 @@ static const sonde_str own_keys[] = {
     { SONDE_TAG_PARENT_ID, sizeof(SONDE_TAG_PARENT_ID) - 1 },
     { SONDE_TAG_PROPAGATION_ERROR, sizeof(SONDE_TAG_PROPAGATION_ERROR) - 1 },
     { SONDE_TAG_AGENT_PSR, sizeof(SONDE_TAG_AGENT_PSR) - 1 },
+    { SONDE_TAG_RULE_PSR, sizeof(SONDE_TAG_RULE_PSR) - 1 },
+    { SONDE_TAG_LIMIT_PSR, sizeof(SONDE_TAG_LIMIT_PSR) - 1 },
 };
 
 static inline uint64_t key_bit(sonde_str key)
@@ -471,6 +473,25 @@ static uint32_t write_own_meta(sonde__encoder *e, const picture *p)
     return n + sonde__write_trace_meta(b, p->segment, p->decision, p->first, is_local_root(p));
 }
 
+/* What the decision of a local root was made with. */
+static uint32_t write_rates(sonde_buf *b, const picture *p)
+{
+    double rate = sonde__decision_rate(p->decision);
+    double passed;
+
+    if (!sonde__decision_by_rate(p->decision))
+        return 0;
+    if (!sonde__decision_by_rule(p->decision)) {
+        write_metric(b, SONDE_STR(SONDE_TAG_AGENT_PSR), rate);
+        return 1;
+    }
+    write_metric(b, SONDE_STR(SONDE_TAG_RULE_PSR), rate);
+    if (!sonde__segment_limit_ratio(p->segment, &passed))
+        return 1;
+    write_metric(b, SONDE_STR(SONDE_TAG_LIMIT_PSR), passed);
+    return 2;
+}
+
 static uint32_t write_own_metrics(sonde__encoder *e, const picture *p)
 {
     sonde_buf *b = &e->payload;
@@ -489,11 +510,7 @@ static uint32_t write_own_metrics(sonde__encoder *e, const picture *p)
         return n;
     write_metric(b, SONDE_STR(SONDE_TAG_PROCESS_ID), e->pid);
     n++;
-    if (sonde__decision_by_rate(p->decision)) {
-        write_metric(b, SONDE_STR(SONDE_TAG_AGENT_PSR), sonde__decision_rate(p->decision));
-        n++;
-    }
-    return n;
+    return n + write_rates(b, p);
 }
 
 static void write_head(sonde__encoder *e, const picture *p)

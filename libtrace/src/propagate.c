@@ -402,7 +402,7 @@ void sonde_inject(const sonde_context *context, const sonde_writer *writer)
     o.segment = o.at.segment;
     o.span_id = o.at.span_id;
     if (atomic_load_explicit(&o.segment->decision, memory_order_relaxed) == 0)
-        sonde__segment_decide(o.segment, 0);
+        sonde__segment_decide_without_root(o.segment);
     o.decision = sonde__segment_lock(o.segment);
     o.is_local = o.span_id != o.segment->remote_parent_id;
     for (i = 0; i < c->inject.len; i++)

@@ -1,29 +1,43 @@
 /* sampler.h - whether a trace is kept.
  *
- * A segment without a received priority is decided when its first span starts, from the agent's rate for
- * the service, and again when the local root finishes with another service, until something locks the
- * decision: an injection, a chunk sent, a hand.
+ * A segment without a received priority is decided when its first span starts, by the first rule that
+ * matches, else by the agent's rate for the service.  It is decided again whenever its local root changes
+ * in a way that matters, until something locks the decision: an injection, a chunk sent, a hand.
  *
- * Threads   all; the decision is one atomic word.
- * Source    docs/spec/propagation.md, "Decision" */
+ * Threads   all; the decision is one atomic word.  The local root belongs to the thread that works on it.
+ * Source    docs/spec/trace-sampling.md */
 #ifndef SONDE_LIBTRACE_SAMPLER_H
 #define SONDE_LIBTRACE_SAMPLER_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "area.h"
 #include "segment.h"
 
 /* keep <=> id * 1111111111111111111 mod 2^64 <= rate * (2^64 - 1); rate 0 never keeps. */
 bool sonde__sampler_keeps(uint64_t id, double rate);
 
-/* Decides by the rate of `service` unless the decision is locked. */
-void sonde__segment_decide(sonde__segment *s, sonde__service service);
+/* The first span of a segment here has started. */
+void sonde__root_begins(sonde__area *a, sonde__span *root, const char *name, const char *resource);
 
-/* The decision as it leaves: later rates change nothing. */
+/* It got another service. */
+void sonde__root_moves(sonde__area *a, sonde__span *root);
+
+/* A record was added to the text of a root that is SONDE__SPAN_WATCHED; `value` in one piece. */
+void sonde__root_changes(sonde__area *a, sonde__span *root, unsigned kind, sonde_str key,
+                         sonde_str value);
+
+/* By the agent's rate for the tracer's service: a context goes on without a span of ours. */
+void sonde__segment_decide_without_root(sonde__segment *s);
+
+/* The decision as it leaves: later changes do not count. */
 sonde__decision sonde__segment_lock(sonde__segment *s);
 
 void sonde__segment_decide_by_hand(sonde__segment *s, bool keep);
+
+/* The limiter's ratio when it was asked for this segment; false: it was not. */
+bool sonde__segment_limit_ratio(const sonde__segment *s, double *out);
 
 /* `rate` as _dd.p.ksr has it: at most 6 decimals, no trailing zeros.  Returns the length. */
 size_t sonde__format_rate(double rate, char out[16]);

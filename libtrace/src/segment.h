@@ -31,6 +31,7 @@
 #include "baggage.h"
 #include "cell.h"
 #include "decision.h"
+#include "rules.h"
 #include "service.h"
 #include "text.h"
 
@@ -49,14 +50,15 @@ typedef struct sonde__segment {
     _Atomic uint64_t decision;
     _Atomic uint32_t refs;
     _Atomic uint32_t epoch;
-    _Atomic uint32_t flags;      /* SONDE__SEGMENT_... */
-    sonde__service root_service; /* the decision was made for this service */
+    _Atomic uint32_t flags; /* SONDE__SEGMENT_... */
+    uint16_t policy_id;     /* the rules that `known` is about */
     uint16_t unused;
     uint32_t orphans; /* open spans of former lives, which hold one reference together */
-    uint32_t unused2;
-    uint64_t remote_parent_id;      /* 0: none */
+    _Atomic uint32_t limit_ratio; /* of the limiter when it was asked, in SONDE__LIMIT_RATIO_UNIT */
+    uint64_t remote_parent_id;    /* 0: none */
     _Atomic uint64_t local_root_id; /* 0: no span yet */
     int64_t mono_to_unix_ns;        /* unix = mono + this, for all its spans */
+    sonde__bits known;              /* of the local root, under rules; its thread's */
     sonde__text text;               /* what came with the headers; written before it is shared */
 } sonde__segment;
 
@@ -69,6 +71,10 @@ typedef struct sonde__segment {
 #define SONDE__SEGMENT_TAGS_DISABLED   8u
 #define SONDE__SEGMENT_HAS_TEXT        16u
 #define SONDE__SEGMENT_FRESH           32u /* made for a context: its first span is still to come */
+#define SONDE__SEGMENT_LIMIT_ASKED     256u
+#define SONDE__SEGMENT_LIMIT_PASSED    512u
+
+#define SONDE__LIMIT_RATIO_UNIT 1e9
 
 typedef struct sonde__span {
     _Atomic uint64_t token;
@@ -90,9 +96,11 @@ typedef struct sonde__span {
 #define SONDE__SPAN_BYTES 96 /* the text starts here */
 
 /* span flags */
-#define SONDE__SPAN_FINISHED   1u
-#define SONDE__SPAN_ERROR      2u
-#define SONDE__SPAN_LOCAL_ROOT 4u
+#define SONDE__SPAN_FINISHED     1u
+#define SONDE__SPAN_ERROR        2u
+#define SONDE__SPAN_LOCAL_ROOT   4u
+#define SONDE__SPAN_WATCHED      8u  /* rules look at it: changes are told to the sampler */
+#define SONDE__SPAN_OWN_RESOURCE 16u /* kept when watched */
 
 _Static_assert(sizeof(sonde__span) == SONDE__SPAN_BYTES, "text start");
 

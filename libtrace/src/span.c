@@ -16,7 +16,6 @@
 #include "sampler.h"
 #include "tracer.h"
 
-#define NAME_MAX_BYTES     100
 #define RESOURCE_MAX_BYTES 5000
 
 /* Where a new span goes. */
@@ -121,7 +120,8 @@ static inline void put_text(sonde__area *a, sonde__span *span, unsigned kind, so
 }
 
 /* The first span of a segment here. */
-static void root_begins(sonde__span *span, bool new_here)
+static void root_begins(sonde__area *a, sonde__span *span, bool new_here, const char *name,
+                        const char *resource)
 {
     sonde__segment *s = span->segment;
     uint64_t none = 0;
@@ -137,10 +137,9 @@ static void root_begins(sonde__span *span, bool new_here)
     else if (!atomic_compare_exchange_strong_explicit(&s->local_root_id, &none, span->id,
                                                       memory_order_relaxed, memory_order_relaxed))
         return;
-    else if (span->baggage != 0)
+    sonde__root_begins(a, span, name, resource);
+    if (!new_here && span->baggage != 0)
         sonde__baggage_tag(span);
-    s->root_service = span->service;
-    sonde__segment_decide(s, span->service);
 }
 
 static void apply_options(sonde__area *a, sonde__span *span, const sonde_span_options *o)
@@ -150,7 +149,7 @@ static void apply_options(sonde__area *a, sonde__span *span, const sonde_span_op
     if (o->resource)
         put_text(a, span, SONDE__TEXT_RESOURCE, sonde_str_from(o->resource), RESOURCE_MAX_BYTES);
     if (o->type)
-        put_text(a, span, SONDE__TEXT_TYPE, sonde_str_from(o->type), NAME_MAX_BYTES);
+        put_text(a, span, SONDE__TEXT_TYPE, sonde_str_from(o->type), SONDE__NAME_MAX_BYTES);
     if (o->start_unix_ns)
         span->start_mono_ns = (uint64_t)(o->start_unix_ns - span->segment->mono_to_unix_ns);
 }
@@ -191,10 +190,10 @@ static sonde__span *start(sonde__area *a, uint32_t epoch, const char *name,
     span->baggage = sonde__baggage_get(p.baggage);
     span->start_mono_ns = sonde__now_mono_ns();
     sonde__text_init(&span->text, span, SONDE__SPAN_BYTES);
-    put_text(a, span, SONDE__TEXT_NAME, sonde_str_from(name), NAME_MAX_BYTES);
+    put_text(a, span, SONDE__TEXT_NAME, sonde_str_from(name), SONDE__NAME_MAX_BYTES);
     apply_options(a, span, o);
     if (span->flags & SONDE__SPAN_LOCAL_ROOT)
-        root_begins(span, p.segment == NULL);
+        root_begins(a, span, p.segment == NULL, name, o->resource);
     sonde__count_own(&a->counts, SONDE__SPANS_STARTED, 1);
     return span;
 }
@@ -360,8 +359,6 @@ static void finish(sonde__area *a, sonde__span *span, uint64_t end_mono_ns)
         return;
     }
     sonde__count_own(&a->counts, SONDE__SPANS_FINISHED, 1);
-    if ((span->flags & SONDE__SPAN_LOCAL_ROOT) && span->service != s->root_service)
-        sonde__segment_decide(s, span->service);
     chunk = sonde__segment_close(s, span, sonde__settings()->partial_flush_len, &a->cells);
     if (chunk)
         sonde__flusher_push(chunk);
@@ -406,13 +403,16 @@ static void replace_text(sonde_span *handle, unsigned kind, sonde_str text, size
     sonde__span *span = sonde__span_open(handle);
     sonde__area *a = span ? sonde__area_get() : NULL;
 
-    if (a && text.ptr)
-        put_text(a, span, kind, text, max);
+    if (!a || !text.ptr)
+        return;
+    put_text(a, span, kind, text, max);
+    if (span->flags & SONDE__SPAN_WATCHED)
+        sonde__root_changes(a, span, kind, (sonde_str){ NULL, 0 }, text);
 }
 
 void sonde_span_set_name_n(sonde_span *span, sonde_str name)
 {
-    replace_text(span, SONDE__TEXT_NAME, name, NAME_MAX_BYTES);
+    replace_text(span, SONDE__TEXT_NAME, name, SONDE__NAME_MAX_BYTES);
 }
 
 void sonde_span_set_resource_n(sonde_span *span, sonde_str resource)
@@ -422,15 +422,19 @@ void sonde_span_set_resource_n(sonde_span *span, sonde_str resource)
 
 void sonde_span_set_type_n(sonde_span *span, sonde_str type)
 {
-    replace_text(span, SONDE__TEXT_TYPE, type, NAME_MAX_BYTES);
+    replace_text(span, SONDE__TEXT_TYPE, type, SONDE__NAME_MAX_BYTES);
 }
 
 void sonde_span_set_service_n(sonde_span *handle, sonde_str service)
 {
     sonde__span *span = sonde__span_open(handle);
+    sonde__area *a = span ? sonde__area_get() : NULL;
 
-    if (span && service.ptr)
-        span->service = sonde__service_number(service);
+    if (!a || !service.ptr)
+        return;
+    span->service = sonde__service_number(service);
+    if (span->flags & SONDE__SPAN_LOCAL_ROOT)
+        sonde__root_moves(a, span);
 }
 
 void sonde_span_set_name(sonde_span *span, const char *name)

@@ -6,6 +6,8 @@
 #include "segment.h"
 #include "sonde/span.h"
 
+#define SONDE__NAME_MAX_BYTES 100 /* of names and types */
+
 /* What sonde_span_start() returns when a span could not be had.  No cell has index 0. */
 #define SONDE__VOID_SPAN ((sonde_span *)(uintptr_t)(SONDE__CELL_INDEX_MASK + 1))
 

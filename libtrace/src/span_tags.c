@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "vocab/tags.h"
 
+#include "sampler.h"
 #include "span.h"
 
 #define KEY_MAX_BYTES   200
@@ -39,10 +40,18 @@ static inline sonde_str cut(const target *t, sonde_str text, size_t max)
     return text;
 }
 
+static __attribute__((noinline)) void tell(const target *t, unsigned kind, sonde_str key,
+                                           sonde_str value)
+{
+    sonde__root_changes(t->area, t->span, kind, key, value);
+}
+
 static inline void add(const target *t, unsigned kind, sonde_str key, sonde_str value)
 {
     sonde__text *text = &t->span->text;
 
+    if (__builtin_expect(t->span->flags & SONDE__SPAN_WATCHED, 0))
+        tell(t, kind, key, value);
     if (__builtin_expect(text->count < TAGS_MAX && sonde__text_add(text, &t->area->cells, kind,
                                                                    cut(t, key, KEY_MAX_BYTES),
                                                                    cut(t, value, VALUE_MAX_BYTES)),
@@ -79,16 +88,19 @@ static bool is_truthy(const given *g)
 static void set_service(const target *t, const given *g)
 {
     if (g->text.ptr)
-        t->span->service = sonde__service_number(g->text);
+        sonde_span_set_service_n((sonde_span *)sonde__cell_handle(t->span), g->text);
 }
 
 static void set_text(const target *t, unsigned kind, sonde_str text, size_t max)
 {
     sonde_str none = { NULL, 0 };
 
-    if (text.ptr &&
-        !sonde__text_add(&t->span->text, &t->area->cells, kind, none, cut(t, text, max)))
+    if (!text.ptr)
+        return;
+    if (!sonde__text_add(&t->span->text, &t->area->cells, kind, none, cut(t, text, max)))
         sonde__count_own(&t->area->counts, SONDE__TAGS_DROPPED, 1);
+    if (t->span->flags & SONDE__SPAN_WATCHED)
+        tell(t, kind, none, text);
 }
 
 static void set_resource(const target *t, const given *g)

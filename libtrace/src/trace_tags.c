@@ -1,6 +1,7 @@
 /* trace_tags.c - the walk over the propagating tags, and their place on spans. */
 #include "trace_tags.h"
 
+#include "base/format.h"
 #include "codec/msgpack_write.h"
 #include "vocab/tags.h"
 
@@ -84,9 +85,8 @@ static bool make_dm(const sonde__trace_tag_walk *w, sonde__trace_tag *out)
     if (!sonde__decision_is_ours(w->decision) || sonde__decision_priority(w->decision) <= 0)
         return false;
     out->room[0] = '-';
-    out->room[1] = (char)('0' + mechanism); /* ours are below 10 */
     out->key = SONDE_STR(SONDE_TAG_DM);
-    out->value = (sonde_str){ out->room, 2 };
+    out->value = (sonde_str){ out->room, 1 + sonde_format_u64(mechanism, out->room + 1) };
     return true;
 }
 

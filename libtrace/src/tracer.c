@@ -28,6 +28,7 @@
 #include "counters.h"
 #include "fast_clock.h"
 #include "flusher.h"
+#include "policy.h"
 #include "segment.h"
 #include "service.h"
 
@@ -132,6 +133,8 @@ static const sonde_fork_hooks fork_hooks[] = {
       sonde__flusher_postfork_child_work },
     { SONDE_RANK_SEGMENT, sonde__segments_prefork, sonde__segments_postfork,
       sonde__segments_postfork },
+    { SONDE_RANK_POLICY, sonde__policy_prefork, sonde__policy_postfork_parent,
+      sonde__policy_postfork_child },
     { SONDE_RANK_STORE, sonde__services_prefork, sonde__services_postfork,
       sonde__services_postfork },
     { SONDE_RANK_QUEUE, sonde__flusher_prefork_orders, sonde__flusher_postfork_parent_orders,
@@ -168,6 +171,8 @@ static sonde_status open_parts(const sonde__config *c)
     sonde__services_map(c->service_mapping);
     if (status == SONDE_OK)
         status = sonde__services_open(c->service, c->env);
+    if (status == SONDE_OK)
+        status = sonde__policy_open(c);
     if (status == SONDE_OK)
         status = sonde__flusher_open();
     sonde__areas_open(c->memory_bytes / 8);

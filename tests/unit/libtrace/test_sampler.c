@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/rng.h"
 #include "libtrace/src/sampler.h"
 
 static void test_hash_keeps_what_the_table_keeps(void **state)
@@ -31,6 +32,27 @@ static void test_hash_keeps_what_the_table_keeps(void **state)
         assert_true(sonde__sampler_keeps(cases[i].id, 2));
         assert_false(sonde__sampler_keeps(cases[i].id, 0));
         assert_false(sonde__sampler_keeps(cases[i].id, (double)NAN));
+    }
+}
+
+static void test_the_hash_keeps_its_part_of_all_ids(void **state)
+{
+    static const double rates[] = { 0.001, 0.1, 0.5, 0.75, 0.99 };
+    const int n = 200000;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(rates); i++) {
+        double variance = n * rates[i] * (1 - rates[i]);
+        double off = -n * rates[i];
+        sonde_rng rng;
+        int k;
+
+        sonde_rng_seed(&rng, 26 + i);
+        for (k = 0; k < n; k++)
+            off += sonde__sampler_keeps(sonde_rng_next(&rng) >> 1, rates[i]);
+        if (off * off > 9 * variance)
+            fail_msg("rate %g: off by %g, standard deviation^2 %g", rates[i], off, variance);
     }
 }
 
@@ -152,6 +174,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hash_keeps_what_the_table_keeps),
+        cmocka_unit_test(test_the_hash_keeps_its_part_of_all_ids),
         cmocka_unit_test(test_rates_are_printed_with_at_most_six_decimals),
         cmocka_unit_test(test_a_decision_keeps_its_parts),
         cmocka_unit_test(test_rates_are_found_by_service_and_env),

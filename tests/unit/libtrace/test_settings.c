@@ -60,6 +60,10 @@ static const struct row_case {
     { "DD_TRACE_BAGGAGE_TAG_KEYS", "user.id,session.id,account.id", "*", "*", NULL },
     { "DD_LOGS_INJECTION", "true", "no", "false", "structure" },
     { "DD_TRACE_128_BIT_TRACEID_LOGGING_ENABLED", "true", "0", "false", "128" },
+    { "DD_TRACE_SAMPLING_RULES", "", "[{}]", "[{}]", NULL },
+    { "DD_TRACE_SAMPLING_RULES_FILE", "", "/etc/rules.json", "/etc/rules.json", NULL },
+    { "DD_TRACE_SAMPLE_RATE", "-1", "0.25", "0.25", "1.5" },
+    { "DD_TRACE_RATE_LIMIT", "100", "0", "0", "-1" },
 };
 
 /* -- an environment of two variables -------------------------------------------------------------- */
