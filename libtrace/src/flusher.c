@@ -54,8 +54,7 @@ static _Atomic uint64_t payload_bytes;
 /* Of the thread; guarded by `work`. */
 static sonde__payload *payload;
 static sonde__transport *transport;
-static sonde__transport *abandoned; /* by a forked child; kept in sight of leak checkers */
-static sonde__cell_stack cells;     /* of freed spans, on their way back */
+static sonde__cell_stack cells; /* of freed spans, on their way back */
 static uint64_t first_chunk_mono_ns;
 static uint64_t info_due_mono_ns;
 static bool sending; /* `transport` is in use; guarded by mu */
@@ -546,7 +545,7 @@ SONDE_NO_TSA void sonde__flusher_postfork_parent_work(void)
 SONDE_NO_TSA void sonde__flusher_postfork_child_work(void)
 {
     if (sending) {
-        abandoned = transport;
+        sonde__transport_abandon(transport);
         transport = NULL;
     }
     sending = false;

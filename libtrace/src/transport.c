@@ -33,7 +33,10 @@ struct sonde__transport {
     sonde_http_header *count_header;
     uint64_t agent_state; /* hash of the last Datadog-Agent-State, 0 none yet */
     bool agent_changed;
+    sonde__transport *former; /* abandoned before it */
 };
+
+static sonde__transport *abandoned; /* written in a forked child, by its only thread */
 
 static sonde_http_header *add_header(sonde__transport *t, const char *name, sonde_str value)
 {
@@ -88,6 +91,12 @@ void sonde__transport_close(sonde__transport *t)
         return;
     sonde_http_plain_close(t->http);
     sonde_free(t);
+}
+
+void sonde__transport_abandon(sonde__transport *t)
+{
+    t->former = abandoned;
+    abandoned = t;
 }
 
 static void take_rates(const sonde__transport *t, sonde_str body)

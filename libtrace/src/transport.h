@@ -25,6 +25,10 @@ SONDE_MUST_USE sonde_status sonde__transport_open(const sonde__config *config,
                                                   sonde__transport **out);
 void sonde__transport_close(sonde__transport *t); /* NULL does nothing */
 
+/* For a forked child whose parent was sending: what it inherited may be half-written and is not touched
+ * again, neither closed nor freed, but stays in sight of leak checkers.  One for each generation at most. */
+void sonde__transport_abandon(sonde__transport *t);
+
 /* Asks for /info.  The HTTP status, 0 when there was no answer; the body is valid until the next request. */
 int sonde__transport_get_info(sonde__transport *t, uint64_t deadline_mono_ns, sonde_str *out_body);
 
