@@ -38,6 +38,9 @@
 #define SONDE_TAG_PRIORITY_RATE     "_sampling_priority_rate_v1"
 #define SONDE_TAG_AGENT_PSR         "_dd.agent_psr"
 #define SONDE_TAG_RULE_PSR          "_dd.rule_psr"
+#define SONDE_TAG_SPAN_MECHANISM    "_dd.span_sampling.mechanism"
+#define SONDE_TAG_SPAN_RULE_RATE    "_dd.span_sampling.rule_rate"
+#define SONDE_TAG_SPAN_LIMIT        "_dd.span_sampling.max_per_second"
 #define SONDE_TAG_LIMIT_PSR         "_dd.limit_psr"
 
 #endif /* SONDE_VOCAB_TAGS_H */

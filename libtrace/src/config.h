@@ -87,6 +87,8 @@ typedef struct sonde__config {
     sonde_str baggage_tag_keys; /* "a,b", or "*" */
     sonde_str sampling_rules;
     sonde_str sampling_rules_file;
+    sonde_str span_rules;
+    sonde_str span_rules_file;
     double sample_rate; /* negative: none */
     double rate_limit;
     uint32_t partial_flush_len; /* UINT32_MAX: off */

@@ -115,6 +115,10 @@ const sonde__row sonde__rows[] = {
       .min = 0, .max = 1, .field = FIELD(sample_rate), .doc = "Part of the traces to keep that no rule matches." },
     { .names = { "DD_TRACE_RATE_LIMIT" }, .type = SONDE__TYPE_NUMBER, .fallback = "100", .min = 0, .max = 1e9,
       .field = FIELD(rate_limit), .doc = "Traces a second to keep at most by rules and that rate." },
+    { .names = { "DD_SPAN_SAMPLING_RULES" }, .type = SONDE__TYPE_TEXT, .fallback = "", .field = FIELD(span_rules),
+      .doc = "Which single spans to keep of traces that are dropped: such an array." },
+    { .names = { "DD_SPAN_SAMPLING_RULES_FILE" }, .type = SONDE__TYPE_TEXT, .fallback = "", .field = FIELD(span_rules_file),
+      .doc = "File with it, when the variable is not set." },
 };
 /* clang-format on */
 

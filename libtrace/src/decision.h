@@ -24,6 +24,7 @@ enum sonde__mechanism {
     SONDE__BY_AGENT_RATE = 1,
     SONDE__BY_RULE = 3, /* or the rate for all */
     SONDE__BY_HAND = 4,
+    SONDE__BY_SPAN_RULE = 8, /* of a single span */
     SONDE__BY_REMOTE_USER_RULE = 11,
     SONDE__BY_REMOTE_DYNAMIC_RULE = 12,
 };

@@ -9,6 +9,7 @@
 
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/digest.h"
 #include "base/format.h"
 #include "base/hex.h"
@@ -189,14 +190,13 @@ static void write_pair(sonde_buf *b, sonde_str key, sonde_str value)
     sonde_mp_write_str(b, value);
 }
 
-/* Keys below are literals of less than 32 bytes. */
 static inline void write_metric(sonde_buf *b, sonde_str key, double value)
 {
-    uint8_t *at = sonde_buf_reserve(b, key.len + 10);
+    uint8_t *at = sonde_buf_reserve(b, key.len + 14);
 
     if (!at)
         return;
-    *at++ = (uint8_t)(0xa0 | key.len);
+    at = put_str_head(at, key.len);
     memcpy(at, key.ptr, key.len);
     at = put_double(at + key.len, value);
     b->len = (size_t)(at - b->data);
@@ -222,6 +222,9 @@ static const sonde_str own_keys[] = {
     { SONDE_TAG_AGENT_PSR, sizeof(SONDE_TAG_AGENT_PSR) - 1 },
     { SONDE_TAG_RULE_PSR, sizeof(SONDE_TAG_RULE_PSR) - 1 },
     { SONDE_TAG_LIMIT_PSR, sizeof(SONDE_TAG_LIMIT_PSR) - 1 },
+    { SONDE_TAG_SPAN_MECHANISM, sizeof(SONDE_TAG_SPAN_MECHANISM) - 1 },
+    { SONDE_TAG_SPAN_RULE_RATE, sizeof(SONDE_TAG_SPAN_RULE_RATE) - 1 },
+    { SONDE_TAG_SPAN_LIMIT, sizeof(SONDE_TAG_SPAN_LIMIT) - 1 },
 };
 
 static inline uint64_t key_bit(sonde_str key)
@@ -268,7 +271,8 @@ typedef struct picture {
     uint32_t metrics;
     uint32_t links;
     uint32_t events;
-    size_t item_bytes; /* of both */
+    size_t item_bytes;          /* of both */
+    const sonde__rule *kept_by; /* a rule for single spans, or NULL */
 } picture;
 
 static void note_item(picture *p, const sonde__record *r)
@@ -492,6 +496,17 @@ static uint32_t write_rates(sonde_buf *b, const picture *p)
     return 2;
 }
 
+/* Why a single span is kept. */
+static uint32_t write_kept_by(sonde_buf *b, const sonde__rule *rule)
+{
+    write_metric(b, SONDE_STR(SONDE_TAG_SPAN_MECHANISM), SONDE__BY_SPAN_RULE);
+    write_metric(b, SONDE_STR(SONDE_TAG_SPAN_RULE_RATE), rule->rate);
+    if (rule->max_per_second < 0)
+        return 2;
+    write_metric(b, SONDE_STR(SONDE_TAG_SPAN_LIMIT), rule->max_per_second);
+    return 3;
+}
+
 static uint32_t write_own_metrics(sonde__encoder *e, const picture *p)
 {
     sonde_buf *b = &e->payload;
@@ -506,6 +521,8 @@ static uint32_t write_own_metrics(sonde__encoder *e, const picture *p)
         write_metric(b, SONDE_STR(SONDE_TAG_PRIORITY), priority);
         n++;
     }
+    if (p->kept_by)
+        n += write_kept_by(b, p->kept_by);
     if (!is_local_root(p))
         return n;
     write_metric(b, SONDE_STR(SONDE_TAG_PROCESS_ID), e->pid);
@@ -667,6 +684,18 @@ static void write_items(sonde__encoder *e, const picture *p)
     }
 }
 
+static const sonde__rule *pick_rule(sonde__encoder *e, const picture *p)
+{
+    sonde__span_facts facts = { .id = p->span->id,
+                                .service = p->service,
+                                .name = p->name,
+                                .resource = p->resource,
+                                .tags = e->records,
+                                .tags_len = p->tags };
+
+    return sonde__span_rules_pick(e->span_rules, &facts, &e->fix, sonde_mono_ns());
+}
+
 static void encode_span(sonde__encoder *e, const sonde__span *span, sonde__decision decision,
                         bool first)
 {
@@ -675,6 +704,8 @@ static void encode_span(sonde__encoder *e, const sonde__span *span, sonde__decis
     p.service = sonde__service_name(span->service);
     gather(e, span, &p);
     settle_tags(e, &p);
+    if (__builtin_expect(e->span_rules != NULL, 0) && sonde__decision_priority(decision) <= 0)
+        p.kept_by = pick_rule(e, &p);
     if (!make_room(e, &p))
         return;
     write_names(e, &p);
@@ -744,6 +775,8 @@ sonde_status sonde__encoder_open(sonde__encoder *e, const sonde__config *config,
     know_keys(e);
     e->common_count = write_defaults(e, &e->common, NULL);
     sonde__encoder_reset(e);
+    if (sonde__span_rules_open(config, &e->span_rules) != SONDE_OK)
+        return SONDE_ERR_NOMEM;
     return e->common.status == SONDE_OK ? e->payload.status : e->common.status;
 }
 
@@ -753,6 +786,8 @@ void sonde__encoder_close(sonde__encoder *e)
     sonde_buf_done(&e->common);
     sonde_buf_done(&e->fix);
     sonde_buf_done(&e->json);
+    sonde__span_rules_close(e->span_rules);
+    e->span_rules = NULL;
 }
 
 void sonde__encoder_reset(sonde__encoder *e)

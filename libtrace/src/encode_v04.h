@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "config.h"
 #include "segment.h"
+#include "span_rules.h"
 
 #define SONDE__RECORDS_MAX 1100 /* 1 024 tags, and what the span is called */
 
@@ -27,9 +28,10 @@ typedef struct sonde__encoder {
     uint64_t default_keys; /* which keys may clash with ours, see may_clash() */
     sonde_buf common;      /* meta entries every span has, encoded */
     uint32_t common_count;
-    bool native_events; /* the agent knows them; else they are JSON in meta */
-    sonde_buf fix;      /* a value while it is made valid UTF-8 */
-    sonde_buf json;     /* the events of a span */
+    bool native_events;       /* the agent knows them; else they are JSON in meta */
+    sonde_buf fix;            /* a value while it is made valid UTF-8 */
+    sonde_buf json;           /* the events of a span */
+    sonde__rules *span_rules; /* owned; NULL: none */
     sonde__record records[SONDE__RECORDS_MAX];
     uint16_t slots[4096]; /* keys of a span with many tags */
 } sonde__encoder;

@@ -91,7 +91,7 @@ static void put_in_force(sonde__policy *p)
 
 /* -- making --------------------------------------------------------------------------------------- */
 
-static void know_tags(sonde__rules *r, const sonde__config *c)
+void sonde__rules_know_config(sonde__rules *r, const sonde__config *c)
 {
     uint32_t i;
 
@@ -127,7 +127,7 @@ static sonde_status add_all(sonde__rules *r, const sonde__config *c, sonde_str r
         r->len--;
     if (rate >= 0 || c->sample_rate >= 0)
         sonde__rules_add_rate(r, rate >= 0 ? rate : c->sample_rate, SONDE__BY_RULE);
-    know_tags(r, c);
+    sonde__rules_know_config(r, c);
     return SONDE_OK;
 }
 

@@ -24,6 +24,9 @@ typedef struct sonde__policy {
 
 extern _Atomic(sonde__policy *) sonde__policy_now; /* NULL: no rules */
 
+/* Tells the list the tags of the configuration, which every span has. */
+void sonde__rules_know_config(sonde__rules *r, const sonde__config *c);
+
 /* A life of the tracer begins, with the rules of its configuration. */
 SONDE_MUST_USE sonde_status sonde__policy_open(const sonde__config *c);
 

@@ -417,12 +417,17 @@ void sonde__rules_know_tag(sonde__rules *r, sonde_str key, sonde_str value)
     sonde__rules_note(r, SONDE__RULE_TAG, key, value, &r->always);
 }
 
+bool sonde__rules_ask_for(const sonde__rules *r, sonde_str key)
+{
+    return (r->keys & key_bit(key)) != 0;
+}
+
 void sonde__rules_note(const sonde__rules *r, enum sonde__subject subject, sonde_str key,
                        sonde_str text, sonde__bits *known)
 {
     uint32_t i;
 
-    if (subject == SONDE__RULE_TAG && !(r->keys & key_bit(key)))
+    if (subject == SONDE__RULE_TAG && !sonde__rules_ask_for(r, key))
         return;
     for (i = 0; i < r->conditions_len; i++) {
         const sonde__condition *c = &r->condition[i];
@@ -443,7 +448,7 @@ void sonde__rules_note_number(const sonde__rules *r, sonde_str key, double value
     char digits[SONDE_I64_MAX_LEN];
     uint32_t i;
 
-    if (!(r->keys & key_bit(key)))
+    if (!sonde__rules_ask_for(r, key))
         return;
     if (is_whole(value)) {
         sonde_str text = { digits, sonde_format_i64((int64_t)value, digits) };

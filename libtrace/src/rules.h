@@ -76,6 +76,9 @@ void sonde__rules_add_rate(sonde__rules *r, double rate, unsigned mechanism);
 /* A tag that every span has from the start. */
 void sonde__rules_know_tag(sonde__rules *r, sonde_str key, sonde_str value);
 
+/* False: no rule asks for this tag. */
+bool sonde__rules_ask_for(const sonde__rules *r, sonde_str key);
+
 /* -- what is known about a span ------------------------------------------------------------------- */
 
 /* `key` only for tags. */

@@ -366,6 +366,63 @@ static void test_deciding_again_takes_no_second_token(void **state)
     done();
 }
 
+/* -- single spans --------------------------------------------------------------------------------- */
+
+static void test_single_spans_are_kept_of_traces_that_are_dropped(void **state)
+{
+    static const struct {
+        const char *label, *rules, *rate;
+        double mechanism, rule_rate, max_per_second; /* of the child */
+    } cases[] = {
+        { "no rule", "", "0", NONE, NONE, NONE },
+        { "by name", "[{\"name\":\"chi*\"}]", "0", 8, 1, NONE },
+        { "with a limit", "[{\"name\":\"child\",\"max_per_second\":2.5}]", "0", 8, 1, 2.5 },
+        { "limit 0", "[{\"name\":\"child\",\"max_per_second\":0}]", "0", NONE, NONE, NONE },
+        { "another name", "[{\"name\":\"ch\"}]", "0", NONE, NONE, NONE },
+        { "by service", "[{\"service\":\"d?\"}]", "0", 8, 1, NONE },
+        { "by resource", "[{\"resource\":\"xx*y\"}]", "0", 8, 1, NONE },
+        { "by tag", "[{\"tags\":{\"rows\":\"12\",\"team\":\"core\"}}]", "0", 8, 1, NONE },
+        { "by a tag that is gone", "[{\"tags\":{\"gone\":\"*\"}}]", "0", NONE, NONE, NONE },
+        { "rate 0", "[{\"name\":\"child\",\"sample_rate\":0},{\"name\":\"ch*\"}]", "0", NONE, NONE,
+          NONE },
+        { "trace kept", "[{\"name\":\"child\"}]", "1", NONE, NONE, NONE },
+    };
+    static char resource[4000];
+    size_t i;
+
+    (void)state;
+    memset(resource, 'x', sizeof(resource) - 2);
+    resource[sizeof(resource) - 2] = 'y';
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        const msgpack_object *child;
+
+        setenv("DD_SPAN_SAMPLING_RULES", cases[i].rules, 1);
+        open_with(NULL, cases[i].rate, NULL);
+        {
+            SONDE_SPAN(root, "root");
+            SONDE_SPAN(s, "child");
+
+            sonde_span_set_service(s, "db");
+            sonde_span_set_resource(s, resource);
+            sonde_span_set_int(s, "rows", 12);
+            sonde_span_set_str(s, "gone", "x");
+            sonde_span_remove(s, "gone");
+        }
+        sent_read();
+        unsetenv("DD_SPAN_SAMPLING_RULES");
+        child = sent_span("child");
+        if (sent_metric(child, "_dd.span_sampling.mechanism") != cases[i].mechanism ||
+            sent_metric(child, "_dd.span_sampling.rule_rate") != cases[i].rule_rate ||
+            sent_metric(child, "_dd.span_sampling.max_per_second") != cases[i].max_per_second)
+            fail_msg("%s: mechanism %g", cases[i].label,
+                     sent_metric(child, "_dd.span_sampling.mechanism"));
+        assert_true(sent_metric(sent_span("root"), "_dd.span_sampling.mechanism") == NONE);
+        assert_true(sent_metric(sent_span("root"), "_sampling_priority_v1") ==
+                    (cases[i].rate[0] == '1' ? 2 : -1));
+        done();
+    }
+}
+
 /* -- rates ---------------------------------------------------------------------------------------- */
 
 static void test_a_rate_keeps_its_part_of_the_traces(void **state)
@@ -513,6 +570,7 @@ int main(void)
         cmocka_unit_test(
             test_an_injection_on_any_thread_sends_the_decision_of_that_moment_and_fixes_it),
         cmocka_unit_test(test_deciding_again_takes_no_second_token),
+        cmocka_unit_test(test_single_spans_are_kept_of_traces_that_are_dropped),
         cmocka_unit_test(test_a_rate_keeps_its_part_of_the_traces),
         cmocka_unit_test(test_remote_rules_go_before_local_ones),
         cmocka_unit_test(test_a_span_that_began_under_other_rules_keeps_its_decision),

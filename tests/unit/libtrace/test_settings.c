@@ -64,6 +64,8 @@ static const struct row_case {
     { "DD_TRACE_SAMPLING_RULES_FILE", "", "/etc/rules.json", "/etc/rules.json", NULL },
     { "DD_TRACE_SAMPLE_RATE", "-1", "0.25", "0.25", "1.5" },
     { "DD_TRACE_RATE_LIMIT", "100", "0", "0", "-1" },
+    { "DD_SPAN_SAMPLING_RULES", "", "[]", "[]", NULL },
+    { "DD_SPAN_SAMPLING_RULES_FILE", "", "rules.json", "rules.json", NULL },
 };
 
 /* -- an environment of two variables -------------------------------------------------------------- */
