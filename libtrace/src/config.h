@@ -30,6 +30,13 @@ typedef struct sonde__tag {
     sonde_str value;
 } sonde__tag;
 
+/* What becomes of received headers; in the order of the row's choices. */
+enum sonde__extract_behavior {
+    SONDE__EXTRACT_CONTINUE,
+    SONDE__EXTRACT_RESTART,
+    SONDE__EXTRACT_IGNORE
+};
+
 /* Where a value comes from; later ones win. */
 typedef enum sonde__origin {
     SONDE__ORIGIN_DEFAULT,
@@ -81,6 +88,7 @@ typedef struct sonde__config {
     sonde__styles styles;
     sonde__styles extract;
     sonde__styles inject;
+    uint32_t extract_behavior;  /* enum sonde__extract_behavior */
     uint32_t tags_max_bytes;    /* of x-datadog-tags */
     uint32_t baggage_max_items; /* of the header, both ways */
     uint32_t baggage_max_bytes;

@@ -148,7 +148,8 @@ static void read_headers(const sonde_reader *r, const sonde__styles *styles, son
 
 typedef struct found {
     sonde__remote main;
-    sonde__remote later;
+    sonde__remote later[SONDE__STYLES]; /* of other traces, or the one `w3c` is */
+    uint32_t later_len;
     const sonde__remote *w3c; /* whichever has the tracestate of this trace; NULL: none */
     char last_id_room[16];
 } found;
@@ -164,10 +165,8 @@ static bool is_zero_id(sonde_str hex)
 }
 
 /* A later w3c context of the same trace: its parent is nearer, its tracestate goes on. */
-static void merge_w3c(found *f)
+static void merge_w3c(found *f, const sonde__remote *w3c)
 {
-    const sonde__remote *w3c = &f->later;
-
     f->w3c = w3c;
     if (f->main.parent_id == w3c->parent_id)
         return;
@@ -218,6 +217,21 @@ static bool extract_first(const sonde__headers *h, const sonde__config *c, found
     return false;
 }
 
+static void take_later(const sonde__headers *h, const sonde__config *c, found *f,
+                       sonde__style style)
+{
+    sonde__remote *r = &f->later[f->later_len];
+    bool same;
+
+    if (!extract_one(style, h, c, r))
+        return;
+    same = is_same_trace(&f->main, r);
+    if (same && style == SONDE__STYLE_TRACECONTEXT)
+        merge_w3c(f, r);
+    if (!same || f->w3c == r)
+        f->later_len++;
+}
+
 static bool extract_all(const sonde__headers *h, const sonde__config *c, found *f)
 {
     uint32_t i = 0;
@@ -225,11 +239,9 @@ static bool extract_all(const sonde__headers *h, const sonde__config *c, found *
     if (!extract_first(h, c, f, &i))
         return false;
     f->w3c = f->main.style == SONDE__STYLE_TRACECONTEXT ? &f->main : NULL;
+    f->later_len = 0;
     while (++i < c->extract.len && !c->extract_first)
-        if (c->extract.style[i] == SONDE__STYLE_TRACECONTEXT &&
-            extract_one(SONDE__STYLE_TRACECONTEXT, h, c, &f->later) &&
-            is_same_trace(&f->main, &f->later))
-            merge_w3c(f);
+        take_later(h, c, f, c->extract.style[i]);
     return true;
 }
 
@@ -271,6 +283,18 @@ static bool store_error(const sonde__remote *r, sonde__segment *s, sonde__cell_s
     return store(s, cells, SONDE__TEXT_ERROR, (sonde_str){ text, len + more });
 }
 
+static bool store_links(const found *f, const sonde__headers *h, sonde__segment *s,
+                        sonde__cell_stack *cells)
+{
+    uint32_t i;
+
+    for (i = 0; i < f->later_len; i++)
+        if (&f->later[i] != f->w3c &&
+            !sonde__store_link(&f->later[i], SONDE__LINK_CONFLICT, h, s, cells))
+            return false;
+    return true;
+}
+
 static bool store_all(const found *f, const sonde__headers *h, sonde__segment *s,
                       sonde__cell_stack *cells)
 {
@@ -279,7 +303,8 @@ static bool store_all(const found *f, const sonde__headers *h, sonde__segment *s
                   (f->main.style == SONDE__STYLE_TRACECONTEXT
                        ? sonde__store_w3c_tags(&f->main, s, cells)
                        : sonde__store_datadog_tags(&f->main, s, cells)) &&
-                  (!f->w3c || sonde__store_tracestate(h, f->w3c, s, cells));
+                  (!f->w3c || sonde__store_tracestate(h, f->w3c, s, cells)) &&
+                  store_links(f, h, s, cells);
 
     if (s->text.at != SONDE__SEGMENT_BYTES || s->text.more)
         atomic_store_explicit(&s->flags, SONDE__SEGMENT_HAS_TEXT, memory_order_relaxed);
@@ -292,8 +317,10 @@ static sonde__segment *continue_trace(sonde__area *a, const found *f, const sond
 {
     sonde__segment *s = sonde__segment_new(&a->cells, epoch);
 
-    if (!s)
+    if (!s) {
+        sonde__count_own(&a->counts, SONDE__CONTEXTS_REFUSED, 1);
         return NULL;
+    }
     s->trace_id_high = f->main.trace_id_high;
     s->trace_id_low = f->main.trace_id_low;
     s->remote_parent_id = f->main.parent_id;
@@ -306,20 +333,30 @@ static sonde__segment *continue_trace(sonde__area *a, const found *f, const sond
             memory_order_relaxed);
     if (store_all(f, h, s, &a->cells))
         return s;
+    sonde__count_own(&a->counts, SONDE__CONTEXTS_REFUSED, 1);
     sonde__segment_put(s, &a->cells);
     return NULL;
+}
+
+/* A trace that begins here; `from`, when it is not NULL, becomes a link. */
+static sonde__segment *new_trace(sonde__area *a, const sonde__remote *from, const sonde__headers *h,
+                                 uint32_t epoch)
+{
+    sonde__segment *s = sonde__context_new_trace(a, epoch);
+
+    if (s && from)
+        (void)sonde__store_link(from, SONDE__LINK_RESTART, h, s, &a->cells);
+    return s;
 }
 
 static sonde_context *make_context(sonde__area *a, const sonde__where *w)
 {
     sonde_context *context = NULL;
 
-    if (w->segment)
+    if (w->segment) {
         context = sonde__context_make(a, w);
-    else
-        sonde__count_own(&a->counts, SONDE__CONTEXTS_REFUSED, 1);
-    if (w->segment)
         sonde__segment_put(w->segment, &a->cells); /* the context has its own references */
+    }
     sonde__baggage_put(w->baggage, &a->cells);
     return context;
 }
@@ -338,16 +375,18 @@ sonde_context *sonde_extract(const sonde_reader *reader)
     if (!a)
         return NULL;
     c = sonde__settings();
+    if (c->extract_behavior == SONDE__EXTRACT_IGNORE)
+        return NULL;
     read_headers(reader, &c->extract, &h);
     has_trace = extract_all(&h, c, &f);
     w.baggage = sonde__extract_baggage(&h, c, a);
-    if (has_trace) {
+    if (!has_trace && w.baggage == 0)
+        return NULL;
+    if (has_trace && c->extract_behavior == SONDE__EXTRACT_CONTINUE) {
         w.segment = continue_trace(a, &f, &h, epoch);
         w.span_id = f.main.parent_id;
-    } else if (w.baggage != 0) {
-        w.segment = sonde__context_new_trace(a, epoch);
     } else {
-        return NULL;
+        w.segment = new_trace(a, has_trace ? &f.main : NULL, &h, epoch);
     }
     return make_context(a, &w);
 }

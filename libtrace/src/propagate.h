@@ -82,6 +82,14 @@ sonde__baggage_ref sonde__extract_baggage(const sonde__headers *h, const sonde__
 bool sonde__store_datadog_tags(const sonde__remote *r, sonde__segment *s, sonde__cell_stack *cells);
 bool sonde__store_w3c_tags(const sonde__remote *r, sonde__segment *s, sonde__cell_stack *cells);
 
+/* Why a received context became a link. */
+typedef enum sonde__link_reason { SONDE__LINK_CONFLICT, SONDE__LINK_RESTART } sonde__link_reason;
+
+/* Keep a context that is not continued, and give what was kept to the first span as its links. */
+bool sonde__store_link(const sonde__remote *r, sonde__link_reason reason, const sonde__headers *h,
+                       sonde__segment *s, sonde__cell_stack *cells);
+void sonde__add_stored_links(sonde__span *span);
+
 /* Store the foreign members of tracestate, and what our own member (of `w3c`) holds that we do not know. */
 bool sonde__store_tracestate(const sonde__headers *h, const sonde__remote *w3c, sonde__segment *s,
                              sonde__cell_stack *cells);

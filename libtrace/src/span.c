@@ -119,6 +119,15 @@ static inline void put_text(sonde__area *a, sonde__span *span, unsigned kind, so
         sonde__count_own(&a->counts, SONDE__TAGS_DROPPED, 1);
 }
 
+/* What came with the headers for the first span. */
+static void received_root(sonde__span *span)
+{
+    if (span->baggage != 0)
+        sonde__baggage_tag(span);
+    if (atomic_load_explicit(&span->segment->flags, memory_order_relaxed) & SONDE__SEGMENT_HAS_TEXT)
+        sonde__add_stored_links(span);
+}
+
 /* The first span of a segment here. */
 static void root_begins(sonde__area *a, sonde__span *span, bool new_here, const char *name,
                         const char *resource)
@@ -138,8 +147,8 @@ static void root_begins(sonde__area *a, sonde__span *span, bool new_here, const 
                                                       memory_order_relaxed, memory_order_relaxed))
         return;
     sonde__root_begins(a, span, name, resource);
-    if (!new_here && span->baggage != 0)
-        sonde__baggage_tag(span);
+    if (!new_here)
+        received_root(span);
 }
 
 static void apply_options(sonde__area *a, sonde__span *span, const sonde_span_options *o)

@@ -5,13 +5,10 @@ static const struct {
     const char *word;
     sonde__style style;
 } words[] = {
-    { "datadog", SONDE__STYLE_DATADOG },
-    { "tracecontext", SONDE__STYLE_TRACECONTEXT },
-    { "b3", SONDE__STYLE_B3 },
-    { "b3multi", SONDE__STYLE_B3MULTI },
-    { "baggage", SONDE__STYLE_BAGGAGE },
-    { "b3_single", SONDE__STYLE_B3 },
-    { "b3 single header", SONDE__STYLE_B3 },
+    { "datadog", SONDE__STYLE_DATADOG }, { "tracecontext", SONDE__STYLE_TRACECONTEXT },
+    { "b3", SONDE__STYLE_B3 },           { "b3multi", SONDE__STYLE_B3MULTI },
+    { "baggage", SONDE__STYLE_BAGGAGE }, /* so far in the order of the enum */
+    { "b3_single", SONDE__STYLE_B3 },    { "b3 single header", SONDE__STYLE_B3 },
 };
 
 static bool find_word(sonde_str token, sonde__style *out)
@@ -59,4 +56,9 @@ bool sonde__styles_parse(sonde_str list, sonde__styles *out, sonde_str *out_unkn
         }
     }
     return out->len > 0 || none;
+}
+
+const char *sonde__style_name(sonde__style style)
+{
+    return words[style].word;
 }

@@ -30,4 +30,7 @@ bool sonde__styles_parse(sonde_str list, sonde__styles *out, sonde_str *out_unkn
 
 bool sonde__styles_have(const sonde__styles *styles, sonde__style style);
 
+/* "b3" for SONDE__STYLE_B3.  Static storage. */
+const char *sonde__style_name(sonde__style style);
+
 #endif /* SONDE_LIBTRACE_STYLES_H */

@@ -36,6 +36,7 @@ enum sonde__text_kind {
     SONDE__TEXT_DD_UNKNOWN, /* segment: sub-items of the dd member we pass on */
     SONDE__TEXT_PARENT,     /* segment: p of the dd member */
     SONDE__TEXT_ERROR,      /* segment: value of _dd.propagation_error */
+    SONDE__TEXT_LINK_TO,    /* segment: a received context for a link of its first span */
 };
 /* clang-format on */
 

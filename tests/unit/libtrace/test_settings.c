@@ -54,6 +54,7 @@ static const struct row_case {
     { "DD_TRACE_PROPAGATION_STYLE_EXTRACT", "0,1,4,", "datadog", "0,", "pigeon" },
     { "DD_TRACE_PROPAGATION_STYLE_INJECT", "0,1,4,", "none", "", "pigeon" },
     { "DD_TRACE_PROPAGATION_EXTRACT_FIRST", "false", "YES", "true", "ja" },
+    { "DD_TRACE_PROPAGATION_BEHAVIOR_EXTRACT", "0", "Restart", "1", "forget" },
     { "DD_TRACE_X_DATADOG_TAGS_MAX_LENGTH", "512", "600", "512", "long" },
     { "DD_TRACE_BAGGAGE_MAX_ITEMS", "64", "3", "3", "some" },
     { "DD_TRACE_BAGGAGE_MAX_BYTES", "8192", "9000", "8192", "some" },
