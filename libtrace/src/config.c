@@ -1,6 +1,7 @@
 /* config.c - what follows from several settings at once: identity, the agent's address, styles. */
 #include "config.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 #include "config_read.h"
 #include "process_tags.h"
 
-#define TEXTS_MAX_BYTES 65536
+#define TEXTS_MAX_BYTES 262144
 #define DEFAULT_SOCKET  "/var/run/datadog/apm.socket"
 #define FIELD(name)     offsetof(sonde__config, name)
 
@@ -286,10 +287,83 @@ static void read_rows(sonde__config *c, const sonde__sources *from)
     }
 }
 
-sonde__config *sonde__config_new(const sonde_options *options, sonde__env_lookup lookup, void *user)
+static void settle(sonde__config *c)
+{
+    settle_identity(c);
+    settle_transport(c);
+    settle_styles(c, FIELD(extract));
+    settle_styles(c, FIELD(inject));
+}
+
+/* -- sources -------------------------------------------------------------------------------------- */
+
+static const char *from_process(void *user, const char *name)
+{
+    (void)user;
+    return secure_getenv(name);
+}
+
+/* What fits of the arguments, each ended by NUL. */
+static sonde_str read_arguments(char *to, size_t cap)
+{
+    int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, to, cap);
+
+    if (fd >= 0)
+        (void)close(fd);
+    return (sonde_str){ to, n > 0 ? (size_t)n : 0 };
+}
+
+typedef struct stable_file {
+    const char *path; /* NULL: none */
+    sonde__stable content;
+    sonde_status status;
+} stable_file;
+
+static void load_file(stable_file *file, const sonde__process *process)
+{
+    memset(&file->content, 0, sizeof(file->content));
+    file->status = file->path ? sonde__stable_load(file->path, process, &file->content) : SONDE_OK;
+}
+
+static void report_file(const stable_file *file)
+{
+    if (file->status != SONDE_OK)
+        SONDE_LOG_ALWAYS(SONDE_LOG_DEBUG, "configuration file not used: file=%s reason=\"%s\"",
+                         file->path, sonde_status_str(file->status));
+}
+
+static void read_all(sonde__config *c, sonde__sources *from, stable_file *local, stable_file *fleet)
+{
+    char arguments[8192];
+    sonde__process process = { .variable = from->lookup, .user = from->user };
+    sonde__otel otel;
+
+    process.arguments = read_arguments(arguments, sizeof(arguments));
+    load_file(local, &process);
+    load_file(fleet, &process);
+    sonde__otel_read(&otel, from->lookup, from->user);
+    from->local = &local->content;
+    from->fleet = &fleet->content;
+    from->otel = &otel;
+    read_rows(c, from);
+    report_file(local);
+    report_file(fleet);
+    sonde__otel_warn(&otel);
+    c->local_id = sonde__config_keep(c, local->content.config_id);
+    c->fleet_id = sonde__config_keep(c, fleet->content.config_id);
+    sonde__stable_done(&local->content);
+    sonde__stable_done(&fleet->content);
+}
+
+sonde__config *sonde__config_new_with_files(const sonde_options *options, sonde__env_lookup lookup,
+                                            void *user, const char *local_path,
+                                            const char *fleet_path)
 {
     sonde_options o = { 0 };
-    sonde__sources from = { .options = &o, .lookup = lookup, .user = user };
+    sonde__sources from = { .options = &o, .lookup = lookup ? lookup : from_process, .user = user };
+    stable_file local = { .path = local_path };
+    stable_file fleet = { .path = fleet_path };
     size_t given = sizeof(o);
     sonde__config *c = (sonde__config *)sonde_calloc(1, sizeof(*c));
 
@@ -300,12 +374,15 @@ sonde__config *sonde__config_new(const sonde_options *options, sonde__env_lookup
     if (options)
         memcpy(&o, options, given);
     sonde_arena_init(&c->texts, TEXTS_MAX_BYTES);
-    read_rows(c, &from);
-    settle_identity(c);
-    settle_transport(c);
-    settle_styles(c, FIELD(extract));
-    settle_styles(c, FIELD(inject));
+    read_all(c, &from, &local, &fleet);
+    settle(c);
     return c;
+}
+
+sonde__config *sonde__config_new(const sonde_options *options, sonde__env_lookup lookup, void *user)
+{
+    return sonde__config_new_with_files(options, lookup, user, lookup ? NULL : SONDE__STABLE_LOCAL,
+                                        lookup ? NULL : SONDE__STABLE_FLEET);
 }
 
 void sonde__config_free(sonde__config *c)

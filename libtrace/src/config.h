@@ -41,8 +41,11 @@ enum sonde__extract_behavior {
 typedef enum sonde__origin {
     SONDE__ORIGIN_DEFAULT,
     SONDE__ORIGIN_CALCULATED, /* follows from other settings or from what is found at start */
+    SONDE__ORIGIN_LOCAL,      /* stable_config.h */
+    SONDE__ORIGIN_OTEL,       /* otel_env.h */
     SONDE__ORIGIN_ENV,
-    SONDE__ORIGIN_CODE, /* sonde_options */
+    SONDE__ORIGIN_FLEET, /* stable_config.h */
+    SONDE__ORIGIN_CODE,  /* sonde_options */
     SONDE__ORIGINS
 } sonde__origin;
 
@@ -112,7 +115,9 @@ typedef struct sonde__config {
     uint32_t agent_port;
     sonde_url agent;
     char agent_text[1100]; /* for logs */
-    sonde_arena texts;     /* owned; what the views point into */
+    sonde_str local_id;    /* config_id of the files; "" */
+    sonde_str fleet_id;
+    sonde_arena texts; /* owned; what the views point into */
 } sonde__config;
 
 /* In the order of the choices of DD_TRACE_API_VERSION. */
@@ -127,6 +132,12 @@ typedef const char *(*sonde__env_lookup)(void *user, const char *name); /* like 
 sonde__config *sonde__config_new(const sonde_options *options, sonde__env_lookup lookup,
                                  void *user);
 void sonde__config_free(sonde__config *c);
+
+/* The same with the given files, NULL for none.  sonde__config_new() takes those of the host when it reads
+ * the environment, else none. */
+sonde__config *sonde__config_new_with_files(const sonde_options *options, sonde__env_lookup lookup,
+                                            void *user, const char *local_path,
+                                            const char *fleet_path);
 
 /* The setting whose field this is: sonde__setting_of(c, offsetof(sonde__config, service)). */
 sonde__setting *sonde__setting_of(sonde__config *c, size_t field);

@@ -85,8 +85,7 @@ static found from_environment(const sonde__row *row, const sonde__sources *from)
     size_t i;
 
     for (i = 0; i < SONDE__NAMES_MAX && row->names[i]; i++) {
-        const char *value =
-            from->lookup ? from->lookup(from->user, row->names[i]) : secure_getenv(row->names[i]);
+        const char *value = from->lookup(from->user, row->names[i]);
         sonde_str text = sonde_str_trim(sonde_str_from(value));
 
         if (value && (text.len > 0 || row->empty_is_a_value))
@@ -127,14 +126,43 @@ static found from_code(const sonde__row *row, const sonde_options *options, char
     return (found){ text && *text ? row->names[0] : NULL, sonde_str_from(text) };
 }
 
+static found from_file(const sonde__row *row, const sonde__stable *file)
+{
+    size_t i;
+
+    for (i = 0; i < SONDE__NAMES_MAX && row->names[i]; i++) {
+        sonde_str text = sonde__stable_get(file, row->names[i]);
+        bool is_there = text.ptr != NULL;
+
+        text = sonde_str_trim(text);
+        if (is_there && (text.len > 0 || row->empty_is_a_value))
+            return (found){ row->names[i], text };
+    }
+    return (found){ NULL, { NULL, 0 } };
+}
+
+static found from_otel(const sonde__row *row, const sonde__otel *otel)
+{
+    found f = { NULL, { NULL, 0 } };
+
+    (void)sonde__otel_get(otel, row->names[0], &f.name, &f.text);
+    return f;
+}
+
 static found ask(const sonde__row *row, const sonde__sources *from, sonde__origin origin,
                  char scratch[24])
 {
     switch (origin) {
     case SONDE__ORIGIN_CODE:
         return from_code(row, from->options, scratch);
+    case SONDE__ORIGIN_FLEET:
+        return from_file(row, from->fleet);
     case SONDE__ORIGIN_ENV:
         return from_environment(row, from);
+    case SONDE__ORIGIN_OTEL:
+        return from_otel(row, from->otel);
+    case SONDE__ORIGIN_LOCAL:
+        return from_file(row, from->local);
     default:
         return (found){ NULL, { NULL, 0 } };
     }

@@ -5,11 +5,16 @@
 #define SONDE_LIBTRACE_CONFIG_READ_H
 
 #include "config.h"
+#include "otel_env.h"
+#include "stable_config.h"
 
 typedef struct sonde__sources {
     const sonde_options *options; /* complete */
-    sonde__env_lookup lookup;     /* NULL: the process's environment */
+    sonde__env_lookup lookup;
     void *user;
+    const sonde__stable *local;
+    const sonde__stable *fleet;
+    const sonde__otel *otel;
 } sonde__sources;
 
 /* Fills the field and the setting of row `at`: the value of the highest source that can be used. */

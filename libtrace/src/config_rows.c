@@ -83,7 +83,7 @@ const sonde__row sonde__rows[] = {
 
     { .names = { "DD_TRACE_128_BIT_TRACEID_GENERATION_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "true",
       .field = FIELD(id_128_bit), .doc = "New traces get 128-bit ids." },
-    { .names = { "DD_TRACE_PROPAGATION_STYLE", "OTEL_PROPAGATORS" }, .type = SONDE__TYPE_STYLES, .fallback = "datadog,tracecontext,baggage",
+    { .names = { "DD_TRACE_PROPAGATION_STYLE" }, .type = SONDE__TYPE_STYLES, .fallback = "datadog,tracecontext,baggage",
       .field = FIELD(styles), .doc = "Headers to read and to write: datadog, tracecontext, b3, b3multi, baggage, none." },
     { .names = { "DD_TRACE_PROPAGATION_STYLE_EXTRACT", "DD_PROPAGATION_STYLE_EXTRACT" }, .type = SONDE__TYPE_STYLES,
       .fallback = "", .instead = "DD_TRACE_PROPAGATION_STYLE", .field = FIELD(extract), .doc = "Headers to read." },

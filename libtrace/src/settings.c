@@ -12,7 +12,10 @@ const char *sonde__origin_name(sonde__origin origin)
     static const char *const names[SONDE__ORIGINS] = {
         [SONDE__ORIGIN_DEFAULT] = "default",
         [SONDE__ORIGIN_CALCULATED] = "calculated",
+        [SONDE__ORIGIN_LOCAL] = "local_stable_config",
+        [SONDE__ORIGIN_OTEL] = "env_var",
         [SONDE__ORIGIN_ENV] = "env_var",
+        [SONDE__ORIGIN_FLEET] = "fleet_stable_config",
         [SONDE__ORIGIN_CODE] = "code",
     };
 
@@ -59,6 +62,14 @@ static sonde_str value_text(const sonde__config *c, size_t at)
     return on ? SONDE_STR("true") : SONDE_STR("false");
 }
 
+static void copy_id(char to[SONDE_CONFIG_ID_ROOM], sonde_str id)
+{
+    size_t len = sonde_utf8_cut(id, SONDE_CONFIG_ID_ROOM - 1);
+
+    memcpy(to, len ? id.ptr : "", len);
+    to[len] = '\0';
+}
+
 static void fill(const sonde__config *c, size_t at, sonde_setting *out)
 {
     sonde_setting s = { .struct_bytes = out->struct_bytes,
@@ -67,6 +78,10 @@ static void fill(const sonde__config *c, size_t at, sonde_setting *out)
                         .origin = sonde__origin_name(c->settings[at].origin) };
     size_t bytes = out->struct_bytes;
 
+    if (c->settings[at].origin == SONDE__ORIGIN_FLEET)
+        copy_id(s.config_id, c->fleet_id);
+    else if (c->settings[at].origin == SONDE__ORIGIN_LOCAL)
+        copy_id(s.config_id, c->local_id);
     sonde__setting_print(&sonde__rows[at], value_text(c, at), s.value, &s.value_bytes);
     memcpy(out, &s, bytes == 0 || bytes > sizeof(s) ? sizeof(s) : bytes);
 }

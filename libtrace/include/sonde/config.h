@@ -24,19 +24,22 @@
 extern "C" {
 #endif
 
-#define SONDE_SETTING_ROOM 1024 /* array size: longer values are cut, between characters */
+#define SONDE_CONFIG_ID_ROOM 64
+#define SONDE_SETTING_ROOM   1024 /* array size: longer values are cut, between characters */
 
 typedef struct sonde_setting {
-    uint32_t struct_bytes;          /* set by the caller: sizeof(sonde_setting); 0 counts as that */
-    uint32_t value_bytes;           /* of the whole value, also when it was cut */
-    const char *name;               /* "DD_TRACE_AGENT_PORT"; static storage */
-    const char *found_as;           /* the name it was found under: an alias, say; static storage */
-    const char *origin;             /* static storage:
+    uint32_t struct_bytes; /* set by the caller: sizeof(sonde_setting); 0 counts as that */
+    uint32_t value_bytes;  /* of the whole value, also when it was cut */
+    const char *name;      /* "DD_TRACE_AGENT_PORT"; static storage */
+    const char *found_as;  /* the name it was found under: an alias, say; static storage */
+    const char *origin;    /* static storage:
                               "default"
                               "calculated"  from other settings, or found out at start
-                              "env_var"
+                              "env_var"     also through an OTEL_* variable
+                              "local_stable_config", "fleet_stable_config": files of this host
                               "code"        sonde_options */
-    char value[SONDE_SETTING_ROOM]; /* as it was written; "" when there is none */
+    char config_id[SONDE_CONFIG_ID_ROOM]; /* of such a file; else "" */
+    char value[SONDE_SETTING_ROOM];       /* as it was written; "" when there is none */
 } sonde_setting;
 
 /* The setting at a place in the table, counted from 0; the order is that of the documentation.
