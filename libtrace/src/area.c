@@ -25,7 +25,8 @@ static uint32_t made;          /* guarded by mu */
 static uint64_t ceiling_bytes; /* guarded by mu */
 static _Atomic uint64_t bytes; /* written under mu */
 static pthread_key_t at_thread_end;
-static bool has_key; /* guarded by mu */
+static _Atomic uint64_t fixed_seed; /* of the next thread's ids; 0: random */
+static bool has_key;                /* guarded by mu */
 
 static void release_places(sonde__area *a);
 
@@ -115,6 +116,22 @@ static sonde__area *take_area(void)
     return a;
 }
 
+/* Golden-ratio steps: the seeds of threads are as far apart as can be. */
+static uint64_t next_seed(void)
+{
+    if (atomic_load_explicit(&fixed_seed, memory_order_relaxed) == 0)
+        return sonde_random_u64();
+    return atomic_fetch_add_explicit(&fixed_seed, UINT64_C(0x9e3779b97f4a7c15) | 1,
+                                     memory_order_relaxed);
+}
+
+void sonde__area_seed(uint64_t seed)
+{
+    atomic_store_explicit(&fixed_seed, seed, memory_order_relaxed);
+    if (sonde__self)
+        sonde__self->ids = next_seed();
+}
+
 __attribute__((noinline, cold)) sonde__area *sonde__area_make(void)
 {
     sonde__area *a = take_area();
@@ -125,7 +142,7 @@ __attribute__((noinline, cold)) sonde__area *sonde__area_make(void)
     }
     (void)pthread_setspecific(at_thread_end, a);
     sonde__self = a;
-    a->ids = sonde_random_u64();
+    a->ids = next_seed();
     if (!a->record)
         sonde__count_own(&a->counts, SONDE__CTX_RECORDS_FULL, 1);
     else if (!sonde__ctx_record_publish(a->record))

@@ -59,6 +59,8 @@ extern _Atomic(sonde__area *) sonde__areas;
 void sonde__areas_open(uint64_t max_bytes);
 uint64_t sonde__areas_bytes(void);
 
+void sonde__area_seed(uint64_t seed); /* ids of this and later threads follow from it; 0: random */
+
 sonde__area *sonde__area_make(void); /* for a thread without one; NULL: refused */
 
 static inline sonde__area *sonde__area_get(void)

@@ -13,6 +13,7 @@
 sonde__fast_clock sonde__clock;
 
 static bool usable;
+static _Atomic uint64_t frozen_ns;        /* 0: the clock goes */
 static uint64_t base_ticks, base_mono_ns; /* where the next line begins; 0: nowhere yet */
 
 static void publish(sonde__fast_clock *c, uint64_t ticks, uint64_t mono_ns, uint64_t scale,
@@ -42,6 +43,24 @@ void sonde__fast_clock_enter(sonde__fast_clock *c, uint64_t from_ticks, uint64_t
         return;
     }
     publish(c, ticks, mono_ns, (dn << 32) / dt, SONDE__FAST_CLOCK_FRESH_NS / 1024 * dt / dn * 1024);
+}
+
+bool sonde__fast_clock_is_frozen(void)
+{
+    return atomic_load_explicit(&frozen_ns, memory_order_relaxed) != 0;
+}
+
+/* A line of no slope that is always fresh. */
+void sonde__fast_clock_freeze(uint64_t unix_ns)
+{
+    atomic_store_explicit(&frozen_ns, unix_ns, memory_order_relaxed);
+    publish(&sonde__clock, 0, unix_ns, 0, unix_ns ? UINT64_MAX : 0);
+}
+
+void sonde__fast_clock_advance(uint64_t ns)
+{
+    if (sonde__fast_clock_is_frozen())
+        sonde__fast_clock_freeze(atomic_load_explicit(&frozen_ns, memory_order_relaxed) + ns);
 }
 
 #if defined(__x86_64__)
@@ -88,6 +107,8 @@ static bool read_pair(uint64_t *out_ticks, uint64_t *out_mono_ns)
 
 void sonde__fast_clock_open(void)
 {
+    if (sonde__fast_clock_is_frozen())
+        return;
     usable = may_read_counter() && kernel_uses_counter();
     publish(&sonde__clock, 0, 0, 0, 0);
     if (usable && !read_pair(&base_ticks, &base_mono_ns))
@@ -98,7 +119,7 @@ void sonde__fast_clock_calibrate(void)
 {
     uint64_t ticks, mono_ns;
 
-    if (!usable || !read_pair(&ticks, &mono_ns))
+    if (sonde__fast_clock_is_frozen() || !usable || !read_pair(&ticks, &mono_ns))
         return;
     if (base_mono_ns == 0 || mono_ns - base_mono_ns >= SONDE__FAST_CLOCK_FRESH_NS) {
         /* Too far apart for one line: the kernel answers until the next calibration. */

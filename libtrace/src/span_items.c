@@ -6,11 +6,11 @@
  * Source: docs/spec/spans.md, "Links", "Events". */
 #include <string.h>
 
-#include "base/clock.h"
 #include "vocab/headers.h"
 #include "vocab/tags.h"
 
 #include "attributes.h"
+#include "fast_clock.h"
 #include "propagate.h"
 #include "sonde/event.h"
 #include "sonde/link.h"
@@ -184,7 +184,7 @@ void sonde_span_add_event_at(sonde_span *handle, sonde_str name, int64_t unix_ns
         return;
     e.name.len = sonde_utf8_cut(name, SONDE__KEY_MAX_BYTES);
     if (e.unix_ns <= 0)
-        e.unix_ns = (int64_t)sonde_mono_ns() + span->segment->mono_to_unix_ns;
+        e.unix_ns = (int64_t)sonde__now_mono_ns() + span->segment->mono_to_unix_ns;
     e.attributes.items = attributes;
     e.attributes.len = attributes ? len : 0;
     e.attributes_kept = sonde__typed_count(&e.attributes, &dropped);

@@ -78,8 +78,9 @@ int64_t sonde__mono_to_unix_ns(void)
 
 void sonde__clock_anchor(void)
 {
-    atomic_store_explicit(&mono_to_unix, sonde_unix_ns() - (int64_t)sonde_mono_ns(),
-                          memory_order_relaxed);
+    int64_t offset = sonde__fast_clock_is_frozen() ? 0 : sonde_unix_ns() - (int64_t)sonde_mono_ns();
+
+    atomic_store_explicit(&mono_to_unix, offset, memory_order_relaxed);
     sonde__fast_clock_calibrate();
 }
 
