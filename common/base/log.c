@@ -5,7 +5,7 @@
  *
  *   2026-11-25T15:04:05.123Z warn sonde agent: agent unreachable: url=... next_try_ms=400
  *
- * Bounds   a message is cut at 1 KiB, a JSON line at twice that. */
+ * Bounds   a message is cut at 1 KiB, a JSON line at twice that; sonde_log_long() is not. */
 #include "base/log.h"
 
 #include <errno.h>
@@ -15,6 +15,7 @@
 
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/format.h"
 
@@ -154,11 +155,10 @@ static void emit(sonde_log_level level, const char *text, size_t len)
     } while (written < 0 && errno == EINTR);
 }
 
-static void write_line(sonde_log_level level, sonde_str message)
+static void write_line(sonde_log_level level, sonde_str message, char *text, size_t cap)
 {
     const char *prefix = atomic_load_explicit(&line_prefix, memory_order_acquire);
-    char text[LINE_MAX_BYTES];
-    line l = { 0, sizeof(text) - 2, text }; /* room for what ends the line */
+    line l = { 0, cap - 2, text }; /* room for what ends the line */
     char time[SONDE_RFC3339_LEN];
 
     (void)sonde_format_rfc3339(sonde_unix_ns(), time);
@@ -210,6 +210,7 @@ void sonde_log_write(sonde_log_site *site, sonde_log_level level, const char *fm
 {
     int saved_errno = errno;
     char message[MESSAGE_MAX_BYTES];
+    char text[LINE_MAX_BYTES];
     uint32_t suppressed = 0;
     va_list args;
     size_t len;
@@ -225,8 +226,18 @@ void sonde_log_write(sonde_log_site *site, sonde_log_level level, const char *fm
     if (suppressed)
         len += fit(snprintf(message + len, sizeof(message) - len, " suppressed=%u", suppressed),
                    sizeof(message) - len);
-    write_line(level, (sonde_str){ message, len });
+    write_line(level, (sonde_str){ message, len }, text, sizeof(text));
     errno = saved_errno;
+}
+
+void sonde_log_long(sonde_log_level level, sonde_str message)
+{
+    size_t cap = 2 * message.len + LINE_MAX_BYTES; /* twice: JSON in JSON is mostly quotes */
+    char *text = level <= sonde_log_get_level() ? (char *)sonde_malloc(cap) : NULL;
+
+    if (text)
+        write_line(level, message, text, cap);
+    sonde_free(text);
 }
 
 const char *sonde_log_quote(sonde_str s, char *out, size_t cap)

@@ -51,6 +51,9 @@ void sonde_log_set_json(int on);               /* one JSON object a line instead
 void sonde_log_write(sonde_log_site *site, sonde_log_level level, const char *fmt, ...)
     SONDE_PRINTF(3, 4);
 
+/* A line that may be longer than the 1 KiB of the others; allocates, and is lost when it cannot. */
+void sonde_log_long(sonde_log_level level, sonde_str message);
+
 #define SONDE_LOG(level, ...)                                                                      \
     do {                                                                                           \
         static sonde_log_site sonde_log_site_;                                                     \

@@ -62,6 +62,7 @@ typedef struct sonde__config {
     sonde__setting settings[SONDE__ROWS_MAX]; /* parallel to sonde__rows */
     bool enabled;
     bool debug;
+    bool startup_logs;
     bool id_128_bit;
     bool extract_first;
     bool partial_flush;

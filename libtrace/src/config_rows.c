@@ -19,6 +19,8 @@ const sonde__row sonde__rows[] = {
 
     { .names = { "DD_TRACE_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "true", .field = FIELD(enabled),
       .option = OPTION(enabled), .doc = "Record spans. Off: every call does nothing and no thread starts." },
+    { .names = { "DD_TRACE_STARTUP_LOGS" }, .type = SONDE__TYPE_BOOL, .fallback = "true",
+      .field = FIELD(startup_logs), .doc = "Log the configuration once, at the start, and that the agent cannot be reached." },
     { .names = { "DD_SERVICE", "DD_SERVICE_NAME" }, .type = SONDE__TYPE_TEXT, .fallback = "",
       .instead = "`service` of DD_TAGS, else the executable's name", .field = FIELD(service),
       .option = OPTION(service), .doc = "Service of spans that name none." },

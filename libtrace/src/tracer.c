@@ -31,6 +31,7 @@
 #include "policy.h"
 #include "segment.h"
 #include "service.h"
+#include "startup_log.h"
 
 _Atomic uint32_t sonde__live;
 
@@ -180,14 +181,6 @@ static sonde_status open_parts(const sonde__config *c)
     return status;
 }
 
-static void announce(const sonde__config *c)
-{
-    if (c->enabled)
-        SONDE_LOG_ALWAYS(SONDE_LOG_INFO, "tracing: version=%s service=%s env=%s agent=%s",
-                         SONDE_VERSION, SONDE_LOG_QUOTE(c->service), SONDE_LOG_QUOTE(c->env),
-                         c->agent_text);
-}
-
 static void begin_life_locked(sonde__config *c)
 {
     sonde__config_free(former);
@@ -221,7 +214,7 @@ static sonde_status start_locked(const sonde_options *options)
         return status;
     }
     begin_life_locked(c);
-    announce(c);
+    sonde__startup_log(c);
     return SONDE_OK;
 }
 

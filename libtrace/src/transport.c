@@ -1,6 +1,7 @@
 /* transport.c - the headers of a trace request, and reading its answer. */
 #include "transport.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -36,6 +37,7 @@ struct sonde__transport {
     sonde_http_header *count_header;
     uint64_t agent_state; /* hash of the last Datadog-Agent-State, 0 none yet */
     bool agent_changed;
+    bool may_diagnose;
     sonde__transport *former; /* abandoned before it */
 };
 
@@ -77,6 +79,7 @@ sonde_status sonde__transport_open(const sonde__config *config, sonde__transport
     if (!t)
         return SONDE_ERR_NOMEM;
     t->agent = config->agent_text;
+    t->may_diagnose = config->startup_logs;
     sonde__container_read(t->container, t->entity);
     make_headers(t, config);
     status = sonde_http_plain_open(&config->agent, ANSWER_MAX_BYTES, &t->http);
@@ -135,6 +138,22 @@ bool sonde__transport_agent_changed(sonde__transport *t)
     return changed;
 }
 
+/* Says once that the agent cannot be reached, right behind a request that failed; false: it was said. */
+static bool diagnose(sonde__transport *t, sonde_status status)
+{
+    int saved_errno = errno;
+    char why[128];
+
+    if (!t->may_diagnose)
+        return false;
+    t->may_diagnose = false;
+    SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "DATADOG TRACER DIAGNOSTIC - Agent not reachable at %s: %s",
+                     t->agent,
+                     status == SONDE_ERR_CONNECT ? strerror_r(saved_errno, why, sizeof(why))
+                                                 : sonde_status_str(status));
+    return true;
+}
+
 int sonde__transport_get_info(sonde__transport *t, uint64_t deadline_mono_ns, sonde_str *out_body)
 {
     sonde_http_plain_answer answer = { 0 };
@@ -155,6 +174,7 @@ int sonde__transport_get_info(sonde__transport *t, uint64_t deadline_mono_ns, so
     *out_body = answer.body;
     if (status == SONDE_OK)
         return answer.status;
+    (void)diagnose(t, status);
     SONDE_LOG(SONDE_LOG_DEBUG, "agent's /info not to be had: agent=%s reason=\"%s\"", t->agent,
               sonde_status_str(status));
     return 0;
@@ -197,7 +217,8 @@ sonde__verdict sonde__transport_send(sonde__transport *t, const char *path, sond
         note_agent_state(t, &answer);
         return judge(t, &answer);
     }
-    SONDE_LOG(SONDE_LOG_WARN, "agent unreachable: agent=%s reason=\"%s\"", t->agent,
-              sonde_status_str(status));
+    if (!diagnose(t, status))
+        SONDE_LOG(SONDE_LOG_WARN, "agent unreachable: agent=%s reason=\"%s\"", t->agent,
+                  sonde_status_str(status));
     return SONDE__UNREACHABLE;
 }

@@ -1,6 +1,6 @@
 /* sonde/log.h - where libtrace's few log lines go.
  *
- * libtrace writes one line when it starts and otherwise nothing below a warning; what can repeat is
+ * libtrace writes one line when it starts (DD_TRACE_STARTUP_LOGS), and otherwise nothing below a warning; what can repeat is
  * limited to one line a minute per place.  Without a callback lines go to standard error.
  *
  * Threads   sonde_set_log() before sonde_start().  The callback runs on any thread, without a lock of

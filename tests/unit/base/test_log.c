@@ -123,6 +123,22 @@ static void test_log_cuts_a_message_that_is_too_long(void **state)
     assert_string_equal(seen.line + strlen(seen.line) - 3, "\"\"}");
 }
 
+static void test_log_long_lines_are_not_cut(void **state)
+{
+    char message[3000];
+
+    (void)state;
+    memset(message, '"', sizeof(message));
+    sonde_log_long(SONDE_LOG_INFO, (sonde_str){ message, sizeof(message) });
+    assert_int_equal(strlen(after_time()), strlen("info sonde test: ") + sizeof(message));
+    sonde_log_long(SONDE_LOG_DEBUG, (sonde_str){ message, sizeof(message) });
+    assert_int_equal(seen.count, 1);
+    sonde_log_set_json(1);
+    sonde_log_long(SONDE_LOG_INFO, (sonde_str){ message, 1500 });
+    assert_true(strlen(seen.line) > 3000);
+    assert_string_equal(seen.line + strlen(seen.line) - 3, "\"\"}");
+}
+
 static void test_log_keeps_errno(void **state)
 {
     (void)state;
@@ -242,6 +258,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_log_cuts_a_message_that_is_too_long, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_log_long_lines_are_not_cut, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_log_keeps_errno, set_up, tear_down),
         cmocka_unit_test(test_log_quote_escapes_and_cuts),
         cmocka_unit_test(test_log_parses_datadogs_level_names),
