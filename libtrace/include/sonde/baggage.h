@@ -24,6 +24,10 @@
 #ifndef SONDE_BAGGAGE_H
 #define SONDE_BAGGAGE_H
 
+#if defined(SONDE_DISABLE) && !defined(SONDE_SONDE_H)
+#    error "with SONDE_DISABLE include <sonde/sonde.h> first"
+#endif
+
 #include <stddef.h>
 
 #include "sonde/context.h"

@@ -16,6 +16,10 @@
 #ifndef SONDE_EVENT_H
 #define SONDE_EVENT_H
 
+#if defined(SONDE_DISABLE) && !defined(SONDE_SONDE_H)
+#    error "with SONDE_DISABLE include <sonde/sonde.h> first"
+#endif
+
 #include <stdint.h>
 
 #include "sonde/export.h"

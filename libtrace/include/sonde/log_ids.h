@@ -20,6 +20,10 @@
 #ifndef SONDE_LOG_IDS_H
 #define SONDE_LOG_IDS_H
 
+#if defined(SONDE_DISABLE) && !defined(SONDE_SONDE_H)
+#    error "with SONDE_DISABLE include <sonde/sonde.h> first"
+#endif
+
 #include <stddef.h>
 
 #include "sonde/export.h"

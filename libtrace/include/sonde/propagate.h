@@ -19,6 +19,10 @@
 #ifndef SONDE_PROPAGATE_H
 #define SONDE_PROPAGATE_H
 
+#if defined(SONDE_DISABLE) && !defined(SONDE_SONDE_H)
+#    error "with SONDE_DISABLE include <sonde/sonde.h> first"
+#endif
+
 #include "sonde/context.h"
 #include "sonde/export.h"
 #include "sonde/str.h"

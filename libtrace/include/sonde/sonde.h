@@ -5,6 +5,8 @@
  *   sonde_start(NULL);
  *   { SONDE_SPAN(span, "work"); do_it(); }
  *   sonde_stop();
+ *
+ * With SONDE_DISABLE defined all of it is compiled out (<sonde/disable.h>).
  */
 #ifndef SONDE_SONDE_H
 #define SONDE_SONDE_H
@@ -25,5 +27,9 @@
 #include "sonde/tracer.h"
 #include "sonde/value.h"
 #include "sonde/version.h"
+
+#ifdef SONDE_DISABLE
+#    include "sonde/disable.h"
+#endif
 
 #endif /* SONDE_SONDE_H */

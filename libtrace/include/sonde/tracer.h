@@ -20,6 +20,10 @@
 #ifndef SONDE_TRACER_H
 #define SONDE_TRACER_H
 
+#if defined(SONDE_DISABLE) && !defined(SONDE_SONDE_H)
+#    error "with SONDE_DISABLE include <sonde/sonde.h> first"
+#endif
+
 #include <stdint.h>
 
 #include "sonde/export.h"
