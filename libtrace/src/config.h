@@ -109,7 +109,12 @@ typedef struct sonde__config {
     uint64_t stop_timeout_ns;
     uint64_t agent_timeout_ns;
     uint32_t send_retries;
-    uint32_t api_version;    /* SONDE__API_... */
+    uint32_t api_version; /* SONDE__API_... */
+    bool stats_computation;
+    uint32_t stats_keys_max; /* of a bucket, as those below */
+    uint32_t stats_resources_max;
+    uint32_t stats_endpoints_max;
+    uint32_t stats_peers_max;
     uint64_t retry_pause_ns; /* before the first retry; doubled for the next */
     sonde_str agent_url;
     sonde_str agent_host;

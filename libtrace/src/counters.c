@@ -108,6 +108,12 @@ void sonde_counters_read(sonde_counters *out)
     c.baggage_dropped = counted(SONDE__BAGGAGE_DROPPED);
     c.memory_bytes = sonde__cells_used_bytes() + sonde__areas_bytes() + sonde__flusher_bytes();
     c.memory_max_bytes = sonde__settings() ? sonde__settings()->memory_bytes : 0;
+    c.stats_spans_delivered = counted(SONDE__STATS_SPANS_DELIVERED);
+    c.stats_spans_lost = counted(SONDE__STATS_SPANS_LOST);
+    c.stats_spans_collapsed = counted(SONDE__STATS_SPANS_COLLAPSED);
+    c.stats_spans = counted(SONDE__STATS_SPANS);
+    c.stats_payloads_sent = counted(SONDE__STATS_PAYLOADS_SENT);
+    c.stats_payloads_failed = counted(SONDE__STATS_PAYLOADS_FAILED);
     memcpy(out, &c, bytes);
 }
 

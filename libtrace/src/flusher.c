@@ -24,6 +24,7 @@
 #define IDLE_NS            (1 * (uint64_t)SONDE_NS_PER_S)
 #define INFO_EVERY_NS      (5 * (uint64_t)SONDE_NS_PER_S)
 #define INFO_TIMEOUT_NS    (1 * (uint64_t)SONDE_NS_PER_S)
+#define STATS_TIMEOUT_NS   (2 * (uint64_t)SONDE_NS_PER_S)
 #define PAYLOAD_HARD_BYTES 9500000u
 
 enum { NO_THREAD, IDLE, AT_WORK };
@@ -98,8 +99,16 @@ static sonde__verdict attempt(sonde_str body)
     sonde__verdict verdict;
 
     set_sending(true);
-    verdict = sonde__transport_send(transport, sonde__payload_path(payload), body,
-                                    payload->v04.chunks, deadline < latest ? deadline : latest);
+    verdict = sonde__transport_send(transport,
+                                    &(sonde__trace_request){
+                                        .path = sonde__payload_path(payload),
+                                        .body = body,
+                                        .chunks = payload->v04.chunks,
+                                        .counted = payload->is_counted,
+                                        .p0_traces = payload->p0_traces,
+                                        .p0_spans = payload->p0_spans,
+                                        .deadline_mono_ns = deadline < latest ? deadline : latest,
+                                    });
     set_sending(false);
     return verdict;
 }
@@ -139,6 +148,7 @@ static void send_payload(void)
     if (body.len == 0) {
         sonde__count_dropped(SONDE_DROP_NO_MEMORY, payload->v04.spans, payload->v04.chunks);
     } else if (verdict == SONDE__DELIVERED) {
+        payload->p0_traces = payload->p0_spans = 0;
         sonde__count(SONDE__SPANS_DELIVERED, payload->v04.spans);
         sonde__count(SONDE__CHUNKS_DELIVERED, payload->v04.chunks);
         sonde__count(SONDE__PAYLOADS_SENT, 1);
@@ -156,6 +166,54 @@ SONDE_NO_TSA static void send_payload_locked(void)
 {
     sonde_mutex_unlock(&work);
     send_payload();
+    sonde_mutex_lock(&work);
+}
+
+static bool next_stats(bool all, sonde__stats_payload *out)
+{
+    bool any;
+
+    sonde_mutex_lock(&work);
+    any = sonde__stats_next(payload->stats, (uint64_t)sonde_unix_ns(), all, out);
+    sonde_mutex_unlock(&work);
+    return any;
+}
+
+/* One attempt each: the next ten seconds come soon. */
+static sonde__verdict send_one_stats(const sonde__stats_payload *p)
+{
+    uint64_t deadline = sonde_deadline(sonde_mono_ns(), STATS_TIMEOUT_NS);
+    uint64_t latest = stop_deadline();
+    sonde__verdict verdict;
+
+    if (p->body.len == 0)
+        return SONDE__REFUSED; /* no memory to encode it */
+    set_sending(true);
+    verdict =
+        sonde__transport_send_stats(transport, p->body, deadline < latest ? deadline : latest);
+    set_sending(false);
+    return verdict;
+}
+
+/* Sends the statistics that are due, or all. */
+static void send_stats(bool all)
+{
+    sonde__stats_payload p;
+
+    if (!payload->stats)
+        return;
+    while (next_stats(all, &p)) {
+        bool delivered = send_one_stats(&p) == SONDE__DELIVERED;
+
+        sonde__count(delivered ? SONDE__STATS_SPANS_DELIVERED : SONDE__STATS_SPANS_LOST, p.spans);
+        sonde__count(delivered ? SONDE__STATS_PAYLOADS_SENT : SONDE__STATS_PAYLOADS_FAILED, 1);
+    }
+}
+
+SONDE_NO_TSA static void send_stats_locked(void)
+{
+    sonde_mutex_unlock(&work);
+    send_stats(true);
     sonde_mutex_lock(&work);
 }
 
@@ -198,7 +256,7 @@ static sonde_status encode(sonde__span *chunk)
     uint64_t was = payload->v04.chunks;
     sonde_status status = sonde__payload_add(payload, chunk);
 
-    if (status == SONDE_OK && was == 0)
+    if (was == 0 && payload->v04.chunks > 0)
         first_chunk_mono_ns = sonde_mono_ns();
     atomic_store_explicit(&payload_bytes, sonde__payload_bytes(payload), memory_order_relaxed);
     return status;
@@ -253,6 +311,8 @@ static bool gather(void)
             sonde__chunk_free(chunk, &cells);
             if (sonde__payload_is_full(payload))
                 send_payload_locked();
+            if (payload->stats && sonde__stats_is_full(payload->stats))
+                send_stats_locked();
         }
         sonde_mutex_unlock(&work);
     }
@@ -313,6 +373,7 @@ static void *run(void *unused)
         due = sonde_deadline(first_chunk_mono_ns, payload->v04.config->flush_interval_ns);
         if (seen.stop || seen.flushes_wanted > seen.flushes_done || sonde_mono_ns() >= due)
             send_payload();
+        send_stats(seen.stop || seen.flushes_wanted > seen.flushes_done);
     } while (rest(&seen, any || payload->v04.chunks > 0 || is_agent_wanted(&seen)));
     return NULL;
 }

@@ -1,32 +1,45 @@
-/* payload.c - which form, and how the memory is divided. */
+/* payload.c - which form, what of a chunk is sent, and how the memory is divided. */
 #include "payload.h"
 
 #include <string.h>
 
+#include "base/clock.h"
+
 #include "agent_info.h"
+#include "counters.h"
+#include "p0.h"
 
 #define SOFT_BYTES 4750000u
 
 sonde_status sonde__payload_open(sonde__payload *p, const sonde__config *config,
                                  const char *runtime_id, size_t max_bytes)
 {
-    size_t v04_bytes = config->api_version == SONDE__API_V05 ? max_bytes / 3 : max_bytes;
-    sonde_status status = sonde__encoder_open(&p->v04, config, runtime_id, v04_bytes);
+    size_t stats_bytes = config->stats_computation ? max_bytes / 3 : 0;
+    size_t v04_bytes = max_bytes - stats_bytes;
+    size_t v05_bytes = 0;
+    sonde_status status;
 
+    memset(p, 0, sizeof(*p));
     p->wants_v05 = config->api_version == SONDE__API_V05;
-    p->is_v05 = false;
-    memset(&p->v05, 0, sizeof(p->v05));
+    if (p->wants_v05)
+        v05_bytes = v04_bytes / 3 * 2;
+    v04_bytes -= v05_bytes;
     p->soft_bytes = v04_bytes / 4 * 3 < SOFT_BYTES ? v04_bytes / 4 * 3 : SOFT_BYTES;
+    status = sonde__encoder_open(&p->v04, config, runtime_id, v04_bytes);
     if (status == SONDE_OK && p->wants_v05)
-        status = sonde__v05_open(&p->v05, max_bytes - v04_bytes);
+        status = sonde__v05_open(&p->v05, v05_bytes);
+    if (status == SONDE_OK && config->stats_computation)
+        status = sonde__stats_open(config, runtime_id, stats_bytes, (uint64_t)sonde_unix_ns(),
+                                   &p->stats);
     return status;
 }
 
 void sonde__payload_close(sonde__payload *p)
 {
     sonde__encoder_close(&p->v04);
-    if (p->wants_v05)
-        sonde__v05_close(&p->v05);
+    sonde__v05_close(&p->v05);
+    sonde__stats_close(p->stats);
+    p->stats = NULL;
 }
 
 void sonde__payload_reset(sonde__payload *p)
@@ -37,33 +50,78 @@ void sonde__payload_reset(sonde__payload *p)
     p->is_v05 = false;
 }
 
+/* Filters are applied before statistics; where there are any, both are the agent's work. */
+static bool can_count(const sonde__payload *p, const sonde__agent_info *a)
+{
+    return p->stats && a->client_drop_p0s && !a->cut &&
+           sonde__agent_serves(a, SONDE_STR("/v0.6/stats")) &&
+           a->require.len + a->reject.len + a->require_regex.len + a->reject_regex.len +
+                   a->ignore_resources.len ==
+               0;
+}
+
+static void begin(sonde__payload *p)
+{
+    const sonde__agent_info *a = sonde__agent();
+
+    p->is_v05 = p->wants_v05 && sonde__agent_serves(a, SONDE_STR("/v0.5/traces"));
+    p->is_counted = can_count(p, a);
+    p->v04.native_events = !p->is_v05 && a->span_events;
+}
+
+/* Counts the chunk from `at` on, once, and takes out of it what is not sent.  Returns the spans left. */
+static uint32_t count_and_trim(sonde__payload *p, const sonde__span *chunk, size_t at)
+{
+    sonde__decision d = atomic_load_explicit(&chunk->segment->decision, memory_order_relaxed);
+    sonde_buf *b = &p->v04.payload;
+    uint32_t len = chunk->text.chunk_len;
+
+    if (p->counted_id != chunk->id)
+        sonde__stats_add(p->stats, (sonde_str){ (const char *)b->data + at, b->len - at },
+                         sonde__agent(), (uint64_t)sonde_unix_ns());
+    p->counted_id = chunk->id;
+    return sonde__decision_priority(d) > 0 ? len : sonde__p0_trim(b, at);
+}
+
+static void note_left_out(sonde__payload *p, uint32_t spans, bool whole)
+{
+    p->p0_spans += spans;
+    p->p0_traces += whole;
+    sonde__count_dropped(SONDE_DROP_NOT_SAMPLED, spans, whole);
+}
+
 /* Moves the chunk that was just encoded, from `at` on, into the other form. */
-static sonde_status move_to_v05(sonde__payload *p, size_t at, uint64_t spans)
+static sonde_status move_to_v05(sonde__payload *p, size_t at)
 {
     sonde_buf *b = &p->v04.payload;
     sonde_status status =
         sonde__v05_add(&p->v05, (sonde_str){ (const char *)b->data + at, b->len - at });
 
     b->len = at;
-    if (status != SONDE_OK) {
-        p->v04.chunks--;
-        p->v04.spans -= spans;
-    }
     return status;
 }
 
 sonde_status sonde__payload_add(sonde__payload *p, sonde__span *chunk)
 {
-    uint32_t spans = chunk->text.chunk_len;
+    uint32_t len = chunk->text.chunk_len;
+    uint32_t left = len;
     size_t at = p->v04.payload.len;
     sonde_status status;
 
     if (p->v04.chunks == 0)
-        p->is_v05 = p->wants_v05 && sonde__agent_serves(sonde__agent(), SONDE_STR("/v0.5/traces"));
-    p->v04.native_events = !p->is_v05 && sonde__agent()->span_events;
+        begin(p);
     status = sonde__encode_chunk(&p->v04, chunk);
-    if (status == SONDE_OK && p->is_v05)
-        status = move_to_v05(p, at, spans);
+    if (status != SONDE_OK)
+        return status;
+    if (p->is_counted)
+        left = count_and_trim(p, chunk, at);
+    if (left > 0 && p->is_v05)
+        status = move_to_v05(p, at);
+    if (left == 0 || status != SONDE_OK)
+        p->v04.chunks--;
+    p->v04.spans -= status == SONDE_OK ? len - left : len;
+    if (status == SONDE_OK && left < len)
+        note_left_out(p, len - left, left == 0);
     return status;
 }
 
@@ -85,5 +143,5 @@ const char *sonde__payload_path(const sonde__payload *p)
 size_t sonde__payload_bytes(const sonde__payload *p)
 {
     return p->v04.payload.cap + p->v05.texts.cap + p->v05.spans.cap +
-           p->v05.slots_len * sizeof(*p->v05.slots);
+           p->v05.slots_len * sizeof(*p->v05.slots) + (p->stats ? sonde__stats_bytes(p->stats) : 0);
 }

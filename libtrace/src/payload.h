@@ -1,7 +1,7 @@
 /* payload.h - the payload under construction, in the form that was configured and the agent takes.
  *
  * Threads   one: the flusher.
- * Bounds    max_bytes for everything together; a chunk that does not fit leaves the payload as it was.
+ * Bounds    max_bytes for everything together, a third of it for statistics; a chunk that does not fit leaves the payload as it was.
  * Source    docs/spec/agent-http.md, "Forms" */
 #ifndef SONDE_LIBTRACE_PAYLOAD_H
 #define SONDE_LIBTRACE_PAYLOAD_H
@@ -12,12 +12,18 @@
 #include "config.h"
 #include "encode_v04.h"
 #include "encode_v05.h"
+#include "stats.h"
 
 typedef struct sonde__payload {
     sonde__encoder v04; /* counts chunks and spans; in the other form also the first step */
     sonde__v05 v05;     /* open only where v0.5 is configured */
     bool wants_v05;
-    bool is_v05; /* of the payload under construction */
+    sonde__stats *stats; /* NULL: not wanted */
+    bool is_v05;         /* of the payload under construction, as is_counted */
+    bool is_counted;     /* its chunks are in our statistics, and unsampled ones are left out */
+    uint64_t counted_id; /* first span of the last chunk counted */
+    uint64_t p0_traces;  /* left out since the agent was told */
+    uint64_t p0_spans;
     size_t soft_bytes;
 } sonde__payload;
 
@@ -28,7 +34,8 @@ void sonde__payload_close(sonde__payload *p);
 /* Begins an empty payload. */
 void sonde__payload_reset(sonde__payload *p);
 
-/* Appends a chunk (encode_v04.h says how it fails). */
+/* Counts a chunk in the statistics and appends what is to be sent of it, if anything (encode_v04.h says
+ * how it fails; then it may be given once more). */
 SONDE_MUST_USE sonde_status sonde__payload_add(sonde__payload *p, sonde__span *chunk);
 
 bool sonde__payload_is_full(const sonde__payload *p); /* time to send it */

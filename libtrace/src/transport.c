@@ -16,7 +16,7 @@
 #include "service.h"
 
 #define ANSWER_MAX_BYTES (1u << 20)
-#define HEADERS_MAX      12
+#define HEADERS_MAX      15 /* 11 of every request, 4 of some */
 
 #if defined(__clang__)
 #    define COMPILER "clang"
@@ -187,32 +187,18 @@ static sonde__verdict judge(const sonde__transport *t, const sonde_http_plain_an
             take_rates(t, answer->body);
         return SONDE__DELIVERED;
     }
-    SONDE_LOG(SONDE_LOG_WARN, "agent did not take the traces: agent=%s status=%d", t->agent,
+    SONDE_LOG(SONDE_LOG_WARN, "agent did not take what it was sent: agent=%s status=%d", t->agent,
               answer->status);
     if (answer->status == 408 || answer->status == 429 || answer->status >= 500)
         return SONDE__BUSY;
     return SONDE__REFUSED;
 }
 
-sonde__verdict sonde__transport_send(sonde__transport *t, const char *path, sonde_str body,
-                                     uint64_t chunks, uint64_t deadline_mono_ns)
+static sonde__verdict post(sonde__transport *t, const sonde_http_plain_request *request)
 {
     sonde_http_plain_answer answer = { 0 };
-    sonde_http_plain_request request = {
-        .method = "POST",
-        .path = path,
-        .headers = t->headers,
-        .headers_len = t->headers_len,
-        .body = body,
-        .deadline_mono_ns = deadline_mono_ns,
-    };
-    sonde_status status;
+    sonde_status status = sonde_http_plain_send(t->http, request, &answer);
 
-    if (sonde__collector_is_open())
-        return strcmp(path, "/v0.4/traces") != 0 || sonde__collector_take(body) ? SONDE__DELIVERED
-                                                                                : SONDE__REFUSED;
-    t->count_header->value = (sonde_str){ t->count, sonde_format_u64(chunks, t->count) };
-    status = sonde_http_plain_send(t->http, &request, &answer);
     if (status == SONDE_OK) {
         note_agent_state(t, &answer);
         return judge(t, &answer);
@@ -221,4 +207,52 @@ sonde__verdict sonde__transport_send(sonde__transport *t, const char *path, sond
         SONDE_LOG(SONDE_LOG_WARN, "agent unreachable: agent=%s reason=\"%s\"", t->agent,
                   sonde_status_str(status));
     return SONDE__UNREACHABLE;
+}
+
+sonde__verdict sonde__transport_send(sonde__transport *t, const sonde__trace_request *r)
+{
+    size_t own_len = t->headers_len;
+    char traces[SONDE_U64_MAX_LEN];
+    char spans[SONDE_U64_MAX_LEN];
+    sonde_http_plain_request request = {
+        .method = "POST",
+        .path = r->path,
+        .headers = t->headers,
+        .body = r->body,
+        .deadline_mono_ns = r->deadline_mono_ns,
+    };
+    sonde__verdict verdict;
+
+    if (sonde__collector_is_open())
+        return strcmp(r->path, "/v0.4/traces") != 0 || sonde__collector_take(r->body)
+                   ? SONDE__DELIVERED
+                   : SONDE__REFUSED;
+    t->count_header->value = (sonde_str){ t->count, sonde_format_u64(r->chunks, t->count) };
+    if (r->counted)
+        (void)add_header(t, SONDE_HDR_COMPUTED_STATS, SONDE_STR("yes"));
+    if (r->p0_spans > 0) {
+        (void)add_header(t, SONDE_HDR_DROPPED_P0_TRACES,
+                         (sonde_str){ traces, sonde_format_u64(r->p0_traces, traces) });
+        (void)add_header(t, SONDE_HDR_DROPPED_P0_SPANS,
+                         (sonde_str){ spans, sonde_format_u64(r->p0_spans, spans) });
+    }
+    request.headers_len = t->headers_len;
+    verdict = post(t, &request);
+    t->headers_len = own_len;
+    return verdict;
+}
+
+sonde__verdict sonde__transport_send_stats(sonde__transport *t, sonde_str body,
+                                           uint64_t deadline_mono_ns)
+{
+    sonde_http_plain_request request = {
+        .method = "POST",
+        .path = "/v0.6/stats",
+        .headers = t->headers + 1, /* without the count */
+        .headers_len = t->headers_len - 1,
+        .body = body,
+        .deadline_mono_ns = deadline_mono_ns,
+    };
+
+    return post(t, &request);
 }

@@ -35,8 +35,21 @@ int sonde__transport_get_info(sonde__transport *t, uint64_t deadline_mono_ns, so
 /* True once after an answer whose Datadog-Agent-State differs from the one before. */
 bool sonde__transport_agent_changed(sonde__transport *t);
 
-/* Posts a body of `chunks` chunks to `path`; takes over the rates of the answer. */
-sonde__verdict sonde__transport_send(sonde__transport *t, const char *path, sonde_str body,
-                                     uint64_t chunks, uint64_t deadline_mono_ns);
+typedef struct sonde__trace_request {
+    const char *path;
+    sonde_str body;
+    uint64_t chunks;
+    bool counted;       /* their statistics are computed here */
+    uint64_t p0_traces; /* left out since the agent was told */
+    uint64_t p0_spans;
+    uint64_t deadline_mono_ns;
+} sonde__trace_request;
+
+/* Posts traces; takes over the rates of the answer. */
+sonde__verdict sonde__transport_send(sonde__transport *t, const sonde__trace_request *r);
+
+/* Posts statistics to /v0.6/stats. */
+sonde__verdict sonde__transport_send_stats(sonde__transport *t, sonde_str body,
+                                           uint64_t deadline_mono_ns);
 
 #endif /* SONDE_LIBTRACE_TRANSPORT_H */

@@ -401,6 +401,107 @@ static void test_v05_is_sent_once_the_agent_takes_it(void **state)
     (void)unsetenv("DD_TRACE_API_VERSION");
 }
 
+#define COUNTING                                                                                   \
+    "{\"endpoints\":[\"/v0.4/traces\",\"/v0.5/traces\",\"/v0.6/stats\"],\"client_drop_p0s\":true"
+
+static void assert_in_head(fake_agent *agent, const char *text, bool want)
+{
+    char *head = fake_agent_last_head(agent);
+
+    if ((strstr(head, text) != NULL) != want)
+        fail_msg("%s \"%s\" in:\n%s", want ? "no" : "found", text, head);
+    free(head);
+}
+
+static void dropped_trace(int failed)
+{
+    SONDE_SPAN(root, "unwanted");
+    SONDE_SPAN(child, "child");
+
+    sonde_span_drop(root);
+    if (failed)
+        sonde_span_error(child, "E", "message");
+}
+
+static void test_statistics_are_computed_where_the_agent_leaves_it_to_us(void **state)
+{
+    static const char *const versions[] = { "v0.4", "v0.5" };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(versions); i++) {
+        fake_agent *agent = fake_agent_open(NULL);
+        sonde_counters c;
+        int j;
+
+        (void)setenv("DD_TRACE_API_VERSION", versions[i], 1);
+        fake_agent_info(agent, COUNTING "}", NULL);
+        start(fake_agent_url(agent));
+        assert_status(sonde_wait_for_agent(10000), SONDE_OK);
+        for (j = 0; j < 20; j++)
+            dropped_trace(0); /* counted, not sent */
+        assert_status(sonde_flush(10000), SONDE_OK);
+        assert_int_equal(fake_agent_counts(agent).requests, 0);
+        assert_int_equal(fake_agent_counts(agent).stats, 1);
+        traces(10, 3);
+        dropped_trace(1); /* errors are sent */
+        assert_status(sonde_flush(10000), SONDE_OK);
+        assert_in_head(agent, "Datadog-Client-Computed-Stats: yes", true);
+        assert_in_head(agent, "Datadog-Client-Dropped-P0-Traces: 20\r", true);
+        assert_in_head(agent, "Datadog-Client-Dropped-P0-Spans: 40\r", true);
+        assert_in_head(agent, "X-Datadog-Trace-Count: 11\r", true);
+        traces(1, 1);
+        assert_status(sonde_flush(10000), SONDE_OK);
+        assert_in_head(agent, "Datadog-Client-Dropped", false);
+        c = stop_and_balance(73, NULL, fake_agent_counts(agent));
+        assert_int_equal(dropped(&c, SONDE_DROP_NOT_SAMPLED), 40);
+        assert_int_equal(c.chunks_dropped[SONDE_DROP_NOT_SAMPLED] -
+                             before.chunks_dropped[SONDE_DROP_NOT_SAMPLED],
+                         20);
+        assert_int_equal(c.stats_spans - before.stats_spans, 20 + 10 + 1 + 1);
+        assert_int_equal(c.stats_spans, c.stats_spans_delivered + c.stats_spans_lost);
+        assert_int_equal(c.stats_spans_lost, before.stats_spans_lost);
+        assert_int_equal(fake_agent_counts(agent).taken_spans, 33);
+        assert_int_equal(fake_agent_counts(agent).bad, 0);
+        fake_agent_close(agent);
+    }
+    (void)unsetenv("DD_TRACE_API_VERSION");
+}
+
+static void test_statistics_are_left_to_the_agent_otherwise(void **state)
+{
+    static const struct {
+        const char *label, *info, *variable;
+    } cases[] = {
+        { "an old agent", NULL, "true" },
+        { "no endpoint", "{\"client_drop_p0s\":true}", "true" },
+        { "it wants everything", "{\"endpoints\":[\"/v0.6/stats\"],\"client_drop_p0s\":false}",
+          "true" },
+        { "switched off", COUNTING "}", "false" },
+        { "a filter", COUNTING ",\"filter_tags\":{\"reject\":[\"a\"]}}", "true" },
+        { "a pattern", COUNTING ",\"ignore_resources\":[\"a.*\"]}", "true" },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        fake_agent *agent = fake_agent_open(NULL);
+
+        (void)setenv("DD_TRACE_STATS_COMPUTATION_ENABLED", cases[i].variable, 1);
+        fake_agent_info(agent, cases[i].info, NULL);
+        start(fake_agent_url(agent));
+        assert_status(sonde_wait_for_agent(10000), SONDE_OK);
+        dropped_trace(0);
+        assert_status(sonde_flush(10000), SONDE_OK);
+        assert_in_head(agent, "Datadog-Client-Computed-Stats", false);
+        if (fake_agent_counts(agent).stats != 0)
+            fail_msg("%s", cases[i].label);
+        (void)stop_and_balance(2, agent, fake_agent_counts(agent));
+        fake_agent_close(agent);
+    }
+    (void)unsetenv("DD_TRACE_STATS_COMPUTATION_ENABLED");
+}
+
 static void test_waiting_for_an_agent_ends_in_time_or_when_it_comes(void **state)
 {
     char dir[256];
@@ -430,6 +531,8 @@ int main(void)
         cmocka_unit_test(test_a_request_says_who_sends),
         cmocka_unit_test(test_the_agent_is_asked_what_it_can_do),
         cmocka_unit_test(test_v05_is_sent_once_the_agent_takes_it),
+        cmocka_unit_test(test_statistics_are_computed_where_the_agent_leaves_it_to_us),
+        cmocka_unit_test(test_statistics_are_left_to_the_agent_otherwise),
         cmocka_unit_test(test_waiting_for_an_agent_ends_in_time_or_when_it_comes),
         cmocka_unit_test(test_answers_decide_between_retry_and_drop),
         cmocka_unit_test(test_rates_of_the_answer_decide_the_next_traces),

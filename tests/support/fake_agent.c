@@ -43,6 +43,8 @@ struct fake_agent {
     char *head;
     uint8_t *body;
     size_t body_len;
+    uint8_t *stats;
+    size_t stats_len;
     const char *info;
     const char *state;
 };
@@ -119,6 +121,19 @@ static fake_answer answer_info(fake_agent *a)
     (void)pthread_cond_broadcast(&a->changed);
     (void)pthread_mutex_unlock(&a->mu);
     return answer;
+}
+
+static fake_answer note_stats(fake_agent *a, const uint8_t *body, size_t len)
+{
+    (void)pthread_mutex_lock(&a->mu);
+    a->counts.stats++;
+    free(a->stats);
+    a->stats = (uint8_t *)malloc(len + 1);
+    memcpy(a->stats, body, len);
+    a->stats_len = len;
+    (void)pthread_cond_broadcast(&a->changed);
+    (void)pthread_mutex_unlock(&a->mu);
+    return (fake_answer){ .manner = FAKE_ANSWER };
 }
 
 static fake_answer note_request(fake_agent *a, const char *head, const uint8_t *body, size_t len)
@@ -205,6 +220,8 @@ static bool handle_request(fake_agent *a, connection *c)
     *end = '\0';
     if (strncmp((const char *)c->data, "GET /info ", 10) == 0)
         answer = answer_info(a);
+    else if (strncmp((const char *)c->data, "POST /v0.6/stats ", 17) == 0)
+        answer = note_stats(a, c->data + head_len, body_len);
     else
         answer = note_request(a, (const char *)c->data, c->data + head_len, body_len);
     memmove(c->data, c->data + head_len + body_len, c->len - head_len - body_len);
@@ -317,6 +334,7 @@ void fake_agent_close(fake_agent *a)
     (void)pthread_mutex_destroy(&a->mu);
     free(a->head);
     free(a->body);
+    free(a->stats);
     free(a);
 }
 
@@ -388,6 +406,18 @@ char *fake_agent_last_head(fake_agent *a)
     head = strdup(a->head ? a->head : "");
     (void)pthread_mutex_unlock(&a->mu);
     return head;
+}
+
+uint8_t *fake_agent_last_stats(fake_agent *a, size_t *out_len)
+{
+    uint8_t *body;
+
+    (void)pthread_mutex_lock(&a->mu);
+    *out_len = a->stats_len;
+    body = (uint8_t *)malloc(a->stats_len + 1);
+    memcpy(body, a->stats_len ? a->stats : (const uint8_t *)"", a->stats_len);
+    (void)pthread_mutex_unlock(&a->mu);
+    return body;
 }
 
 uint8_t *fake_agent_last_body(fake_agent *a, size_t *out_len)

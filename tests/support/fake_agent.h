@@ -7,7 +7,8 @@
  *   fake_agent_close(agent);
  *
  * Requests beyond the script are answered with 200 and "{}".  Bodies are decoded as v0.4 or v0.5; what it counts is
- * what it decoded.  GET /info is answered apart from all that: 404 until fake_agent_info() says what.
+ * what it decoded.  GET /info and POST /v0.6/stats are
+ * answered apart from all that: 404 until fake_agent_info() says what, and 200.
  *
  * Threads   one of its own; the functions here: all.
  * Bounds    16 connections, bodies of 16 MiB, 64 scripted answers. */
@@ -41,6 +42,7 @@ typedef struct fake_counts {
     uint64_t taken_chunks; /* of requests answered with 200 */
     uint64_t taken_spans;
     uint64_t infos; /* GET /info, in no count above */
+    uint64_t stats; /* POST /v0.6/stats, in no count above; answered 200 */
 } fake_counts;
 
 typedef struct fake_agent fake_agent;
@@ -59,6 +61,9 @@ fake_counts fake_agent_counts(fake_agent *a);
 bool fake_agent_wait_spans(fake_agent *a, uint64_t spans, unsigned timeout_ms);
 bool fake_agent_wait_requests(fake_agent *a, uint64_t requests, unsigned timeout_ms);
 bool fake_agent_wait_infos(fake_agent *a, uint64_t infos, unsigned timeout_ms);
+
+/* The body of the last statistics; to be freed with free(). */
+uint8_t *fake_agent_last_stats(fake_agent *a, size_t *out_len);
 
 /* The head and the body of the last request; to be freed with free(). */
 char *fake_agent_last_head(fake_agent *a);

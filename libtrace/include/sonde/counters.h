@@ -30,7 +30,8 @@ extern "C" {
     X(AGENT_UNREACHABLE, "agent_unreachable") /* no connection or no answer, after retries */ \
     X(AGENT_BUSY,        "agent_busy")        /* 408, 429 or 5xx, after retries */            \
     X(AGENT_REFUSED,     "agent_refused")     /* another 3xx or 4xx */                        \
-    X(STOPPED,           "stopped")           /* finished after, or not sent before, the stop */
+    X(STOPPED,           "stopped")           /* finished after, or not sent before, the stop */ \
+    X(NOT_SAMPLED,       "not_sampled")       /* in the statistics computed here, and not to be sent */
 /* clang-format on */
 
 enum sonde_drop {
@@ -78,6 +79,14 @@ typedef struct sonde_counters {
     uint64_t links_dropped; /* beyond 1 024 of a span with its tags, too long, or no memory */
     uint64_t events_dropped;
     uint64_t baggage_dropped; /* items beyond a limit, or no memory; a malformed header is one */
+
+    /* stats_spans == stats_spans_delivered + stats_spans_lost + those of statistics not sent yet */
+    uint64_t stats_spans;           /* counted in statistics computed here */
+    uint64_t stats_spans_delivered; /* in payloads the agent took */
+    uint64_t stats_spans_lost;      /* no memory, or the agent did not take the payload */
+    uint64_t stats_spans_collapsed; /* counted under "tracer_blocked_value": too many keys */
+    uint64_t stats_payloads_sent;
+    uint64_t stats_payloads_failed;
 } sonde_counters;
 
 /* Fills `out` up to out->struct_bytes; a struct_bytes of 0 counts as the size in this header. */
