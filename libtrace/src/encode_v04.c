@@ -706,6 +706,7 @@ static void encode_span(sonde__encoder *e, const sonde__span *span, sonde__decis
     settle_tags(e, &p);
     if (__builtin_expect(e->span_rules != NULL, 0) && sonde__decision_priority(decision) <= 0)
         p.kept_by = pick_rule(e, &p);
+    p.first |= p.kept_by != NULL; /* it may travel alone */
     if (!make_room(e, &p))
         return;
     write_names(e, &p);

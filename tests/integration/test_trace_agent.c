@@ -468,6 +468,34 @@ static void test_statistics_are_computed_where_the_agent_leaves_it_to_us(void **
     (void)unsetenv("DD_TRACE_API_VERSION");
 }
 
+static void
+test_single_spans_of_unsampled_traces_travel_with_what_belongs_to_the_trace(void **state)
+{
+    fake_agent *agent = fake_agent_open(NULL);
+    sonde_counters c;
+    uint8_t *body;
+    size_t len;
+
+    (void)state;
+    (void)setenv("DD_SPAN_SAMPLING_RULES", "[{\"name\":\"child\"}]", 1);
+    fake_agent_info(agent, COUNTING "}", NULL);
+    start(fake_agent_url(agent));
+    assert_status(sonde_wait_for_agent(10000), SONDE_OK);
+    dropped_trace(0);
+    assert_status(sonde_flush(10000), SONDE_OK);
+    assert_in_head(agent, "Datadog-Client-Dropped-P0-Traces: 0\r", true);
+    assert_in_head(agent, "Datadog-Client-Dropped-P0-Spans: 1\r", true);
+    body = fake_agent_last_body(agent, &len);
+    assert_non_null(memmem(body, len, "_dd.p.tid", 9));
+    assert_null(memmem(body, len, "unwanted", 8));
+    free(body);
+    c = stop_and_balance(2, agent, fake_agent_counts(agent));
+    assert_int_equal(dropped(&c, SONDE_DROP_NOT_SAMPLED), 1);
+    assert_int_equal(fake_agent_counts(agent).taken_chunks, 1);
+    fake_agent_close(agent);
+    (void)unsetenv("DD_SPAN_SAMPLING_RULES");
+}
+
 static void test_statistics_are_left_to_the_agent_otherwise(void **state)
 {
     static const struct {
@@ -532,6 +560,8 @@ int main(void)
         cmocka_unit_test(test_the_agent_is_asked_what_it_can_do),
         cmocka_unit_test(test_v05_is_sent_once_the_agent_takes_it),
         cmocka_unit_test(test_statistics_are_computed_where_the_agent_leaves_it_to_us),
+        cmocka_unit_test(
+            test_single_spans_of_unsampled_traces_travel_with_what_belongs_to_the_trace),
         cmocka_unit_test(test_statistics_are_left_to_the_agent_otherwise),
         cmocka_unit_test(test_waiting_for_an_agent_ends_in_time_or_when_it_comes),
         cmocka_unit_test(test_answers_decide_between_retry_and_drop),
