@@ -35,6 +35,8 @@ void *realloc(void *p, size_t bytes)
 
 static void spans(int traces)
 {
+    const sonde_attribute attributes[] = { sonde_attr_str("a", "text"), sonde_attr_int("b", 1) };
+    char text[SONDE_LOG_ROOM];
     int i, j;
 
     for (i = 0; i < traces; i++) {
@@ -47,6 +49,9 @@ static void spans(int traces)
             sonde_span_set_str(child, "a", "text");
             sonde_span_set_int(child, "b", j);
             sonde_span_error(child, "E", "message");
+            sonde_span_add_event(child, "e", attributes, 2);
+            sonde_span_add_link(child, &(sonde_link){ .context = context });
+            (void)sonde_log_text(text, sizeof(text));
             sonde_context_release(context);
         }
     }

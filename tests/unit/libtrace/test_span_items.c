@@ -494,6 +494,41 @@ static void test_null_and_finished_spans_take_none(void **state)
     assert_int_equal(flush_and_read()->via.map.size, 12);
 }
 
+static void test_without_memory_links_and_events_are_counted(void **state)
+{
+    static char text[1001];
+    sonde_options o = { .service = "unit",
+                        .agent_url = fake_agent_url(agent),
+                        .memory_bytes = 1 }; /* the least there may be */
+    sonde_counters before, after;
+    int i;
+
+    (void)state;
+    memset(text, 'x', sizeof(text) - 1);
+    sonde_stop();
+    assert_status(sonde_start(&o), SONDE_OK);
+    {
+        sonde_span *spans[40];
+        int j;
+
+        for (i = 0; i < 40; i++) { /* more than all cells */
+            spans[i] = sonde_span_start("full", NULL);
+            for (j = 0; j < 1000; j++)
+                sonde_span_set_str(spans[i], "k", text);
+        }
+        before = counters();
+        for (i = 0; i < 20; i++) {
+            sonde_span_add_link(spans[0], &(sonde_link){ .trace_id_low = 1, .span_id = 2 });
+            sonde_span_add_event(spans[0], "e", NULL, 0);
+        }
+        after = counters();
+        for (i = 0; i < 40; i++)
+            sonde_span_finish(spans[i]);
+    }
+    assert_in_range(after.links_dropped - before.links_dropped, 10, 20);
+    assert_in_range(after.events_dropped - before.events_dropped, 10, 20);
+}
+
 static int start(void **state)
 {
     sonde_options o = { .service = "unit" };
@@ -532,6 +567,7 @@ int main(void)
         cmocka_unit_test(test_links_of_every_length_come_whole_through_the_cells),
         cmocka_unit_test(test_null_and_finished_spans_take_none),
         cmocka_unit_test(test_an_agent_that_knows_events_gets_them_natively),
+        cmocka_unit_test(test_without_memory_links_and_events_are_counted),
     };
 
     return cmocka_run_group_tests_name("span_items", tests, start, stop);
