@@ -22,15 +22,20 @@
 #define MESSAGE_MAX_BYTES 1024
 #define LINE_MAX_BYTES    2304
 #define QUOTE_MAX_BYTES   256
-#define SITE_PAUSE_NS     (60ull * SONDE_NS_PER_S)
 
 static const char *const level_names[] = { "error", "warn", "info", "debug", "trace" };
 
+static _Atomic uint64_t site_pause_ns = 60ull * SONDE_NS_PER_S;
 static _Atomic int current_level = SONDE_LOG_INFO;
 static _Atomic bool as_json;
 static _Atomic(const char *) line_prefix = "sonde";
 static _Atomic(sonde_log_sink) line_sink; /* NULL: standard error */
 static void *_Atomic line_sink_user;
+
+void sonde_log_set_pause(uint64_t pause_ns)
+{
+    atomic_store_explicit(&site_pause_ns, pause_ns, memory_order_relaxed);
+}
 
 void sonde_log_set_level(sonde_log_level level)
 {
@@ -188,11 +193,14 @@ static void write_line(sonde_log_level level, sonde_str message, char *text, siz
 /* Whether the site may print now; else the line counts as suppressed. */
 static bool may_print(sonde_log_site *site)
 {
+    uint64_t pause = atomic_load_explicit(&site_pause_ns, memory_order_relaxed);
     uint64_t now = sonde_mono_ns();
     uint64_t next = atomic_load_explicit(&site->next_mono_ns, memory_order_relaxed);
 
+    if (pause == 0)
+        return true;
     if (now >= next &&
-        atomic_compare_exchange_strong_explicit(&site->next_mono_ns, &next, now + SITE_PAUSE_NS,
+        atomic_compare_exchange_strong_explicit(&site->next_mono_ns, &next, now + pause,
                                                 memory_order_relaxed, memory_order_relaxed))
         return true;
     atomic_fetch_add_explicit(&site->suppressed, 1, memory_order_relaxed);

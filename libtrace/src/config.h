@@ -63,6 +63,8 @@ typedef struct sonde__config {
     bool enabled;
     bool debug;
     bool startup_logs;
+    uint64_t log_pause_ns;
+    sonde_str log_directory;
     bool id_128_bit;
     bool extract_first;
     bool partial_flush;

@@ -19,6 +19,11 @@ const sonde__row sonde__rows[] = {
 
     { .names = { "DD_TRACE_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "true", .field = FIELD(enabled),
       .option = OPTION(enabled), .doc = "Record spans. Off: every call does nothing and no thread starts." },
+    { .names = { "DD_TRACE_LOG_DIRECTORY" }, .type = SONDE__TYPE_TEXT, .fallback = "", .instead = "standard error",
+      .field = FIELD(log_directory), .doc = "Log to sonde-<pid>.log in this folder, which must exist; at most 64 MiB." },
+    { .names = { "DD_LOGGING_RATE" }, .type = SONDE__TYPE_DURATION, .fallback = "60", .max = 86400,
+      .unit_ns = SONDE_NS_PER_S, .field = FIELD(log_pause_ns),
+      .doc = "Time between two warnings of one place in the code; 0 is no limit." },
     { .names = { "DD_TRACE_STARTUP_LOGS" }, .type = SONDE__TYPE_BOOL, .fallback = "true",
       .field = FIELD(startup_logs), .doc = "Log the configuration once, at the start, and that the agent cannot be reached." },
     { .names = { "DD_SERVICE", "DD_SERVICE_NAME" }, .type = SONDE__TYPE_TEXT, .fallback = "",

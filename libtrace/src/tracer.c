@@ -10,6 +10,7 @@
  * Threads   `mu` orders start, stop and fork. */
 #include "tracer.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -28,6 +29,7 @@
 #include "counters.h"
 #include "fast_clock.h"
 #include "flusher.h"
+#include "log_file.h"
 #include "policy.h"
 #include "segment.h"
 #include "service.h"
@@ -144,6 +146,38 @@ static const sonde_fork_hooks fork_hooks[] = {
     { SONDE_RANK_POOL, sonde__areas_prefork, sonde__areas_postfork, sonde__areas_postfork_child },
 };
 
+/* -- log ------------------------------------------------------------------------------------------ */
+
+static struct {
+    sonde_log_callback call;
+    void *user;
+} log_to;
+
+static void pass_on(void *unused, sonde_log_level level, const char *line, size_t len)
+{
+    (void)unused;
+    log_to.call(log_to.user, (int32_t)level, line, len);
+}
+
+/* The program's callback wins over a file. */
+static void choose_log(const sonde__config *c)
+{
+    sonde_log_set_pause(c->log_pause_ns);
+    sonde__log_file_close();
+    if (log_to.call)
+        sonde_log_set_sink(pass_on, NULL);
+    else if (c->log_directory.len > 0 && sonde__log_file_open(c->log_directory) != SONDE_OK)
+        SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "no log file there: DD_TRACE_LOG_DIRECTORY=%s errno=%d",
+                         SONDE_LOG_QUOTE(c->log_directory), errno);
+}
+
+void sonde_set_log(sonde_log_callback callback, void *user)
+{
+    log_to.call = callback;
+    log_to.user = user;
+    sonde_log_set_sink(callback ? pass_on : NULL, NULL);
+}
+
 /* -- life ----------------------------------------------------------------------------------------- */
 
 static void at_exit(void)
@@ -208,6 +242,7 @@ static sonde_status start_locked(const sonde_options *options)
     c = sonde__config_new(options, NULL, NULL);
     if (!c)
         return SONDE_ERR_NOMEM;
+    choose_log(c);
     status = open_parts(c);
     if (status != SONDE_OK) {
         sonde__config_free(c);
@@ -261,24 +296,4 @@ void sonde_stop(void)
 int sonde_enabled(void)
 {
     return atomic_load_explicit(&sonde__live, memory_order_relaxed) != 0;
-}
-
-/* -- log ------------------------------------------------------------------------------------------ */
-
-static struct {
-    sonde_log_callback call;
-    void *user;
-} log_to;
-
-static void pass_on(void *unused, sonde_log_level level, const char *line, size_t len)
-{
-    (void)unused;
-    log_to.call(log_to.user, (int32_t)level, line, len);
-}
-
-void sonde_set_log(sonde_log_callback callback, void *user)
-{
-    log_to.call = callback;
-    log_to.user = user;
-    sonde_log_set_sink(callback ? pass_on : NULL, NULL);
 }

@@ -123,6 +123,24 @@ static void test_log_cuts_a_message_that_is_too_long(void **state)
     assert_string_equal(seen.line + strlen(seen.line) - 3, "\"\"}");
 }
 
+static void warn_at_one_place(void)
+{
+    SONDE_LOG(SONDE_LOG_WARN, "again");
+}
+
+static void test_log_without_a_pause_prints_every_warning(void **state)
+{
+    (void)state;
+    sonde_log_set_pause(0);
+    warn_at_one_place();
+    warn_at_one_place();
+    assert_int_equal(seen.count, 2);
+    sonde_log_set_pause(60ull * 1000000000);
+    warn_at_one_place();
+    warn_at_one_place();
+    assert_int_equal(seen.count, 3);
+}
+
 static void test_log_long_lines_are_not_cut(void **state)
 {
     char message[3000];
@@ -257,6 +275,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_log_limits_each_call_site_of_a_warning, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_log_cuts_a_message_that_is_too_long, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_log_without_a_pause_prints_every_warning, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_log_long_lines_are_not_cut, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_log_keeps_errno, set_up, tear_down),
