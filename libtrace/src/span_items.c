@@ -17,6 +17,7 @@
 #include "span.h"
 
 #define ITEMS_MAX 1024 /* links, events and tags of a span together */
+#define GIVEN_MAX 1024 /* attributes that are looked at: each is compared with those behind it */
 
 static void add(sonde__area *a, sonde__span *span, unsigned kind, sonde__pack pack,
                 const void *what)
@@ -28,6 +29,17 @@ static void add(sonde__area *a, sonde__span *span, unsigned kind, sonde__pack pa
     else
         sonde__count_own(
             &a->counts, kind == SONDE__TEXT_LINK ? SONDE__LINKS_DROPPED : SONDE__EVENTS_DROPPED, 1);
+}
+
+static sonde__attributes given(sonde__area *a, const sonde_attribute *items, uint32_t len)
+{
+    sonde__attributes g = { items, items ? len : 0 };
+
+    if (g.len > GIVEN_MAX) {
+        sonde__count_own(&a->counts, SONDE__TAGS_DROPPED, g.len - GIVEN_MAX);
+        g.len = GIVEN_MAX;
+    }
+    return g;
 }
 
 /* -- links ---------------------------------------------------------------------------------------- */
@@ -120,8 +132,7 @@ static void add_link(sonde__area *a, sonde__span *span, const sonde_link *link)
 
     if (!to && !context && ((link->trace_id_high | link->trace_id_low) == 0 || link->span_id == 0))
         return;
-    l.attributes.items = link->attributes;
-    l.attributes.len = link->attributes ? link->attributes_len : 0;
+    l.attributes = given(a, link->attributes, link->attributes_len);
     l.attributes_kept = sonde__texts_count(&l.attributes, &dropped);
     sonde__count_own(&a->counts, SONDE__TAGS_DROPPED, dropped);
     if (to)
@@ -185,8 +196,7 @@ void sonde_span_add_event_at(sonde_span *handle, sonde_str name, int64_t unix_ns
     e.name.len = sonde_utf8_cut(name, SONDE__KEY_MAX_BYTES);
     if (e.unix_ns <= 0)
         e.unix_ns = (int64_t)sonde__now_mono_ns() + span->segment->mono_to_unix_ns;
-    e.attributes.items = attributes;
-    e.attributes.len = attributes ? len : 0;
+    e.attributes = given(a, attributes, len);
     e.attributes_kept = sonde__typed_count(&e.attributes, &dropped);
     sonde__count_own(&a->counts, SONDE__TAGS_DROPPED, dropped);
     add(a, span, SONDE__TEXT_EVENT, pack_event, &e);
