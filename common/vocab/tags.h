@@ -41,6 +41,7 @@
 #define SONDE_TAG_SPAN_MECHANISM    "_dd.span_sampling.mechanism"
 #define SONDE_TAG_SPAN_RULE_RATE    "_dd.span_sampling.rule_rate"
 #define SONDE_TAG_SPAN_LIMIT        "_dd.span_sampling.max_per_second"
+#define SONDE_TAG_TAIL_KEEP         "sonde.tail_keep"
 #define SONDE_TAG_LIMIT_PSR         "_dd.limit_psr"
 
 #endif /* SONDE_VOCAB_TAGS_H */

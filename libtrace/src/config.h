@@ -105,6 +105,8 @@ typedef struct sonde__config {
     sonde_str span_rules_file;
     double sample_rate; /* negative: none */
     double rate_limit;
+    sonde_str tail_keep;
+    double tail_keep_per_second;
     uint32_t partial_flush_len; /* UINT32_MAX: off */
     uint64_t memory_bytes;
     uint64_t flush_interval_ns;

@@ -139,6 +139,10 @@ const sonde__row sonde__rows[] = {
       .doc = "Which single spans to keep of traces that are dropped: such an array." },
     { .names = { "DD_SPAN_SAMPLING_RULES_FILE" }, .type = SONDE__TYPE_TEXT, .fallback = "", .field = FIELD(span_rules_file),
       .doc = "File with it, when the variable is not set." },
+    { .names = { "SONDE_TAIL_KEEP" }, .type = SONDE__TYPE_LIST, .fallback = "", .field = FIELD(tail_keep),
+      .doc = "Keep this process's part of traces the agent's rate drops: error, slow (above the 99th percentile of its resource), slow:<n>ms." },
+    { .names = { "SONDE_TAIL_KEEP_PER_SECOND" }, .type = SONDE__TYPE_NUMBER, .fallback = "10", .min = 0, .max = 1e9,
+      .field = FIELD(tail_keep_per_second), .doc = "Traces a second to keep at most that way." },
 };
 /* clang-format on */
 

@@ -106,6 +106,9 @@ void sonde_counters_read(sonde_counters *out)
     c.ctx_records_full = counted(SONDE__CTX_RECORDS_FULL);
     c.ctx_foreign_publisher = counted(SONDE__CTX_FOREIGN_PUBLISHER);
     c.baggage_dropped = counted(SONDE__BAGGAGE_DROPPED);
+    c.tail_kept = counted(SONDE__TAIL_KEPT);
+    c.tail_refused = counted(SONDE__TAIL_REFUSED);
+    c.tail_evicted = counted(SONDE__TAIL_EVICTED);
     c.memory_bytes = sonde__cells_used_bytes() + sonde__areas_bytes() + sonde__flusher_bytes();
     c.memory_max_bytes = sonde__settings() ? sonde__settings()->memory_bytes : 0;
     c.stats_spans_delivered = counted(SONDE__STATS_SPANS_DELIVERED);

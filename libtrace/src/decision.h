@@ -32,6 +32,7 @@ enum sonde__mechanism {
 #define SONDE__DECISION_LOCKED    (UINT64_C(1) << 16) /* injected, sent, manual or inherited */
 #define SONDE__DECISION_INHERITED (UINT64_C(1) << 17) /* came with the headers */
 #define SONDE__DECISION_MANUAL    (UINT64_C(1) << 18)
+#define SONDE__DECISION_TAIL      (UINT64_C(1) << 19) /* kept here only, see tail_keep.h */
 #define SONDE__RATE_UNIT          1e12
 
 typedef uint64_t sonde__decision; /* 0: undecided */
@@ -62,7 +63,7 @@ static inline double sonde__decision_rate(sonde__decision d)
 /* Whether we made it (and so own _dd.p.dm and the rate metrics). */
 static inline bool sonde__decision_is_ours(sonde__decision d)
 {
-    return d != 0 && !(d & SONDE__DECISION_INHERITED);
+    return d != 0 && !(d & (SONDE__DECISION_INHERITED | SONDE__DECISION_TAIL));
 }
 
 static inline bool sonde__decision_by_rate(sonde__decision d)

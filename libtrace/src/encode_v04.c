@@ -520,6 +520,10 @@ static uint32_t write_own_metrics(sonde__encoder *e, const picture *p)
     if (p->first || is_local_root(p)) {
         write_metric(b, SONDE_STR(SONDE_TAG_PRIORITY), priority);
         n++;
+        if (p->decision & SONDE__DECISION_TAIL) {
+            write_metric(b, SONDE_STR(SONDE_TAG_TAIL_KEEP), 1);
+            n++;
+        }
     }
     if (p->kept_by)
         n += write_kept_by(b, p->kept_by);
@@ -722,7 +726,7 @@ static void encode_span(sonde__encoder *e, const sonde__span *span, sonde__decis
 
 sonde_status sonde__encode_chunk(sonde__encoder *e, sonde__span *chunk)
 {
-    sonde__decision decision = sonde__segment_lock(chunk->segment);
+    sonde__decision decision = sonde__segment_lock_here(chunk->segment);
     uint32_t len = chunk->text.chunk_len;
     size_t from = e->payload.len;
     const sonde__span *root = chunk;

@@ -243,6 +243,17 @@ sonde__decision sonde__segment_lock(sonde__segment *s)
     return d | SONDE__DECISION_LOCKED;
 }
 
+sonde__decision sonde__segment_lock_here(sonde__segment *s)
+{
+    sonde__decision d = sonde__segment_lock(s);
+
+    if (!(atomic_load_explicit(&s->flags, memory_order_relaxed) & SONDE__SEGMENT_TAIL_KEPT) ||
+        (d & SONDE__DECISION_MANUAL))
+        return d;
+    return sonde__decision_make(SONDE__USER_KEEP, SONDE__BY_DEFAULT, 0,
+                                SONDE__DECISION_LOCKED | SONDE__DECISION_TAIL);
+}
+
 bool sonde__segment_limit_ratio(const sonde__segment *s, double *out)
 {
     uint32_t flags = atomic_load_explicit(&s->flags, memory_order_relaxed);

@@ -34,6 +34,9 @@ void sonde__segment_decide_without_root(sonde__segment *s);
 /* The decision as it leaves: later changes do not count. */
 sonde__decision sonde__segment_lock(sonde__segment *s);
 
+/* The same, as it holds for what this process sends to the agent: it may keep what others drop. */
+sonde__decision sonde__segment_lock_here(sonde__segment *s);
+
 void sonde__segment_decide_by_hand(sonde__segment *s, bool keep);
 
 /* The limiter's ratio when it was asked for this segment; false: it was not. */

@@ -73,6 +73,8 @@ typedef struct sonde__segment {
 #define SONDE__SEGMENT_FRESH           32u /* made for a context: its first span is still to come */
 #define SONDE__SEGMENT_LIMIT_ASKED     256u
 #define SONDE__SEGMENT_LIMIT_PASSED    512u
+#define SONDE__SEGMENT_TAIL_DONE       1024u /* the head decides, or the local root has finished */
+#define SONDE__SEGMENT_TAIL_KEPT       2048u
 
 #define SONDE__LIMIT_RATIO_UNIT 1e9
 

@@ -14,6 +14,7 @@
 #include "flusher.h"
 #include "propagate.h"
 #include "sampler.h"
+#include "tail_keep.h"
 #include "tracer.h"
 
 #define RESOURCE_MAX_BYTES 5000
@@ -354,6 +355,8 @@ static void finish(sonde__area *a, sonde__span *span, uint64_t end_mono_ns)
 {
     sonde__segment *s = span->segment;
     int64_t duration = (int64_t)(end_mono_ns - span->start_mono_ns);
+    uint32_t partial_len;
+    sonde__tail *tail;
     sonde__span *chunk;
 
     span->duration_ns = duration > 0 ? (uint64_t)duration : 0;
@@ -368,7 +371,12 @@ static void finish(sonde__area *a, sonde__span *span, uint64_t end_mono_ns)
         return;
     }
     sonde__count_own(&a->counts, SONDE__SPANS_FINISHED, 1);
-    chunk = sonde__segment_close(s, span, sonde__settings()->partial_flush_len, &a->cells);
+    partial_len = sonde__settings()->partial_flush_len;
+    /* pairs with sonde__tail_open() */
+    tail = atomic_load_explicit(&sonde__tail_now, memory_order_acquire);
+    if (__builtin_expect(tail != NULL, 0))
+        partial_len = sonde__tail_finishes(tail, a, span, partial_len);
+    chunk = sonde__segment_close(s, span, partial_len, &a->cells);
     if (chunk)
         sonde__flusher_push(chunk);
 }

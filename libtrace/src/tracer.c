@@ -34,6 +34,7 @@
 #include "segment.h"
 #include "service.h"
 #include "startup_log.h"
+#include "tail_keep.h"
 
 _Atomic uint32_t sonde__live;
 
@@ -211,6 +212,8 @@ static sonde_status open_parts(const sonde__config *c)
         status = sonde__policy_open(c);
     if (status == SONDE_OK)
         status = sonde__flusher_open();
+    if (status == SONDE_OK)
+        sonde__tail_open(c);
     sonde__areas_open(c->memory_bytes / 8);
     return status;
 }

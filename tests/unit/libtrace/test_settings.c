@@ -75,6 +75,8 @@ static const struct row_case {
     { "DD_TRACE_RATE_LIMIT", "100", "0", "0", "-1" },
     { "DD_SPAN_SAMPLING_RULES", "", "[]", "[]", NULL },
     { "DD_SPAN_SAMPLING_RULES_FILE", "", "rules.json", "rules.json", NULL },
+    { "SONDE_TAIL_KEEP", "", "error,slow", "error,slow", NULL },
+    { "SONDE_TAIL_KEEP_PER_SECOND", "10", "0.5", "0.5", "-1" },
 };
 
 /* -- an environment of two variables -------------------------------------------------------------- */
