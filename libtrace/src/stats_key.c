@@ -48,10 +48,17 @@ typedef struct facts {
     double metric[FACTS]; /* -1 where there is none */
 } facts;
 
+/* Bit per length that one of them has: most keys are none of them. */
+#define X(name, text) | UINT64_C(1) << (sizeof(text) - 1)
+static const uint64_t fact_lengths = UINT64_C(0) FACT_MAP(X);
+#undef X
+
 static int fact_of(sonde_str key)
 {
     int i;
 
+    if (key.len > 63 || !(fact_lengths >> key.len & 1))
+        return -1;
     for (i = 0; i < FACTS; i++)
         if (sonde_str_eq(key, fact_names[i]))
             return i;

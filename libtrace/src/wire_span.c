@@ -47,6 +47,22 @@ static const field *find_field(sonde_str name, size_t likely)
     return NULL;
 }
 
+/* Steps over a value; short texts and doubles, which nearly all are, without a call. */
+static inline bool step(sonde_mp_reader *r)
+{
+    size_t left = sonde_mp_left(r);
+    size_t bytes = 0;
+
+    if (left > 0 && (*r->at & 0xe0) == 0xa0)
+        bytes = 1 + (size_t)(*r->at & 0x1f);
+    else if (left > 0 && *r->at == 0xcb)
+        bytes = 9;
+    if (bytes == 0 || bytes > left)
+        return sonde_mp_skip(r);
+    r->at += bytes;
+    return true;
+}
+
 bool sonde__wire_map_read(sonde_mp_reader *r, sonde__wire_map *out)
 {
     uint32_t i;
@@ -55,7 +71,7 @@ bool sonde__wire_map_read(sonde_mp_reader *r, sonde__wire_map *out)
         return false;
     out->at = *r;
     for (i = 0; i < 2 * out->len; i++)
-        if (!sonde_mp_skip(r))
+        if (!step(r))
             return false;
     return true;
 }
