@@ -133,7 +133,7 @@ static sonde_str inherit(void *user, sonde_str name)
     return (sonde_str){ NULL, 0 };
 }
 
-enum { PLAIN, ERROR, BY_HAND, INHERITED, INJECTED };
+enum { PLAIN, ERROR, BY_HAND, BY_RULE, INHERITED, INJECTED };
 
 static void run_root(int how, int64_t duration_ns)
 {
@@ -178,6 +178,7 @@ static void test_errors_and_slow_roots_are_kept_unless_somebody_decided(void **s
         { "percentile, not seen often", "slow", "10", PLAIN, 1000, 0 },
         { "no budget", "error", "0", ERROR, 1, 0 },
         { "dropped by hand", "error", "10", BY_HAND, 1, -1 },
+        { "dropped by a rule", "error", "10", BY_RULE, 1, -1 },
         { "inherited", "error", "10", INHERITED, 1, 0 },
         { "injected", "error", "10", INJECTED, 1, 2 },
     };
@@ -188,7 +189,10 @@ static void test_errors_and_slow_roots_are_kept_unless_somebody_decided(void **s
         bool kept = cases[i].priority == 2;
         const msgpack_object *root;
 
+        if (cases[i].how == BY_RULE)
+            setenv("DD_TRACE_SAMPLE_RATE", "0", 1);
         open_with(cases[i].tail, cases[i].per_second, 0);
+        unsetenv("DD_TRACE_SAMPLE_RATE");
         run_root(cases[i].how, cases[i].ms * MS);
         sent_read();
         root = sent_span("root");
