@@ -1,6 +1,10 @@
 /* chars.c - the table behind chars.h. */
 #include "chars.h"
 
+#include <string.h>
+
+#include <endian.h>
+
 /* clang-format off */
 const uint8_t sonde__char_classes[256] = {
     [0x20] = 21, 127, 31, 127, 127, 31, 127, 127, 95, 95, 127, 127, 1, 127, 127, 95,
@@ -10,40 +14,64 @@ const uint8_t sonde__char_classes[256] = {
     [0x60] = 127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127,
     [0x70] = 127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 95, 127, 95, 111, 0,
 };
-
-/* Value + 1 of a digit, 0 for anything else. */
-static const uint8_t digit_plus_1[256] = {
-    ['0'] = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
-    ['a'] = 11, 12, 13, 14, 15, 16,
-};
 /* clang-format on */
+
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* 8 digits at once: a text is a number's hex exactly when the number's hex is that text. */
+static bool hex8(const char *digits, uint64_t *out)
+{
+    uint64_t text, n;
+
+    memcpy(&text, digits, sizeof(text));
+    text = be64toh(text);
+    n = ((text & EACH(0x0f)) + (text >> 6 & EACH(1)) * 9) & EACH(0x0f);
+    n = (n | n >> 4) & UINT64_C(0x00ff00ff00ff00ff);
+    n = (n | n >> 8) & UINT64_C(0x0000ffff0000ffff);
+    n = (n | n >> 16) & UINT64_C(0x00000000ffffffff);
+    *out = n;
+    return sonde__hex8((uint32_t)n) == text;
+}
 
 bool sonde__hex16(const char *digits, uint64_t *out)
 {
-    uint64_t v = 0;
-    unsigned bad = 0;
-    int i;
+    uint64_t high, low;
 
-    for (i = 0; i < 16; i++) {
-        unsigned d = digit_plus_1[(unsigned char)digits[i]];
-
-        bad |= d - 1; /* wraps for 0 */
-        v = v << 4 | ((d - 1) & 15);
-    }
-    if (bad > 15)
+    if (!hex8(digits, &high) || !hex8(digits + 8, &low))
         return false;
-    *out = v;
+    *out = high << 32 | low;
+    return true;
+}
+
+/* 8 digits at once: neighbours are joined to pairs, pairs to fours, fours to the whole. */
+static bool decimal8(const char *digits, uint64_t *out)
+{
+    uint64_t x;
+
+    memcpy(&x, digits, sizeof(x));
+    x = le64toh(x);
+    if ((x & EACH(0xf0)) != EACH(0x30) || ((x + EACH(6)) & EACH(0xf0)) != EACH(0x30))
+        return false;
+    x = (x & EACH(0x0f)) * 2561 >> 8;
+    x = (x & UINT64_C(0x00ff00ff00ff00ff)) * 6553601 >> 16;
+    *out = (x & UINT64_C(0x0000ffff0000ffff)) * UINT64_C(42949672960001) >> 32;
     return true;
 }
 
 bool sonde__decimal(sonde_str s, uint64_t *out)
 {
     uint64_t v = 0;
+    uint64_t eight;
     size_t i;
 
     if (s.len == 0 || s.len > 20)
         return false;
-    for (i = 0; i < s.len; i++) {
+    for (i = 0; i + 8 <= s.len; i += 8) {
+        if (!decimal8(s.ptr + i, &eight))
+            return false;
+        v = v * 100000000 + eight;
+    }
+    for (; i < s.len; i++) {
         unsigned digit = (unsigned)(unsigned char)s.ptr[i] - '0';
 
         if (digit > 9)
@@ -54,4 +82,19 @@ bool sonde__decimal(sonde_str s, uint64_t *out)
     }
     *out = v;
     return true;
+}
+
+bool sonde__printable(sonde_str s)
+{
+    uint64_t bad = 0;
+    uint64_t x;
+    size_t i;
+
+    /* A borrow or carry reaches the next byte only from one that is bad itself. */
+    for (i = 0; i + 8 <= s.len; i += 8) {
+        memcpy(&x, s.ptr + i, sizeof(x));
+        bad |= (x - EACH(0x20)) | (x + EACH(1)) | x;
+    }
+    return (bad & EACH(0x80)) == 0 &&
+           sonde__all_are(sonde_str_sub(s, i, s.len), SONDE__CHAR_PRINTABLE);
 }

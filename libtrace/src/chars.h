@@ -39,6 +39,8 @@ static inline bool sonde__all_are(sonde_str s, unsigned class_)
     return all != 0;
 }
 
+bool sonde__printable(sonde_str s); /* the same for SONDE__CHAR_PRINTABLE, quicker */
+
 /* Spreads 8 hex digits over 8 bytes, highest first. */
 static inline uint64_t sonde__hex8(uint32_t v)
 {

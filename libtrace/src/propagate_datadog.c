@@ -183,7 +183,7 @@ static void set_tags(const sonde__outbound *o, uint32_t max_bytes, const sonde_w
     while (sonde__trace_tags_next(&walk, &tag)) {
         size_t need = tag.key.len + tag.value.len + (len > 0 ? 2 : 1);
 
-        if (!is_key(tag.key) || !is_value(tag.value)) {
+        if (tag.is_received && (!is_key(tag.key) || !is_value(tag.value))) {
             report(o, SONDE__SEGMENT_ENCODING_ERROR);
             continue;
         }

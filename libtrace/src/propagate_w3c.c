@@ -76,7 +76,7 @@ static bool next_member(members *m, sonde_str *out)
 /* What we send on must not be able to end the header. */
 static bool is_printable(sonde_str member)
 {
-    return sonde__all_are(member, SONDE__CHAR_PRINTABLE);
+    return sonde__printable(member);
 }
 
 static bool is_ours(sonde_str member)
@@ -322,12 +322,15 @@ static bool put_origin(line *l, const sonde__outbound *o)
 
 static bool put_last_id(line *l, const sonde__outbound *o)
 {
-    char hex[16];
     sonde__record r;
 
     if (o->is_local) {
-        sonde__put_hex16(o->span_id, hex);
-        return put_item(l, SONDE_STR(""), SONDE_STR("p"), (sonde_str){ hex, 16 });
+        if (l->len + 3 + 16 > SONDE__DD_MEMBER_MAX_BYTES)
+            return false;
+        put(l, ";p:", 3);
+        sonde__put_hex16(o->span_id, l->text + l->len);
+        l->len += 16;
+        return true;
     }
     if (!sonde__segment_text(o->segment, SONDE__TEXT_PARENT, &r) || r.rest > 0)
         return true;

@@ -57,6 +57,7 @@ static bool next_received(sonde__trace_tag_walk *w, sonde__trace_tag *out)
     while (sonde__text_next(&w->cursor, &r)) {
         if (!passes(w, &r))
             continue;
+        out->is_received = true;
         out->key = sonde__record_key(&r);
         out->value = sonde__record_head(&r);
         if (r.rest > 0) {
@@ -103,6 +104,7 @@ static bool make_ksr(const sonde__trace_tag_walk *w, sonde__trace_tag *out)
 
 bool sonde__trace_tags_next(sonde__trace_tag_walk *w, sonde__trace_tag *out)
 {
+    out->is_received = false;
     for (;;) {
         switch (w->step) {
         case STEP_TID:

@@ -20,7 +20,8 @@
 typedef struct sonde__trace_tag {
     sonde_str key; /* with the prefix */
     sonde_str value;
-    char room[64];                           /* where a made value stands */
+    bool is_received; /* else made here, from characters that every header takes */
+    char room[64];    /* where a made value stands */
     char copied[SONDE__TRACE_TAG_VALUE_MAX]; /* where a value from several cells stands */
 } sonde__trace_tag;
 

@@ -1,0 +1,67 @@
+/* test_chars.c - digits and classes of characters, each byte in each place. */
+#include "support/test.h"
+
+#include <string.h>
+
+#include "libtrace/src/chars.h"
+
+static void test_each_byte_in_each_place_is_judged_as_by_itself(void **state)
+{
+    int at, c;
+
+    (void)state;
+    for (at = 0; at < 16; at++)
+        for (c = 0; c < 256; c++) {
+            char text[17] = "1111111111111111";
+            uint64_t v;
+            bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+
+            text[at] = (char)c;
+            if (sonde__hex16(text, &v) != hex ||
+                sonde__decimal((sonde_str){ text, 16 }, &v) != (c >= '0' && c <= '9') ||
+                sonde__printable((sonde_str){ text, 13 }) != (at >= 13 || (c >= 0x20 && c <= 0x7e)))
+                fail_msg("byte %d in place %d", c, at);
+        }
+}
+
+static void test_ids_are_read_as_the_table_says(void **state)
+{
+    static const struct {
+        const char *in;
+        bool ok;
+        uint64_t value;
+    } cases[] = {
+        { "0", true, 0 },
+        { "7", true, 7 },
+        { "12345678", true, 12345678 },
+        { "123456789", true, 123456789 },
+        { "1234567890123456", true, UINT64_C(1234567890123456) },
+        { "00000000000000000001", true, 1 },
+        { "18446744073709551615", true, UINT64_MAX },
+        { "18446744073709551616", false, 0 },
+        { "99999999999999999999", false, 0 },
+        { "000000000000000000001", false, 0 },
+        { "", false, 0 },
+        { "-1", false, 0 },
+    };
+    uint64_t v;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++)
+        if (sonde__decimal(sonde_str_from(cases[i].in), &v) != cases[i].ok ||
+            (cases[i].ok && v != cases[i].value))
+            fail_msg("%s", cases[i].in);
+    assert_true(sonde__hex16("0123456789abcdef", &v));
+    assert_int_equal(v, UINT64_C(0x0123456789abcdef));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_each_byte_in_each_place_is_judged_as_by_itself),
+        cmocka_unit_test(test_ids_are_read_as_the_table_says),
+    };
+
+    return cmocka_run_group_tests_name("chars", tests, NULL, NULL);
+}
