@@ -21,7 +21,7 @@
 #include "text.h"
 
 #define SONDE__BAGGAGE_ITEMS_MAX 256
-#define SONDE__BAGGAGE_KEY_MAX   255
+#define SONDE__BAGGAGE_KEY_MAX   200 /* a key lies in one cell */
 #define SONDE__BAGGAGE_VALUE_MAX 8192
 #define SONDE__BAGGAGE_BYTES_MAX 32768 /* keys and values */
 

@@ -16,7 +16,7 @@
  * Threads   as for the span or context; a context's baggage never changes.
  * Failure   NULL, finished and inert spans have no baggage; nothing happens to them.  A NULL context is the
  *           thread's active place.
- * Bounds    a key 255 bytes, a value 8 192, 256 items and 32 768 bytes together; an item beyond is not set
+ * Bounds    a key 200 bytes, a value 8 192, 256 items and 32 768 bytes together; an item beyond is not set
  *           (counter baggage_dropped).
  * Cost      nothing where there is none; a change copies the baggage.
  * Source    docs/spec/propagation.md, "Baggage"

@@ -460,6 +460,10 @@ static void test_what_passes_a_bound_is_not_set_and_is_counted(void **state)
     big[SONDE__BAGGAGE_KEY_MAX + 1] = '\0';
     sonde_span_set_baggage(span, big, "1");
     assert_int_equal(dropped() - before, 2);
+    big[SONDE__BAGGAGE_KEY_MAX] = '\0';
+    sonde_span_set_baggage(span, big, "longest key");
+    assert_int_equal(sonde_span_baggage(span, big, NULL, 0), 11);
+    sonde_span_clear_baggage(span);
     for (i = 0; i <= SONDE__BAGGAGE_ITEMS_MAX; i++) {
         (void)snprintf(key, sizeof(key), "k%d", i);
         sonde_span_set_baggage(span, key, "1");
