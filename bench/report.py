@@ -125,7 +125,7 @@ def number(v):
 
 
 def print_table(rows):
-    print(f"{'key':26} {'value':>12} {'(low .. high)':>24} {'unit':10} {'target':>10}    rival")
+    print(f"{'key':26} {'value':>12} {'(low .. high)':>24} {'unit':10} {'target':>10}         rival; how many times better we are")
     for r in rows:
         mark = "" if r["target"] is None else "ok" if r["ok"] else "MISSED"
         target = "" if r["target"] is None else number(r["target"])
@@ -134,7 +134,7 @@ def print_table(rows):
         if r["rival"]:
             v = r["rival_value"]
             shown = number(v) if not isinstance(v, list) else f"{number(v[0])}-{number(v[1])}"
-            rival = f"{r['rival']} {shown}" + (f", {r['ratio']} x better" if r["ratio"] else "")
+            rival = f"{r['rival']} {shown}" + (f"; {r['ratio']} x" if r["ratio"] else "")
         print(f"{r['key']:26} {number(r['value']):>12} {spread:>24} {r['unit']:10} {target:>10} {mark:7} {rival}".rstrip())
 
 

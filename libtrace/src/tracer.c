@@ -200,7 +200,7 @@ static void register_once(void)
     (void)atexit(at_exit); /* refused: what is finished is lost unless the program stops us */
 }
 
-/* Half of the memory for spans, three eighths for the payload, an eighth for threads. */
+/* Half of the memory for spans, a quarter for the payload, an eighth each for statistics and threads. */
 static sonde_status open_parts(const sonde__config *c)
 {
     sonde_status status = sonde__cells_open(c->memory_bytes / 2);
