@@ -169,7 +169,8 @@ static group *group_for(chunk_context *x, bucket *b, owner *o, const group_key *
     return full ? bucket_other(b, o) : bucket_add(b, o, k, hash, &x->c->peer_tags, peers);
 }
 
-static void count(bucket *b, group *g, const payload_span *s, bool top_level, double weight)
+static void count(concentrator *c, bucket *b, group *g, const payload_span *s, bool top_level,
+                  double weight)
 {
     sonde_sketch *sketch = s->error ? &g->error : &g->ok;
     uint32_t cap = sketch->cap;
@@ -180,8 +181,10 @@ static void count(bucket *b, group *g, const payload_span *s, bool top_level, do
     if (s->error)
         g->errors += weight;
     g->duration_ns += (double)s->duration * weight;
-    if (sonde_sketch_add(sketch, sonde_sketch_value_of_ns(s->duration), 1.0) != SONDE_OK)
-        return; /* no memory for one more bin: the sums are right, this latency is not in the sketch */
+    if (sonde_sketch_add(sketch, sonde_sketch_value_of_ns(s->duration), 1.0) != SONDE_OK) {
+        c->counters.latencies_lost++;
+        return;
+    }
     b->sketch_bytes += (sketch->cap - cap) * sizeof(*sketch->bins);
 }
 
@@ -250,7 +253,7 @@ static void add_span(chunk_context *x, const payload_span *s)
         c->counters.spans_lost++;
         return;
     }
-    count(b, g, s, facts_is_top_level(&f), x->weight);
+    count(c, b, g, s, facts_is_top_level(&f), x->weight);
     c->counters.spans_counted++;
 }
 
@@ -413,6 +416,7 @@ void concentrator_write_json(void *arg, sonde_json_writer *w)
     sonde_json_put_u64(w, "spans_counted", n.spans_counted);
     sonde_json_put_u64(w, "spans_not_eligible", n.spans_not_eligible);
     sonde_json_put_u64(w, "spans_lost", n.spans_lost);
+    sonde_json_put_u64(w, "latencies_lost", n.latencies_lost);
     sonde_json_put_u64(w, "spans_collapsed", n.spans_collapsed);
     sonde_json_put_u64(w, "spans_late", n.spans_late);
     sonde_json_put_u64(w, "spans_moved", n.spans_moved);

@@ -46,6 +46,7 @@ typedef struct concentrator_counters {
     uint64_t spans_counted;
     uint64_t spans_not_eligible;
     uint64_t spans_lost;      /* no memory for their group */
+    uint64_t latencies_lost;  /* counted, but no memory for their point in the sketch */
     uint64_t spans_collapsed; /* counted under "other" or another payload key */
     uint64_t spans_late;      /* counted in the oldest open bucket */
     uint64_t spans_moved;     /* from the future, counted in the bucket of now */
