@@ -1,10 +1,10 @@
 /* sampler.c - the order in which the samplers are asked, and the publication of rates.
  *
  *   priority below 0        drop, the user said so
- *   rare                    next issue: keeps a signature not seen for minutes
+ *   rare                    not built yet: keeps a signature not seen for minutes
  *   priority set            priority.c
  *   priority none           the same rates, by trace id
- *   errors                  next issue: a budget of its own for traces with an error
+ *   errors                  not built yet: a budget of its own for traces with an error
  *   else                    drop
  */
 #include "sampler.h"
