@@ -4,6 +4,7 @@
 
 #include "agent/payload/limits.h"
 #include "agent/receiver/decode.h"
+#include "support/alloc_fail.h"
 #include "support/golden.h"
 #include "support/test.h"
 
@@ -34,6 +35,32 @@ static inline decoded decode_hex(decode_fn decode, const char *hex, sonde_buf *b
 {
     golden_bytes(hex, bytes);
     return decode_buf(decode, bytes);
+}
+
+typedef struct decode_attempt {
+    decode_fn decode;
+    const sonde_buf *body;
+} decode_attempt;
+
+static inline sonde_status attempt_decode(void *user)
+{
+    const decode_attempt *attempt = (const decode_attempt *)user;
+    payload *p = payload_new(1 << 20);
+    decode_tally tally;
+    sonde_status status;
+
+    if (!p)
+        return SONDE_ERR_NOMEM;
+    p->body = sonde_buf_str(attempt->body);
+    status = attempt->decode(p, &tally, NULL);
+    payload_free(p);
+    return status;
+}
+
+/* Decodes `body` with each of its allocations failing once. */
+static inline void decode_without_memory(decode_fn decode, const sonde_buf *body)
+{
+    alloc_fail_each(attempt_decode, &(decode_attempt){ decode, body });
 }
 
 #define assert_text(got, want)                                                                     \
