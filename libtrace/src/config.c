@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "sonde/version.h"
 #include "vocab/tags.h"
 
 #include "config_read.h"
@@ -171,6 +172,19 @@ static void describe_process(sonde__config *c, sonde_str executable)
         ours = c->service;
     len = sonde__process_tags(executable, sonde_str_from(workdir), ours, tags);
     c->process_tags = sonde__config_keep(c, (sonde_str){ tags, len });
+}
+
+static sonde_str given_or(sonde__config *c, const char *given, sonde_str fallback)
+{
+    sonde_str kept = sonde__config_keep(c, sonde_str_from(given));
+
+    return kept.len > 0 ? kept : fallback;
+}
+
+static void name_library(sonde__config *c, const sonde_options *o)
+{
+    c->language = given_or(c, o->language, SONDE_STR(SONDE__LANGUAGE));
+    c->tracer_version = given_or(c, o->tracer_version, SONDE_STR(SONDE_VERSION));
 }
 
 static void put_chunk_tag(sonde__config *c, const char *key, sonde_str value)
@@ -339,6 +353,7 @@ static void read_all(sonde__config *c, sonde__sources *from, stable_file *local,
     sonde__process process = { .variable = from->lookup, .user = from->user };
     sonde__otel otel;
 
+    process.language = c->language;
     process.arguments = read_arguments(arguments, sizeof(arguments));
     load_file(local, &process);
     load_file(fleet, &process);
@@ -374,6 +389,7 @@ sonde__config *sonde__config_new_with_files(const sonde_options *options, sonde_
     if (options)
         memcpy(&o, options, given);
     sonde_arena_init(&c->texts, TEXTS_MAX_BYTES);
+    name_library(c, &o);
     read_all(c, &from, &local, &fleet);
     settle(c);
     return c;

@@ -22,6 +22,8 @@
 
 #include "config_rows.h"
 
+#define SONDE__LANGUAGE "c"
+
 #define SONDE__DEFAULT_TAGS_MAX 64
 #define SONDE__CHUNK_TAGS_MAX   4
 
@@ -71,7 +73,9 @@ typedef struct sonde__config {
     bool logs_injection;
     bool logs_128_bit;
     sonde_log_level log_level;
-    sonde_str service; /* never empty */
+    sonde_str language;       /* never empty, as the next: who we say we are, wherever it is said */
+    sonde_str tracer_version; /* likewise */
+    sonde_str service;        /* never empty */
     sonde_str env;
     sonde_str version;
     sonde_str external_env;

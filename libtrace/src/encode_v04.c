@@ -401,7 +401,7 @@ static uint32_t write_defaults(sonde__encoder *e, sonde_buf *b, const picture *p
     uint32_t n = 1;
     uint32_t i;
 
-    write_pair(b, SONDE_STR(SONDE_TAG_LANGUAGE), SONDE_STR("c"));
+    write_pair(b, SONDE_STR(SONDE_TAG_LANGUAGE), c->language);
     if (c->env.len > 0 && !(p && is_set_by_program(e, p, SONDE_STR(SONDE_TAG_ENV)))) {
         write_pair(b, SONDE_STR(SONDE_TAG_ENV), c->env);
         n++;

@@ -95,7 +95,7 @@ void sonde__rules_know_config(sonde__rules *r, const sonde__config *c)
 {
     uint32_t i;
 
-    sonde__rules_know_tag(r, SONDE_STR(SONDE_TAG_LANGUAGE), SONDE_STR("c"));
+    sonde__rules_know_tag(r, SONDE_STR(SONDE_TAG_LANGUAGE), c->language);
     if (c->env.len > 0)
         sonde__rules_know_tag(r, SONDE_STR(SONDE_TAG_ENV), c->env);
     if (c->version.len > 0)

@@ -18,7 +18,6 @@
 
 #define TEXTS_MAX_BYTES (8u << 20)
 #define VALUE_MAX_BYTES 8192
-#define LANGUAGE        "c"
 
 typedef struct reader {
     sonde__stable *out;
@@ -78,7 +77,7 @@ static bool look_up(const reader *r, sonde_str origin, sonde_str key, sonde_str 
         return find_tag(r->tags, key, out_value);
     if (!sonde_str_eq(origin, SONDE_STR("language")))
         return false;
-    *out_value = SONDE_STR(LANGUAGE);
+    *out_value = r->process->language;
     return true;
 }
 

@@ -39,6 +39,7 @@ typedef struct sonde__stable {
 typedef struct sonde__process {
     const char *(*variable)(void *user, const char *name); /* like getenv */
     void *user;
+    sonde_str language;
     sonde_str arguments; /* each ended by NUL, as in /proc/self/cmdline */
 } sonde__process;
 

@@ -99,7 +99,7 @@ static void put_setting(sonde_json_writer *w, const sonde__config *c, const show
         sonde_json_raw(w, sonde_str_from(s->absent));
 }
 
-static void put_machine(sonde_json_writer *w, int64_t now_unix_ns)
+static void put_machine(sonde_json_writer *w, const sonde__config *c, int64_t now_unix_ns)
 {
     char date[SONDE_RFC3339_LEN];
     struct utsname u;
@@ -111,8 +111,8 @@ static void put_machine(sonde_json_writer *w, int64_t now_unix_ns)
     sonde_json_put_str(w, "os_name", sonde_str_from(u.sysname));
     sonde_json_put_str(w, "os_version", sonde_str_from(u.release));
     sonde_json_put_str(w, "architecture", sonde_str_from(u.machine));
-    sonde_json_put_str(w, "version", SONDE_STR(SONDE_VERSION));
-    sonde_json_put_str(w, "lang", SONDE_STR("c"));
+    sonde_json_put_str(w, "version", c->tracer_version);
+    sonde_json_put_str(w, "lang", c->language);
     sonde_json_put_str(w, "lang_version", SONDE_STR("201112"));
 }
 
@@ -123,7 +123,7 @@ void sonde__startup_json(const sonde__config *c, int64_t now_unix_ns, sonde_buf 
 
     sonde_json_writer_init(&w, out);
     sonde_json_begin_object(&w);
-    put_machine(&w, now_unix_ns);
+    put_machine(&w, c, now_unix_ns);
     for (i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
         put_setting(&w, c, &settings[i]);
     sonde_json_end_object(&w);

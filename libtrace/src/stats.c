@@ -370,8 +370,8 @@ static void write_process(sonde__stats *s)
     write_text(b, "Env", c->env.len > 0 ? c->env : SONDE_STR("unknown-env"));
     write_text(b, "Version", c->version);
     write_text(b, "Service", c->service);
-    write_text(b, "Lang", SONDE_STR("c"));
-    write_text(b, "TracerVersion", SONDE_STR(SONDE_VERSION));
+    write_text(b, "Lang", c->language);
+    write_text(b, "TracerVersion", c->tracer_version);
     write_text(b, "RuntimeID", sonde_str_from(s->runtime_id));
     write_number(b, "Sequence", s->sequence + 1);
     write_text(b, "ProcessTags", c->process_tags);

@@ -59,11 +59,11 @@ static void make_headers(sonde__transport *t, const sonde__config *c)
 {
     t->count_header = add_header(t, SONDE_HDR_TRACE_COUNT, SONDE_STR("0"));
     (void)add_header(t, "Content-Type", SONDE_STR("application/msgpack"));
-    (void)add_header(t, SONDE_HDR_LANG, SONDE_STR("c"));
+    (void)add_header(t, SONDE_HDR_LANG, c->language);
     (void)add_header(t, SONDE_HDR_LANG_VERSION, SONDE_STR("201112"));
     (void)add_header(t, SONDE_HDR_LANG_INTERPRETER,
                      SONDE_STR(COMPILER " " TEXT_OF(__GNUC__) "." TEXT_OF(__GNUC_MINOR__)));
-    (void)add_header(t, SONDE_HDR_TRACER_VERSION, SONDE_STR(SONDE_VERSION));
+    (void)add_header(t, SONDE_HDR_TRACER_VERSION, c->tracer_version);
     (void)add_header(t, SONDE_HDR_COMPUTED_TOP_LEVEL, SONDE_STR("yes"));
     (void)add_header(t, SONDE_HDR_REAL_STATUS, SONDE_STR("true"));
     (void)add_header(t, SONDE_HDR_CONTAINER_ID, sonde_str_from(t->container));

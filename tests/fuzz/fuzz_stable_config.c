@@ -28,7 +28,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char arguments[] = "prog\0--mode=a\0";
-    sonde__process process = { .variable = look_up, .arguments = SONDE_STR(arguments) };
+    sonde__process process = { .variable = look_up,
+                               .language = SONDE_STR("c"),
+                               .arguments = SONDE_STR(arguments) };
     static sonde__stable s;
     sonde_status status =
         sonde__stable_parse((sonde_str){ (const char *)data, size }, &process, &s);

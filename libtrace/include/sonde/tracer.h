@@ -48,6 +48,9 @@ typedef struct sonde_options {
         memory_bytes; /* ceiling of the tracer's memory; default: SONDE_TRACE_MEMORY, else 16 MiB */
     uint32_t flush_interval_ms; /* longest wait of a finished trace; default: 2000 */
     uint32_t stop_timeout_ms;   /* deadline of sonde_stop() and of exit(); default: 2000 */
+    const char *language;       /* for a library of another language that is built on this one: what
+                                   the agent is told; default: "c" */
+    const char *tracer_version; /* the same: of that library; default: SONDE_VERSION */
 } sonde_options;
 
 /* Starts the process's tracer.  The network is first used when the first trace is finished (or in

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "libtrace/src/config.h"
+#include "sonde/version.h"
 #include "support/alloc_fail.h"
 
 /* An environment: "NAME=value" texts, ended by NULL. */
@@ -208,6 +209,22 @@ static void test_an_older_callers_options_are_read_up_to_their_size(void **state
     sonde__config_free(c);
 }
 
+static void test_a_library_built_on_this_one_says_its_own_name_and_version(void **state)
+{
+    sonde_options o = { .language = "zig", .tracer_version = "7.8.9-rc1" };
+    sonde_options empty = { .language = "", .tracer_version = "" };
+    sonde__config *c = make(&o, ENV(NULL));
+
+    (void)state;
+    assert_text("language", c->language, "zig");
+    assert_text("version", c->tracer_version, "7.8.9-rc1");
+    sonde__config_free(c);
+    c = make(&empty, ENV(NULL));
+    assert_text("language", c->language, "c");
+    assert_text("version", c->tracer_version, SONDE_VERSION);
+    sonde__config_free(c);
+}
+
 static sonde_status make_and_free(void *user)
 {
     sonde__config *c = sonde__config_new(NULL, look_up, user);
@@ -238,6 +255,7 @@ int main(void)
         cmocka_unit_test(test_bad_values_cost_one_line_each_and_leave_the_default),
         cmocka_unit_test(test_propagation_styles_are_lists_per_direction),
         cmocka_unit_test(test_an_older_callers_options_are_read_up_to_their_size),
+        cmocka_unit_test(test_a_library_built_on_this_one_says_its_own_name_and_version),
         cmocka_unit_test(test_config_survives_every_failing_allocation),
     };
 

@@ -50,7 +50,7 @@ static sonde__span *make_chunk(sonde__cell_stack *cells)
 static void test_a_chunk_is_written_as_in_the_specification(void **state)
 {
     static sonde__encoder e;
-    static const sonde__config config = { .service = { "s", 1 } };
+    static const sonde__config config = { .service = { "s", 1 }, .language = { "c", 1 } };
     sonde__cell_stack cells = { .len = 0 };
     sonde__span *chunk = make_chunk(&cells);
     sonde_buf want;
@@ -88,7 +88,7 @@ static void pack_attributes(sonde__packer *p, const void *attributes)
 static void test_an_agent_that_knows_events_gets_typed_values(void **state)
 {
     static sonde__encoder e;
-    static const sonde__config config = { .service = { "s", 1 } };
+    static const sonde__config config = { .service = { "s", 1 }, .language = { "c", 1 } };
     const sonde_value list[] = { sonde_value_int(1), sonde_value_int(-1) };
     const sonde_attribute a[] = { sonde_attr_str("s", "x"), sonde_attr_bool("b", 1),
                                   sonde_attr_int("i", 300), sonde_attr_double("d", 1),
@@ -128,7 +128,7 @@ static void test_an_agent_that_knows_events_gets_typed_values(void **state)
 static void test_a_chunk_that_does_not_fit_leaves_the_payload_as_it_was(void **state)
 {
     static sonde__encoder e;
-    static const sonde__config config = { .service = { "s", 1 } };
+    static const sonde__config config = { .service = { "s", 1 }, .language = { "c", 1 } };
     sonde__cell_stack cells = { .len = 0 };
     sonde__span *chunk = make_chunk(&cells);
     size_t len;
@@ -153,7 +153,7 @@ static void test_a_chunk_that_does_not_fit_leaves_the_payload_as_it_was(void **s
 static sonde_status encode_once(void *user)
 {
     static sonde__encoder e;
-    static const sonde__config config = { .service = { "s", 1 } };
+    static const sonde__config config = { .service = { "s", 1 }, .language = { "c", 1 } };
     sonde_status status = sonde__encoder_open(&e, &config, runtime_id, 1u << 20);
 
     if (status == SONDE_OK)

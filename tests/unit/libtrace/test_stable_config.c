@@ -169,6 +169,7 @@ static const char *const environment[] = { "ROLE=web", "EMPTY=", NULL };
 static const sonde__process the_process = {
     .variable = look_up,
     .user = (void *)(uintptr_t)environment,
+    .language = { "c", 1 },
     .arguments = { "prog\0--mode=a\0--flag\0-x=1=2\0", 28 },
 };
 

@@ -19,6 +19,8 @@
 static const char runtime_id[] = "00000000-0000-4000-8000-000000000000";
 
 static const sonde__config config = {
+    .language = { "c", 1 },
+    .tracer_version = { SONDE_VERSION, sizeof(SONDE_VERSION) - 1 },
     .service = { "web", 3 },
     .env = { "prod", 4 },
     .version = { "1.0", 3 },
