@@ -16,12 +16,12 @@
 
 #include "agent_info.h"
 #include "area.h"
+#include "beats.h"
 #include "payload.h"
 #include "tracer.h"
 #include "transport.h"
 
 #define GATHER_NS          (100 * (uint64_t)SONDE_NS_PER_MS)
-#define IDLE_NS            (1 * (uint64_t)SONDE_NS_PER_S)
 #define INFO_EVERY_NS      (5 * (uint64_t)SONDE_NS_PER_S)
 #define INFO_TIMEOUT_NS    (1 * (uint64_t)SONDE_NS_PER_S)
 #define STATS_TIMEOUT_NS   (2 * (uint64_t)SONDE_NS_PER_S)
@@ -251,6 +251,41 @@ static void look_at_agent(const orders *seen)
     set_sending(false);
 }
 
+/* -- beats ---------------------------------------------------------------------------------------- */
+
+/* Does one that is due, and says when the next is. */
+static uint64_t work_on_beat(const orders *seen)
+{
+    uint64_t due;
+
+    sonde_mutex_lock(&work);
+    due = seen->stop ? SONDE__NEVER : sonde__beats_work(sonde_mono_ns());
+    if (seen->stop)
+        sonde__beats_last(sonde_mono_ns());
+    sonde_mutex_unlock(&work);
+    return due;
+}
+
+/* Called with `work` held, as all of a beat. */
+SONDE_NO_TSA sonde_status sonde__beat_request(const sonde__request *request, sonde__answer *out)
+{
+    sonde__request r = *request;
+    uint64_t latest = stop_deadline();
+    sonde_status status;
+
+    r.deadline_mono_ns = sonde_deadline(sonde_mono_ns(), SONDE__BEAT_REQUEST_NS);
+    if (r.deadline_mono_ns > latest)
+        r.deadline_mono_ns = latest;
+    set_sending(true);
+    sonde_mutex_unlock(&work);
+    status = sonde__transport_ask(transport, &r, out);
+    sonde_mutex_lock(&work);
+    set_sending(false);
+    return status;
+}
+
+/* -- gathering ------------------------------------------------------------------------------------ */
+
 static sonde_status encode(sonde__span *chunk)
 {
     uint64_t was = payload->v04.chunks;
@@ -319,10 +354,20 @@ static bool gather(void)
     return any;
 }
 
-/* Looks at the orders after a round of work; false: the thread ends. */
-static bool rest(const orders *seen, bool busy)
+static bool is_queued(void)
 {
-    uint64_t until;
+    const sonde__area *a = atomic_load_explicit(&sonde__areas, memory_order_acquire);
+
+    for (; a; a = a->next)
+        if (atomic_load_explicit(&a->queue.head, memory_order_relaxed))
+            return true;
+    return false;
+}
+
+/* Looks at the orders after a round of work; false: the thread ends. */
+static bool rest(const orders *seen, bool busy, uint64_t due_mono_ns)
+{
+    uint64_t until = sonde_deadline(sonde_mono_ns(), GATHER_NS);
     bool go_on;
 
     sonde_mutex_lock(&mu);
@@ -330,10 +375,14 @@ static bool rest(const orders *seen, bool busy)
         order.flushes_done = seen->flushes_wanted;
     (void)pthread_cond_broadcast(&from_thread);
     go_on = !seen->stop;
-    if (!busy)
-        atomic_store_explicit(&state, IDLE,
-                              memory_order_seq_cst); /* before queues are looked at again */
-    until = sonde_deadline(sonde_mono_ns(), busy ? GATHER_NS : IDLE_NS);
+    if (!busy) {
+        /* before the queues are looked at; pairs with sonde__flusher_push() */
+        atomic_store_explicit(&state, IDLE, memory_order_seq_cst);
+        atomic_thread_fence(memory_order_seq_cst);
+        until = is_queued() ? 0 : info_due_mono_ns;
+    }
+    if (due_mono_ns < until)
+        until = due_mono_ns;
     while (go_on && !order.wake && !order.stop && order.flushes_wanted == seen->flushes_wanted &&
            sonde_mono_ns() < until)
         sonde_cond_wait_until(&to_thread, &mu, until);
@@ -361,10 +410,13 @@ static void *run(void *unused)
 {
     orders seen;
     bool any;
+    uint64_t due, beat_due;
 
     (void)unused;
+    sonde_mutex_lock(&work);
+    sonde__beats_open(sonde__settings());
+    sonde_mutex_unlock(&work);
     do {
-        uint64_t due;
 
         seen = read_orders();
         sonde__clock_anchor();
@@ -374,7 +426,8 @@ static void *run(void *unused)
         if (seen.stop || seen.flushes_wanted > seen.flushes_done || sonde_mono_ns() >= due)
             send_payload();
         send_stats(seen.stop || seen.flushes_wanted > seen.flushes_done);
-    } while (rest(&seen, any || payload->v04.chunks > 0 || is_agent_wanted(&seen)));
+        beat_due = work_on_beat(&seen);
+    } while (rest(&seen, any || payload->v04.chunks > 0 || is_agent_wanted(&seen), beat_due));
     return NULL;
 }
 
@@ -412,6 +465,7 @@ static void close_tools(void)
     sonde_free(payload);
     payload = NULL;
     sonde__agent_forget();
+    sonde__beats_forget();
     info_due_mono_ns = 0;
     atomic_store_explicit(&payload_bytes, 0, memory_order_relaxed);
 }
@@ -450,13 +504,31 @@ void sonde__flusher_wake(void)
     nudge();
 }
 
+void sonde__flusher_rouse(void)
+{
+    sonde_mutex_lock(&mu);
+    order.wake = true;
+    (void)pthread_cond_broadcast(&to_thread);
+    sonde_mutex_unlock(&mu);
+}
+
+void sonde__flusher_begin(void)
+{
+    if (!sonde__beats_wanted(sonde__settings()))
+        return;
+    sonde_mutex_lock(&mu);
+    start_thread_locked();
+    sonde_mutex_unlock(&mu);
+}
+
 void sonde__flusher_push(sonde__span *chunk)
 {
     sonde__area *a = sonde__self;
 
     sonde__count_own(&a->counts, SONDE__CHUNKS_QUEUED, 1);
     (void)sonde_handover_push(&a->queue, &chunk->text.link);
-    /* A thread about to rest may be missed here; it looks again within IDLE_NS. */
+    /* The exchange above keeps this load behind it on x86.  Elsewhere a thread about to rest may be
+     * missed; it looks again when /info is due. */
     if (__builtin_expect(atomic_load_explicit(&state, memory_order_relaxed) != AT_WORK, 0))
         nudge();
 }
@@ -486,16 +558,6 @@ sonde_status sonde__flusher_open(void)
 }
 
 /* -- flush and stop ------------------------------------------------------------------------------- */
-
-static bool is_queued(void)
-{
-    const sonde__area *a = atomic_load_explicit(&sonde__areas, memory_order_acquire);
-
-    for (; a; a = a->next)
-        if (atomic_load_explicit(&a->queue.head, memory_order_relaxed))
-            return true;
-    return false;
-}
 
 sonde_status sonde__flusher_flush(uint64_t deadline_mono_ns)
 {

@@ -8,8 +8,10 @@
  *                       SENDING
  *
  * GATHERING empties all queues every 100 ms, or at once when half of the cells are in use.  The thread
- * starts with the first chunk; so it does in a forked child.  First thing, and every 5 s from then on, it
- * asks the agent for /info, for at most a second.
+ * starts with the tracer when a beat is wanted (beats.h), else with the first chunk; in a forked child
+ * always with the first chunk.  First thing, and every 5 s from then on, it asks the agent for /info, for
+ * at most a second.  Between two rounds of gathering it does one beat that is due; IDLE, it sleeps until
+ * the next beat or /info is due.
  *
  * Threads   the functions here: all.
  * Bounds    payload: SONDE__PAYLOAD_SOFT_BYTES starts a request, a chunk that would pass the hard limit
@@ -26,6 +28,10 @@ struct sonde__span;
 
 /* A life of the tracer begins.  SONDE_ERR_STATE: the thread of the last one still hangs in a request. */
 SONDE_MUST_USE sonde_status sonde__flusher_open(void);
+
+/* The configuration is in force: starts the thread when a beat is wanted. */
+void sonde__flusher_begin(void);
+void sonde__flusher_rouse(void); /* wakes the thread if there is one */
 
 /* Hands a chunk over.  Never blocks on the network; starts or wakes the thread where needed. */
 void sonde__flusher_push(struct sonde__span *chunk);

@@ -253,6 +253,7 @@ static sonde_status start_locked(const sonde_options *options)
     }
     begin_life_locked(c);
     sonde__startup_log(c);
+    sonde__flusher_begin();
     return SONDE_OK;
 }
 

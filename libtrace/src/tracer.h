@@ -24,8 +24,8 @@ void sonde__settings_release(void);
 
 const char *sonde__runtime_id(void); /* 36 characters; renewed by fork */
 
-/* unix = mono + this, as of less than a second ago. */
+/* unix = mono + this, as of the last sonde__clock_anchor(). */
 int64_t sonde__mono_to_unix_ns(void);
-void sonde__clock_anchor(void); /* measures it again */
+void sonde__clock_anchor(void); /* measures it again: at the start, each round of the flusher */
 
 #endif /* SONDE_LIBTRACE_TRACER_H */

@@ -33,6 +33,7 @@ struct sonde__transport {
     char entity[SONDE__CONTAINER_ID_MAX];
     sonde_http_header headers[HEADERS_MAX];
     size_t headers_len;
+    size_t place; /* from here on: where the process runs */
     char count[SONDE_U64_MAX_LEN];
     sonde_http_header *count_header;
     uint64_t agent_state; /* hash of the last Datadog-Agent-State, 0 none yet */
@@ -66,6 +67,7 @@ static void make_headers(sonde__transport *t, const sonde__config *c)
     (void)add_header(t, SONDE_HDR_TRACER_VERSION, c->tracer_version);
     (void)add_header(t, SONDE_HDR_COMPUTED_TOP_LEVEL, SONDE_STR("yes"));
     (void)add_header(t, SONDE_HDR_REAL_STATUS, SONDE_STR("true"));
+    t->place = t->headers_len;
     (void)add_header(t, SONDE_HDR_CONTAINER_ID, sonde_str_from(t->container));
     (void)add_header(t, SONDE_HDR_ENTITY_ID, sonde_str_from(t->entity));
     (void)add_header(t, SONDE_HDR_EXTERNAL_ENV, c->external_env);
@@ -255,4 +257,36 @@ sonde__verdict sonde__transport_send_stats(sonde__transport *t, sonde_str body,
     };
 
     return post(t, &request);
+}
+
+sonde_status sonde__transport_ask(sonde__transport *t, const sonde__request *r, sonde__answer *out)
+{
+    sonde_http_header headers[SONDE__REQUEST_HEADERS_MAX + 3];
+    size_t place_len = t->headers_len - t->place;
+    size_t own_len =
+        r->headers_len < SONDE__REQUEST_HEADERS_MAX ? r->headers_len : SONDE__REQUEST_HEADERS_MAX;
+    sonde_http_plain_answer answer = { 0 };
+    sonde_http_plain_request request = {
+        .method = r->method ? r->method : "POST",
+        .path = r->path,
+        .headers = headers,
+        .headers_len = own_len + place_len,
+        .body = r->body,
+        .deadline_mono_ns = r->deadline_mono_ns,
+    };
+    sonde_status status;
+
+    if (own_len > 0)
+        memcpy(headers, r->headers, own_len * sizeof(headers[0]));
+    memcpy(headers + own_len, t->headers + t->place, place_len * sizeof(headers[0]));
+    status = sonde_http_plain_send(t->http, &request, &answer);
+    *out = (sonde__answer){ answer.status, answer.body };
+    if (status != SONDE_OK) {
+        *out = (sonde__answer){ 0, { NULL, 0 } };
+        SONDE_LOG(SONDE_LOG_DEBUG, "no answer: agent=%s path=%s reason=\"%s\"", t->agent, r->path,
+                  sonde_status_str(status));
+    } else {
+        note_agent_state(t, &answer);
+    }
+    return status;
 }

@@ -1,5 +1,7 @@
 /* transport.h - one request to the agent, and what its answer means.
  *
+ * One connection for everything: traces, statistics, /info, and what beats ask (beats.h).
+ *
  * Threads   one: the flusher.
  * Source    docs/spec/agent-http.md */
 #ifndef SONDE_LIBTRACE_TRANSPORT_H
@@ -10,6 +12,7 @@
 
 #include "base/str.h"
 #include "config.h"
+#include "net/http_plain.h"
 #include "sonde/status.h"
 
 typedef enum sonde__verdict {
@@ -51,5 +54,29 @@ sonde__verdict sonde__transport_send(sonde__transport *t, const sonde__trace_req
 /* Posts statistics to /v0.6/stats. */
 sonde__verdict sonde__transport_send_stats(sonde__transport *t, sonde_str body,
                                            uint64_t deadline_mono_ns);
+
+/* -- any request ---------------------------------------------------------------------------------- */
+
+#define SONDE__REQUEST_HEADERS_MAX 12
+
+typedef struct sonde__request {
+    const char *method; /* NULL: POST */
+    const char *path;
+    const sonde_http_header *headers; /* besides Host, Content-Length and where the process runs
+                                         (Datadog-Container-ID, -Entity-ID, -External-Env) */
+    size_t headers_len;               /* at most SONDE__REQUEST_HEADERS_MAX */
+    sonde_str body;
+    uint64_t deadline_mono_ns; /* beats leave it 0: sonde__beat_request() sets it */
+} sonde__request;
+
+typedef struct sonde__answer {
+    int http_status;
+    sonde_str body; /* valid until the next request; at most 1 MiB */
+} sonde__answer;
+
+/* SONDE_OK when there was an answer, whatever its status; else as sonde_http_plain_send(), and `out` is
+ * zero.  Logs at level debug only. */
+SONDE_MUST_USE sonde_status sonde__transport_ask(sonde__transport *t, const sonde__request *r,
+                                                 sonde__answer *out);
 
 #endif /* SONDE_LIBTRACE_TRANSPORT_H */

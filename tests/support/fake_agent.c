@@ -20,6 +20,8 @@
 #define CONNECTIONS_MAX   16
 #define REQUEST_MAX_BYTES (16u << 20)
 #define SCRIPT_MAX        64
+#define ROUTES_MAX        16
+#define OTHERS_MAX        1024
 
 typedef struct connection {
     int fd; /* -1: free */
@@ -27,6 +29,16 @@ typedef struct connection {
     size_t len;
     size_t cap;
 } connection;
+
+typedef struct route {
+    const char *path;
+    fake_answer answer;
+} route;
+
+typedef struct other {
+    char *head;
+    char *body;
+} other;
 
 struct fake_agent {
     pthread_t thread;
@@ -47,6 +59,9 @@ struct fake_agent {
     size_t stats_len;
     const char *info;
     const char *state;
+    route routes[ROUTES_MAX];
+    unsigned routes_len;
+    other others[OTHERS_MAX]; /* the first of counts.others */
 };
 
 /* -- reading requests ----------------------------------------------------------------------------- */
@@ -136,6 +151,44 @@ static fake_answer note_stats(fake_agent *a, const uint8_t *body, size_t len)
     return (fake_answer){ .manner = FAKE_ANSWER };
 }
 
+static bool has_path(const char *head, const char *beginning)
+{
+    const char *path = strchr(head, ' ');
+
+    return path && strncmp(path + 1, beginning, strlen(beginning)) == 0;
+}
+
+static fake_answer note_other(fake_agent *a, const char *head, const uint8_t *body, size_t len)
+{
+    fake_answer answer = { .manner = FAKE_ANSWER };
+    unsigned i;
+
+    (void)pthread_mutex_lock(&a->mu);
+    if (a->counts.others < OTHERS_MAX) {
+        other *o = &a->others[a->counts.others];
+
+        o->head = strdup(head);
+        o->body = (char *)calloc(1, len + 1);
+        memcpy(o->body, body, len);
+    }
+    a->counts.others++;
+    for (i = 0; i < a->routes_len; i++)
+        if (has_path(head, a->routes[i].path))
+            answer = a->routes[i].answer;
+    (void)pthread_cond_broadcast(&a->changed);
+    (void)pthread_mutex_unlock(&a->mu);
+    return answer;
+}
+
+/* "/v0.4/traces", "/v1.0/traces" and the like. */
+static bool takes_traces(const char *head)
+{
+    const char *path = strchr(head, ' ');
+    const char *end = path ? strchr(path + 1, ' ') : NULL;
+
+    return end && end - path > 7 && strncmp(end - 7, "/traces", 7) == 0;
+}
+
 static fake_answer note_request(fake_agent *a, const char *head, const uint8_t *body, size_t len)
 {
     fake_answer answer = { .manner = FAKE_ANSWER };
@@ -222,6 +275,8 @@ static bool handle_request(fake_agent *a, connection *c)
         answer = answer_info(a);
     else if (strncmp((const char *)c->data, "POST /v0.6/stats ", 17) == 0)
         answer = note_stats(a, c->data + head_len, body_len);
+    else if (!takes_traces((const char *)c->data))
+        answer = note_other(a, (const char *)c->data, c->data + head_len, body_len);
     else
         answer = note_request(a, (const char *)c->data, c->data + head_len, body_len);
     memmove(c->data, c->data + head_len + body_len, c->len - head_len - body_len);
@@ -335,6 +390,10 @@ void fake_agent_close(fake_agent *a)
     free(a->head);
     free(a->body);
     free(a->stats);
+    for (i = 0; i < OTHERS_MAX; i++) {
+        free(a->others[i].head);
+        free(a->others[i].body);
+    }
     free(a);
 }
 
@@ -357,6 +416,62 @@ void fake_agent_info(fake_agent *a, const char *json, const char *state)
     a->info = json;
     a->state = state;
     (void)pthread_mutex_unlock(&a->mu);
+}
+
+void fake_agent_route(fake_agent *a, const char *path, fake_answer answer)
+{
+    unsigned i = 0;
+
+    (void)pthread_mutex_lock(&a->mu);
+    while (i < a->routes_len && strcmp(a->routes[i].path, path) != 0)
+        i++;
+    if (i < ROUTES_MAX)
+        a->routes[i] = (route){ path, answer };
+    if (i == a->routes_len && i < ROUTES_MAX)
+        a->routes_len++;
+    (void)pthread_mutex_unlock(&a->mu);
+}
+
+static other *find_other_locked(fake_agent *a, const char *path, uint64_t n)
+{
+    uint64_t i;
+
+    for (i = 0; i < a->counts.others && i < OTHERS_MAX; i++)
+        if (has_path(a->others[i].head, path) && n-- == 0)
+            return &a->others[i];
+    return NULL;
+}
+
+char *fake_agent_other(fake_agent *a, const char *path, uint64_t n, unsigned timeout_ms,
+                       char **out_head)
+{
+    struct timespec until =
+        sonde_ns_to_timespec(sonde_deadline(sonde_mono_ns(), sonde_ms_to_ns(timeout_ms)));
+    char *body = NULL;
+    other *o;
+
+    (void)pthread_mutex_lock(&a->mu);
+    while (!(o = find_other_locked(a, path, n)) &&
+           pthread_cond_timedwait(&a->changed, &a->mu, &until) == 0)
+        ;
+    if (o) {
+        body = strdup(o->body);
+        if (out_head)
+            *out_head = strdup(o->head);
+    }
+    (void)pthread_mutex_unlock(&a->mu);
+    return body;
+}
+
+uint64_t fake_agent_others(fake_agent *a, const char *path)
+{
+    uint64_t n = 0;
+
+    (void)pthread_mutex_lock(&a->mu);
+    while (find_other_locked(a, path, n))
+        n++;
+    (void)pthread_mutex_unlock(&a->mu);
+    return n;
 }
 
 fake_counts fake_agent_counts(fake_agent *a)

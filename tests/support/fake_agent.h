@@ -8,10 +8,12 @@
  *
  * Requests beyond the script are answered with 200 and "{}".  Bodies are decoded as v0.4 or v0.5; what it counts is
  * what it decoded.  GET /info and POST /v0.6/stats are
- * answered apart from all that: 404 until fake_agent_info() says what, and 200.
+ * answered apart from all that: 404 until fake_agent_info() says what, and 200.  So are requests to paths that
+ * take no traces: kept, and answered as fake_agent_route() says, else with 200 and "{}".
  *
  * Threads   one of its own; the functions here: all.
- * Bounds    16 connections, bodies of 16 MiB, 64 scripted answers. */
+ * Bounds    16 connections, bodies of 16 MiB, 64 scripted answers, 16 routes, the first 1024 requests to other
+ *           paths. */
 #ifndef SONDE_TESTS_SUPPORT_FAKE_AGENT_H
 #define SONDE_TESTS_SUPPORT_FAKE_AGENT_H
 
@@ -41,8 +43,9 @@ typedef struct fake_counts {
     uint64_t bad;          /* bodies that did not decode */
     uint64_t taken_chunks; /* of requests answered with 200 */
     uint64_t taken_spans;
-    uint64_t infos; /* GET /info, in no count above */
-    uint64_t stats; /* POST /v0.6/stats, in no count above; answered 200 */
+    uint64_t infos;  /* GET /info, in no count above */
+    uint64_t stats;  /* POST /v0.6/stats, in no count above; answered 200 */
+    uint64_t others; /* to paths that take no traces, in no count above */
 } fake_counts;
 
 typedef struct fake_agent fake_agent;
@@ -54,6 +57,15 @@ const char *fake_agent_url(const fake_agent *a);
 void fake_agent_answer(fake_agent *a, fake_answer answer, int times);
 /* What /info answers from now on; borrowed.  `state` is the Datadog-Agent-State of every answer, or NULL. */
 void fake_agent_info(fake_agent *a, const char *json, const char *state);
+
+/* What requests to `path`, which takes no traces, get from now on; borrowed. */
+void fake_agent_route(fake_agent *a, const char *path, fake_answer answer);
+
+/* The n-th request, from 0, whose path begins like that: its body, NUL behind it, to be freed with free(), as
+ * its head (out_head may be NULL).  Waits for it; NULL after `timeout_ms`. */
+char *fake_agent_other(fake_agent *a, const char *path, uint64_t n, unsigned timeout_ms,
+                       char **out_head);
+uint64_t fake_agent_others(fake_agent *a, const char *path); /* how many there were */
 
 fake_counts fake_agent_counts(fake_agent *a);
 
