@@ -16,6 +16,12 @@ cmake --install "$build" --prefix "$tmp/prefix" >"$tmp/install.log" 2>&1 || {
 PKG_CONFIG_PATH=$(dirname "$(find "$tmp/prefix" -name sonde-trace.pc)")
 export PKG_CONFIG_PATH
 lib=$(pkg-config --variable=libdir sonde-trace)
+for page in sonde_span sonde_span_finish; do
+    [ -s "$tmp/prefix/share/man/man3/$page.3" ] || {
+        echo "no manual page $page(3) was installed"
+        exit 1
+    }
+done
 shop=$root/examples/shop
 
 cd "$tmp"

@@ -28,6 +28,9 @@ CLEAN = {
 
 LONG = "int x_one(void)\n{\n" + "    ;\n" * 100 + "    return 1;\n}\n"
 
+HEADER = {"libtrace/include/sonde/x.h": "/* sonde/x.h - x. */\n\n/* One. */\nvoid sonde_x(void);\n\nvoid sonde_y(void);\n"}
+LISTINGS = {"documented": ["libtrace/exports.txt"]}
+
 # lint, what replaces the clean files, a piece of the message
 CASES = [
     ("include_floors", {"common/base/x.h": '#include "codec/y.h"\n', "common/codec/y.h": "\n"}, "is in common/codec"),
@@ -47,6 +50,8 @@ CASES = [
     ("headers_alone", {"common/base/x.h": "#ifndef X_H\n#define X_H\nsize_t x_one(void);\n#endif\n"}, "as C11: unknown type name"),
     ("headers_alone", {"common/base/x.h": "struct x {\n    int a;\n};\n"}, "redefinition"),
     ("headers_alone", {"common/base/include/sonde/x.h": "#ifndef X_H\n#define X_H\nint x(int class);\n#endif\n"}, "as C++17"),
+    ("documented", {**HEADER, "libtrace/exports.txt": "sonde_x\nsonde_y\n"}, "sonde_y has no word of explanation"),
+    ("documented", {**HEADER, "libtrace/exports.txt": "sonde_z\n"}, "sonde_z is in no public header"),
     ("banned", {"common/base/x.c": "void f(char *a)\n{\n    strcpy(a, a);\n}\n"}, "x.c:3: strcpy is banned"),
     ("banned", {"common/base/x.c": "void *f(void)\n{\n    return malloc (1);\n}\n"}, "malloc is banned; use base/alloc.h"),
     ("banned", {"tests/lint/banned_allowed.txt": "common/base/x.c free\n"}, "delete the line"),
@@ -94,7 +99,7 @@ def check_exports():
 
 failures = 0
 results = [(lint, run(lint, {}), None, "") for lint in sorted({case[0] for case in CASES})]
-results += [(lint, run(lint, changes), 1, message) for lint, changes, message in CASES]
+results += [(lint, run(lint, changes, *LISTINGS.get(lint, [])), 1, message) for lint, changes, message in CASES]
 results += [("exports", result, want, message) for result, want, message in check_exports()]
 for lint, (status, output), want, message in results:
     clean = not want and status in (0, 77)

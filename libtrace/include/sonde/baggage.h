@@ -43,6 +43,7 @@ extern "C" {
 SONDE_API void sonde_span_set_baggage(sonde_span *span, const char *key, const char *value);
 SONDE_API void sonde_span_set_baggage_n(sonde_span *span, sonde_str key, sonde_str value);
 
+/* Takes one item away, or all. */
 SONDE_API void sonde_span_remove_baggage(sonde_span *span, const char *key);
 SONDE_API void sonde_span_clear_baggage(sonde_span *span);
 

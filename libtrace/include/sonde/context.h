@@ -47,7 +47,8 @@ SONDE_API sonde_context *sonde_context_current(void);
 /* A reference to the place of `span`. */
 SONDE_API sonde_context *sonde_context_of_span(const sonde_span *span);
 
-SONDE_API sonde_context *sonde_context_retain(sonde_context *context); /* returns `context` */
+/* One reference more, which is returned; one less. */
+SONDE_API sonde_context *sonde_context_retain(sonde_context *context);
 SONDE_API void sonde_context_release(sonde_context *context);
 
 /* Makes `context` the thread's active place until it is detached on the same thread; holds a reference

@@ -48,6 +48,7 @@ typedef struct sonde_link {
     uint32_t unused;
 } sonde_link;
 
+/* Adds a link; it is sent with the span. */
 SONDE_API void sonde_span_add_link(sonde_span *span, const sonde_link *link);
 
 #ifdef __cplusplus

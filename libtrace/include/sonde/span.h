@@ -135,7 +135,10 @@ SONDE_API int64_t sonde_span_get_str(const sonde_span *span, const char *key, ch
                                      size_t out_bytes);
 SONDE_API int sonde_span_get_double(const sonde_span *span, const char *key, double *out);
 
-/* -- what the span is ----------------------------------------------------------------------------- */
+/* -- what the span is -----------------------------------------------------------------------------
+ *
+ * Changes what sonde_span_start() was given, until the span is finished.  The service decides under which
+ * rate a trace is sampled only until the decision is made, at the latest with the first injection. */
 
 SONDE_API void sonde_span_set_name(sonde_span *span, const char *name);
 SONDE_API void sonde_span_set_service(sonde_span *span, const char *service);
@@ -190,7 +193,9 @@ SONDE_API void sonde_span_set_analytics(sonde_span *span, double rate);
 SONDE_API void sonde_span_keep(sonde_span *span);
 SONDE_API void sonde_span_drop(sonde_span *span);
 
-/* -- ids; 0 for NULL and for inert or finished spans ---------------------------------------------- */
+/* -- ids ------------------------------------------------------------------------------------------
+ *
+ * 0 for NULL and for inert or finished spans. */
 
 SONDE_API uint64_t sonde_span_id(const sonde_span *span);
 SONDE_API uint64_t sonde_span_trace_id_low(const sonde_span *span);

@@ -66,7 +66,9 @@ typedef struct sonde_test_span {
     uint32_t unused;
 } sonde_test_span;
 
-/* -- looking up: NULL when there is none -------------------------------------------------------------- */
+/* -- looking up --------------------------------------------------------------------------------------
+ *
+ * NULL when there is none. */
 
 SONDE_API uint32_t sonde_test_count(void);
 SONDE_API const sonde_test_span *sonde_test_at(uint32_t index);     /* as sent: local roots first */
@@ -77,7 +79,9 @@ sonde_test_parent_of(const sonde_test_span *span); /* if it is here */
 /* A tag as text; a number in decimal. */
 SONDE_API const char *sonde_test_tag(const sonde_test_span *span, const char *key);
 
-/* -- expectations: NULL, or what is wrong ------------------------------------------------------------- */
+/* -- expectations -------------------------------------------------------------------------------------
+ *
+ * NULL when it is so, else what is wrong. */
 
 SONDE_API const char *sonde_test_expect_count(uint32_t count);
 SONDE_API const char *sonde_test_expect_span(const char *name);
