@@ -16,6 +16,8 @@
 #define SONDE_TAG_PEER_SERVICE      "peer.service"
 #define SONDE_TAG_TID               "_dd.p.tid"
 #define SONDE_TAG_DM                "_dd.p.dm"
+#define SONDE_TAG_ORG_MARKER        "_dd.p.opm"
+#define SONDE_TAG_TRACE_SOURCE      "_dd.p.ts"
 #define SONDE_TAG_ORIGIN            "_dd.origin"
 #define SONDE_TAG_HOSTNAME          "_dd.hostname"
 #define SONDE_TAG_GIT_REPOSITORY    "_dd.git.repository_url"

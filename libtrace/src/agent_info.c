@@ -8,6 +8,9 @@
 #include "base/log.h"
 #include "codec/json_read.h"
 
+#include "org_marker.h"
+#include "tracer.h"
+
 typedef enum field_kind {
     FIELD_TEXT,
     FIELD_FLAG,
@@ -49,6 +52,7 @@ static const field fields[] = {
     { "filter_tags", FIELD_OBJECT, 0, filter_fields },
     { "filter_tags_regex", FIELD_OBJECT, 0, regex_filter_fields },
     { "ignore_resources", FIELD_TEXTS, AT(ignore_resources), NULL },
+    { "org_prop_marker", FIELD_TEXT, AT(org_marker), NULL },
     { NULL, FIELD_TEXT, 0, NULL },
 };
 
@@ -226,6 +230,8 @@ bool sonde__agent_take(int http_status, sonde_str body)
         sonde__agent_forget();
         present.known = true;
     }
+    if (present.known)
+        sonde__org_learn(sonde__settings(), present.info.org_marker);
     return present.known;
 }
 

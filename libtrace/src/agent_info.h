@@ -31,6 +31,7 @@ typedef struct sonde__agent_info {
     bool span_meta_structs;
     bool span_events;
     uint32_t obfuscation_version;
+    sonde_str org_marker; /* of our organisation */
     sonde__texts peer_tags;
     sonde__texts span_kinds; /* counted in statistics though not top-level */
     sonde__texts require;    /* filters: "key" or "key:value" */

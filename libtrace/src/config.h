@@ -100,6 +100,9 @@ typedef struct sonde__config {
     sonde__styles inject;
     uint32_t extract_behavior;  /* enum sonde__extract_behavior */
     uint32_t tags_max_bytes;    /* of x-datadog-tags */
+    bool org_guard;
+    bool org_strict;
+    sonde_str org_trusted; /* "a,b" */
     uint32_t baggage_max_items; /* of the header, both ways */
     uint32_t baggage_max_bytes;
     sonde_str baggage_tag_keys; /* "a,b", or "*" */

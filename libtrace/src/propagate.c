@@ -9,6 +9,7 @@
 #include "area.h"
 #include "chars.h"
 #include "context.h"
+#include "org_marker.h"
 #include "sampler.h"
 #include "span.h"
 #include "trace_tags.h"
@@ -150,7 +151,7 @@ typedef struct found {
     sonde__remote main;
     sonde__remote later[SONDE__STYLES]; /* of other traces, or the one `w3c` is */
     uint32_t later_len;
-    const sonde__remote *w3c; /* whichever has the tracestate of this trace; NULL: none */
+    sonde__remote *w3c; /* whichever has the tracestate of this trace; NULL: none */
     char last_id_room[16];
 } found;
 
@@ -165,7 +166,7 @@ static bool is_zero_id(sonde_str hex)
 }
 
 /* A later w3c context of the same trace: its parent is nearer, its tracestate goes on. */
-static void merge_w3c(found *f, const sonde__remote *w3c)
+static void merge_w3c(found *f, sonde__remote *w3c)
 {
     f->w3c = w3c;
     if (f->main.parent_id == w3c->parent_id)
@@ -243,6 +244,25 @@ static bool extract_all(const sonde__headers *h, const sonde__config *c, found *
     while (++i < c->extract.len && !c->extract_first)
         take_later(h, c, f, c->extract.style[i]);
     return true;
+}
+
+/* A trace of another organisation: what remains of it are its ids and what is not Datadog's. */
+static void guard(const sonde__config *c, found *f)
+{
+    sonde_str ours = sonde__org_marker();
+    char room[SONDE__DD_MEMBER_MAX_BYTES];
+    sonde__remote *m = &f->main;
+    sonde_str none = { NULL, 0 };
+
+    if (ours.len == 0 || sonde__org_accepts(c, ours,
+                                            m->style == SONDE__STYLE_TRACECONTEXT
+                                                ? sonde__w3c_tag(m, SONDE_STR("opm"), room)
+                                                : sonde__datadog_tag(m, SONDE_STR("opm"))))
+        return;
+    m->has_priority = m->dm_is_default = m->dm_is_gone = false;
+    m->origin = m->tags = m->last_id = none;
+    if (f->w3c)
+        f->w3c->has_unknown_items = false;
 }
 
 /* -- storing -------------------------------------------------------------------------------------- */
@@ -383,6 +403,7 @@ sonde_context *sonde_extract(const sonde_reader *reader)
     if (!has_trace && w.baggage == 0)
         return NULL;
     if (has_trace && c->extract_behavior == SONDE__EXTRACT_CONTINUE) {
+        guard(c, &f);
         w.segment = continue_trace(a, &f, &h, epoch);
         w.span_id = f.main.parent_id;
     } else {

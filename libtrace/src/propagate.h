@@ -78,6 +78,11 @@ bool sonde__extract_b3multi(const sonde__headers *h, sonde__remote *out);
 sonde__baggage_ref sonde__extract_baggage(const sonde__headers *h, const sonde__config *c,
                                           sonde__area *a);
 
+/* The value of _dd.p.<suffix>, an empty view when there is none; of w3c decoded into `room`. */
+sonde_str sonde__datadog_tag(const sonde__remote *r, sonde_str suffix);
+sonde_str sonde__w3c_tag(const sonde__remote *r, sonde_str suffix,
+                         char room[SONDE__DD_MEMBER_MAX_BYTES]);
+
 /* Store what a style's tags hold as records of the segment (PROPAGATING, and for w3c DD_UNKNOWN). */
 bool sonde__store_datadog_tags(const sonde__remote *r, sonde__segment *s, sonde__cell_stack *cells);
 bool sonde__store_w3c_tags(const sonde__remote *r, sonde__segment *s, sonde__cell_stack *cells);

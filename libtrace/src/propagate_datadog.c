@@ -124,6 +124,21 @@ bool sonde__extract_datadog(const sonde__headers *h, uint32_t tags_max_bytes, so
     return true;
 }
 
+sonde_str sonde__datadog_tag(const sonde__remote *r, sonde_str suffix)
+{
+    const size_t prefix = sizeof(SONDE__PROPAGATING_PREFIX) - 1;
+    sonde_str rest = r->tags;
+    sonde_str key, value;
+
+    while (rest.len > 0) {
+        split_pair(&rest, &key, &value);
+        if (sonde_str_starts(key, SONDE_STR(SONDE__PROPAGATING_PREFIX)) &&
+            sonde_str_eq(sonde_str_sub(key, prefix, key.len), suffix))
+            return value;
+    }
+    return (sonde_str){ NULL, 0 };
+}
+
 bool sonde__store_datadog_tags(const sonde__remote *r, sonde__segment *s, sonde__cell_stack *cells)
 {
     sonde_str rest = r->tags;

@@ -191,6 +191,19 @@ static sonde_str untilde(sonde_str s, char *to, size_t cap)
     return (sonde_str){ to, s.len };
 }
 
+sonde_str sonde__w3c_tag(const sonde__remote *r, sonde_str suffix,
+                         char room[SONDE__DD_MEMBER_MAX_BYTES])
+{
+    sonde_str rest = r->tags;
+    sonde_str item, key, value;
+
+    while (next_item(&rest, &item, &key, &value))
+        if (sonde_str_starts(key, SONDE_STR("t.")) &&
+            sonde_str_eq(sonde_str_sub(key, 2, key.len), suffix))
+            return untilde(value, room, SONDE__DD_MEMBER_MAX_BYTES);
+    return (sonde_str){ NULL, 0 };
+}
+
 static bool store_tag(const sonde__remote *r, sonde_str suffix, sonde_str value, sonde__segment *s,
                       sonde__cell_stack *cells)
 {

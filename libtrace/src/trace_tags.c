@@ -6,11 +6,12 @@
 #include "vocab/tags.h"
 
 #include "chars.h"
+#include "org_marker.h"
 #include "sampler.h"
 
 #define TAG_KSR "_dd.p.ksr"
 
-enum { STEP_TID, STEP_RECEIVED, STEP_DM, STEP_KSR, STEP_END };
+enum { STEP_TID, STEP_RECEIVED, STEP_DM, STEP_KSR, STEP_ORG_MARKER, STEP_END };
 
 static bool has_text(const sonde__segment *s)
 {
@@ -35,7 +36,9 @@ void sonde__trace_tags_begin(sonde__trace_tag_walk *w, const sonde__segment *s, 
     w->segment = s;
     w->decision = d;
     w->cursor = sonde__text_read(&s->text, s, SONDE__SEGMENT_BYTES);
+    w->org_marker = sonde__org_marker();
     w->step = STEP_TID;
+    w->has_org_marker = w->has_ksr = false;
 }
 
 /* A received dm holds as long as the received decision does. */
@@ -46,6 +49,16 @@ static bool passes(const sonde__trace_tag_walk *w, const sonde__record *r)
     if (!sonde_str_eq(sonde__record_key(r), SONDE_STR(SONDE_TAG_DM)))
         return true;
     return (w->decision & SONDE__DECISION_INHERITED) && sonde__decision_priority(w->decision) > 0;
+}
+
+/* Some received tags are ours to say, in their place. */
+static bool put_own_value(sonde__trace_tag_walk *w, sonde__trace_tag *out)
+{
+    w->has_ksr |= sonde_str_eq(out->key, SONDE_STR(TAG_KSR));
+    if (w->org_marker.len == 0 || !sonde_str_eq(out->key, SONDE_STR(SONDE_TAG_ORG_MARKER)))
+        return false;
+    out->value = w->org_marker;
+    return w->has_org_marker = true;
 }
 
 static bool next_received(sonde__trace_tag_walk *w, sonde__trace_tag *out)
@@ -59,6 +72,8 @@ static bool next_received(sonde__trace_tag_walk *w, sonde__trace_tag *out)
             continue;
         out->is_received = true;
         out->key = sonde__record_key(&r);
+        if (put_own_value(w, out))
+            return true;
         out->value = sonde__record_head(&r);
         if (r.rest > 0) {
             sonde__text_copy(&r, out->copied); /* stored values are at most that long */
@@ -93,12 +108,21 @@ static bool make_dm(const sonde__trace_tag_walk *w, sonde__trace_tag *out)
 
 static bool make_ksr(const sonde__trace_tag_walk *w, sonde__trace_tag *out)
 {
-    if (!sonde__decision_by_rate(w->decision) ||
+    if (w->has_ksr || !sonde__decision_by_rate(w->decision) ||
         sonde__decision_mechanism(w->decision) == SONDE__BY_DEFAULT)
         return false;
     out->key = SONDE_STR(TAG_KSR);
     out->value =
         (sonde_str){ out->room, sonde__format_rate(sonde__decision_rate(w->decision), out->room) };
+    return true;
+}
+
+static bool take_org_marker(const sonde__trace_tag_walk *w, sonde__trace_tag *out)
+{
+    if (w->org_marker.len == 0 || w->has_org_marker)
+        return false;
+    out->key = SONDE_STR(SONDE_TAG_ORG_MARKER);
+    out->value = w->org_marker;
     return true;
 }
 
@@ -123,8 +147,13 @@ bool sonde__trace_tags_next(sonde__trace_tag_walk *w, sonde__trace_tag *out)
                 return true;
             break;
         case STEP_KSR:
-            w->step = STEP_END;
+            w->step = STEP_ORG_MARKER;
             if (make_ksr(w, out))
+                return true;
+            break;
+        case STEP_ORG_MARKER:
+            w->step = STEP_END;
+            if (take_org_marker(w, out))
                 return true;
             break;
         default:

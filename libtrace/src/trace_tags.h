@@ -29,10 +29,14 @@ typedef struct sonde__trace_tag_walk {
     const sonde__segment *segment;
     sonde__decision decision;
     sonde__text_cursor cursor;
+    sonde_str org_marker; /* ours; it takes the place of a received one */
     int step;
+    bool has_org_marker;
+    bool has_ksr;
 } sonde__trace_tag_walk;
 
-/* The tags that go out with `decision`, in order: our own tid, what was received, our own dm and ksr. */
+/* The tags that go out with `decision`, in order: our own tid, what was received, our own dm and ksr, and the
+ * mark of our organisation. */
 void sonde__trace_tags_begin(sonde__trace_tag_walk *w, const sonde__segment *s, sonde__decision d);
 bool sonde__trace_tags_next(sonde__trace_tag_walk *w, sonde__trace_tag *out);
 

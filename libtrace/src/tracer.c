@@ -30,11 +30,14 @@
 #include "fast_clock.h"
 #include "flusher.h"
 #include "log_file.h"
+#include "org_marker.h"
 #include "policy.h"
 #include "segment.h"
 #include "service.h"
 #include "startup_log.h"
 #include "tail_keep.h"
+
+#define ORG_MARKER_WAIT_MS 1000
 
 _Atomic uint32_t sonde__live;
 
@@ -206,6 +209,7 @@ static sonde_status open_parts(const sonde__config *c)
     sonde_status status = sonde__cells_open(c->memory_bytes / 2);
 
     sonde__services_map(c->service_mapping);
+    sonde__org_learn(c, (sonde_str){ NULL, 0 });
     if (status == SONDE_OK)
         status = sonde__services_open(c->service, c->env);
     if (status == SONDE_OK)
@@ -268,6 +272,8 @@ sonde_status sonde_start(const sonde_options *options)
     if (status != SONDE_OK && status != SONDE_ERR_STATE)
         SONDE_LOG_ALWAYS(SONDE_LOG_ERROR, "tracing is off: reason=\"%s\"",
                          sonde_status_str(status));
+    if (status == SONDE_OK && sonde__settings()->org_guard)
+        (void)sonde_wait_for_agent(ORG_MARKER_WAIT_MS); /* until then nothing can be guarded */
     return status;
 }
 

@@ -54,7 +54,8 @@ typedef struct sonde_options {
 } sonde_options;
 
 /* Starts the process's tracer.  The network is first used when the first trace is finished (or in
- * sonde_wait_for_agent()), from a thread of our own.
+ * sonde_wait_for_agent()), from a thread of our own.  Only with DD_TRACE_ORG_GUARD_ENABLED does it wait, up to
+ * a second, for what the agent says.
  *
  * options   may be NULL.
  * Returns   SONDE_OK, also when tracing is switched off by configuration; SONDE_ERR_STATE when it was

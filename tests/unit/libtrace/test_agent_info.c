@@ -17,7 +17,7 @@ static const char stock[] =
     "\"span_kinds_stats_computed\": [\"server\"],\n"
     "\"filter_tags\": {\"require\": [\"a\", \"b:c\"], \"reject\": [\"d\"]},\n"
     "\"filter_tags_regex\": {\"require\": [\"e:^f\"], \"reject\": []},\n"
-    "\"ignore_resources\": [\"GET /healthz\"]}";
+    "\"ignore_resources\": [\"GET /healthz\"], \"org_prop_marker\": \"AaBbCcDdEeA\"}";
 
 static void assert_list(const sonde__texts *list, const char *want)
 {
@@ -43,6 +43,7 @@ static void test_a_stock_agents_answer_is_read(void **state)
     assert_false(sonde__agent_serves(&info, SONDE_STR("/v0.5")));
     assert_true(info.client_drop_p0s && info.span_meta_structs && info.span_events);
     assert_int_equal(info.obfuscation_version, 1);
+    assert_true(sonde_str_eq(info.org_marker, SONDE_STR("AaBbCcDdEeA")));
     assert_list(&info.peer_tags, "_dd.base_service | db.name");
     assert_list(&info.span_kinds, "server");
     assert_list(&info.require, "a | b:c");
