@@ -108,7 +108,8 @@ bool sonde__area_grow(sonde__area *a); /* room for SONDE__PLACES_MAX; false: no 
 void sonde__area_show_trace(sonde__area *a, const sonde__segment *s);
 
 /* Writes the record for the place `p`, NULL: none. */
-static inline void sonde__area_show(sonde__area *a, const sonde__place *p)
+static inline __attribute__((always_inline)) void sonde__area_show(sonde__area *a,
+                                                                   const sonde__place *p)
 {
     sonde_thread_ctx *r = a->record;
     sonde__decision d;

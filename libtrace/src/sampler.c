@@ -94,7 +94,7 @@ static void note(const sonde__policy *p, sonde__segment *s, enum sonde__subject 
 }
 
 static __attribute__((noinline)) bool begin_with_rules(sonde__area *a, sonde__span *root,
-                                                       const char *name, const char *resource)
+                                                       sonde_str name, const char *resource)
 {
     sonde__segment *s = root->segment;
     sonde__policy *p = sonde__policy_enter(a);
@@ -105,8 +105,8 @@ static __attribute__((noinline)) bool begin_with_rules(sonde__area *a, sonde__sp
     s->known = p->rules.always;
     s->policy_id = p->id;
     note(p, s, SONDE__RULE_SERVICE, sonde__service_name(root->service));
-    note(p, s, SONDE__RULE_NAME, sonde_str_from(name));
-    note(p, s, SONDE__RULE_RESOURCE, sonde_str_from(named ? resource : name));
+    note(p, s, SONDE__RULE_NAME, name);
+    note(p, s, SONDE__RULE_RESOURCE, named ? sonde_str_from(resource) : name);
     root->flags |= SONDE__SPAN_WATCHED;
     if (named)
         root->flags |= SONDE__SPAN_OWN_RESOURCE;
@@ -115,7 +115,7 @@ static __attribute__((noinline)) bool begin_with_rules(sonde__area *a, sonde__sp
     return true;
 }
 
-void sonde__root_begins(sonde__area *a, sonde__span *root, const char *name, const char *resource)
+void sonde__root_begins(sonde__area *a, sonde__span *root, sonde_str name, const char *resource)
 {
     sonde__segment *s = root->segment;
 

@@ -19,7 +19,7 @@
 bool sonde__sampler_keeps(uint64_t id, double rate);
 
 /* The first span of a segment here has started. */
-void sonde__root_begins(sonde__area *a, sonde__span *root, const char *name, const char *resource);
+void sonde__root_begins(sonde__area *a, sonde__span *root, sonde_str name, const char *resource);
 
 /* It got another service. */
 void sonde__root_moves(sonde__area *a, sonde__span *root);

@@ -45,7 +45,7 @@ static void free_span(sonde__span *span, sonde__cell_stack *cells)
     sonde__cell_give(cells, span);
 }
 
-bool sonde__segment_open(sonde__segment *s, bool by_open_span)
+bool sonde__segment_open_shared(sonde__segment *s)
 {
     uint64_t state = atomic_load_explicit(&s->state, memory_order_acquire);
 
@@ -55,11 +55,6 @@ bool sonde__segment_open(sonde__segment *s, bool by_open_span)
         atomic_fetch_or_explicit(&s->flags, SONDE__SEGMENT_TOO_BIG, memory_order_relaxed);
         return false;
     }
-    if (by_open_span && sonde__segment_exclusive(s, state)) {
-        /* pairs with sonde__segment_close() */
-        atomic_store_explicit(&s->state, state + SONDE__STATE_OPEN_ONE, memory_order_release);
-        return true;
-    }
     state = atomic_fetch_add_explicit(&s->state, SONDE__STATE_OPEN_ONE, memory_order_acq_rel);
     if (sonde__state_open(state) == 0)
         sonde__segment_get(s);
@@ -67,21 +62,14 @@ bool sonde__segment_open(sonde__segment *s, bool by_open_span)
 }
 
 /* The list changes hands: pairs with the releases of those who added to it. */
-sonde__span *sonde__segment_close(sonde__segment *s, sonde__span *span, uint32_t partial_len,
-                                  sonde__cell_stack *cells)
+sonde__span *sonde__segment_close_shared(sonde__segment *s, sonde__span *span, uint32_t partial_len,
+                                         sonde__cell_stack *cells)
 {
     uint64_t state = atomic_load_explicit(&s->state, memory_order_acquire);
     bool referenced = false;
     uint32_t open, finished;
     uint64_t now;
 
-    if (sonde__segment_exclusive(s, state)) {
-        finished = sonde__state_finished(state) + 1;
-        span->next = finished > 1 ? (sonde__span *)sonde__cell_at(sonde__state_head(state)) : NULL;
-        atomic_store_explicit(&s->state, 0, memory_order_release);
-        span->text.chunk_len = finished;
-        return span;
-    }
     do {
         uint32_t head = sonde__state_head(state);
 

@@ -155,18 +155,53 @@ static inline bool sonde__segment_exclusive(sonde__segment *s, uint64_t state)
            atomic_load_explicit(&s->refs, memory_order_acquire) == 1;
 }
 
+bool sonde__segment_open_shared(sonde__segment *s);
+
 /* Counts one more open span.  The caller works on an open span of `s` (which stays open meanwhile) or
  * holds a reference.  False: too many, nothing was counted. */
-bool sonde__segment_open(sonde__segment *s, bool by_open_span);
+static inline bool sonde__segment_open(sonde__segment *s, bool by_open_span)
+{
+    uint64_t state = atomic_load_explicit(&s->state, memory_order_acquire);
+
+    if (!by_open_span || sonde__state_finished(state) >= SONDE__SEGMENT_SPANS_MAX - 1 ||
+        !sonde__segment_exclusive(s, state))
+        return sonde__segment_open_shared(s);
+    /* pairs with sonde__segment_close() */
+    atomic_store_explicit(&s->state, state + SONDE__STATE_OPEN_ONE, memory_order_release);
+    return true;
+}
 
 /* Takes `s` over into life `epoch`: what the former life had open or collected is not ours to send.
  * The caller holds a reference. */
 void sonde__segment_adopt(sonde__segment *s, uint32_t epoch, sonde__cell_stack *cells);
 
+sonde__span *sonde__segment_close_shared(sonde__segment *s, sonde__span *span, uint32_t partial_len,
+                                         sonde__cell_stack *cells);
+
 /* Counts `span` as finished.  Returns the first span of a chunk to hand over (its text.chunk_len is
  * set, a reference on the segment goes with it), or NULL. */
-sonde__span *sonde__segment_close(sonde__segment *s, sonde__span *span, uint32_t partial_len,
-                                  sonde__cell_stack *cells);
+static inline sonde__span *sonde__segment_close(sonde__segment *s, sonde__span *span,
+                                                uint32_t partial_len, sonde__cell_stack *cells)
+{
+    uint64_t state = atomic_load_explicit(&s->state, memory_order_acquire);
+    uint32_t head = sonde__state_head(state);
+    uint32_t finished = sonde__state_finished(state) + 1;
+    uint64_t now = (state - head + sonde__cell_index(span)) + SONDE__STATE_FINISHED_ONE -
+                   SONDE__STATE_OPEN_ONE;
+
+    span->next = head ? (sonde__span *)sonde__cell_at(head) : NULL;
+    if (sonde__segment_exclusive(s, state)) {
+        /* The list changes hands: pairs with the releases of those who added to it. */
+        atomic_store_explicit(&s->state, 0, memory_order_release);
+        span->text.chunk_len = finished;
+        return span;
+    }
+    if (sonde__state_open(state) > 1 && finished < partial_len &&
+        atomic_compare_exchange_strong_explicit(&s->state, &state, now, memory_order_acq_rel,
+                                                memory_order_relaxed))
+        return NULL;
+    return sonde__segment_close_shared(s, span, partial_len, cells);
+}
 
 /* Ends a span of a former life; nothing of it is sent. */
 void sonde__segment_discard(sonde__span *span, sonde__cell_stack *cells);

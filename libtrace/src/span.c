@@ -19,6 +19,12 @@
 
 #define RESOURCE_MAX_BYTES 5000
 
+_Static_assert(SONDE__SPAN_BYTES + SONDE__TEXT_HEAD + SONDE__NAME_MAX_BYTES < SONDE__CELL_BYTES,
+               "a name fits beside its span");
+
+/* Start and end are one function each: the compiler would make eight calls of it, a fifth of the time. */
+#define HOT __attribute__((always_inline))
+
 /* Where a new span goes. */
 typedef struct parentage {
     sonde__segment *segment; /* NULL: a new trace */
@@ -56,7 +62,7 @@ static bool from_context(const sonde_context *handle, parentage *p)
     return true;
 }
 
-static void from_active(sonde__area *a, parentage *p)
+static inline HOT void from_active(sonde__area *a, parentage *p)
 {
     const sonde__place *top = sonde__area_top(a);
 
@@ -69,7 +75,7 @@ static void from_active(sonde__area *a, parentage *p)
     p->baggage = top->holds ? top->baggage : top->span->baggage;
 }
 
-static inline void find_parent(sonde__area *a, const sonde_span_options *o, parentage *p)
+static inline HOT void find_parent(sonde__area *a, const sonde_span_options *o, parentage *p)
 {
     *p = (parentage){ .segment = NULL };
     if (o->parent == SONDE__VOID_SPAN)
@@ -95,7 +101,7 @@ static sonde__segment *new_trace(sonde__area *a, uint32_t epoch)
 }
 
 /* Enters the span into an existing segment; false: no room. */
-static bool join(sonde__area *a, const parentage *p, uint32_t epoch)
+static inline HOT bool join(sonde__area *a, const parentage *p, uint32_t epoch)
 {
     /* pairs with sonde__segment_adopt() */
     if (__builtin_expect(atomic_load_explicit(&p->segment->epoch, memory_order_acquire) != epoch,
@@ -104,7 +110,7 @@ static bool join(sonde__area *a, const parentage *p, uint32_t epoch)
     return sonde__segment_open(p->segment, p->by_open_span);
 }
 
-static inline size_t cut_len(sonde__area *a, const char *text, size_t len, size_t max)
+static inline HOT size_t cut_len(sonde__area *a, const char *text, size_t len, size_t max)
 {
     if (__builtin_expect(len <= max, 1))
         return len;
@@ -130,7 +136,7 @@ static void received_root(sonde__span *span)
 }
 
 /* The first span of a segment here. */
-static void root_begins(sonde__area *a, sonde__span *span, bool new_here, const char *name,
+static void root_begins(sonde__area *a, sonde__span *span, bool new_here, sonde_str name,
                         const char *resource)
 {
     sonde__segment *s = span->segment;
@@ -152,7 +158,7 @@ static void root_begins(sonde__area *a, sonde__span *span, bool new_here, const 
         received_root(span);
 }
 
-static void apply_options(sonde__area *a, sonde__span *span, const sonde_span_options *o)
+static inline HOT void apply_options(sonde__area *a, sonde__span *span, const sonde_span_options *o)
 {
     if (o->service)
         span->service = sonde__service_number(sonde_str_from(o->service));
@@ -172,8 +178,9 @@ static sonde__span *lost(sonde__area *a, unsigned reason)
     return NULL;
 }
 
-static sonde__span *start(sonde__area *a, uint32_t epoch, const char *name,
-                          const sonde_span_options *o)
+/* Inlined once without options, where most of it falls away, and once with them. */
+static inline HOT sonde__span *start(sonde__area *a, uint32_t epoch, sonde_str name,
+                                     const sonde_span_options *o)
 {
     parentage p;
     sonde__span *span;
@@ -199,8 +206,8 @@ static sonde__span *start(sonde__area *a, uint32_t epoch, const char *name,
     span->epoch = epoch;
     span->baggage = sonde__baggage_get(p.baggage);
     span->start_mono_ns = sonde__now_mono_ns();
-    sonde__text_init(&span->text, span, SONDE__SPAN_BYTES);
-    put_text(a, span, SONDE__TEXT_NAME, sonde_str_from(name), SONDE__NAME_MAX_BYTES);
+    name.len = cut_len(a, name.ptr, name.len, SONDE__NAME_MAX_BYTES);
+    sonde__text_begin(&span->text, span, SONDE__SPAN_BYTES, SONDE__TEXT_NAME, name);
     apply_options(a, span, o);
     if (span->flags & SONDE__SPAN_LOCAL_ROOT)
         root_begins(a, span, p.segment == NULL, name, o->resource);
@@ -208,27 +215,25 @@ static sonde__span *start(sonde__area *a, uint32_t epoch, const char *name,
     return span;
 }
 
-/* A caller with an older, smaller struct: what it does not have means "default". */
-static __attribute__((noinline, cold)) sonde__span *
-start_older(sonde__area *a, uint32_t epoch, const char *name, const sonde_span_options *given)
+static __attribute__((noinline)) sonde__span *
+start_with(sonde__area *a, uint32_t epoch, sonde_str name, const sonde_span_options *given)
 {
     sonde_span_options o;
 
-    memset(&o, 0, sizeof(o));
-    memcpy(&o, given, given->struct_bytes);
-    return start(a, epoch, name, &o);
+    if (given->struct_bytes > 0 && given->struct_bytes < sizeof(o)) {
+        memset(&o, 0, sizeof(o)); /* an older, smaller struct: the rest means "default" */
+        memcpy(&o, given, given->struct_bytes);
+        given = &o;
+    }
+    return start(a, epoch, name, given);
 }
 
-static inline sonde__span *start_with(sonde__area *a, uint32_t epoch, const char *name,
-                                      const sonde_span_options *options)
+static __attribute__((noinline)) sonde__span *start_plain(sonde__area *a, uint32_t epoch,
+                                                          sonde_str name)
 {
     static const sonde_span_options none;
 
-    if (!options)
-        return start(a, epoch, name, &none);
-    if (options->struct_bytes > 0 && options->struct_bytes < sizeof(*options))
-        return start_older(a, epoch, name, options);
-    return start(a, epoch, name, options);
+    return start(a, epoch, name, &none);
 }
 
 /* A thread that could not get an area. */
@@ -240,24 +245,34 @@ static __attribute__((noinline, cold)) sonde_span *lost_thread(void)
     return SONDE__VOID_SPAN;
 }
 
-sonde_span *sonde_span_start(const char *name, const sonde_span_options *options)
+/* Out of line, so that the call costs nothing where tracing is off. */
+static __attribute__((noinline)) sonde_span *
+start_live(sonde_str name, const sonde_span_options *options, uint32_t epoch)
 {
-    uint32_t epoch = atomic_load_explicit(&sonde__live, memory_order_acquire);
-    sonde__area *a;
+    sonde__area *a = sonde__area_get();
     sonde__span *span;
 
-    if (epoch == 0)
-        return NULL;
-    a = sonde__area_get();
     if (!a)
         return lost_thread();
-    span = start_with(a, epoch, name, options);
+    span = options ? start_with(a, epoch, name, options) : start_plain(a, epoch, name);
     return span ? (sonde_span *)sonde__cell_handle(span) : SONDE__VOID_SPAN;
+}
+
+sonde_span *sonde_span_start_n(sonde_str name, const sonde_span_options *options)
+{
+    uint32_t epoch = atomic_load_explicit(&sonde__live, memory_order_acquire);
+
+    return __builtin_expect(epoch != 0, 1) ? start_live(name, options, epoch) : NULL;
+}
+
+sonde_span *sonde_span_start(const char *name, const sonde_span_options *options)
+{
+    return sonde_span_start_n(sonde_str_from(name), options);
 }
 
 /* -- active span ---------------------------------------------------------------------------------- */
 
-static void enter(sonde__area *a, sonde__span *span)
+static inline HOT void enter(sonde__area *a, sonde__span *span)
 {
     sonde__place *p = sonde__area_push(a);
 
@@ -272,8 +287,8 @@ static void enter(sonde__area *a, sonde__span *span)
     sonde__area_show(a, p);
 }
 
-/* Ends the innermost activation of `handle`.  Returns the span while it is open, else NULL. */
-static sonde__span *leave(sonde__area *a, const sonde_span *handle)
+/* Of a span that is not the innermost place, or finished meanwhile. */
+static __attribute__((noinline)) sonde__span *leave_any(sonde__area *a, const sonde_span *handle)
 {
     uint64_t token = (uint64_t)(uintptr_t)handle;
     sonde__place *p;
@@ -295,6 +310,20 @@ static sonde__span *leave(sonde__area *a, const sonde_span *handle)
         return NULL;
     span->active--;
     return span;
+}
+
+/* Ends the innermost activation of `handle`.  Returns the span while it is open, else NULL. */
+static inline HOT sonde__span *leave(sonde__area *a, const sonde_span *handle)
+{
+    uint64_t token = (uint64_t)(uintptr_t)handle;
+    sonde__place *p = a->depth > 0 ? &a->places[a->depth - 1] : NULL;
+
+    if (__builtin_expect(!p || p->token != token || p->holds || !sonde__place_counts(p), 0))
+        return leave_any(a, handle);
+    a->depth--;
+    sonde__area_show(a, sonde__area_top(a));
+    p->span->active--;
+    return p->span;
 }
 
 void sonde_span_activate(sonde_span *handle)
@@ -329,18 +358,16 @@ sonde_span *sonde_span_current(void)
     return top && !top->holds ? (sonde_span *)(uintptr_t)top->token : NULL;
 }
 
-sonde_span *sonde_span_enter(const char *name, const sonde_span_options *options)
+static __attribute__((noinline)) sonde_span *
+enter_live(sonde_str name, const sonde_span_options *options, uint32_t epoch)
 {
-    uint32_t epoch = atomic_load_explicit(&sonde__live, memory_order_acquire);
-    sonde__area *a;
+    static const sonde_span_options none;
+    sonde__area *a = sonde__area_get();
     sonde__span *span;
 
-    if (epoch == 0)
-        return NULL;
-    a = sonde__area_get();
     if (!a)
         return lost_thread();
-    span = start_with(a, epoch, name, options);
+    span = options ? start_with(a, epoch, name, options) : start(a, epoch, name, &none);
     if (!span) {
         a->void_depth++;
         return SONDE__VOID_SPAN;
@@ -349,9 +376,28 @@ sonde_span *sonde_span_enter(const char *name, const sonde_span_options *options
     return (sonde_span *)sonde__cell_handle(span);
 }
 
+sonde_span *sonde_span_enter_n(sonde_str name, const sonde_span_options *options)
+{
+    uint32_t epoch = atomic_load_explicit(&sonde__live, memory_order_acquire);
+
+    return __builtin_expect(epoch != 0, 1) ? enter_live(name, options, epoch) : NULL;
+}
+
+sonde_span *sonde_span_enter(const char *name, const sonde_span_options *options)
+{
+    return sonde_span_enter_n(sonde_str_from(name), options);
+}
+
 /* -- end ------------------------------------------------------------------------------------------ */
 
-static void finish(sonde__area *a, sonde__span *span, uint64_t end_mono_ns)
+static __attribute__((noinline, cold)) void end_of_former_life(sonde__area *a, sonde__span *span)
+{
+    if (span->epoch >= sonde__first_epoch()) /* else the parent's to count */
+        sonde__count_own(&a->counts, SONDE__SPANS_FINISHED, 1);
+    sonde__segment_discard(span, &a->cells);
+}
+
+static inline HOT void finish(sonde__area *a, sonde__span *span, uint64_t end_mono_ns)
 {
     sonde__segment *s = span->segment;
     int64_t duration = (int64_t)(end_mono_ns - span->start_mono_ns);
@@ -365,9 +411,7 @@ static void finish(sonde__area *a, sonde__span *span, uint64_t end_mono_ns)
         sonde__area_hold(a, span);
     if (__builtin_expect(span->epoch != atomic_load_explicit(&sonde__live, memory_order_acquire),
                          0)) {
-        if (span->epoch >= sonde__first_epoch()) /* else the parent's to count */
-            sonde__count_own(&a->counts, SONDE__SPANS_FINISHED, 1);
-        sonde__segment_discard(span, &a->cells);
+        end_of_former_life(a, span);
         return;
     }
     sonde__count_own(&a->counts, SONDE__SPANS_FINISHED, 1);

@@ -190,19 +190,27 @@ static bool act_on_special(const target *t, sonde_str key, const given *g)
 
 /* -- the setters ---------------------------------------------------------------------------------- */
 
+/* A decision may come without a value: the key says it. */
+static __attribute__((noinline, cold)) bool act_without_value(sonde_span *handle, sonde_str key)
+{
+    target t;
+
+    return sonde_str_starts(key, SONDE_STR("manual.")) && find(handle, key, &t) &&
+           act_on_special(&t, key, &(given){ SONDE_STR("1"), 0 });
+}
+
 void sonde_span_set_str_n(sonde_span *handle, sonde_str key, sonde_str value)
 {
     target t;
 
-    if (value.ptr && find(handle, key, &t) && !act_on_special(&t, key, &(given){ value, 0 }))
+    if (!value.ptr)
+        (void)act_without_value(handle, key);
+    else if (find(handle, key, &t) && !act_on_special(&t, key, &(given){ value, 0 }))
         add(&t, SONDE__TEXT_STR, key, value);
 }
 
 void sonde_span_set_str(sonde_span *handle, const char *key, const char *value)
 {
-    /* A decision may come without a value: the key says it. */
-    if (key && !value && strncmp(key, "manual.", 7) == 0)
-        value = "1";
     sonde_span_set_str_n(handle, sonde_str_from(key), sonde_str_from(value));
 }
 

@@ -105,27 +105,21 @@ static inline void sonde__text_init(sonde__text *t, void *owner, size_t first)
 /* Names, keys and most values are short: they are copied without a call. */
 static inline void sonde__copy_short(uint8_t *to, const char *from, size_t len)
 {
-    if (len >= 8 && len <= 16) {
-        uint64_t head, tail;
-
-        memcpy(&head, from, 8);
-        memcpy(&tail, from + len - 8, 8);
-        memcpy(to, &head, 8);
-        memcpy(to + len - 8, &tail, 8);
-    } else if (len >= 4 && len < 8) {
-        uint32_t head, tail;
-
-        memcpy(&head, from, 4);
-        memcpy(&tail, from + len - 4, 4);
-        memcpy(to, &head, 4);
-        memcpy(to + len - 4, &tail, 4);
-    } else if (len > 16) {
+    if (len > 32) {
         memcpy(to, from, len);
-    } else {
-        size_t i;
-
-        for (i = 0; i < len; i++)
-            to[i] = (uint8_t)from[i];
+    } else if (len > 16) {
+        memcpy(to, from, 16);
+        memcpy(to + len - 16, from + len - 16, 16);
+    } else if (len >= 8) {
+        memcpy(to, from, 8);
+        memcpy(to + len - 8, from + len - 8, 8);
+    } else if (len >= 4) {
+        memcpy(to, from, 4);
+        memcpy(to + len - 4, from + len - 4, 4);
+    } else if (len > 0) {
+        to[0] = (uint8_t)from[0];
+        to[len / 2] = (uint8_t)from[len / 2];
+        to[len - 1] = (uint8_t)from[len - 1];
     }
 }
 
@@ -138,6 +132,20 @@ static inline uint8_t *sonde__text_head(uint8_t *to, unsigned kind, size_t key_l
     to[1] = (uint8_t)key_len;
     memcpy(to + 2, &len, 2);
     return to + SONDE__TEXT_HEAD;
+}
+
+/* Init and a first record without a key, which is known to fit. */
+static inline void sonde__text_begin(sonde__text *t, void *owner, size_t first, unsigned kind,
+                                     sonde_str value)
+{
+    uint8_t *to = sonde__text_head((uint8_t *)owner + first, kind, 0, value.len);
+
+    t->tail = (sonde__cell *)owner;
+    t->more = NULL;
+    t->at = (uint16_t)(first + SONDE__TEXT_HEAD + value.len);
+    t->count = 0;
+    sonde__copy_short(to, value.ptr, value.len);
+    to[value.len] = SONDE__TEXT_END;
 }
 
 static inline bool sonde__text_add(sonde__text *t, sonde__cell_stack *cells, unsigned kind,

@@ -22,6 +22,7 @@
 #include "base/mutex.h"
 #include "base/rng.h"
 #include "sonde/log.h"
+#include "sonde/span.h"
 #include "sonde/tracer.h"
 
 #include "area.h"
@@ -40,12 +41,13 @@
 #define ORG_MARKER_WAIT_MS 1000
 
 _Atomic uint32_t sonde__live;
+uint32_t sonde_on_; /* the same, for the inline functions of <sonde/span.h> */
+_Atomic(sonde__config *) sonde__config_now;
 
 static sonde_mutex mu = SONDE_MUTEX_INIT(SONDE_RANK_LIFECYCLE);
 static bool started;   /* guarded by mu */
 static uint32_t epoch; /* guarded by mu: the last one begun */
 static _Atomic uint32_t first_epoch = 1;
-static _Atomic(sonde__config *) config;
 static sonde__config *former; /* guarded by mu: other threads may still read it */
 static char runtime_id[37];   /* written at start and fork */
 static _Atomic int64_t mono_to_unix;
@@ -53,12 +55,6 @@ static _Atomic int64_t mono_to_unix;
 uint32_t sonde__first_epoch(void)
 {
     return atomic_load_explicit(&first_epoch, memory_order_relaxed);
-}
-
-const sonde__config *sonde__settings(void)
-{
-    /* pairs with begin_life_locked() */
-    return atomic_load_explicit(&config, memory_order_acquire);
 }
 
 /* The lock outlives the call. */
@@ -76,6 +72,12 @@ SONDE_NO_TSA void sonde__settings_release(void)
 const char *sonde__runtime_id(void)
 {
     return runtime_id;
+}
+
+static void set_live(uint32_t now, memory_order order)
+{
+    atomic_store_explicit(&sonde__live, now, order);
+    __atomic_store_n(&sonde_on_, now, __ATOMIC_RELAXED);
 }
 
 int64_t sonde__mono_to_unix_ns(void)
@@ -130,7 +132,7 @@ SONDE_NO_TSA static void postfork_child(void)
     epoch++;
     atomic_store_explicit(&first_epoch, epoch, memory_order_relaxed);
     if (atomic_load_explicit(&sonde__live, memory_order_relaxed) != 0)
-        atomic_store_explicit(&sonde__live, epoch, memory_order_relaxed);
+        set_live(epoch, memory_order_relaxed);
     sonde_mutex_unlock(&mu);
 }
 
@@ -225,16 +227,16 @@ static sonde_status open_parts(const sonde__config *c)
 static void begin_life_locked(sonde__config *c)
 {
     sonde__config_free(former);
-    former = atomic_load_explicit(&config, memory_order_relaxed);
+    former = atomic_load_explicit(&sonde__config_now, memory_order_relaxed);
     /* pairs with sonde__settings() */
-    atomic_store_explicit(&config, c, memory_order_release);
+    atomic_store_explicit(&sonde__config_now, c, memory_order_release);
     new_runtime_id();
     sonde__fast_clock_open();
     sonde__clock_anchor();
     started = true;
     epoch++;
     /* pairs with the loads at every start and finish */
-    atomic_store_explicit(&sonde__live, c->enabled ? epoch : 0, memory_order_release);
+    set_live(c->enabled ? epoch : 0, memory_order_release);
 }
 
 static sonde_status start_locked(const sonde_options *options)
@@ -297,7 +299,7 @@ void sonde_stop(void)
     sonde_mutex_lock(&mu);
     if (started) {
         started = false;
-        atomic_store_explicit(&sonde__live, 0, memory_order_release);
+        set_live(0, memory_order_release);
         sonde__flusher_stop(sonde_deadline(sonde_mono_ns(), sonde__settings()->stop_timeout_ns));
     }
     sonde_mutex_unlock(&mu);

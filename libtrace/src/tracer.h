@@ -12,11 +12,16 @@
 #include "config.h"
 
 extern _Atomic uint32_t sonde__live;
+extern _Atomic(sonde__config *) sonde__config_now; /* read by sonde__settings() */
 
 uint32_t sonde__first_epoch(void); /* of this process: lower ones were inherited by fork */
 
 /* The configuration of the present life; stays valid for a life longer.  Not NULL once started. */
-const sonde__config *sonde__settings(void);
+static inline const sonde__config *sonde__settings(void)
+{
+    /* pairs with the start */
+    return atomic_load_explicit(&sonde__config_now, memory_order_acquire);
+}
 
 /* The same, or NULL before the first start, for any thread: no start, stop or fork until the release. */
 const sonde__config *sonde__settings_hold(void);

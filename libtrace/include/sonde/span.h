@@ -62,6 +62,7 @@ typedef struct sonde_span_options {
  *           when memory is short (counter dropped.no_memory), whose children are not recorded either.
  * Cost      no allocation, no lock, no system call in steady state; one clock reading. */
 SONDE_API sonde_span *sonde_span_start(const char *name, const sonde_span_options *options);
+SONDE_API sonde_span *sonde_span_start_n(sonde_str name, const sonde_span_options *options);
 
 /* Ends the span now and takes the handle back.  When it was the last open span of its trace in this
  * process, the trace is queued for sending.  Never blocks. */
@@ -86,6 +87,7 @@ SONDE_API sonde_span *sonde_span_current(void);
 
 /* Starts and activates; ends the activation and finishes. */
 SONDE_API sonde_span *sonde_span_enter(const char *name, const sonde_span_options *options);
+SONDE_API sonde_span *sonde_span_enter_n(sonde_str name, const sonde_span_options *options);
 SONDE_API void sonde_span_leave(sonde_span *span);
 
 static inline void sonde_span_leave_scope_(sonde_span **span)
@@ -203,6 +205,64 @@ SONDE_API uint64_t sonde_span_trace_id_high(const sonde_span *span);
 
 /* 32 lower-case hex digits and a NUL into `out`; an empty text where the id is 0. */
 SONDE_API void sonde_span_trace_id_hex(const sonde_span *span, char out[33]);
+
+/* -- the same again, inline ------------------------------------------------------------------------
+ *
+ * Names and keys are literals nearly always: here the compiler knows how long they are.  And where tracing
+ * is off nothing is called. */
+
+extern SONDE_API uint32_t sonde_on_; /* not 0: spans are recorded; the library's to write */
+
+SONDE_INLINE sonde_span *sonde_span_start(const char *name, const sonde_span_options *options)
+{
+    sonde_str n = { name, name ? __builtin_strlen(name) : 0 };
+
+    if (__atomic_load_n(&sonde_on_, __ATOMIC_RELAXED) == 0)
+        return NULL;
+    return sonde_span_start_n(n, options);
+}
+
+SONDE_INLINE sonde_span *sonde_span_enter(const char *name, const sonde_span_options *options)
+{
+    sonde_str n = { name, name ? __builtin_strlen(name) : 0 };
+
+    if (__atomic_load_n(&sonde_on_, __ATOMIC_RELAXED) == 0)
+        return NULL;
+    return sonde_span_enter_n(n, options);
+}
+
+SONDE_INLINE void sonde_span_set_str(sonde_span *span, const char *key, const char *value)
+{
+    sonde_str k = { key, key ? __builtin_strlen(key) : 0 };
+    sonde_str v = { value, value ? __builtin_strlen(value) : 0 };
+
+    if (span)
+        sonde_span_set_str_n(span, k, v);
+}
+
+SONDE_INLINE void sonde_span_set_int(sonde_span *span, const char *key, int64_t value)
+{
+    sonde_str k = { key, key ? __builtin_strlen(key) : 0 };
+
+    if (span)
+        sonde_span_set_int_n(span, k, value);
+}
+
+SONDE_INLINE void sonde_span_set_double(sonde_span *span, const char *key, double value)
+{
+    sonde_str k = { key, key ? __builtin_strlen(key) : 0 };
+
+    if (span)
+        sonde_span_set_double_n(span, k, value);
+}
+
+SONDE_INLINE void sonde_span_set_bool(sonde_span *span, const char *key, int value)
+{
+    sonde_str k = { key, key ? __builtin_strlen(key) : 0 };
+
+    if (span)
+        sonde_span_set_bool_n(span, k, value);
+}
 
 #ifdef __cplusplus
 }

@@ -151,6 +151,38 @@ static void test_tags_are_stored_by_their_type(void **state)
     assert_meta(span, "view", "abc");
 }
 
+/* What <sonde/span.h> has inline exists in the library too, for function pointers and other languages. */
+static void test_inline_calls_are_functions_as_well(void **state)
+{
+    sonde_span *(*volatile start)(const char *, const sonde_span_options *) = sonde_span_start;
+    sonde_span *(*volatile enter)(const char *, const sonde_span_options *) = sonde_span_enter;
+    void (*volatile set_str)(sonde_span *, const char *, const char *) = sonde_span_set_str;
+    void (*volatile set_int)(sonde_span *, const char *, int64_t) = sonde_span_set_int;
+    void (*volatile set_double)(sonde_span *, const char *, double) = sonde_span_set_double;
+    void (*volatile set_bool)(sonde_span *, const char *, int) = sonde_span_set_bool;
+    sonde_span *outer = enter("pointed at", NULL);
+    sonde_span *inner = start("within", NULL);
+    sonde_span *view = sonde_span_start_n((sonde_str){ "a view of it", 6 }, NULL);
+    const msgpack_object *span;
+
+    (void)state;
+    set_str(outer, "text", "x");
+    set_int(outer, "int", 3);
+    set_double(outer, "double", 0.5);
+    set_bool(outer, "bool", 1);
+    sonde_span_finish(view);
+    sonde_span_finish(inner);
+    sonde_span_leave(outer);
+    flush_and_read();
+    span = span_named("pointed at", NULL);
+    assert_meta(span, "text", "x");
+    assert_metric(span, "int", 3);
+    assert_metric(span, "double", 0.5);
+    assert_meta(span, "bool", "true");
+    assert_non_null(span_named("within", NULL));
+    assert_non_null(span_named("a view", NULL));
+}
+
 static void test_the_last_of_several_settings_counts_whatever_its_type(void **state)
 {
     const msgpack_object *span;
@@ -555,6 +587,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tags_are_stored_by_their_type),
+        cmocka_unit_test(test_inline_calls_are_functions_as_well),
         cmocka_unit_test(test_the_last_of_several_settings_counts_whatever_its_type),
         cmocka_unit_test(test_special_keys_act),
         cmocka_unit_test(test_roots_and_chunks_carry_what_belongs_to_them),

@@ -7,4 +7,7 @@
 #define SONDE_DEPRECATED(text)   __attribute__((deprecated(text)))
 #define SONDE_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
 
+/* A definition in a header of a function that the library has as well: only ever inlined. */
+#define SONDE_INLINE extern inline __attribute__((gnu_inline, always_inline))
+
 #endif /* SONDE_EXPORT_H */
