@@ -38,6 +38,7 @@
 #define SONDE_TAG_PRE_SAMPLE_RATE   "_dd1.sr.rapre"
 #define SONDE_TAG_PRIORITY          "_sampling_priority_v1"
 #define SONDE_TAG_PRIORITY_RATE     "_sampling_priority_rate_v1"
+#define SONDE_TAG_APM_ENABLED       "_dd.apm.enabled"
 #define SONDE_TAG_AGENT_PSR         "_dd.agent_psr"
 #define SONDE_TAG_RULE_PSR          "_dd.rule_psr"
 #define SONDE_TAG_SPAN_MECHANISM    "_dd.span_sampling.mechanism"

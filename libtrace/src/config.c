@@ -301,8 +301,17 @@ static void read_rows(sonde__config *c, const sonde__sources *from)
     }
 }
 
+static void settle_products(sonde__config *c)
+{
+    if (!c->appsec_standalone || is_given(c, FIELD(apm_tracing)))
+        return;
+    c->apm_tracing = false;
+    set_calculated(c, FIELD(apm_tracing), SONDE_STR("false"));
+}
+
 static void settle(sonde__config *c)
 {
+    settle_products(c);
     settle_identity(c);
     settle_transport(c);
     settle_styles(c, FIELD(extract));

@@ -63,6 +63,8 @@ typedef struct sonde__setting {
 typedef struct sonde__config {
     sonde__setting settings[SONDE__ROWS_MAX]; /* parallel to sonde__rows */
     bool enabled;
+    bool apm_tracing;
+    bool appsec_standalone; /* an older way to say the opposite */
     bool debug;
     bool startup_logs;
     uint64_t log_pause_ns;
@@ -98,11 +100,11 @@ typedef struct sonde__config {
     sonde__styles styles;
     sonde__styles extract;
     sonde__styles inject;
-    uint32_t extract_behavior;  /* enum sonde__extract_behavior */
-    uint32_t tags_max_bytes;    /* of x-datadog-tags */
+    uint32_t extract_behavior; /* enum sonde__extract_behavior */
+    uint32_t tags_max_bytes;   /* of x-datadog-tags */
     bool org_guard;
     bool org_strict;
-    sonde_str org_trusted; /* "a,b" */
+    sonde_str org_trusted;      /* "a,b" */
     uint32_t baggage_max_items; /* of the header, both ways */
     uint32_t baggage_max_bytes;
     sonde_str baggage_tag_keys; /* "a,b", or "*" */

@@ -19,6 +19,10 @@ const sonde__row sonde__rows[] = {
 
     { .names = { "DD_TRACE_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "true", .field = FIELD(enabled),
       .option = OPTION(enabled), .doc = "Record spans. Off: every call does nothing and no thread starts." },
+    { .names = { "DD_APM_TRACING_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "true", .field = FIELD(apm_tracing),
+      .doc = "Off: keep and pass on only the traces other products ask for, and one a minute; no statistics." },
+    { .names = { "DD_EXPERIMENTAL_APPSEC_STANDALONE_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "false",
+      .field = FIELD(appsec_standalone), .doc = "The same said the other way round, when DD_APM_TRACING_ENABLED is not set." },
     { .names = { "DD_TRACE_LOG_DIRECTORY" }, .type = SONDE__TYPE_TEXT, .fallback = "", .instead = "standard error",
       .field = FIELD(log_directory), .doc = "Log to sonde-<pid>.log in this folder, which must exist; at most 64 MiB." },
     { .names = { "DD_LOGGING_RATE" }, .type = SONDE__TYPE_DURATION, .fallback = "60", .max = 86400,

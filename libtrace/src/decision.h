@@ -2,7 +2,7 @@
  *
  *   bits  0..7   priority + 128 (0: undecided)
  *   bits  8..15  mechanism (the number of _dd.p.dm)
- *   bits 16..19  flags
+ *   bits 16..20  flags
  *   bits 24..63  the rate that was applied, in 10^-12
  *
  * Source: docs/spec/propagation.md, "Decision". */
@@ -24,15 +24,18 @@ enum sonde__mechanism {
     SONDE__BY_AGENT_RATE = 1,
     SONDE__BY_RULE = 3, /* or the rate for all */
     SONDE__BY_HAND = 4,
+    SONDE__BY_APPSEC = 5,
     SONDE__BY_SPAN_RULE = 8, /* of a single span */
     SONDE__BY_REMOTE_USER_RULE = 11,
     SONDE__BY_REMOTE_DYNAMIC_RULE = 12,
+    SONDE__BY_AI_GUARD = 13,
 };
 
 #define SONDE__DECISION_LOCKED    (UINT64_C(1) << 16) /* injected, sent, manual or inherited */
 #define SONDE__DECISION_INHERITED (UINT64_C(1) << 17) /* came with the headers */
 #define SONDE__DECISION_MANUAL    (UINT64_C(1) << 18)
 #define SONDE__DECISION_TAIL      (UINT64_C(1) << 19) /* kept here only, see tail_keep.h */
+#define SONDE__DECISION_BEAT      (UINT64_C(1) << 20) /* without a rate, see standalone.h */
 #define SONDE__RATE_UNIT          1e12
 
 typedef uint64_t sonde__decision; /* 0: undecided */
@@ -68,7 +71,7 @@ static inline bool sonde__decision_is_ours(sonde__decision d)
 
 static inline bool sonde__decision_by_rate(sonde__decision d)
 {
-    return sonde__decision_is_ours(d) && !(d & SONDE__DECISION_MANUAL);
+    return sonde__decision_is_ours(d) && !(d & (SONDE__DECISION_MANUAL | SONDE__DECISION_BEAT));
 }
 
 /* By a rate that was configured, here or remotely, and not by the agent's. */

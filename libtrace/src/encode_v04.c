@@ -531,6 +531,10 @@ static uint32_t write_own_metrics(sonde__encoder *e, const picture *p)
         return n;
     write_metric(b, SONDE_STR(SONDE_TAG_PROCESS_ID), e->pid);
     n++;
+    if (!e->config->apm_tracing) {
+        write_metric(b, SONDE_STR(SONDE_TAG_APM_ENABLED), 0);
+        n++;
+    }
     return n + write_rates(b, p);
 }
 

@@ -14,7 +14,8 @@
 sonde_status sonde__payload_open(sonde__payload *p, const sonde__config *config,
                                  const char *runtime_id, size_t max_bytes)
 {
-    size_t stats_bytes = config->stats_computation ? max_bytes / 3 : 0;
+    bool counts = config->stats_computation && config->apm_tracing;
+    size_t stats_bytes = counts ? max_bytes / 3 : 0;
     size_t v04_bytes = max_bytes - stats_bytes;
     size_t v05_bytes = 0;
     sonde_status status;
@@ -28,7 +29,7 @@ sonde_status sonde__payload_open(sonde__payload *p, const sonde__config *config,
     status = sonde__encoder_open(&p->v04, config, runtime_id, v04_bytes);
     if (status == SONDE_OK && p->wants_v05)
         status = sonde__v05_open(&p->v05, v05_bytes);
-    if (status == SONDE_OK && config->stats_computation)
+    if (status == SONDE_OK && counts)
         status = sonde__stats_open(config, runtime_id, stats_bytes, (uint64_t)sonde_unix_ns(),
                                    &p->stats);
     return status;

@@ -12,6 +12,7 @@
 #include "org_marker.h"
 #include "sampler.h"
 #include "span.h"
+#include "standalone.h"
 #include "trace_tags.h"
 #include "tracer.h"
 
@@ -327,8 +328,18 @@ static bool store_all(const found *f, const sonde__headers *h, sonde__segment *s
                   store_links(f, h, s, cells);
 
     if (s->text.at != SONDE__SEGMENT_BYTES || s->text.more)
-        atomic_store_explicit(&s->flags, SONDE__SEGMENT_HAS_TEXT, memory_order_relaxed);
+        atomic_fetch_or_explicit(&s->flags, SONDE__SEGMENT_HAS_TEXT, memory_order_relaxed);
     return stored;
+}
+
+static void inherit(sonde__segment *s, const sonde__remote *from)
+{
+    if (!from->has_priority || (sonde__is_standalone() && !sonde__segment_is_for_products(s)))
+        return;
+    atomic_store_explicit(&s->decision,
+                          sonde__decision_make(from->priority, 0, 0,
+                                               SONDE__DECISION_LOCKED | SONDE__DECISION_INHERITED),
+                          memory_order_relaxed);
 }
 
 /* The segment a received context gets here; NULL: no memory. */
@@ -345,14 +356,10 @@ static sonde__segment *continue_trace(sonde__area *a, const found *f, const sond
     s->trace_id_low = f->main.trace_id_low;
     s->remote_parent_id = f->main.parent_id;
     s->mono_to_unix_ns = sonde__mono_to_unix_ns();
-    if (f->main.has_priority)
-        atomic_store_explicit(
-            &s->decision,
-            sonde__decision_make(f->main.priority, 0, 0,
-                                 SONDE__DECISION_LOCKED | SONDE__DECISION_INHERITED),
-            memory_order_relaxed);
-    if (store_all(f, h, s, &a->cells))
+    if (store_all(f, h, s, &a->cells)) {
+        inherit(s, &f->main);
         return s;
+    }
     sonde__count_own(&a->counts, SONDE__CONTEXTS_REFUSED, 1);
     sonde__segment_put(s, &a->cells);
     return NULL;
@@ -452,6 +459,8 @@ void sonde_inject(const sonde_context *context, const sonde_writer *writer)
     uint32_t i;
 
     if (epoch == 0 || !writer || !writer->set || !sonde__context_where(context, &o.at))
+        return;
+    if (sonde__is_standalone() && !sonde__segment_is_for_products(o.at.segment))
         return;
     c = sonde__settings();
     if (o.at.span_id == 0 && is_fresh(o.at.segment)) {

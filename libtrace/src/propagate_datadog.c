@@ -8,6 +8,7 @@
 
 #include "chars.h"
 #include "propagate.h"
+#include "standalone.h"
 #include "trace_tags.h"
 
 #define TAGS_MAX_BYTES    512
@@ -152,6 +153,8 @@ bool sonde__store_datadog_tags(const sonde__remote *r, sonde__segment *s, sonde_
                   key.len <= TAG_KEY_MAX_BYTES && !sonde_str_eq(key, SONDE_STR(SONDE_TAG_TID)) &&
                   (!sonde_str_eq(key, SONDE_STR(SONDE_TAG_DM)) || is_dm(value));
 
+        if (sonde_str_eq(key, SONDE_STR(SONDE_TAG_TRACE_SOURCE)))
+            sonde__segment_take_source(s, value);
         if (is_kept && !sonde__text_add(&s->text, cells, SONDE__TEXT_PROPAGATING, key, value))
             return false;
     }

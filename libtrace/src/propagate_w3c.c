@@ -9,6 +9,7 @@
 
 #include "chars.h"
 #include "propagate.h"
+#include "standalone.h"
 #include "trace_tags.h"
 
 #define ORIGIN_MAX_BYTES 256
@@ -216,6 +217,8 @@ static bool store_tag(const sonde__remote *r, sonde_str suffix, sonde_str value,
         return true;
     if (is_dm && (r->dm_is_gone || r->dm_is_default))
         return true;
+    if (sonde_str_eq(suffix, SONDE_STR("ts")))
+        sonde__segment_take_source(s, value);
     memcpy(key + sizeof(SONDE__PROPAGATING_PREFIX) - 1, suffix.ptr, suffix.len);
     return sonde__text_add(&s->text, cells, SONDE__TEXT_PROPAGATING,
                            (sonde_str){ key, sizeof(SONDE__PROPAGATING_PREFIX) - 1 + suffix.len },

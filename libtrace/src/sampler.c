@@ -11,6 +11,7 @@
 #include "fast_clock.h"
 #include "policy.h"
 #include "span.h"
+#include "standalone.h"
 
 #define HASH_FACTOR UINT64_C(1111111111111111111)
 
@@ -121,6 +122,10 @@ void sonde__root_begins(sonde__area *a, sonde__span *root, sonde_str name, const
 
     if (is_locked(s))
         return;
+    if (__builtin_expect(sonde__is_standalone(), 0)) {
+        settle(s, sonde__standalone_decide(s, sonde__now_mono_ns()));
+        return;
+    }
     if (__builtin_expect(atomic_load_explicit(&sonde__policy_now, memory_order_relaxed) != NULL,
                          0) &&
         begin_with_rules(a, root, name, resource))
@@ -229,7 +234,8 @@ void sonde__root_moves(sonde__area *a, sonde__span *root)
 
 void sonde__segment_decide_without_root(sonde__segment *s)
 {
-    settle(s, by_agent(s->trace_id_low, 0));
+    settle(s, sonde__is_standalone() ? sonde__standalone_decide(s, sonde__now_mono_ns())
+                                     : by_agent(s->trace_id_low, 0));
 }
 
 /* -- what holds ----------------------------------------------------------------------------------- */
@@ -263,11 +269,11 @@ bool sonde__segment_limit_ratio(const sonde__segment *s, double *out)
     return (flags & SONDE__SEGMENT_LIMIT_ASKED) != 0;
 }
 
-void sonde__segment_decide_by_hand(sonde__segment *s, bool keep)
+void sonde__segment_decide_by_hand(sonde__segment *s, enum sonde__priority priority,
+                                   unsigned mechanism)
 {
-    sonde__decision now =
-        sonde__decision_make(keep ? SONDE__USER_KEEP : SONDE__USER_DROP, SONDE__BY_HAND, 0,
-                             SONDE__DECISION_LOCKED | SONDE__DECISION_MANUAL);
+    sonde__decision now = sonde__decision_make(priority, mechanism, 0,
+                                               SONDE__DECISION_LOCKED | SONDE__DECISION_MANUAL);
 
     atomic_store_explicit(&s->decision, now, memory_order_relaxed);
 }

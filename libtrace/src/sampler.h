@@ -37,7 +37,9 @@ sonde__decision sonde__segment_lock(sonde__segment *s);
 /* The same, as it holds for what this process sends to the agent: it may keep what others drop. */
 sonde__decision sonde__segment_lock_here(sonde__segment *s);
 
-void sonde__segment_decide_by_hand(sonde__segment *s, bool keep);
+/* At any time, over every other decision. */
+void sonde__segment_decide_by_hand(sonde__segment *s, enum sonde__priority priority,
+                                   unsigned mechanism);
 
 /* The limiter's ratio when it was asked for this segment; false: it was not. */
 bool sonde__segment_limit_ratio(const sonde__segment *s, double *out);

@@ -76,6 +76,8 @@ typedef struct sonde__segment {
 #define SONDE__SEGMENT_TAIL_DONE       1024u /* the head decides, or the local root has finished */
 #define SONDE__SEGMENT_TAIL_KEPT       2048u
 
+#define SONDE__SEGMENT_SOURCE_SHIFT 16 /* 8 bits, see standalone.h */
+
 #define SONDE__LIMIT_RATIO_UNIT 1e9
 
 typedef struct sonde__span {

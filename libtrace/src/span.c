@@ -523,7 +523,7 @@ void sonde_span_keep(sonde_span *handle)
     sonde__span *span = sonde__span_open(handle);
 
     if (span)
-        sonde__segment_decide_by_hand(span->segment, true);
+        sonde__segment_decide_by_hand(span->segment, SONDE__USER_KEEP, SONDE__BY_HAND);
 }
 
 void sonde_span_drop(sonde_span *handle)
@@ -531,7 +531,7 @@ void sonde_span_drop(sonde_span *handle)
     sonde__span *span = sonde__span_open(handle);
 
     if (span)
-        sonde__segment_decide_by_hand(span->segment, false);
+        sonde__segment_decide_by_hand(span->segment, SONDE__USER_DROP, SONDE__BY_HAND);
 }
 
 /* -- ids ------------------------------------------------------------------------------------------ */

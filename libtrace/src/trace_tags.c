@@ -8,10 +8,11 @@
 #include "chars.h"
 #include "org_marker.h"
 #include "sampler.h"
+#include "standalone.h"
 
 #define TAG_KSR "_dd.p.ksr"
 
-enum { STEP_TID, STEP_RECEIVED, STEP_DM, STEP_KSR, STEP_ORG_MARKER, STEP_END };
+enum { STEP_TID, STEP_RECEIVED, STEP_DM, STEP_KSR, STEP_SOURCE, STEP_ORG_MARKER, STEP_END };
 
 static bool has_text(const sonde__segment *s)
 {
@@ -38,7 +39,8 @@ void sonde__trace_tags_begin(sonde__trace_tag_walk *w, const sonde__segment *s, 
     w->cursor = sonde__text_read(&s->text, s, SONDE__SEGMENT_BYTES);
     w->org_marker = sonde__org_marker();
     w->step = STEP_TID;
-    w->has_org_marker = w->has_ksr = false;
+    w->source = sonde__segment_source(s);
+    w->has_org_marker = w->has_ksr = w->has_source = false;
 }
 
 /* A received dm holds as long as the received decision does. */
@@ -51,10 +53,25 @@ static bool passes(const sonde__trace_tag_walk *w, const sonde__record *r)
     return (w->decision & SONDE__DECISION_INHERITED) && sonde__decision_priority(w->decision) > 0;
 }
 
+static bool make_source(const sonde__trace_tag_walk *w, sonde__trace_tag *out)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    if (w->source == 0)
+        return false;
+    out->room[0] = digits[w->source >> 4];
+    out->room[1] = digits[w->source & 15];
+    out->key = SONDE_STR(SONDE_TAG_TRACE_SOURCE);
+    out->value = (sonde_str){ out->room, 2 };
+    return true;
+}
+
 /* Some received tags are ours to say, in their place. */
 static bool put_own_value(sonde__trace_tag_walk *w, sonde__trace_tag *out)
 {
     w->has_ksr |= sonde_str_eq(out->key, SONDE_STR(TAG_KSR));
+    if (sonde_str_eq(out->key, SONDE_STR(SONDE_TAG_TRACE_SOURCE)))
+        return w->has_source = make_source(w, out);
     if (w->org_marker.len == 0 || !sonde_str_eq(out->key, SONDE_STR(SONDE_TAG_ORG_MARKER)))
         return false;
     out->value = w->org_marker;
@@ -147,8 +164,13 @@ bool sonde__trace_tags_next(sonde__trace_tag_walk *w, sonde__trace_tag *out)
                 return true;
             break;
         case STEP_KSR:
-            w->step = STEP_ORG_MARKER;
+            w->step = STEP_SOURCE;
             if (make_ksr(w, out))
+                return true;
+            break;
+        case STEP_SOURCE:
+            w->step = STEP_ORG_MARKER;
+            if (!w->has_source && make_source(w, out))
                 return true;
             break;
         case STEP_ORG_MARKER:

@@ -31,12 +31,14 @@ typedef struct sonde__trace_tag_walk {
     sonde__text_cursor cursor;
     sonde_str org_marker; /* ours; it takes the place of a received one */
     int step;
+    unsigned source; /* products, see standalone.h */
     bool has_org_marker;
     bool has_ksr;
+    bool has_source;
 } sonde__trace_tag_walk;
 
-/* The tags that go out with `decision`, in order: our own tid, what was received, our own dm and ksr, and the
- * mark of our organisation. */
+/* The tags that go out with `decision`, in order: our own tid, what was received, our own dm and ksr, the
+ * products the trace is for and the mark of our organisation. */
 void sonde__trace_tags_begin(sonde__trace_tag_walk *w, const sonde__segment *s, sonde__decision d);
 bool sonde__trace_tags_next(sonde__trace_tag_walk *w, sonde__trace_tag *out);
 

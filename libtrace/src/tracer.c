@@ -35,6 +35,7 @@
 #include "policy.h"
 #include "segment.h"
 #include "service.h"
+#include "standalone.h"
 #include "startup_log.h"
 #include "tail_keep.h"
 
@@ -212,6 +213,7 @@ static sonde_status open_parts(const sonde__config *c)
 
     sonde__services_map(c->service_mapping);
     sonde__org_learn(c, (sonde_str){ NULL, 0 });
+    sonde__standalone_open(!c->apm_tracing);
     if (status == SONDE_OK)
         status = sonde__services_open(c->service, c->env);
     if (status == SONDE_OK)

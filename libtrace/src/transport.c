@@ -71,6 +71,8 @@ static void make_headers(sonde__transport *t, const sonde__config *c)
     (void)add_header(t, SONDE_HDR_CONTAINER_ID, sonde_str_from(t->container));
     (void)add_header(t, SONDE_HDR_ENTITY_ID, sonde_str_from(t->entity));
     (void)add_header(t, SONDE_HDR_EXTERNAL_ENV, c->external_env);
+    if (!c->apm_tracing) /* nor shall the agent make any */
+        (void)add_header(t, SONDE_HDR_COMPUTED_STATS, SONDE_STR("yes"));
 }
 
 sonde_status sonde__transport_open(const sonde__config *config, sonde__transport **out)

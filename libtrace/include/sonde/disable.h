@@ -73,6 +73,7 @@
 #define sonde_span_set_measured(...) SONDE_NOTHING_(sonde_span_set_measured(__VA_ARGS__))
 #define sonde_span_set_analytics(...) SONDE_NOTHING_(sonde_span_set_analytics(__VA_ARGS__))
 #define sonde_span_keep(...) SONDE_NOTHING_(sonde_span_keep(__VA_ARGS__))
+#define sonde_span_keep_for(...) SONDE_NOTHING_(sonde_span_keep_for(__VA_ARGS__))
 #define sonde_span_drop(...) SONDE_NOTHING_(sonde_span_drop(__VA_ARGS__))
 #define sonde_span_id(...) SONDE_NOT_(uint64_t, 0, sonde_span_id(__VA_ARGS__))
 #define sonde_span_trace_id_low(...) SONDE_NOT_(uint64_t, 0, sonde_span_trace_id_low(__VA_ARGS__))

@@ -195,6 +195,20 @@ SONDE_API void sonde_span_set_analytics(sonde_span *span, double rate);
 SONDE_API void sonde_span_keep(sonde_span *span);
 SONDE_API void sonde_span_drop(sonde_span *span);
 
+/* Products beside tracing that may need a trace. */
+enum sonde_product {
+    SONDE_FOR_APPSEC = 0x02,   /* application security */
+    SONDE_FOR_DSM = 0x04,      /* data streams */
+    SONDE_FOR_DJM = 0x08,      /* data jobs */
+    SONDE_FOR_DBM = 0x10,      /* databases */
+    SONDE_FOR_AI_GUARD = 0x20, /* AI guard */
+};
+
+/* Keeps the whole trace, as sonde_span_keep() does, because a product needs it, and says so to the services
+ * it goes on to (_dd.p.ts).  With DD_APM_TRACING_ENABLED=false nothing but such traces is kept and passed on,
+ * so call it before sonde_inject().  Several products add up; any other number does nothing. */
+SONDE_API void sonde_span_keep_for(sonde_span *span, enum sonde_product product);
+
 /* -- ids ------------------------------------------------------------------------------------------
  *
  * 0 for NULL and for inert or finished spans. */

@@ -23,6 +23,8 @@ static const struct row_case {
     { "DD_TRACE_LOG_LEVEL", "2", "error", "0", "loud" },
     { "DD_TRACE_DEBUG", "false", "1", "true", "maybe" },
     { "DD_TRACE_ENABLED", "true", "Off", "false", "2" },
+    { "DD_APM_TRACING_ENABLED", "true", "no", "false", "apm" },
+    { "DD_EXPERIMENTAL_APPSEC_STANDALONE_ENABLED", "false", "1", "true", "appsec" },
     { "DD_TRACE_LOG_DIRECTORY", "", "/var/log/x", "/var/log/x", NULL },
     { "DD_LOGGING_RATE", "60000000000", "0", "0", "-1" },
     { "DD_TRACE_STARTUP_LOGS", "true", "no", "false", "never" },
