@@ -32,6 +32,7 @@ enum { NO_THREAD, IDLE, AT_WORK };
 typedef struct orders {
     uint64_t flushes_wanted; /* guarded by mu, as all below */
     uint64_t flushes_done;
+    uint64_t traces_flush;               /* the latest flush that wants more than statistics */
     uint64_t stop_deadline_mono_ns;      /* UINT64_MAX: no stop */
     uint64_t agent_wanted_until_mono_ns; /* somebody waits for /info */
     bool agent_known;
@@ -423,7 +424,7 @@ static void *run(void *unused)
         look_at_agent(&seen);
         any = gather();
         due = sonde_deadline(first_chunk_mono_ns, payload->v04.config->flush_interval_ns);
-        if (seen.stop || seen.flushes_wanted > seen.flushes_done || sonde_mono_ns() >= due)
+        if (seen.stop || seen.traces_flush > seen.flushes_done || sonde_mono_ns() >= due)
             send_payload();
         send_stats(seen.stop || seen.flushes_wanted > seen.flushes_done);
         beat_due = work_on_beat(&seen);
@@ -559,7 +560,7 @@ sonde_status sonde__flusher_open(void)
 
 /* -- flush and stop ------------------------------------------------------------------------------- */
 
-sonde_status sonde__flusher_flush(uint64_t deadline_mono_ns)
+sonde_status sonde__flusher_flush(uint64_t deadline_mono_ns, bool traces)
 {
     sonde_status status = SONDE_OK;
     uint64_t mine;
@@ -568,6 +569,8 @@ sonde_status sonde__flusher_flush(uint64_t deadline_mono_ns)
     if (is_queued())
         start_thread_locked();
     mine = ++order.flushes_wanted;
+    if (traces)
+        order.traces_flush = mine;
     (void)pthread_cond_broadcast(&to_thread);
     while (order.running && order.flushes_done < mine && sonde_mono_ns() < deadline_mono_ns)
         sonde_cond_wait_until(&from_thread, &mu, deadline_mono_ns);

@@ -37,8 +37,9 @@ void sonde__flusher_rouse(void); /* wakes the thread if there is one */
 void sonde__flusher_push(struct sonde__span *chunk);
 void sonde__flusher_wake(void); /* empties the queues now */
 
-/* Waits until everything handed over before was delivered or dropped. */
-sonde_status sonde__flusher_flush(uint64_t deadline_mono_ns);
+/* Waits until everything handed over before was delivered or dropped; without `traces`, until it was
+ * counted and the statistics were. */
+sonde_status sonde__flusher_flush(uint64_t deadline_mono_ns, bool traces);
 
 /* Waits until the agent has said what it can do (agent_info.h); asks every GATHER_NS until then. */
 sonde_status sonde__flusher_wait_for_agent(uint64_t deadline_mono_ns);

@@ -281,11 +281,22 @@ sonde_status sonde_start(const sonde_options *options)
     return status;
 }
 
-sonde_status sonde_flush(uint32_t timeout_ms)
+static sonde_status flush(uint32_t timeout_ms, bool traces)
 {
     if (sonde_enabled() == 0)
         return SONDE_ERR_STATE;
-    return sonde__flusher_flush(sonde_deadline(sonde_mono_ns(), sonde_ms_to_ns(timeout_ms)));
+    return sonde__flusher_flush(sonde_deadline(sonde_mono_ns(), sonde_ms_to_ns(timeout_ms)),
+                                traces);
+}
+
+sonde_status sonde_flush(uint32_t timeout_ms)
+{
+    return flush(timeout_ms, true);
+}
+
+sonde_status sonde_flush_stats(uint32_t timeout_ms)
+{
+    return flush(timeout_ms, false);
 }
 
 sonde_status sonde_wait_for_agent(uint32_t timeout_ms)

@@ -468,6 +468,30 @@ static void test_statistics_are_computed_where_the_agent_leaves_it_to_us(void **
     (void)unsetenv("DD_TRACE_API_VERSION");
 }
 
+static void test_statistics_can_be_flushed_without_the_traces(void **state)
+{
+    fake_agent *agent = fake_agent_open(NULL);
+    sonde_counters c;
+
+    (void)state;
+    fake_agent_info(agent, COUNTING "}", NULL);
+    start(fake_agent_url(agent));
+    assert_status(sonde_wait_for_agent(10000), SONDE_OK);
+    assert_status(sonde_flush_stats(10000), SONDE_OK);
+    assert_int_equal(fake_agent_counts(agent).stats, 0); /* nothing to tell, no request */
+    traces(3, 1);
+    assert_status(sonde_flush_stats(10000), SONDE_OK);
+    assert_int_equal(fake_agent_counts(agent).stats, 1);
+    assert_int_equal(fake_agent_counts(agent).requests, 0);
+    assert_status(sonde_flush(10000), SONDE_OK);
+    assert_int_equal(fake_agent_counts(agent).stats, 1);
+    assert_int_equal(fake_agent_counts(agent).taken_spans, 3);
+    c = stop_and_balance(3, agent, fake_agent_counts(agent));
+    assert_int_equal(c.stats_spans, c.stats_spans_delivered + c.stats_spans_lost);
+    assert_status(sonde_flush_stats(10000), SONDE_ERR_STATE);
+    fake_agent_close(agent);
+}
+
 static void
 test_single_spans_of_unsampled_traces_travel_with_what_belongs_to_the_trace(void **state)
 {
@@ -560,6 +584,7 @@ int main(void)
         cmocka_unit_test(test_the_agent_is_asked_what_it_can_do),
         cmocka_unit_test(test_v05_is_sent_once_the_agent_takes_it),
         cmocka_unit_test(test_statistics_are_computed_where_the_agent_leaves_it_to_us),
+        cmocka_unit_test(test_statistics_can_be_flushed_without_the_traces),
         cmocka_unit_test(
             test_single_spans_of_unsampled_traces_travel_with_what_belongs_to_the_trace),
         cmocka_unit_test(test_statistics_are_left_to_the_agent_otherwise),

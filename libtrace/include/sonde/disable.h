@@ -31,6 +31,7 @@
 /* clang-format off */
 #define sonde_start(...) SONDE_NOT_(sonde_status, SONDE_OK, sonde_start(__VA_ARGS__))
 #define sonde_flush(...) SONDE_NOT_(sonde_status, SONDE_ERR_STATE, sonde_flush(__VA_ARGS__))
+#define sonde_flush_stats(...) SONDE_NOT_(sonde_status, SONDE_ERR_STATE, sonde_flush_stats(__VA_ARGS__))
 #define sonde_wait_for_agent(...) SONDE_NOT_(sonde_status, SONDE_ERR_STATE, sonde_wait_for_agent(__VA_ARGS__))
 #define sonde_stop(...) SONDE_NOTHING_(sonde_stop(__VA_ARGS__))
 #define sonde_enabled(...) SONDE_NOT_(int, 0, sonde_enabled(__VA_ARGS__))

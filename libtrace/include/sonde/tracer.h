@@ -63,11 +63,16 @@ typedef struct sonde_options {
  *           inert. */
 SONDE_API sonde_status sonde_start(const sonde_options *options);
 
-/* Hands what is finished to the agent and waits until it was delivered or dropped.  Spans still open
- * are not touched.
+/* Hands what is finished to the agent, statistics with it, and waits until it was delivered or dropped.
+ * Spans still open are not touched.
  *
  * Returns   SONDE_OK; SONDE_ERR_TIMEOUT after `timeout_ms`; SONDE_ERR_STATE when not started. */
 SONDE_API sonde_status sonde_flush(uint32_t timeout_ms);
+
+/* Hands the statistics computed here (DD_TRACE_STATS_COMPUTATION_ENABLED) to the agent, those of the ten
+ * seconds that are running included, and waits as sonde_flush() does.  What was finished before is counted in
+ * them; traces are sent at their own time.  Without statistics there is no request. */
+SONDE_API sonde_status sonde_flush_stats(uint32_t timeout_ms);
 
 /* Waits until the agent has told what it can do (its /info), and begins to ask for it if nothing has
  * happened yet.  Until it is known traces are sent in the form every agent takes; a program that cares
