@@ -319,13 +319,14 @@ static bool store_links(const found *f, const sonde__headers *h, sonde__segment 
 static bool store_all(const found *f, const sonde__headers *h, sonde__segment *s,
                       sonde__cell_stack *cells)
 {
-    bool stored = store_origin(f, s, cells) && store_error(&f->main, s, cells) &&
-                  store(s, cells, SONDE__TEXT_PARENT, f->main.last_id) &&
-                  (f->main.style == SONDE__STYLE_TRACECONTEXT
-                       ? sonde__store_w3c_tags(&f->main, s, cells)
-                       : sonde__store_datadog_tags(&f->main, s, cells)) &&
-                  (!f->w3c || sonde__store_tracestate(h, f->w3c, s, cells)) &&
-                  store_links(f, h, s, cells);
+    bool stored =
+        store_origin(f, s, cells) && store_error(&f->main, s, cells) &&
+        store(s, cells, SONDE__TEXT_PARENT, f->main.last_id) &&
+        (f->main.style == SONDE__STYLE_TRACECONTEXT
+             ? sonde__store_w3c_tags(&f->main, s, cells)
+             : sonde__store_datadog_tags(&f->main, s, cells)) &&
+        (!f->w3c || sonde__store_tracestate(h, f->w3c, !f->main.has_priority, s, cells)) &&
+        store_links(f, h, s, cells);
 
     if (s->text.at != SONDE__SEGMENT_BYTES || s->text.more)
         atomic_fetch_or_explicit(&s->flags, SONDE__SEGMENT_HAS_TEXT, memory_order_relaxed);

@@ -95,9 +95,10 @@ bool sonde__store_link(const sonde__remote *r, sonde__link_reason reason, const 
                        sonde__segment *s, sonde__cell_stack *cells);
 void sonde__add_stored_links(sonde__span *span);
 
-/* Store the foreign members of tracestate, and what our own member (of `w3c`) holds that we do not know. */
-bool sonde__store_tracestate(const sonde__headers *h, const sonde__remote *w3c, sonde__segment *s,
-                             sonde__cell_stack *cells);
+/* Store the foreign members of tracestate, and what our own member (of `w3c`) holds that we do not know.
+ * `decides`: the decision is made here, and may add an ot member. */
+bool sonde__store_tracestate(const sonde__headers *h, const sonde__remote *w3c, bool decides,
+                             sonde__segment *s, sonde__cell_stack *cells);
 
 /* What is injected. */
 typedef struct sonde__outbound {

@@ -8,6 +8,7 @@
 #include "vocab/tags.h"
 
 #include "chars.h"
+#include "ot_member.h"
 #include "propagate.h"
 #include "standalone.h"
 #include "trace_tags.h"
@@ -256,14 +257,38 @@ static bool store_unknown(sonde_str rest, sonde__segment *s, sonde__cell_stack *
     return true;
 }
 
+static bool is_ot(sonde_str member)
+{
+    return sonde_str_starts(member, SONDE_STR("ot="));
+}
+
+/* The first one, without what is malformed. */
+static bool store_ot(sonde_str member, sonde__segment *s, sonde__cell_stack *cells)
+{
+    char text[SONDE__TRACESTATE_MEMBER_MAX_BYTES];
+    sonde_str clean = { text, sonde__ot_clean(member, true, text) };
+    sonde_str key = { "changed", clean.len < member.len ? 7 : 0 };
+
+    return clean.len == 0 || sonde__text_add(&s->text, cells, SONDE__TEXT_OT, key, clean);
+}
+
+static bool flush_run(sonde_str *run, sonde__segment *s, sonde__cell_stack *cells)
+{
+    sonde_str all = *run;
+
+    *run = (sonde_str){ NULL, 0 };
+    return all.len == 0 ||
+           sonde__text_add(&s->text, cells, SONDE__TEXT_TRACESTATE, (sonde_str){ NULL, 0 }, all);
+}
+
 /* Neighbours in one line are stored together, as they stand. */
-bool sonde__store_tracestate(const sonde__headers *h, const sonde__remote *w3c, sonde__segment *s,
-                             sonde__cell_stack *cells)
+bool sonde__store_tracestate(const sonde__headers *h, const sonde__remote *w3c, bool decides,
+                             sonde__segment *s, sonde__cell_stack *cells)
 {
     members m = { h, 0, { NULL, 0 } };
-    sonde_str none = { NULL, 0 };
     sonde_str run = { NULL, 0 };
-    uint32_t kept = 1; /* ours */
+    uint32_t kept = decides ? 2 : 1; /* ours, and an ot */
+    bool has_ot = false;
     sonde_str member;
 
     if (tracestate_bytes(h) > SONDE__TRACESTATE_MAX_BYTES)
@@ -272,18 +297,26 @@ bool sonde__store_tracestate(const sonde__headers *h, const sonde__remote *w3c, 
         m.line = 1; /* nothing but our own member: the common case */
     while (kept < SONDE__TRACESTATE_MEMBERS_MAX && next_member(&m, &member)) {
         if (is_ours(member) || member.len > SONDE__TRACESTATE_MEMBER_MAX_BYTES ||
-            !memchr(member.ptr, '=', member.len) || !is_printable(member))
+            !memchr(member.ptr, '=', member.len) || !is_printable(member) ||
+            (has_ot && is_ot(member)))
             continue;
+        if (is_ot(member)) {
+            has_ot = true;
+            kept += !decides;
+            if (!flush_run(&run, s, cells) || !store_ot(member, s, cells))
+                return false;
+            continue;
+        }
         kept++;
         if (run.len > 0 && run.ptr + run.len + 1 == member.ptr) {
             run.len += 1 + member.len;
             continue;
         }
-        if (run.len > 0 && !sonde__text_add(&s->text, cells, SONDE__TEXT_TRACESTATE, none, run))
+        if (!flush_run(&run, s, cells))
             return false;
         run = member;
     }
-    if (run.len > 0 && !sonde__text_add(&s->text, cells, SONDE__TEXT_TRACESTATE, none, run))
+    if (!flush_run(&run, s, cells))
         return false;
     return !w3c->has_unknown_items || store_unknown(w3c->tags, s, cells);
 }
@@ -396,13 +429,38 @@ static void put_dd(line *l, const sonde__outbound *o)
         put_unknown(l, o);
 }
 
+/* Ours, or the received one when it is not sent on as it came and where it stood. */
+static void put_ot(line *l, const sonde__outbound *o)
+{
+    char room[SONDE__TRACESTATE_MEMBER_MAX_BYTES];
+    char text[SONDE__TRACESTATE_MEMBER_MAX_BYTES];
+    bool holds = sonde__ot_holds(o->segment->trace_id_low, o->decision);
+    sonde__record r;
+    size_t len;
+
+    if (!sonde__segment_text(o->segment, SONDE__TEXT_OT, &r)) {
+        len = sonde__ot_make(o->segment->trace_id_low, o->decision, text);
+    } else if (holds && r.key_len == 0) {
+        return;
+    } else {
+        sonde__text_copy(&r, room);
+        len = sonde__ot_clean((sonde_str){ room, r.value_len }, holds, text);
+    }
+    if (len == 0)
+        return;
+    put(l, ",", 1);
+    put(l, text, len);
+}
+
 static void put_foreign(line *l, const sonde__outbound *o)
 {
+    bool holds = sonde__ot_holds(o->segment->trace_id_low, o->decision);
     sonde__text_cursor c = sonde__text_read(&o->segment->text, o->segment, SONDE__SEGMENT_BYTES);
     sonde__record r;
 
     while (sonde__text_next(&c, &r)) {
-        if (r.kind != SONDE__TEXT_TRACESTATE)
+        if (r.kind != SONDE__TEXT_TRACESTATE &&
+            !(r.kind == SONDE__TEXT_OT && r.key_len == 0 && holds))
             continue;
         put(l, ",", 1);
         sonde__text_copy(&r, l->text + l->len);
@@ -428,6 +486,7 @@ static void set_tracestate(const sonde__outbound *o, char *room, const sonde_wri
     line l = { room, 0 };
 
     put_dd(&l, o);
+    put_ot(&l, o);
     put_foreign(&l, o);
     w->set(w->user, SONDE_STR(SONDE_HDR_TRACESTATE), (sonde_str){ l.text, l.len });
 }
@@ -436,7 +495,7 @@ static void set_tracestate(const sonde__outbound *o, char *room, const sonde_wri
 static __attribute__((noinline)) void set_long_tracestate(const sonde__outbound *o,
                                                           const sonde_writer *w)
 {
-    char room[SONDE__DD_MEMBER_MAX_BYTES + SONDE__TRACESTATE_MAX_BYTES +
+    char room[SONDE__DD_MEMBER_MAX_BYTES + 1 + SONDE__OT_BYTES + SONDE__TRACESTATE_MAX_BYTES +
               SONDE__TRACESTATE_MEMBERS_MAX];
 
     set_tracestate(o, room, w);
@@ -445,7 +504,7 @@ static __attribute__((noinline)) void set_long_tracestate(const sonde__outbound 
 static __attribute__((noinline)) void set_short_tracestate(const sonde__outbound *o,
                                                            const sonde_writer *w)
 {
-    char room[SONDE__DD_MEMBER_MAX_BYTES];
+    char room[SONDE__DD_MEMBER_MAX_BYTES + 1 + SONDE__OT_BYTES];
 
     set_tracestate(o, room, w);
 }
@@ -455,7 +514,8 @@ void sonde__inject_w3c(const sonde__outbound *o, const sonde_writer *w)
     sonde__record r;
 
     set_traceparent(o, w);
-    if (sonde__segment_text(o->segment, SONDE__TEXT_TRACESTATE, &r))
+    if (sonde__segment_text(o->segment, SONDE__TEXT_TRACESTATE, &r) ||
+        sonde__segment_text(o->segment, SONDE__TEXT_OT, &r))
         set_long_tracestate(o, w);
     else
         set_short_tracestate(o, w);

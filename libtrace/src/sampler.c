@@ -13,15 +13,13 @@
 #include "span.h"
 #include "standalone.h"
 
-#define HASH_FACTOR UINT64_C(1111111111111111111)
-
 bool sonde__sampler_keeps(uint64_t id, double rate)
 {
     if (rate >= 1)
         return true;
     if (!(rate > 0))
         return false;
-    return id * HASH_FACTOR <= (uint64_t)(rate * (double)UINT64_MAX);
+    return sonde__sampler_hash(id) <= (uint64_t)(rate * (double)UINT64_MAX);
 }
 
 /* -- one decision --------------------------------------------------------------------------------- */

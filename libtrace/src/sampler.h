@@ -15,6 +15,11 @@
 #include "area.h"
 #include "segment.h"
 
+static inline uint64_t sonde__sampler_hash(uint64_t id)
+{
+    return id * UINT64_C(1111111111111111111);
+}
+
 /* keep <=> id * 1111111111111111111 mod 2^64 <= rate * (2^64 - 1); rate 0 never keeps. */
 bool sonde__sampler_keeps(uint64_t id, double rate);
 

@@ -33,6 +33,7 @@ enum sonde__text_kind {
     SONDE__TEXT_ORIGIN,     /* segment: value */
     SONDE__TEXT_PROPAGATING,/* segment: key with "_dd.p.", value */
     SONDE__TEXT_TRACESTATE, /* segment: foreign members, joined */
+    SONDE__TEXT_OT,         /* segment: the ot member; with a key: it was changed */
     SONDE__TEXT_DD_UNKNOWN, /* segment: sub-items of the dd member we pass on */
     SONDE__TEXT_PARENT,     /* segment: p of the dd member */
     SONDE__TEXT_ERROR,      /* segment: value of _dd.propagation_error */
