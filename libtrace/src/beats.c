@@ -5,14 +5,14 @@
 
 #include "collector.h"
 #include "flusher.h"
-#include "tracer.h"
+#include "telemetry.h"
 
 /* A file's own beat joins here. */
 static const sonde__beat *const table[] = {
-    NULL, /* not a beat: no array is empty */
+    &sonde__telemetry_beat,
 };
 
-#define TABLE_LEN (sizeof(table) / sizeof(table[0]) - 1)
+#define TABLE_LEN (sizeof(table) / sizeof(table[0]))
 
 _Static_assert(TABLE_LEN <= SONDE__BEATS_MAX, "a place for each");
 

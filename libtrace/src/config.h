@@ -136,6 +136,26 @@ typedef struct sonde__config {
     char agent_text[1100]; /* for logs */
     sonde_str local_id;    /* config_id of the files; "" */
     sonde_str fleet_id;
+    bool telemetry;
+    bool telemetry_metrics;
+    bool telemetry_logs;
+    bool telemetry_dependencies;
+    bool telemetry_debug;
+    uint64_t telemetry_heartbeat_ns;
+    uint64_t telemetry_extended_ns;
+    uint64_t telemetry_metrics_ns;
+    sonde_str install_id;
+    sonde_str install_type;
+    sonde_str install_time;
+    sonde_str injection_enabled; /* these only telemetry speaks of */
+    sonde_str inject_force;
+    sonde_str sca_enabled;
+    sonde_str profiling_enabled;
+    bool otel_enabled;
+    bool data_streams;
+    bool dynamic_instrumentation;
+    bool appsec_enabled;
+    bool iast_enabled;
     sonde_arena texts; /* owned; what the views point into */
 } sonde__config;
 

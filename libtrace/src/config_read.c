@@ -212,12 +212,26 @@ static const char *take_number(const sonde__row *row, sonde_str text, double *fi
     return why;
 }
 
+/* Fractions count in a bare number only: "0.1". */
+static bool read_duration(sonde_str text, uint64_t unit_ns, uint64_t *out_ns)
+{
+    double units;
+
+    if (sonde_parse_duration_ns(text, unit_ns, out_ns) == SONDE_OK)
+        return true;
+    if (sonde_parse_double(text, &units) != SONDE_OK || !(units >= 0) ||
+        units * (double)unit_ns >= 0x1p63)
+        return false;
+    *out_ns = (uint64_t)(units * (double)unit_ns);
+    return true;
+}
+
 static const char *take_duration(const sonde__row *row, sonde_str text, uint64_t *field)
 {
     uint64_t ns;
     double units;
 
-    if (sonde_parse_duration_ns(text, row->unit_ns, &ns) != SONDE_OK)
+    if (!read_duration(text, row->unit_ns, &ns))
         return "not a duration";
     units = (double)ns / (double)row->unit_ns;
     if (check_range(row, &units))
@@ -240,15 +254,15 @@ static const char *take_bytes(const sonde__row *row, sonde_str text, uint64_t *f
     return NULL;
 }
 
-static const char *take_bool(sonde_str text, bool *field)
+bool sonde__read_bool(sonde_str text, bool *out)
 {
     if (sonde_str_eq_nocase(text, SONDE_STR("y")))
-        *field = true;
+        *out = true;
     else if (sonde_str_eq_nocase(text, SONDE_STR("n")))
-        *field = false;
-    else if (sonde_parse_bool(text, field) != SONDE_OK)
-        return "not a boolean";
-    return NULL;
+        *out = false;
+    else
+        return sonde_parse_bool(text, out) == SONDE_OK;
+    return true;
 }
 
 static const char *take_choice(const sonde__row *row, sonde_str text, uint32_t *field)
@@ -298,7 +312,7 @@ static const char *take(sonde__config *c, const sonde__row *row, const char *nam
 
     switch (row->type) {
     case SONDE__TYPE_BOOL:
-        return take_bool(text, (bool *)field);
+        return sonde__read_bool(text, (bool *)field) ? NULL : "not a boolean";
     case SONDE__TYPE_INT:
         return take_int(row, text, (uint32_t *)field);
     case SONDE__TYPE_NUMBER:

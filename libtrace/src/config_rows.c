@@ -8,6 +8,7 @@
 
 #define FIELD(name)  offsetof(sonde__config, name)
 #define OPTION(name) offsetof(sonde_options, name)
+#define SECONDS_MIN  1e-6 /* fractions count */
 
 /* clang-format off */
 const sonde__row sonde__rows[] = {
@@ -18,7 +19,7 @@ const sonde__row sonde__rows[] = {
       .doc = "Log at level debug, whatever the level says." },
 
     { .names = { "DD_TRACE_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "true", .field = FIELD(enabled),
-      .option = OPTION(enabled), .doc = "Record spans. Off: every call does nothing and no thread starts." },
+      .option = OPTION(enabled), .doc = "Record spans. Off: every call about spans does nothing; telemetry goes on." },
     { .names = { "DD_APM_TRACING_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "true", .field = FIELD(apm_tracing),
       .doc = "Off: keep and pass on only the traces other products ask for, and one a minute; no statistics." },
     { .names = { "DD_EXPERIMENTAL_APPSEC_STANDALONE_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "false",
@@ -153,6 +154,51 @@ const sonde__row sonde__rows[] = {
       .doc = "Keep this process's part of traces the agent's rate drops: error, slow (above the 99th percentile of its resource), slow:<n>ms." },
     { .names = { "SONDE_TAIL_KEEP_PER_SECOND" }, .type = SONDE__TYPE_NUMBER, .fallback = "10", .min = 0, .max = 1e9,
       .field = FIELD(tail_keep_per_second), .doc = "Traces a second to keep at most that way." },
+
+    { .names = { "DD_INSTRUMENTATION_TELEMETRY_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "true",
+      .field = FIELD(telemetry), .doc = "Tell the agent how this library is set up and how it fares, see docs/spec/telemetry.md; nothing about spans." },
+    { .names = { "DD_TELEMETRY_HEARTBEAT_INTERVAL" }, .type = SONDE__TYPE_DURATION, .fallback = "60", .min = SECONDS_MIN,
+      .max = 86400, .unit_ns = SONDE_NS_PER_S, .field = FIELD(telemetry_heartbeat_ns), .doc = "Time between two signs of life." },
+    { .names = { "DD_TELEMETRY_EXTENDED_HEARTBEAT_INTERVAL" }, .type = SONDE__TYPE_DURATION, .fallback = "86400",
+      .min = SECONDS_MIN, .max = 31536000, .unit_ns = SONDE_NS_PER_S, .field = FIELD(telemetry_extended_ns),
+      .doc = "Time between two of them that repeat the configuration." },
+    { .names = { "DD_TELEMETRY_METRICS_INTERVAL_SECONDS" }, .type = SONDE__TYPE_DURATION, .fallback = "60",
+      .min = SECONDS_MIN, .max = 86400, .unit_ns = SONDE_NS_PER_S, .field = FIELD(telemetry_metrics_ns),
+      .doc = "Time between two reports of its metrics, when that is less than the time between signs of life." },
+    { .names = { "DD_TELEMETRY_METRICS_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "true",
+      .field = FIELD(telemetry_metrics), .doc = "Report counts and sizes of the library's own work." },
+    { .names = { "DD_TELEMETRY_LOG_COLLECTION_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "true",
+      .field = FIELD(telemetry_logs), .doc = "Report the library's own warnings and errors: their wording, without what was filled in." },
+    { .names = { "DD_TELEMETRY_DEPENDENCY_COLLECTION_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "true",
+      .field = FIELD(telemetry_dependencies), .doc = "Report the shared libraries in the process." },
+    { .names = { "DD_TELEMETRY_DEBUG" }, .type = SONDE__TYPE_BOOL, .fallback = "false", .field = FIELD(telemetry_debug),
+      .doc = "Mark these requests as those of a test." },
+    { .names = { "DD_INSTRUMENTATION_INSTALL_ID" }, .type = SONDE__TYPE_TEXT, .fallback = "", .field = FIELD(install_id),
+      .doc = "Set by an installer: which installation this is." },
+    { .names = { "DD_INSTRUMENTATION_INSTALL_TYPE" }, .type = SONDE__TYPE_TEXT, .fallback = "", .field = FIELD(install_type),
+      .doc = "Set by an installer: how it was done." },
+    { .names = { "DD_INSTRUMENTATION_INSTALL_TIME" }, .type = SONDE__TYPE_TEXT, .fallback = "", .field = FIELD(install_time),
+      .doc = "Set by an installer: when, in seconds since 1970." },
+
+    /* Of other products, or not to be had here: telemetry tells what was asked for. */
+    { .names = { "DD_INJECTION_ENABLED" }, .type = SONDE__TYPE_TEXT, .fallback = "", .field = FIELD(injection_enabled),
+      .doc = "Set by an injector. Only reported." },
+    { .names = { "DD_INJECT_FORCE" }, .type = SONDE__TYPE_TEXT, .fallback = "", .field = FIELD(inject_force),
+      .doc = "Of an injector. Only reported." },
+    { .names = { "DD_APPSEC_SCA_ENABLED" }, .type = SONDE__TYPE_TEXT, .fallback = "", .field = FIELD(sca_enabled),
+      .doc = "Of another product. Only reported, and only when set." },
+    { .names = { "DD_PROFILING_ENABLED" }, .type = SONDE__TYPE_TEXT, .fallback = "false", .field = FIELD(profiling_enabled),
+      .doc = "Read by the profiler. Only reported here." },
+    { .names = { "DD_TRACE_OTEL_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "false", .field = FIELD(otel_enabled),
+      .doc = "There is no OpenTelemetry API here. Only reported." },
+    { .names = { "DD_DATA_STREAMS_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "false", .field = FIELD(data_streams),
+      .doc = "Not to be had here. Only reported." },
+    { .names = { "DD_DYNAMIC_INSTRUMENTATION_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "false",
+      .field = FIELD(dynamic_instrumentation), .doc = "Not to be had here. Only reported." },
+    { .names = { "DD_APPSEC_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "false", .field = FIELD(appsec_enabled),
+      .doc = "Not to be had here. Only reported." },
+    { .names = { "DD_IAST_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "false", .field = FIELD(iast_enabled),
+      .doc = "Not to be had here. Only reported." },
 };
 /* clang-format on */
 

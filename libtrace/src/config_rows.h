@@ -2,7 +2,7 @@
  *
  * One row per setting: what it is called, what it may be, where it goes and what it means.  Reading,
  * the public <sonde/config.h> and docs/TRACER-CONFIGURATION.md come from the table.  A setting that has
- * no effect yet has no row.
+ * no effect, and that telemetry need not speak of, has no row.
  *
  * Threads   constant data. */
 #ifndef SONDE_LIBTRACE_CONFIG_ROWS_H
@@ -23,10 +23,10 @@ typedef enum sonde__type {
     SONDE__TYPE_URL,        /* sonde_str, checked */
     SONDE__TYPE_REPOSITORY, /* sonde_str: an address, its user and password are left out */
     SONDE__TYPE_CHOICE,     /* uint32_t: the place in `choices` */
-    SONDE__TYPE_DURATION,   /* uint64_t, nanoseconds; a bare number counts `unit_ns` */
-    SONDE__TYPE_BYTES,      /* uint64_t */
-    SONDE__TYPE_LEVEL,      /* sonde_log_level */
-    SONDE__TYPE_STYLES,     /* sonde__styles */
+    SONDE__TYPE_DURATION, /* uint64_t, nanoseconds; a bare number, which may have a fraction, counts `unit_ns` */
+    SONDE__TYPE_BYTES,  /* uint64_t */
+    SONDE__TYPE_LEVEL,  /* sonde_log_level */
+    SONDE__TYPE_STYLES, /* sonde__styles */
     SONDE__TYPES
 } sonde__type;
 

@@ -109,6 +109,9 @@ void sonde_counters_read(sonde_counters *out)
     c.tail_kept = counted(SONDE__TAIL_KEPT);
     c.tail_refused = counted(SONDE__TAIL_REFUSED);
     c.tail_evicted = counted(SONDE__TAIL_EVICTED);
+    c.telemetry_sent = counted(SONDE__TELEMETRY_SENT);
+    c.telemetry_failed = counted(SONDE__TELEMETRY_FAILED);
+    c.telemetry_dropped = counted(SONDE__TELEMETRY_DROPPED);
     c.memory_bytes = sonde__cells_used_bytes() + sonde__areas_bytes() + sonde__flusher_bytes();
     c.memory_max_bytes = sonde__settings() ? sonde__settings()->memory_bytes : 0;
     c.stats_spans_delivered = counted(SONDE__STATS_SPANS_DELIVERED);

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "base/clock.h"
@@ -51,6 +52,8 @@ static uint32_t epoch; /* guarded by mu: the last one begun */
 static _Atomic uint32_t first_epoch = 1;
 static sonde__config *former; /* guarded by mu: other threads may still read it */
 static char runtime_id[37];   /* written at start and fork */
+static char root_runtime_id[37];
+static bool is_forked; /* from a process that had started us */
 static _Atomic int64_t mono_to_unix;
 
 uint32_t sonde__first_epoch(void)
@@ -79,6 +82,11 @@ static void set_live(uint32_t now, memory_order order)
 {
     atomic_store_explicit(&sonde__live, now, order);
     __atomic_store_n(&sonde_on_, now, __ATOMIC_RELAXED);
+}
+
+const char *sonde__root_runtime_id(void)
+{
+    return root_runtime_id;
 }
 
 int64_t sonde__mono_to_unix_ns(void)
@@ -129,6 +137,7 @@ SONDE_NO_TSA static void postfork_parent(void)
 SONDE_NO_TSA static void postfork_child(void)
 {
     sonde__counters_postfork_child();
+    is_forked = is_forked || runtime_id[0] != '\0';
     new_runtime_id();
     epoch++;
     atomic_store_explicit(&first_epoch, epoch, memory_order_relaxed);
@@ -233,6 +242,8 @@ static void begin_life_locked(sonde__config *c)
     /* pairs with sonde__settings() */
     atomic_store_explicit(&sonde__config_now, c, memory_order_release);
     new_runtime_id();
+    if (!is_forked)
+        memcpy(root_runtime_id, runtime_id, sizeof(root_runtime_id));
     sonde__fast_clock_open();
     sonde__clock_anchor();
     started = true;

@@ -27,7 +27,8 @@ static inline const sonde__config *sonde__settings(void)
 const sonde__config *sonde__settings_hold(void);
 void sonde__settings_release(void);
 
-const char *sonde__runtime_id(void); /* 36 characters; renewed by fork */
+const char *sonde__runtime_id(void);      /* 36 characters; renewed by fork */
+const char *sonde__root_runtime_id(void); /* of the process the others were forked from */
 
 /* unix = mono + this, as of the last sonde__clock_anchor(). */
 int64_t sonde__mono_to_unix_ns(void);

@@ -87,9 +87,12 @@ typedef struct sonde_counters {
     uint64_t stats_spans_collapsed; /* counted under "tracer_blocked_value": too many keys */
     uint64_t stats_payloads_sent;
     uint64_t stats_payloads_failed;
-    uint64_t tail_kept;    /* SONDE_TAIL_KEEP: traces kept */
-    uint64_t tail_refused; /* beyond SONDE_TAIL_KEEP_PER_SECOND */
-    uint64_t tail_evicted; /* resources forgotten for others */
+    uint64_t tail_kept;         /* SONDE_TAIL_KEEP: traces kept */
+    uint64_t tail_refused;      /* beyond SONDE_TAIL_KEEP_PER_SECOND */
+    uint64_t tail_evicted;      /* resources forgotten for others */
+    uint64_t telemetry_sent;    /* requests the agent took */
+    uint64_t telemetry_failed;  /* those it did not take, or that never left */
+    uint64_t telemetry_dropped; /* things to tell for which there was no room until the next one */
 } sonde_counters;
 
 /* Fills `out` up to out->struct_bytes; a struct_bytes of 0 counts as the size in this header. */

@@ -1,0 +1,217 @@
+/* telemetry_request.c - who sends, from where, and the events. */
+#include "telemetry_request.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#include "beats.h"
+#include "counters.h"
+#include "tracer.h"
+
+#define PATH "/telemetry/proxy/api/v2/apmtelemetry"
+
+void sonde__telemetry_request_done(sonde__telemetry_request *r)
+{
+    sonde_buf_done(&r->payloads);
+    sonde_buf_done(&r->body);
+    memset(r, 0, sizeof(*r));
+}
+
+/* -- events --------------------------------------------------------------------------------------- */
+
+sonde_json_writer *sonde__telemetry_begin(sonde__telemetry_request *r, const char *type)
+{
+    sonde__telemetry_event *e = &r->event[r->events];
+
+    if (r->payloads.max_bytes == 0)
+        sonde_buf_init(&r->payloads, SONDE__TELEMETRY_BODY_MAX);
+    if (r->events == SONDE__TELEMETRY_EVENTS_MAX)
+        r->payloads.status = SONDE_ERR_TOO_BIG;
+    else
+        r->events++;
+    e = &r->event[r->events - 1];
+    e->type = type;
+    e->from = r->payloads.len;
+    sonde_json_writer_init(&r->json, &r->payloads);
+    return &r->json;
+}
+
+void sonde__telemetry_end(sonde__telemetry_request *r)
+{
+    sonde__telemetry_event *e = &r->event[r->events - 1];
+
+    e->len = r->payloads.len - e->from;
+}
+
+static sonde_str payload_of(const sonde__telemetry_request *r, unsigned i)
+{
+    return sonde_str_sub(sonde_buf_str(&r->payloads), r->event[i].from,
+                         r->event[i].from + r->event[i].len);
+}
+
+/* -- the envelope --------------------------------------------------------------------------------- */
+
+/* "12" of a line VERSION_ID="12". */
+static sonde_str os_version(char *room, size_t cap)
+{
+    int fd = open("/etc/os-release", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, room, cap);
+    sonde_str rest = { room, n > 0 ? (size_t)n : 0 };
+
+    if (fd >= 0)
+        (void)close(fd);
+    while (rest.len > 0) {
+        sonde_str line = sonde_str_cut(&rest, '\n');
+
+        if (!sonde_str_starts(line, SONDE_STR("VERSION_ID=")))
+            continue;
+        (void)sonde_str_cut(&line, '=');
+        if (line.len >= 2 && line.ptr[0] == '"')
+            line = sonde_str_sub(line, 1, line.len - 1);
+        return line;
+    }
+    return (sonde_str){ NULL, 0 };
+}
+
+static void put_host(sonde_json_writer *w, const sonde__config *c)
+{
+    char room[1024];
+    struct utsname u;
+
+    if (uname(&u) != 0)
+        memset(&u, 0, sizeof(u));
+    sonde_json_key(w, SONDE_STR("host"));
+    sonde_json_begin_object(w);
+    sonde_json_put_str(w, "hostname", c->hostname);
+    sonde_json_put_str(w, "os", SONDE_STR("GNU/Linux"));
+    sonde_json_put_str(w, "os_version", os_version(room, sizeof(room)));
+    sonde_json_put_str(w, "architecture", sonde_str_from(u.machine));
+    sonde_json_put_str(w, "kernel_name", sonde_str_from(u.sysname));
+    sonde_json_put_str(w, "kernel_release", sonde_str_from(u.release));
+    sonde_json_put_str(w, "kernel_version", sonde_str_from(u.version));
+    sonde_json_end_object(w);
+}
+
+static void put_application(sonde_json_writer *w, const sonde__config *c)
+{
+    sonde_json_key(w, SONDE_STR("application"));
+    sonde_json_begin_object(w);
+    sonde_json_put_str(w, "service_name", c->service);
+    sonde_json_put_str(w, "env", c->env);
+    sonde_json_put_str(w, "service_version", c->version);
+    sonde_json_put_str(w, "tracer_version", c->tracer_version);
+    sonde_json_put_str(w, "language_name", c->language);
+    sonde_json_put_str(w, "language_version", SONDE_STR("201112"));
+    if (c->process_tags.len > 0)
+        sonde_json_put_str(w, "process_tags", c->process_tags);
+    sonde_json_end_object(w);
+}
+
+static const char *type_of(const sonde__telemetry_request *r)
+{
+    return r->events == 1 ? r->event[0].type : "message-batch";
+}
+
+static void put_payload(sonde_json_writer *w, const sonde__telemetry_request *r)
+{
+    unsigned i;
+
+    sonde_json_key(w, SONDE_STR("payload"));
+    if (r->events == 1) {
+        sonde_json_raw(w, payload_of(r, 0));
+        return;
+    }
+    sonde_json_begin_array(w);
+    for (i = 0; i < r->events; i++) {
+        sonde_json_begin_object(w);
+        sonde_json_put_str(w, "request_type", sonde_str_from(r->event[i].type));
+        sonde_json_key(w, SONDE_STR("payload"));
+        sonde_json_raw(w, payload_of(r, i));
+        sonde_json_end_object(w);
+    }
+    sonde_json_end_array(w);
+}
+
+static void write_body(sonde__telemetry_request *r, const sonde__config *c)
+{
+    sonde_json_writer w;
+
+    if (r->body.max_bytes == 0)
+        sonde_buf_init(&r->body, SONDE__TELEMETRY_BODY_MAX + (64u << 10));
+    sonde_buf_reset(&r->body);
+    sonde_json_writer_init(&w, &r->body);
+    sonde_json_begin_object(&w);
+    sonde_json_put_str(&w, "api_version", SONDE_STR("v2"));
+    sonde_json_put_str(&w, "request_type", sonde_str_from(type_of(r)));
+    sonde_json_put_i64(&w, "tracer_time", sonde_unix_ns() / SONDE_NS_PER_S);
+    sonde_json_put_str(&w, "runtime_id", sonde_str_from(sonde__runtime_id()));
+    sonde_json_put_u64(&w, "seq_id", r->seq + 1);
+    sonde_json_put_bool(&w, "debug", c->telemetry_debug);
+    put_application(&w, c);
+    put_host(&w, c);
+    put_payload(&w, r);
+    sonde_json_end_object(&w);
+}
+
+/* -- the request ---------------------------------------------------------------------------------- */
+
+static void add_header(sonde__request *to, sonde_http_header *headers, const char *name,
+                       sonde_str value)
+{
+    headers[to->headers_len++] = (sonde_http_header){ sonde_str_from(name), value };
+}
+
+static sonde_status ask(const sonde__telemetry_request *r, const sonde__config *c,
+                        sonde__answer *answer)
+{
+    sonde_http_header headers[SONDE__REQUEST_HEADERS_MAX];
+    sonde__request request = { .path = PATH, .headers = headers, .body = sonde_buf_str(&r->body) };
+    const char *root = sonde__root_runtime_id();
+
+    add_header(&request, headers, "Content-Type", SONDE_STR("application/json"));
+    add_header(&request, headers, "DD-Telemetry-API-Version", SONDE_STR("v2"));
+    add_header(&request, headers, "DD-Telemetry-Request-Type", sonde_str_from(type_of(r)));
+    add_header(&request, headers, "DD-Client-Library-Language", c->language);
+    add_header(&request, headers, "DD-Client-Library-Version", c->tracer_version);
+    add_header(&request, headers, "DD-Session-ID", sonde_str_from(sonde__runtime_id()));
+    if (strcmp(root, sonde__runtime_id()) != 0)
+        add_header(&request, headers, "DD-Root-Session-ID", sonde_str_from(root));
+    if (c->telemetry_debug)
+        add_header(&request, headers, "DD-Telemetry-Debug-Enabled", SONDE_STR("true"));
+    return sonde__beat_request(&request, answer);
+}
+
+static void reset(sonde__telemetry_request *r)
+{
+    sonde_buf_reset(&r->payloads);
+    r->events = 0;
+}
+
+bool sonde__telemetry_send(sonde__telemetry_request *r, const sonde__config *c)
+{
+    sonde__answer answer = { 0 };
+    sonde_status status = r->payloads.status;
+
+    if (r->events == 0)
+        return true;
+    if (status == SONDE_OK)
+        write_body(r, c);
+    if (status == SONDE_OK)
+        status = r->body.status;
+    if (status == SONDE_OK) {
+        status = ask(r, c, &answer);
+        r->seq += status != SONDE_ERR_CONNECT; /* else it never left */
+    }
+    reset(r);
+    if (status == SONDE_OK && answer.http_status >= 200 && answer.http_status < 300) {
+        sonde__count(SONDE__TELEMETRY_SENT, 1);
+        return true;
+    }
+    sonde__count(SONDE__TELEMETRY_FAILED, 1);
+    return false;
+}
