@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <endian.h>
+
 #include "base/clock.h"
 
 #define SHORT_MAX       1e15 /* below it every integer has 15 digits: enough for one double each */
@@ -25,24 +27,50 @@ typedef struct decimal {
     int point;
 } decimal;
 
-/* Two digits a step: divisions are what it costs. */
+/* 8 digits at once, the first in the lowest byte: the number is split into fours, the fours into pairs, the
+ * pairs into digits, side by side in one word.  A division a digit would make an id twice as slow. */
+static inline uint64_t eight_digits(uint32_t v)
+{
+    uint64_t x = v / 10000 | (uint64_t)(v % 10000) << 32;
+    uint64_t tens = (x * 10486 >> 20) & UINT64_C(0x0000007f0000007f);
+
+    x = tens | (x - tens * 100) << 16;
+    tens = (x * 103 >> 10) & UINT64_C(0x000f000f000f000f);
+    return tens | (x - tens * 10) << 8;
+}
+
+/* Writes them to `to` and returns how many zeros lead. */
+static inline size_t put_eight(uint64_t digits, char *to)
+{
+    uint64_t text = htole64(digits + UINT64_C(0x3030303030303030));
+
+    memcpy(to, &text, 8);
+    return digits ? (size_t)__builtin_ctzll(digits) / 8 : 8;
+}
+
 size_t sonde_format_u64(uint64_t v, char out[SONDE_U64_MAX_LEN])
 {
-    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
-                                "25262728293031323334353637383940414243444546474849"
-                                "50515253545556575859606162636465666768697071727374"
-                                "75767778798081828384858687888990919293949596979899";
-    char digits[SONDE_U64_MAX_LEN];
-    size_t at = sizeof(digits);
+    char digits[24];
+    size_t at, len, i;
 
-    for (; v >= 10; v /= 100) {
-        at -= 2;
-        memcpy(digits + at, pairs + 2 * (v % 100), 2);
+    if (v < 10) {
+        out[0] = (char)('0' + v);
+        return 1;
     }
-    if (v > 0 || at == sizeof(digits))
-        digits[--at] = (char)('0' + v);
-    memcpy(out, digits + at, sizeof(digits) - at);
-    return sizeof(digits) - at;
+    at = put_eight(eight_digits((uint32_t)(v / UINT64_C(10000000000000000))), digits);
+    i = put_eight(eight_digits((uint32_t)(v / 100000000 % 100000000)), digits + 8);
+    at += at == 8 ? i : 0;
+    i = put_eight(eight_digits((uint32_t)(v % 100000000)), digits + 16);
+    at += at == 16 ? i : 0;
+    len = sizeof(digits) - at;
+    if (len >= 16) { /* an id, nearly always */
+        memcpy(out, digits + at, 16);
+        memcpy(out + len - 4, digits + 20, 4);
+        return len;
+    }
+    for (i = 0; i < len; i++)
+        out[i] = digits[at + i];
+    return len;
 }
 
 size_t sonde_format_i64(int64_t v, char out[SONDE_I64_MAX_LEN])

@@ -36,7 +36,7 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-sonde_str sonde_str_trim(sonde_str s)
+sonde_str sonde_str_trim_blanks(sonde_str s)
 {
     while (s.len && is_blank(s.ptr[0])) {
         s.ptr++;

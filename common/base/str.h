@@ -18,7 +18,8 @@ static inline sonde_str sonde_str_from(const char *text) /* NULL gives the empty
 
 static inline bool sonde_str_eq(sonde_str a, sonde_str b)
 {
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+    return a.len == b.len &&
+           (b.len == 0 || memcmp(a.ptr, b.ptr, b.len) == 0); /* `b` is often a literal */
 }
 
 static inline bool sonde_str_starts(sonde_str s, sonde_str prefix)
@@ -57,8 +58,14 @@ static inline sonde_str sonde_str_cut(sonde_str *s, char sep)
 
 bool sonde_str_eq_nocase(sonde_str a, sonde_str b); /* ASCII case only */
 int sonde_str_cmp(sonde_str a, sonde_str b);        /* byte order: <0, 0, >0 */
-sonde_str sonde_str_trim(sonde_str s);              /* without spaces and tabs at both ends */
+sonde_str sonde_str_trim_blanks(sonde_str s);
 bool sonde_str_find(sonde_str s, sonde_str what, size_t *out_at); /* first occurrence */
+
+/* Without spaces and tabs at both ends, where there are seldom any. */
+static inline sonde_str sonde_str_trim(sonde_str s)
+{
+    return s.len > 0 && s.ptr[0] > ' ' && s.ptr[s.len - 1] > ' ' ? s : sonde_str_trim_blanks(s);
+}
 
 bool sonde_utf8_valid(sonde_str s); /* no overlong forms, no surrogates */
 

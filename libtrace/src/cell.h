@@ -7,7 +7,7 @@
  * A handle is not an address but a token: the index of a cell and how often the cell has been recycled.
  * So a handle used after its time is recognised, and costs nothing but a comparison.
  *
- * Between threads cells travel in batches: a batch is one cell that lists 15 others.  A thread takes and
+ * Between threads cells travel in batches: a batch is one cell that lists 31 others.  A thread takes and
  * gives single cells from a small stack of its own; only full and empty stacks touch the shared list.
  *
  * Threads   all.  A sonde__cell_stack belongs to one thread.
@@ -26,7 +26,7 @@
 #define SONDE__CELL_BYTES      256
 #define SONDE__CELL_INDEX_BITS 28
 #define SONDE__CELL_INDEX_MASK ((UINT64_C(1) << SONDE__CELL_INDEX_BITS) - 1)
-#define SONDE__CELL_BATCH      16
+#define SONDE__CELL_BATCH      32
 
 typedef struct sonde__cell {
     _Atomic uint64_t token; /* the handle that means this cell now; written when it is recycled */

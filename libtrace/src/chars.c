@@ -4,6 +4,11 @@
 #include <string.h>
 
 #include <endian.h>
+#if defined(__SSE2__)
+#    include <emmintrin.h>
+#endif
+
+#include "base/parse.h"
 
 /* clang-format off */
 const uint8_t sonde__char_classes[256] = {
@@ -17,6 +22,32 @@ const uint8_t sonde__char_classes[256] = {
 /* clang-format on */
 
 #define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+#if defined(__SSE2__)
+
+/* All at once: half of the time of two words of eight, and a request brings five ids. */
+bool sonde__hex16(const char *digits, uint64_t *out)
+{
+    __m128i text = _mm_loadu_si128((const __m128i *)(const void *)digits);
+    __m128i number = _mm_sub_epi8(text, _mm_set1_epi8('0'));
+    __m128i letter = _mm_sub_epi8(text, _mm_set1_epi8('a'));
+    __m128i is_number = _mm_cmpeq_epi8(_mm_min_epu8(number, _mm_set1_epi8(9)), number);
+    __m128i is_letter = _mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(5)), letter);
+    __m128i x = _mm_or_si128(_mm_and_si128(is_number, number),
+                             _mm_and_si128(is_letter, _mm_add_epi8(letter, _mm_set1_epi8(10))));
+    uint64_t packed;
+
+    if (_mm_movemask_epi8(_mm_or_si128(is_number, is_letter)) != 0xffff)
+        return false;
+    /* Neighbours become a byte: the first is the upper half. */
+    x = _mm_or_si128(_mm_slli_epi16(x, 4), _mm_srli_epi16(x, 8));
+    x = _mm_and_si128(x, _mm_set1_epi16(0xff));
+    _mm_storel_epi64((__m128i *)(void *)&packed, _mm_packus_epi16(x, x));
+    *out = be64toh(packed);
+    return true;
+}
+
+#else
 
 /* 8 digits at once: a text is a number's hex exactly when the number's hex is that text. */
 static bool hex8(const char *digits, uint64_t *out)
@@ -41,6 +72,37 @@ bool sonde__hex16(const char *digits, uint64_t *out)
         return false;
     *out = high << 32 | low;
     return true;
+}
+
+#endif
+
+static unsigned hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return (unsigned)(c - '0');
+    return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : 256;
+}
+
+bool sonde__hex2(const char *digits, unsigned *out)
+{
+    *out = hex_digit(digits[0]) << 4 | hex_digit(digits[1]);
+    return *out <= 0xff;
+}
+
+bool sonde__priority_of(sonde_str s, int *out)
+{
+    int64_t value;
+    bool fits;
+
+    *out = 0;
+    if (s.len == 1 && s.ptr[0] >= '0' && s.ptr[0] <= '9') { /* nearly always */
+        *out = s.ptr[0] - '0';
+        return true;
+    }
+    fits = sonde_parse_i64(s, &value) == SONDE_OK && value >= -128 && value <= 127;
+    if (fits)
+        *out = (int)value;
+    return fits;
 }
 
 /* 8 digits at once: neighbours are joined to pairs, pairs to fours, fours to the whole. */

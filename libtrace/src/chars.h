@@ -64,7 +64,11 @@ static inline void sonde__put_hex16(uint64_t v, char *to)
 /* Digits only, the whole of `s`, below 2^64. */
 bool sonde__decimal(sonde_str s, uint64_t *out);
 
-/* 16 lower-case digits. */
+/* 16, or 2, lower-case digits; false: others, and `out` of 16 is as before. */
 bool sonde__hex16(const char *digits, uint64_t *out);
+bool sonde__hex2(const char *digits, unsigned *out);
+
+/* A sampling priority: an integer from -128 to 127.  False: none, and 0. */
+bool sonde__priority_of(sonde_str s, int *out);
 
 #endif /* SONDE_LIBTRACE_CHARS_H */

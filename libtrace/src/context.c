@@ -6,7 +6,7 @@
 #include "span.h"
 #include "tracer.h"
 
-sonde_context *sonde__context_make(sonde__area *a, const sonde__where *w)
+sonde_context *sonde__context_adopt(sonde__area *a, const sonde__where *w)
 {
     sonde__context *c = (sonde__context *)sonde__cell_take(&a->cells);
 
@@ -14,13 +14,23 @@ sonde_context *sonde__context_make(sonde__area *a, const sonde__where *w)
         sonde__count_own(&a->counts, SONDE__CONTEXTS_REFUSED, 1);
         return NULL;
     }
-    sonde__segment_get(w->segment);
     c->segment = w->segment;
     c->span_id = w->span_id;
     c->service = w->service;
-    c->baggage = sonde__baggage_get(w->baggage);
+    c->baggage = w->baggage;
     atomic_store_explicit(&c->refs, 1, memory_order_relaxed);
     return (sonde_context *)sonde__cell_handle(c);
+}
+
+sonde_context *sonde__context_make(sonde__area *a, const sonde__where *w)
+{
+    sonde_context *c = sonde__context_adopt(a, w);
+
+    if (c) {
+        sonde__segment_get(w->segment);
+        (void)sonde__baggage_get(w->baggage);
+    }
+    return c;
 }
 
 sonde__segment *sonde__context_new_trace(sonde__area *a, uint32_t epoch)
@@ -108,8 +118,11 @@ void sonde_context_release(sonde_context *handle)
     sonde__area *a = c ? sonde__area_get() : NULL;
     sonde__segment *s;
 
-    /* Without an area the cells have nowhere to go: the reference stays. */
-    if (!a || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1)
+    if (!a)
+        return; /* the cells have nowhere to go: the reference stays */
+    /* The last holder need not write.  Pairs with the releases of other holders, below. */
+    if (atomic_load_explicit(&c->refs, memory_order_acquire) != 1 &&
+        atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1)
         return;
     s = c->segment;
     sonde__baggage_put(c->baggage, &a->cells);

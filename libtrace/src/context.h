@@ -20,6 +20,9 @@ bool sonde__context_where(const sonde_context *context, sonde__where *out);
 /* A context of that place, with references of its own; NULL when memory is short. */
 sonde_context *sonde__context_make(sonde__area *a, const sonde__where *w);
 
+/* The same with the references of `w`, which stay the caller's when it fails. */
+sonde_context *sonde__context_adopt(sonde__area *a, const sonde__where *w);
+
 /* A segment for a trace whose first span is still to come, with one reference; NULL: no memory. */
 sonde__segment *sonde__context_new_trace(sonde__area *a, uint32_t epoch);
 

@@ -379,13 +379,13 @@ static sonde__segment *new_trace(sonde__area *a, const sonde__remote *from, cons
 
 static sonde_context *make_context(sonde__area *a, const sonde__where *w)
 {
-    sonde_context *context = NULL;
+    sonde_context *context = w->segment ? sonde__context_adopt(a, w) : NULL;
 
-    if (w->segment) {
-        context = sonde__context_make(a, w);
-        sonde__segment_put(w->segment, &a->cells); /* the context has its own references */
+    if (!context) {
+        if (w->segment)
+            sonde__segment_put(w->segment, &a->cells);
+        sonde__baggage_put(w->baggage, &a->cells);
     }
-    sonde__baggage_put(w->baggage, &a->cells);
     return context;
 }
 

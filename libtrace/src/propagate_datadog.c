@@ -56,15 +56,11 @@ static bool read_parent(const sonde__headers *h, sonde__remote *out)
 static bool read_priority(const sonde__headers *h, sonde__remote *out)
 {
     sonde_str s = sonde_str_trim(h->priority);
-    int64_t value;
 
     if (s.len == 0)
         return true;
-    if (sonde_parse_i64(s, &value) != SONDE_OK || value < -128 || value > 127)
-        return false;
-    out->has_priority = true;
-    out->priority = (int)value;
-    return true;
+    out->has_priority = sonde__priority_of(s, &out->priority);
+    return out->has_priority;
 }
 
 static bool is_dm(sonde_str v)
@@ -87,6 +83,27 @@ static void read_tid(sonde__remote *out, sonde_str value)
     out->error_value = value;
 }
 
+/* Like split_pair(), checking what it passes over; false: malformed. */
+static bool read_pair(sonde_str *rest, sonde_str *out_key, sonde_str *out_value)
+{
+    const char *at = rest->ptr;
+    size_t key = 0;
+    size_t end;
+
+    while (key < rest->len && sonde__char_is(at[key], SONDE__CHAR_TAG_KEY))
+        key++;
+    if (key == 0 || key == rest->len || at[key] != '=')
+        return false;
+    for (end = key + 1; end < rest->len && sonde__char_is(at[end], SONDE__CHAR_TAG_VALUE);)
+        end++;
+    if (end == key + 1 || (end < rest->len && at[end] != ','))
+        return false;
+    *out_key = (sonde_str){ at, key };
+    *out_value = (sonde_str){ at + key + 1, end - key - 1 };
+    *rest = sonde_str_sub(*rest, end + 1, rest->len);
+    return true;
+}
+
 static void read_tags(const sonde__headers *h, uint32_t max_bytes, sonde__remote *out)
 {
     sonde_str rest = h->tags;
@@ -99,8 +116,7 @@ static void read_tags(const sonde__headers *h, uint32_t max_bytes, sonde__remote
         return;
     }
     while (rest.len > 0) {
-        split_pair(&rest, &key, &value);
-        if (!is_key(key) || !is_value(value)) {
+        if (!read_pair(&rest, &key, &value)) {
             out->trace_id_high = 0;
             out->error = "decoding_error";
             return;
@@ -163,11 +179,11 @@ bool sonde__store_datadog_tags(const sonde__remote *r, sonde__segment *s, sonde_
 
 /* -- out ------------------------------------------------------------------------------------------ */
 
-static void set_u64(const sonde_writer *w, const char *name, uint64_t v)
+static void set_u64(const sonde_writer *w, sonde_str name, uint64_t v)
 {
     char digits[SONDE_U64_MAX_LEN];
 
-    w->set(w->user, sonde_str_from(name), (sonde_str){ digits, sonde_format_u64(v, digits) });
+    w->set(w->user, name, (sonde_str){ digits, sonde_format_u64(v, digits) });
 }
 
 static void set_origin(const sonde__outbound *o, const sonde_writer *w)
@@ -211,10 +227,10 @@ static void set_tags(const sonde__outbound *o, uint32_t max_bytes, const sonde_w
         }
         if (len > 0)
             line[len++] = ',';
-        memcpy(line + len, tag.key.ptr, tag.key.len);
+        sonde__copy_short((uint8_t *)line + len, tag.key.ptr, tag.key.len);
         len += tag.key.len;
         line[len++] = '=';
-        memcpy(line + len, tag.value.ptr, tag.value.len);
+        sonde__copy_short((uint8_t *)line + len, tag.value.ptr, tag.value.len);
         len += tag.value.len;
     }
     if (len > 0)
@@ -225,8 +241,8 @@ void sonde__inject_datadog(const sonde__outbound *o, uint32_t tags_max_bytes, co
 {
     char digits[SONDE_I64_MAX_LEN];
 
-    set_u64(w, SONDE_HDR_DD_TRACE_ID, o->segment->trace_id_low);
-    set_u64(w, SONDE_HDR_DD_PARENT_ID, o->span_id);
+    set_u64(w, SONDE_STR(SONDE_HDR_DD_TRACE_ID), o->segment->trace_id_low);
+    set_u64(w, SONDE_STR(SONDE_HDR_DD_PARENT_ID), o->span_id);
     w->set(w->user, SONDE_STR(SONDE_HDR_DD_PRIORITY),
            (sonde_str){ digits, sonde_format_i64(sonde__decision_priority(o->decision), digits) });
     set_origin(o, w);

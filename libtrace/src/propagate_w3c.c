@@ -18,25 +18,20 @@
 
 /* -- traceparent ---------------------------------------------------------------------------------- */
 
-static bool read_hex(sonde_str s, size_t at, size_t len, uint64_t *out)
-{
-    return len == 16 ? sonde__hex16(s.ptr + at, out)
-                     : sonde_hex_parse_u64(sonde_str_sub(s, at, len), 0, out) == SONDE_OK;
-}
-
 static bool read_traceparent(sonde_str s, sonde__remote *out, bool *out_sampled)
 {
-    uint64_t version, flags;
+    unsigned version, flags;
 
     s = sonde_str_trim(s);
     if (s.len < SONDE__TRACEPARENT_LEN || s.ptr[2] != '-' || s.ptr[35] != '-' || s.ptr[52] != '-')
         return false;
-    if (!read_hex(s, 0, 2, &version) || version == 0xff)
+    if (!sonde__hex2(s.ptr, &version) || version == 0xff)
         return false;
     if (s.len > SONDE__TRACEPARENT_LEN && (version == 0 || s.ptr[SONDE__TRACEPARENT_LEN] != '-'))
         return false;
-    if (!read_hex(s, 3, 16, &out->trace_id_high) || !read_hex(s, 19, 16, &out->trace_id_low) ||
-        !read_hex(s, 36, 16, &out->parent_id) || !read_hex(s, 53, 2, &flags))
+    if (!sonde__hex16(s.ptr + 3, &out->trace_id_high) ||
+        !sonde__hex16(s.ptr + 19, &out->trace_id_low) ||
+        !sonde__hex16(s.ptr + 36, &out->parent_id) || !sonde__hex2(s.ptr + 53, &flags))
         return false;
     *out_sampled = (flags & 1) != 0;
     return (out->trace_id_high | out->trace_id_low) != 0 && out->parent_id != 0;
@@ -135,12 +130,10 @@ static void read_items(sonde__remote *out, bool *out_has_s, int *out_s)
 {
     sonde_str rest = out->tags;
     sonde_str item, key, value;
-    int64_t s;
 
     while (next_item(&rest, &item, &key, &value)) {
         if (sonde_str_eq(key, SONDE_STR("s"))) {
-            *out_has_s = sonde_parse_i64(value, &s) == SONDE_OK && s >= -128 && s <= 127;
-            *out_s = *out_has_s ? (int)s : 0;
+            *out_has_s = sonde__priority_of(value, out_s);
         } else if (sonde_str_eq(key, SONDE_STR("o"))) {
             out->origin = value;
         } else if (sonde_str_eq(key, SONDE_STR("p"))) {

@@ -5,6 +5,7 @@
 
 #include <locale.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/format.h"
@@ -34,6 +35,28 @@ static void test_format_integers(void **state)
     }
     out[sonde_format_u64(UINT64_MAX, out)] = '\0';
     assert_string_equal(out, "18446744073709551615");
+}
+
+static void test_every_number_of_digits_is_written_as_the_libc_does(void **state)
+{
+    uint64_t power = 1;
+    int digits, off;
+
+    (void)state;
+    for (digits = 1; digits <= 20; digits++, power *= 10)
+        for (off = -2; off <= 2; off++) {
+            uint64_t v = power + (uint64_t)off;
+            char got[SONDE_U64_MAX_LEN + 1];
+            char want[SONDE_U64_MAX_LEN + 1];
+
+            got[sonde_format_u64(v, got)] = '\0';
+            (void)snprintf(want, sizeof(want), "%llu", (unsigned long long)v);
+            assert_string_equal(got, want);
+            v = v / 3 * 2 + UINT64_C(0x123456789) % power;
+            got[sonde_format_u64(v, got)] = '\0';
+            (void)snprintf(want, sizeof(want), "%llu", (unsigned long long)v);
+            assert_string_equal(got, want);
+        }
 }
 
 static const struct {
@@ -180,6 +203,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_format_integers),
+        cmocka_unit_test(test_every_number_of_digits_is_written_as_the_libc_does),
         cmocka_unit_test(test_format_double_is_the_shortest_that_reads_back),
         cmocka_unit_test(test_format_double_has_a_point_in_every_locale),
         cmocka_unit_test(test_format_double_of_what_json_cannot_say_is_null),

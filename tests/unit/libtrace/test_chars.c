@@ -54,6 +54,60 @@ static void test_ids_are_read_as_the_table_says(void **state)
             fail_msg("%s", cases[i].in);
     assert_true(sonde__hex16("0123456789abcdef", &v));
     assert_int_equal(v, UINT64_C(0x0123456789abcdef));
+    assert_false(sonde__hex16("0123456789abcdeF", &v));
+    assert_int_equal(v, UINT64_C(0x0123456789abcdef));
+}
+
+static void test_two_hex_digits_are_read_in_lower_case_only(void **state)
+{
+    int high, low;
+
+    (void)state;
+    for (high = 0; high < 256; high++)
+        for (low = 0; low < 256; low++) {
+            const char text[2] = { (char)high, (char)low };
+            const char *digits = "0123456789abcdef";
+            const char *h = high ? strchr(digits, high) : NULL;
+            const char *l = low ? strchr(digits, low) : NULL;
+            unsigned v;
+
+            if (sonde__hex2(text, &v) != (h && l) ||
+                (h && l && v != (h - digits) * 16u + (l - digits)))
+                fail_msg("%02x %02x", (unsigned)high, (unsigned)low);
+        }
+}
+
+static void test_priorities_are_read_as_the_table_says(void **state)
+{
+    static const struct {
+        const char *in;
+        bool ok;
+        int value;
+    } cases[] = {
+        { "0", true, 0 },
+        { "2", true, 2 },
+        { "-1", true, -1 },
+        { "127", true, 127 },
+        { "128", false, 0 },
+        { "-128", true, -128 },
+        { "-129", false, 0 },
+        { "", false, 0 },
+        { "x", false, 0 },
+        { "/", false, 0 },
+        { ":", false, 0 },
+        { "1 ", false, 0 },
+        { "9223372036854775808", false, 0 },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        int v = 99;
+
+        if (sonde__priority_of(sonde_str_from(cases[i].in), &v) != cases[i].ok ||
+            v != cases[i].value)
+            fail_msg("%s: %d", cases[i].in, v);
+    }
 }
 
 int main(void)
@@ -61,6 +115,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_byte_in_each_place_is_judged_as_by_itself),
         cmocka_unit_test(test_ids_are_read_as_the_table_says),
+        cmocka_unit_test(test_two_hex_digits_are_read_in_lower_case_only),
+        cmocka_unit_test(test_priorities_are_read_as_the_table_says),
     };
 
     return cmocka_run_group_tests_name("chars", tests, NULL, NULL);
