@@ -348,12 +348,21 @@ static void supersede_many(sonde__encoder *e, uint32_t n)
     }
 }
 
+/* A program may say where a trace comes from that says nothing itself. */
+static bool is_origin_of_its_own(const picture *p, sonde_str key)
+{
+    sonde__record r;
+
+    return sonde_str_eq(key, SONDE_STR(SONDE_TAG_ORIGIN)) &&
+           !sonde__segment_text(p->segment, SONDE__TEXT_ORIGIN, &r);
+}
+
 static void resolve_clash(sonde__encoder *e, sonde__record *r, picture *p)
 {
     sonde_str key = sonde__record_key(r);
     uint32_t i;
 
-    if (is_own_key(key)) {
+    if (is_own_key(key) && !is_origin_of_its_own(p, key)) {
         r->kind = SONDE__TEXT_END;
         return;
     }

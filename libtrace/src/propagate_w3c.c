@@ -81,7 +81,22 @@ static bool is_ours(sonde_str member)
     return sonde_str_starts(member, SONDE_STR("dd="));
 }
 
-/* The items of the first dd member that is not too long; an empty view when there is none. */
+/* Blanks around a `;` are not allowed; those at the end of the member are no longer there. */
+static bool has_blank_at_item(sonde_str items)
+{
+    size_t i;
+
+    for (i = 0; i < items.len; i++) {
+        bool begins = i == 0 || items.ptr[i - 1] == ';';
+        bool ends = i + 1 < items.len && items.ptr[i + 1] == ';';
+
+        if ((begins || ends) && (items.ptr[i] == ' ' || items.ptr[i] == '\t'))
+            return true;
+    }
+    return false;
+}
+
+/* The items of the first dd member; an empty view when it is malformed or too long, or there is none. */
 static sonde_str find_dd(const sonde__headers *h)
 {
     members m = { h, 0, { NULL, 0 } };
@@ -94,7 +109,8 @@ static sonde_str find_dd(const sonde__headers *h)
             continue;
         if (member.len > SONDE__DD_MEMBER_MAX_BYTES || !is_printable(member))
             return (sonde_str){ NULL, 0 };
-        return sonde_str_sub(member, 3, member.len);
+        member = sonde_str_sub(member, 3, member.len);
+        return has_blank_at_item(member) ? (sonde_str){ NULL, 0 } : member;
     }
     return (sonde_str){ NULL, 0 };
 }

@@ -60,6 +60,15 @@ static const config_key config_keys[] = {
     { "dd_dogstatsd_port", "DD_DOGSTATSD_PORT" },
 };
 
+/* As text: http://host:port/ is written without its last slash. */
+static void trim_address(char *url)
+{
+    size_t len = strlen(url);
+
+    if (len > 0 && url[len - 1] == '/')
+        url[len - 1] = '\0';
+}
+
 /* Without a value, or without such a setting: "". */
 static sonde_setting read_setting(const char *name)
 {
@@ -67,6 +76,8 @@ static sonde_setting read_setting(const char *name)
 
     if (!name || sonde_setting_find(name, &s) != SONDE_OK)
         s.value[0] = '\0';
+    if (name && strcmp(name, "DD_TRACE_AGENT_URL") == 0)
+        trim_address(s.value);
     return s;
 }
 

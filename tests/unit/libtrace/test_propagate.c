@@ -131,6 +131,13 @@ static void test_decisions_of_w3c_are_merged_as_the_table_says(void **state)
         { "0, absent", "00", NULL, "0", NULL },
         { "s no integer", "01", "dd=s:two", "1", "_dd.p.dm=-0" },
         { "other flag bits", "03", "dd=s:1;t.dm:-1", "1", "_dd.p.dm=-1" },
+        { "a blank after ;", "01", "dd=s:2; t.dm:-4;t.a:b", "1", "_dd.p.dm=-0" },
+        { "a blank before ;", "01", "dd=s:2 ;t.dm:-4", "1", "_dd.p.dm=-0" },
+        { "a blank item", "01", "dd=s:2; ;t.dm:-4", "1", "_dd.p.dm=-0" },
+        { "a blank at the start", "01", "dd= s:2", "1", "_dd.p.dm=-0" },
+        { "blanks at the end", "01", "dd=s:2;t.dm:-4; \t", "2", "_dd.p.dm=-4" },
+        { "a blank in a value", "01", "dd=s:2;t.dm:-4;t.a:b c", "2", "_dd.p.dm=-4,_dd.p.a=b c" },
+        { "empty items", "01", "dd=;s:2;;t.dm:-4;", "2", "_dd.p.dm=-4" },
     };
     size_t i;
 

@@ -317,6 +317,31 @@ static void test_keys_of_the_tracer_cannot_be_set(void **state)
     assert_int_equal(seen, 1);
 }
 
+static void each_origin_header(void *user, sonde_visitor visit, void *visitor_user)
+{
+    (void)user;
+    visit(visitor_user, SONDE_STR("x-datadog-trace-id"), SONDE_STR("7"));
+    visit(visitor_user, SONDE_STR("x-datadog-origin"), SONDE_STR("rum"));
+}
+
+static void test_a_program_may_say_the_origin_where_none_was_received(void **state)
+{
+    sonde_context *received = sonde_extract(&(sonde_reader){ .each = each_origin_header });
+
+    (void)state;
+    {
+        SONDE_SPAN(mine, "mine");
+        SONDE_SPAN_WITH(theirs, "theirs", &(sonde_span_options){ .context = received });
+
+        sonde_span_set_str(mine, "_dd.origin", "synthetics");
+        sonde_span_set_str(theirs, "_dd.origin", "synthetics");
+    }
+    sonde_context_release(received);
+    flush_and_read();
+    assert_meta(span_named("mine", NULL), "_dd.origin", "synthetics");
+    assert_meta(span_named("theirs", NULL), "_dd.origin", "rum");
+}
+
 static void test_texts_are_cut_and_made_valid(void **state)
 {
     static char big[26000];
@@ -592,6 +617,7 @@ int main(void)
         cmocka_unit_test(test_special_keys_act),
         cmocka_unit_test(test_roots_and_chunks_carry_what_belongs_to_them),
         cmocka_unit_test(test_keys_of_the_tracer_cannot_be_set),
+        cmocka_unit_test(test_a_program_may_say_the_origin_where_none_was_received),
         cmocka_unit_test(test_texts_are_cut_and_made_valid),
         cmocka_unit_test(test_errors_are_set_and_cleared),
         cmocka_unit_test(test_times_can_be_given),
