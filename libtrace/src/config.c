@@ -264,6 +264,7 @@ static void write_agent_text(sonde__config *c)
 
 static void settle_transport(sonde__config *c)
 {
+    c->api_version %= SONDE__APIS;
     find_agent(c);
     write_agent_text(c);
     if (c->agent_url.len == 0)

@@ -159,8 +159,8 @@ typedef struct sonde__config {
     sonde_arena texts; /* owned; what the views point into */
 } sonde__config;
 
-/* In the order of the choices of DD_TRACE_API_VERSION. */
-enum { SONDE__API_V04, SONDE__API_V05 };
+/* In the order of the choices of DD_TRACE_API_VERSION, each of which has a second spelling. */
+enum { SONDE__API_V04, SONDE__API_V05, SONDE__API_V1, SONDE__APIS };
 
 #define SONDE__MEMORY_DEFAULT_BYTES (UINT64_C(16) << 20)
 #define SONDE__MEMORY_MIN_BYTES     (UINT64_C(2) << 20)

@@ -16,91 +16,13 @@
 #include "codec/msgpack_write.h"
 #include "vocab/tags.h"
 
-#include "be.h"
 #include "encode_items.h"
+#include "put.h"
 #include "sampler.h"
 #include "trace_tags.h"
 
 #define FEW_TAGS      12 /* up to here every key is compared with every other */
 #define ARRAY32_BYTES 5
-
-/* -- values, written at a cursor with room ------------------------------------------------------- */
-
-#define PUT(p, bytes) (memcpy((p), (bytes), sizeof(bytes) - 1), (p) + (sizeof(bytes) - 1))
-
-static inline uint8_t *put_8(uint8_t *p, uint8_t lead, uint8_t v)
-{
-    p[0] = lead;
-    p[1] = v;
-    return p + 2;
-}
-
-static inline uint8_t *put_16(uint8_t *p, uint8_t lead, uint16_t v)
-{
-    p[0] = lead;
-    sonde__put_be16(p + 1, v);
-    return p + 3;
-}
-
-static inline uint8_t *put_32(uint8_t *p, uint8_t lead, uint32_t v)
-{
-    p[0] = lead;
-    sonde__put_be32(p + 1, v);
-    return p + 5;
-}
-
-static inline uint8_t *put_64(uint8_t *p, uint8_t lead, uint64_t v)
-{
-    p[0] = lead;
-    sonde__put_be64(p + 1, v);
-    return p + 9;
-}
-
-static inline uint8_t *put_u64(uint8_t *p, uint64_t v)
-{
-    if (v > UINT32_MAX)
-        return put_64(p, 0xcf, v);
-    if (v > UINT16_MAX)
-        return put_32(p, 0xce, (uint32_t)v);
-    if (v > UINT8_MAX)
-        return put_16(p, 0xcd, (uint16_t)v);
-    if (v > 127)
-        return put_8(p, 0xcc, (uint8_t)v);
-    *p++ = (uint8_t)v;
-    return p;
-}
-
-static inline uint8_t *put_double(uint8_t *p, double v)
-{
-    uint64_t bits;
-
-    memcpy(&bits, &v, sizeof(bits));
-    return put_64(p, 0xcb, bits);
-}
-
-static inline uint8_t *put_str_head(uint8_t *p, size_t len)
-{
-    if (len < 32) {
-        *p++ = (uint8_t)(0xa0 | len);
-        return p;
-    }
-    if (len <= UINT8_MAX)
-        return put_8(p, 0xd9, (uint8_t)len);
-    if (len <= UINT16_MAX)
-        return put_16(p, 0xda, (uint16_t)len);
-    return put_32(p, 0xdb, (uint32_t)len);
-}
-
-static inline uint8_t *put_array_head(uint8_t *p, uint32_t count)
-{
-    if (count < 16) {
-        *p++ = (uint8_t)(0x90 | count);
-        return p;
-    }
-    if (count <= UINT16_MAX)
-        return put_16(p, 0xdc, (uint16_t)count);
-    return put_32(p, 0xdd, count);
-}
 
 static inline bool is_ascii(const uint8_t *p, size_t len)
 {
@@ -115,6 +37,8 @@ static inline bool is_ascii(const uint8_t *p, size_t len)
         any |= *p;
     return (any & UINT64_C(0x8080808080808080)) == 0;
 }
+
+#define PUT(p, bytes) (memcpy((p), (bytes), sizeof(bytes) - 1), (p) + (sizeof(bytes) - 1))
 
 /* -- texts ---------------------------------------------------------------------------------------- */
 
@@ -166,7 +90,7 @@ static inline void put_literal(sonde__encoder *e, sonde_str text)
 static inline void write_text(sonde__encoder *e, sonde_str text)
 {
     uint8_t *start = cursor(e);
-    uint8_t *body = put_str_head(start, text.len);
+    uint8_t *body = sonde__put_str_head(start, text.len);
 
     sonde__copy_short(body, text.ptr, text.len);
     check_text(e, start, body, text.len);
@@ -175,7 +99,7 @@ static inline void write_text(sonde__encoder *e, sonde_str text)
 static inline void write_value(sonde__encoder *e, const sonde__record *r)
 {
     uint8_t *start = cursor(e);
-    uint8_t *body = put_str_head(start, r->value_len);
+    uint8_t *body = sonde__put_str_head(start, r->value_len);
 
     if (__builtin_expect(r->rest == 0, 1))
         sonde__copy_short(body, r->value, r->value_len);
@@ -196,9 +120,9 @@ static inline void write_metric(sonde_buf *b, sonde_str key, double value)
 
     if (!at)
         return;
-    at = put_str_head(at, key.len);
+    at = sonde__put_str_head(at, key.len);
     memcpy(at, key.ptr, key.len);
-    at = put_double(at + key.len, value);
+    at = sonde__put_double(at + key.len, value);
     b->len = (size_t)(at - b->data);
 }
 
@@ -553,16 +477,16 @@ static void write_head(sonde__encoder *e, const picture *p)
     uint8_t *at = cursor(e);
 
     at = PUT(at, "\xa8trace_id");
-    at = put_u64(at, p->segment->trace_id_low);
+    at = sonde__put_u64(at, p->segment->trace_id_low);
     at = PUT(at, "\xa7span_id");
-    at = put_u64(at, s->id);
+    at = sonde__put_u64(at, s->id);
     at = PUT(at, "\xa9parent_id");
-    at = put_u64(at, s->parent_id);
+    at = sonde__put_u64(at, s->parent_id);
     at = PUT(at, "\xa5start");
-    at = put_u64(at, s->start_mono_ns + (uint64_t)p->segment->mono_to_unix_ns);
+    at = sonde__put_u64(at, s->start_mono_ns + (uint64_t)p->segment->mono_to_unix_ns);
     at = PUT(at, "\xa8"
                  "duration");
-    at = put_u64(at, s->duration_ns);
+    at = sonde__put_u64(at, s->duration_ns);
     at = PUT(at, "\xa5"
                  "error");
     *at++ = (s->flags & SONDE__SPAN_ERROR) != 0;
@@ -665,7 +589,7 @@ static void write_metrics(sonde__encoder *e, const picture *p)
             continue;
         memcpy(&value, r->value, sizeof(value));
         write_text(e, sonde__record_key(r));
-        e->payload.len = (size_t)(put_double(cursor(e), value) - e->payload.data);
+        e->payload.len = (size_t)(sonde__put_double(cursor(e), value) - e->payload.data);
     }
     end_map(e, body, likely, p->metrics + write_own_metrics(e, p));
 }
@@ -748,7 +672,7 @@ sonde_status sonde__encode_chunk(sonde__encoder *e, sonde__span *chunk)
     sonde_status status;
 
     if (at)
-        e->payload.len = (size_t)(put_array_head(at, len) - e->payload.data);
+        e->payload.len = (size_t)(sonde__put_array_head(at, len) - e->payload.data);
     for (span = chunk; span && !(span->flags & SONDE__SPAN_LOCAL_ROOT); span = span->next)
         ;
     if (span)

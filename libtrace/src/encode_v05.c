@@ -100,43 +100,7 @@ static void write_text(sonde__v05 *v, sonde_str text)
 
 /* -- links ---------------------------------------------------------------------------------------- */
 
-typedef struct link {
-    uint64_t trace_id;
-    uint64_t trace_id_high;
-    uint64_t span_id;
-    uint64_t flags;
-    sonde_str tracestate;
-    sonde__wire_map attributes;
-} link;
-
-static bool read_link(sonde_mp_reader *r, link *out)
-{
-    uint32_t members = 0;
-    sonde_str key;
-
-    memset(out, 0, sizeof(*out));
-    if (!sonde_mp_read_map(r, &members))
-        return false;
-    for (; members > 0 && sonde_mp_read_str(r, &key); members--) {
-        if (sonde_str_eq(key, SONDE_STR("trace_id")))
-            (void)sonde_mp_read_u64(r, &out->trace_id);
-        else if (sonde_str_eq(key, SONDE_STR("trace_id_high")))
-            (void)sonde_mp_read_u64(r, &out->trace_id_high);
-        else if (sonde_str_eq(key, SONDE_STR("span_id")))
-            (void)sonde_mp_read_u64(r, &out->span_id);
-        else if (sonde_str_eq(key, SONDE_STR("flags")))
-            (void)sonde_mp_read_u64(r, &out->flags);
-        else if (sonde_str_eq(key, SONDE_STR("tracestate")))
-            (void)sonde_mp_read_str(r, &out->tracestate);
-        else if (sonde_str_eq(key, SONDE_STR("attributes")))
-            (void)sonde__wire_map_read(r, &out->attributes);
-        else
-            (void)sonde_mp_skip(r);
-    }
-    return r->status == SONDE_OK;
-}
-
-static void write_link(sonde_json_writer *w, link *l)
+static void write_link(sonde_json_writer *w, sonde__wire_link *l)
 {
     sonde_str key, value;
     char hex[32];
@@ -170,13 +134,13 @@ static sonde_str links_json(sonde__v05 *v, sonde_str links)
 {
     sonde_mp_reader r;
     uint32_t len = 0;
-    link l;
+    sonde__wire_link l;
 
     sonde_buf_reset(&v->json);
     sonde_buf_append_byte(&v->json, '[');
     sonde_mp_reader_init(&r, links.ptr, links.len);
     (void)sonde_mp_read_array(&r, &len);
-    for (; len > 0 && read_link(&r, &l); len--) {
+    for (; len > 0 && sonde__wire_link_read(&r, &l); len--) {
         size_t before = v->json.len;
         sonde_json_writer w;
 

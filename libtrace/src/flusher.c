@@ -121,7 +121,7 @@ static sonde__verdict send_with_retries(sonde_str body)
     uint32_t i;
 
     for (i = 0; i < payload->v04.config->send_retries; i++) {
-        if (verdict == SONDE__DELIVERED || verdict == SONDE__REFUSED)
+        if (verdict != SONDE__UNREACHABLE && verdict != SONDE__BUSY)
             break;
         if (!pause_until(sonde_deadline(sonde_mono_ns(), pause_ns)))
             break;
@@ -137,6 +137,7 @@ static void send_payload(void)
     static const unsigned reason[] = {
         [SONDE__UNREACHABLE] = SONDE_DROP_AGENT_UNREACHABLE,
         [SONDE__BUSY] = SONDE_DROP_AGENT_BUSY,
+        [SONDE__NOT_SERVED] = SONDE_DROP_AGENT_REFUSED,
         [SONDE__REFUSED] = SONDE_DROP_AGENT_REFUSED,
     };
     sonde_str body;
@@ -158,6 +159,8 @@ static void send_payload(void)
         sonde__count_dropped(reason[verdict], payload->v04.spans, payload->v04.chunks);
         sonde__count(SONDE__PAYLOADS_FAILED, 1);
     }
+    if (verdict == SONDE__NOT_SERVED)
+        sonde__payload_not_served(payload);
     sonde__payload_reset(payload);
     if (sonde__transport_agent_changed(transport))
         info_due_mono_ns = 0;

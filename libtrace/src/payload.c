@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 
 #include "agent_info.h"
 #include "counters.h"
@@ -11,24 +12,41 @@
 
 #define SOFT_BYTES 4750000u
 
+/* For the rest of the process's life, whatever /info says later.  Of the flusher's thread. */
+static bool v1_is_refused;
+
+static sonde_status open_form(sonde__payload *p, const sonde__config *config,
+                              const char *runtime_id, size_t max_bytes)
+{
+    char container[SONDE__CONTAINER_ID_MAX];
+    char entity[SONDE__CONTAINER_ID_MAX];
+
+    if (p->wanted == SONDE__API_V05)
+        return sonde__v05_open(&p->v05, max_bytes);
+    if (p->wanted != SONDE__API_V1)
+        return SONDE_OK;
+    sonde__container_read(container, entity);
+    return sonde__v1_open(&p->v1, config, runtime_id, container, max_bytes);
+}
+
 sonde_status sonde__payload_open(sonde__payload *p, const sonde__config *config,
                                  const char *runtime_id, size_t max_bytes)
 {
     bool counts = config->stats_computation && config->apm_tracing;
     size_t stats_bytes = counts ? max_bytes / 3 : 0;
     size_t v04_bytes = max_bytes - stats_bytes;
-    size_t v05_bytes = 0;
+    size_t form_bytes = 0;
     sonde_status status;
 
     memset(p, 0, sizeof(*p));
-    p->wants_v05 = config->api_version == SONDE__API_V05;
-    if (p->wants_v05)
-        v05_bytes = v04_bytes / 3 * 2;
-    v04_bytes -= v05_bytes;
+    p->wanted = config->api_version;
+    if (p->wanted != SONDE__API_V04)
+        form_bytes = v04_bytes / 3 * 2;
+    v04_bytes -= form_bytes;
     p->soft_bytes = v04_bytes / 4 * 3 < SOFT_BYTES ? v04_bytes / 4 * 3 : SOFT_BYTES;
     status = sonde__encoder_open(&p->v04, config, runtime_id, v04_bytes);
-    if (status == SONDE_OK && p->wants_v05)
-        status = sonde__v05_open(&p->v05, v05_bytes);
+    if (status == SONDE_OK)
+        status = open_form(p, config, runtime_id, form_bytes);
     if (status == SONDE_OK && counts)
         status = sonde__stats_open(config, runtime_id, stats_bytes, (uint64_t)sonde_unix_ns(),
                                    &p->stats);
@@ -39,6 +57,7 @@ void sonde__payload_close(sonde__payload *p)
 {
     sonde__encoder_close(&p->v04);
     sonde__v05_close(&p->v05);
+    sonde__v1_close(&p->v1);
     sonde__stats_close(p->stats);
     p->stats = NULL;
 }
@@ -46,9 +65,11 @@ void sonde__payload_close(sonde__payload *p)
 void sonde__payload_reset(sonde__payload *p)
 {
     sonde__encoder_reset(&p->v04);
-    if (p->is_v05)
+    if (p->form == SONDE__API_V05)
         sonde__v05_reset(&p->v05);
-    p->is_v05 = false;
+    else if (p->form == SONDE__API_V1)
+        sonde__v1_reset(&p->v1);
+    p->form = SONDE__API_V04;
 }
 
 /* Filters are applied before statistics; where there are any, both are the agent's work. */
@@ -61,13 +82,25 @@ static bool can_count(const sonde__payload *p, const sonde__agent_info *a)
                0;
 }
 
+static const sonde_str trace_paths[] = { [SONDE__API_V04] = { "/v0.4/traces", 12 },
+                                         [SONDE__API_V05] = { "/v0.5/traces", 12 },
+                                         [SONDE__API_V1] = { "/v1.0/traces", 12 } };
+
+static uint32_t pick_form(const sonde__payload *p, const sonde__agent_info *a)
+{
+    if (p->wanted == SONDE__API_V1 && v1_is_refused)
+        return SONDE__API_V04;
+    return sonde__agent_serves(a, trace_paths[p->wanted]) ? p->wanted : SONDE__API_V04;
+}
+
 static void begin(sonde__payload *p)
 {
     const sonde__agent_info *a = sonde__agent();
 
-    p->is_v05 = p->wants_v05 && sonde__agent_serves(a, SONDE_STR("/v0.5/traces"));
+    p->form = pick_form(p, a);
     p->is_counted = can_count(p, a);
-    p->v04.native_events = !p->is_v05 && a->span_events;
+    p->v04.native_events =
+        p->form == SONDE__API_V1 || (p->form == SONDE__API_V04 && a->span_events);
 }
 
 /* Counts the chunk from `at` on, once, and takes out of it what is not sent.  Returns the spans left. */
@@ -91,12 +124,13 @@ static void note_left_out(sonde__payload *p, uint32_t spans, bool whole)
     sonde__count_dropped(SONDE_DROP_NOT_SAMPLED, spans, whole);
 }
 
-/* Moves the chunk that was just encoded, from `at` on, into the other form. */
-static sonde_status move_to_v05(sonde__payload *p, size_t at)
+/* Moves the chunk that was just encoded, from `at` on, into the form of the payload. */
+static sonde_status move_to_form(sonde__payload *p, size_t at)
 {
     sonde_buf *b = &p->v04.payload;
+    sonde_str chunk = { (const char *)b->data + at, b->len - at };
     sonde_status status =
-        sonde__v05_add(&p->v05, (sonde_str){ (const char *)b->data + at, b->len - at });
+        p->form == SONDE__API_V05 ? sonde__v05_add(&p->v05, chunk) : sonde__v1_add(&p->v1, chunk);
 
     b->len = at;
     return status;
@@ -116,8 +150,8 @@ sonde_status sonde__payload_add(sonde__payload *p, sonde__span *chunk)
         return status;
     if (p->is_counted)
         left = count_and_trim(p, chunk, at);
-    if (left > 0 && p->is_v05)
-        status = move_to_v05(p, at);
+    if (left > 0 && p->form != SONDE__API_V04)
+        status = move_to_form(p, at);
     if (left == 0 || status != SONDE_OK)
         p->v04.chunks--;
     p->v04.spans -= status == SONDE_OK ? len - left : len;
@@ -126,23 +160,42 @@ sonde_status sonde__payload_add(sonde__payload *p, sonde__span *chunk)
     return status;
 }
 
+static size_t form_bytes(const sonde__payload *p)
+{
+    if (p->form == SONDE__API_V05)
+        return sonde__v05_len(&p->v05);
+    return p->form == SONDE__API_V1 ? p->v1.body.len : p->v04.payload.len;
+}
+
 bool sonde__payload_is_full(const sonde__payload *p)
 {
-    return (p->is_v05 ? sonde__v05_len(&p->v05) : p->v04.payload.len) > p->soft_bytes;
+    return form_bytes(p) > p->soft_bytes;
 }
 
 sonde_str sonde__payload_body(sonde__payload *p)
 {
-    return p->is_v05 ? sonde__v05_body(&p->v05, p->v04.chunks) : sonde__encoder_body(&p->v04);
+    if (p->form == SONDE__API_V05)
+        return sonde__v05_body(&p->v05, p->v04.chunks);
+    return p->form == SONDE__API_V1 ? sonde__v1_body(&p->v1, p->v04.chunks)
+                                    : sonde__encoder_body(&p->v04);
 }
 
 const char *sonde__payload_path(const sonde__payload *p)
 {
-    return p->is_v05 ? "/v0.5/traces" : "/v0.4/traces";
+    return trace_paths[p->form].ptr;
+}
+
+void sonde__payload_not_served(const sonde__payload *p)
+{
+    if (p->form != SONDE__API_V1)
+        return;
+    v1_is_refused = true;
+    SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "agent does not take v1 payloads, going on with v0.4");
 }
 
 size_t sonde__payload_bytes(const sonde__payload *p)
 {
     return p->v04.payload.cap + p->v05.texts.cap + p->v05.spans.cap +
-           p->v05.slots_len * sizeof(*p->v05.slots) + (p->stats ? sonde__stats_bytes(p->stats) : 0);
+           p->v05.slots_len * sizeof(*p->v05.slots) + p->v1.body.cap +
+           p->v1.slots_len * sizeof(*p->v1.slots) + (p->stats ? sonde__stats_bytes(p->stats) : 0);
 }

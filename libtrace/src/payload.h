@@ -12,14 +12,16 @@
 #include "config.h"
 #include "encode_v04.h"
 #include "encode_v05.h"
+#include "encode_v1.h"
 #include "stats.h"
 
 typedef struct sonde__payload {
-    sonde__encoder v04; /* counts chunks and spans; in the other form also the first step */
-    sonde__v05 v05;     /* open only where v0.5 is configured */
-    bool wants_v05;
+    sonde__encoder v04;  /* counts chunks and spans; in the other forms also the first step */
+    sonde__v05 v05;      /* open only where v0.5 is configured */
+    sonde__v1 v1;        /* open only where v1 is configured */
+    uint32_t wanted;     /* SONDE__API_... */
     sonde__stats *stats; /* NULL: not wanted */
-    bool is_v05;         /* of the payload under construction, as is_counted */
+    uint32_t form;       /* of the payload under construction, as is_counted */
     bool is_counted;     /* its chunks are in our statistics, and unsampled ones are left out */
     uint64_t counted_id; /* first span of the last chunk counted */
     uint64_t p0_traces;  /* left out since the agent was told */
@@ -43,6 +45,9 @@ bool sonde__payload_is_full(const sonde__payload *p); /* time to send it */
 /* Completes it.  What follows is sonde__payload_reset(). */
 sonde_str sonde__payload_body(sonde__payload *p);
 const char *sonde__payload_path(const sonde__payload *p); /* "/v0.4/traces" */
+
+/* The agent says that it does not have that path: v1 is not tried again in this process. */
+void sonde__payload_not_served(const sonde__payload *p);
 
 size_t sonde__payload_bytes(const sonde__payload *p); /* memory held */
 

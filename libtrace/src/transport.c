@@ -195,7 +195,7 @@ static sonde__verdict judge(const sonde__transport *t, const sonde_http_plain_an
               answer->status);
     if (answer->status == 408 || answer->status == 429 || answer->status >= 500)
         return SONDE__BUSY;
-    return SONDE__REFUSED;
+    return answer->status == 404 ? SONDE__NOT_SERVED : SONDE__REFUSED;
 }
 
 static sonde__verdict post(sonde__transport *t, const sonde_http_plain_request *request)

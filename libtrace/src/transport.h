@@ -19,6 +19,7 @@ typedef enum sonde__verdict {
     SONDE__DELIVERED,
     SONDE__UNREACHABLE, /* worth another try */
     SONDE__BUSY,        /* 408, 429, 5xx: the same */
+    SONDE__NOT_SERVED,  /* 404: an agent without that path */
     SONDE__REFUSED,     /* anything else: another try would end the same */
 } sonde__verdict;
 

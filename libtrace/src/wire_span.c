@@ -31,6 +31,7 @@ static const field fields[] = {
     FIELD("meta", FIELD_MAP, meta),
     FIELD("metrics", FIELD_MAP, metrics),
     FIELD("span_links", FIELD_RAW, links),
+    FIELD("span_events", FIELD_RAW, events),
 };
 
 #define FIELDS (sizeof(fields) / sizeof(fields[0]))
@@ -63,7 +64,8 @@ static inline bool step(sonde_mp_reader *r)
     return true;
 }
 
-bool sonde__wire_map_read(sonde_mp_reader *r, sonde__wire_map *out)
+/* Reads a map and steps over its entries; false: not a map. */
+static bool read_map(sonde_mp_reader *r, sonde__wire_map *out)
 {
     uint32_t i;
 
@@ -88,7 +90,7 @@ static bool read_field(sonde_mp_reader *r, const field *f, sonde__wire_span *out
     case FIELD_RAW:
         return sonde_mp_read_raw(r, (sonde_str *)to);
     default:
-        return sonde__wire_map_read(r, (sonde__wire_map *)to);
+        return read_map(r, (sonde__wire_map *)to);
     }
 }
 
@@ -110,4 +112,31 @@ bool sonde__wire_span_read(sonde_mp_reader *r, sonde__wire_span *out)
             return false;
     }
     return true;
+}
+
+bool sonde__wire_link_read(sonde_mp_reader *r, sonde__wire_link *out)
+{
+    uint32_t members = 0;
+    sonde_str key;
+
+    memset(out, 0, sizeof(*out));
+    if (!sonde_mp_read_map(r, &members))
+        return false;
+    for (; members > 0 && sonde_mp_read_str(r, &key); members--) {
+        if (sonde_str_eq(key, SONDE_STR("trace_id")))
+            (void)sonde_mp_read_u64(r, &out->trace_id);
+        else if (sonde_str_eq(key, SONDE_STR("trace_id_high")))
+            (void)sonde_mp_read_u64(r, &out->trace_id_high);
+        else if (sonde_str_eq(key, SONDE_STR("span_id")))
+            (void)sonde_mp_read_u64(r, &out->span_id);
+        else if (sonde_str_eq(key, SONDE_STR("flags")))
+            (void)sonde_mp_read_u64(r, &out->flags);
+        else if (sonde_str_eq(key, SONDE_STR("tracestate")))
+            (void)sonde_mp_read_str(r, &out->tracestate);
+        else if (sonde_str_eq(key, SONDE_STR("attributes")))
+            (void)read_map(r, &out->attributes);
+        else
+            (void)sonde_mp_skip(r);
+    }
+    return r->status == SONDE_OK;
 }

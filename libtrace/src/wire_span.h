@@ -32,12 +32,22 @@ typedef struct sonde__wire_span {
     sonde__wire_map meta;    /* text -> text */
     sonde__wire_map metrics; /* text -> double */
     sonde_str links;         /* the array of maps as it stands; empty: none */
+    sonde_str events;        /* the same */
 } sonde__wire_span;
-
-/* Reads a map and steps over its entries; false: not a map. */
-bool sonde__wire_map_read(sonde_mp_reader *r, sonde__wire_map *out);
 
 /* Reads the next span; false: not a span (r->status). */
 bool sonde__wire_span_read(sonde_mp_reader *r, sonde__wire_span *out);
+
+typedef struct sonde__wire_link {
+    uint64_t trace_id;
+    uint64_t trace_id_high;
+    uint64_t span_id;
+    uint64_t flags;
+    sonde_str tracestate;
+    sonde__wire_map attributes; /* text -> text */
+} sonde__wire_link;
+
+/* Reads the next link; false: not a link (r->status). */
+bool sonde__wire_link_read(sonde_mp_reader *r, sonde__wire_link *out);
 
 #endif /* SONDE_LIBTRACE_WIRE_SPAN_H */

@@ -401,9 +401,6 @@ static void test_v05_is_sent_once_the_agent_takes_it(void **state)
     (void)unsetenv("DD_TRACE_API_VERSION");
 }
 
-#define COUNTING                                                                                   \
-    "{\"endpoints\":[\"/v0.4/traces\",\"/v0.5/traces\",\"/v0.6/stats\"],\"client_drop_p0s\":true"
-
 static void assert_in_head(fake_agent *agent, const char *text, bool want)
 {
     char *head = fake_agent_last_head(agent);
@@ -412,6 +409,47 @@ static void assert_in_head(fake_agent *agent, const char *text, bool want)
         fail_msg("%s \"%s\" in:\n%s", want ? "no" : "found", text, head);
     free(head);
 }
+
+/* The last test of v1: from the 404 on the process does without. */
+static void test_v1_is_sent_until_the_agent_refuses_it(void **state)
+{
+    fake_agent *agent = fake_agent_open(NULL);
+    sonde_counters after;
+
+    (void)state;
+    (void)setenv("DD_TRACE_AGENT_PROTOCOL_VERSION", "1.0", 1);
+    fake_agent_info(agent, "{\"endpoints\":[\"/v0.4/traces\",\"/v1.0/traces\"]}", NULL);
+    start(fake_agent_url(agent));
+    assert_status(sonde_wait_for_agent(10000), SONDE_OK);
+    traces(500, 10);
+    assert_status(sonde_flush(10000), SONDE_OK);
+    assert_in_head(agent, "POST /v1.0/traces ", true);
+    assert_int_equal(fake_agent_counts(agent).taken_spans, 5000);
+    fake_agent_answer(agent, (fake_answer){ .status = 404 }, 1);
+    traces(1, 2);
+    assert_status(sonde_flush(10000), SONDE_OK);
+    traces(1, 3);
+    assert_status(sonde_flush(10000), SONDE_OK);
+    assert_in_head(agent, "POST /v0.4/traces ", true);
+    sonde_stop();
+    after = counters();
+    assert_int_equal(after.spans_dropped[SONDE_DROP_AGENT_REFUSED] -
+                         before.spans_dropped[SONDE_DROP_AGENT_REFUSED],
+                     2);
+    start(fake_agent_url(agent)); /* for good */
+    assert_status(sonde_wait_for_agent(10000), SONDE_OK);
+    traces(1, 3);
+    assert_status(sonde_flush(10000), SONDE_OK);
+    assert_in_head(agent, "POST /v0.4/traces ", true);
+    sonde_stop();
+    assert_int_equal(fake_agent_counts(agent).bad, 0);
+    fake_agent_close(agent);
+    (void)unsetenv("DD_TRACE_AGENT_PROTOCOL_VERSION");
+}
+
+#define COUNTING                                                                                   \
+    "{\"endpoints\":[\"/v0.4/traces\",\"/v0.5/traces\",\"/v1.0/traces\",\"/v0.6/stats\"],"         \
+    "\"client_drop_p0s\":true"
 
 static void dropped_trace(int failed)
 {
@@ -425,7 +463,7 @@ static void dropped_trace(int failed)
 
 static void test_statistics_are_computed_where_the_agent_leaves_it_to_us(void **state)
 {
-    static const char *const versions[] = { "v0.4", "v0.5" };
+    static const char *const versions[] = { "v0.4", "v0.5", "v1" };
     size_t i;
 
     (void)state;
@@ -587,6 +625,7 @@ int main(void)
         cmocka_unit_test(test_statistics_can_be_flushed_without_the_traces),
         cmocka_unit_test(
             test_single_spans_of_unsampled_traces_travel_with_what_belongs_to_the_trace),
+        cmocka_unit_test(test_v1_is_sent_until_the_agent_refuses_it),
         cmocka_unit_test(test_statistics_are_left_to_the_agent_otherwise),
         cmocka_unit_test(test_waiting_for_an_agent_ends_in_time_or_when_it_comes),
         cmocka_unit_test(test_answers_decide_between_retry_and_drop),

@@ -78,6 +78,34 @@ static bool begin_body(sonde_mp_reader *r, const char *head, sonde_mp_type *out_
     return sonde_mp_read_array(r, &two) && two == 2 && sonde_mp_skip(r);
 }
 
+/* Steps to the chunks of a v1 body, which come last, and counts their spans (field 4 of each). */
+static bool count_v1_body(sonde_mp_reader *r, uint64_t *out_chunks, uint64_t *out_spans)
+{
+    uint32_t fields, chunks, spans, i;
+    uint64_t key = 0;
+
+    if (!sonde_mp_read_map(r, &fields))
+        return false;
+    for (; fields > 1 && sonde_mp_read_u64(r, &key) && key != 11; fields--)
+        if (!sonde_mp_skip(r))
+            return false;
+    if ((fields == 1 && !sonde_mp_read_u64(r, &key)) || key != 11 ||
+        !sonde_mp_read_array(r, &chunks))
+        return false;
+    for (i = 0; i < chunks && sonde_mp_read_map(r, &fields); i++) {
+        for (; fields > 0 && sonde_mp_read_u64(r, &key); fields--) {
+            sonde_mp_reader ahead = *r;
+
+            if (key == 4 && sonde_mp_read_array(&ahead, &spans))
+                *out_spans += spans;
+            if (!sonde_mp_skip(r))
+                return false;
+        }
+    }
+    *out_chunks = chunks;
+    return sonde_mp_peek(r) == SONDE_MP_END;
+}
+
 static bool count_body(const char *head, const uint8_t *body, size_t len, uint64_t *out_chunks,
                        uint64_t *out_spans)
 {
@@ -87,6 +115,8 @@ static bool count_body(const char *head, const uint8_t *body, size_t len, uint64
 
     *out_spans = 0;
     sonde_mp_reader_init(&r, body, len);
+    if (strncmp(head, "POST /v1.0/traces ", 18) == 0)
+        return count_v1_body(&r, out_chunks, out_spans);
     if (!begin_body(&r, head, &span) || !sonde_mp_read_array(&r, &chunks))
         return false;
     for (i = 0; i < chunks; i++) {

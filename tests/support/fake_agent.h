@@ -6,7 +6,7 @@
  *   fake_agent_wait_spans(agent, 10, 5000);
  *   fake_agent_close(agent);
  *
- * Requests beyond the script are answered with 200 and "{}".  Bodies are decoded as v0.4 or v0.5; what it counts is
+ * Requests beyond the script are answered with 200 and "{}".  Bodies are decoded as v0.4, v0.5 or v1; what it counts is
  * what it decoded.  GET /info and POST /v0.6/stats are
  * answered apart from all that: 404 until fake_agent_info() says what, and 200.  So are requests to paths that
  * take no traces: kept, and answered as fake_agent_route() says, else with 200 and "{}".
