@@ -77,3 +77,61 @@ size_t sonde_base64_encode(const uint8_t *in, size_t len, char *out)
     }
     return (size_t)(to - out);
 }
+
+/* 64: not a digit. */
+static unsigned base64_digit(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return (unsigned)(c - 'A');
+    if (c >= 'a' && c <= 'z')
+        return (unsigned)(c - 'a') + 26;
+    if (c >= '0' && c <= '9')
+        return (unsigned)(c - '0') + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : 64;
+}
+
+size_t sonde_base64_decode_max(size_t chars)
+{
+    return chars / 4 * 3 + 3;
+}
+
+static sonde_str without_padding(sonde_str text)
+{
+    size_t padding = 0;
+
+    if (text.len % 4 != 0)
+        return text;
+    while (padding < 2 && text.len > 0 && text.ptr[text.len - 1] == '=') {
+        text.len--;
+        padding++;
+    }
+    return text;
+}
+
+sonde_status sonde_base64_decode(sonde_str text, uint8_t *out, size_t *out_len)
+{
+    unsigned bits = 0;
+    unsigned have = 0;
+    size_t len = 0;
+    size_t i;
+
+    text = without_padding(text);
+    if (text.len % 4 == 1)
+        return SONDE_ERR_SYNTAX;
+    for (i = 0; i < text.len; i++) {
+        unsigned digit = base64_digit(text.ptr[i]);
+
+        if (digit == 64)
+            return SONDE_ERR_SYNTAX;
+        bits = (bits << 6 | digit) & 0xffff;
+        have += 6;
+        if (have >= 8) {
+            have -= 8;
+            out[len++] = (uint8_t)(bits >> have);
+        }
+    }
+    if (bits & ((1u << have) - 1))
+        return SONDE_ERR_SYNTAX;
+    *out_len = len;
+    return SONDE_OK;
+}

@@ -19,4 +19,11 @@ sonde_status sonde_hex_parse_u64(sonde_str s, int any_case, uint64_t *out);
 size_t sonde_base64_encode_len(size_t bytes); /* with padding, no NUL */
 size_t sonde_base64_encode(const uint8_t *in, size_t len, char *out);
 
+/* Bytes at most; `out` needs that much room. */
+size_t sonde_base64_decode_max(size_t chars);
+
+/* The standard alphabet; padding may be left out.  SONDE_ERR_SYNTAX: anything else, also set bits that
+ * belong to no byte. */
+sonde_status sonde_base64_decode(sonde_str text, uint8_t *out, size_t *out_len);
+
 #endif /* SONDE_BASE_HEX_H */

@@ -69,6 +69,11 @@ sonde_status sonde_log_parse_level(sonde_str s, sonde_log_level *out)
     return SONDE_ERR_SYNTAX;
 }
 
+const char *sonde_log_level_name(sonde_log_level level)
+{
+    return level == SONDE_LOG_OFF ? "off" : level_names[level];
+}
+
 void sonde_log_set_sink(sonde_log_sink sink, void *user)
 {
     atomic_store_explicit(&line_sink_user, user, memory_order_relaxed);

@@ -43,6 +43,7 @@ sonde_log_level sonde_log_get_level(void);
 
 /* Datadog's names, any case. */
 sonde_status sonde_log_parse_level(sonde_str s, sonde_log_level *out);
+const char *sonde_log_level_name(sonde_log_level level); /* "warn" */
 
 void sonde_log_set_sink(sonde_log_sink sink, void *user); /* NULL: standard error */
 void sonde_log_set_prefix(const char *prefix); /* borrowed; "sonde" by default, or "sonde agent" */

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 
 #ifndef NDEBUG
-#    define HELD_MAX 8 /* deeper nesting is a mistake of its own */
+#    define HELD_MAX 16 /* fork takes all of a process; deeper nesting is a mistake of its own */
 
 static __thread const sonde_mutex *held[HELD_MAX]; /* in the order taken, ranks rising */
 static __thread int held_len;

@@ -14,6 +14,8 @@ typedef enum sonde_rank {
     SONDE_RANK_ROOM = 20,      /* a room's own state */
     SONDE_RANK_SEGMENT = 30,   /* libtrace: one segment */
     SONDE_RANK_POLICY = 35,    /* libtrace: replacing the sampling rules */
+    SONDE_RANK_LIVE = 36,      /* libtrace: what remote configuration has set */
+    SONDE_RANK_REMOTE = 37,    /* libtrace: who waits for a poll, and what is in force */
     SONDE_RANK_STORE = 40,
     SONDE_RANK_QUEUE = 50, /* sonde_queue */
     SONDE_RANK_POOL = 60,

@@ -46,8 +46,9 @@ typedef enum sonde__origin {
     SONDE__ORIGIN_LOCAL,      /* stable_config.h */
     SONDE__ORIGIN_OTEL,       /* otel_env.h */
     SONDE__ORIGIN_ENV,
-    SONDE__ORIGIN_FLEET, /* stable_config.h */
-    SONDE__ORIGIN_CODE,  /* sonde_options */
+    SONDE__ORIGIN_FLEET,  /* stable_config.h */
+    SONDE__ORIGIN_CODE,   /* sonde_options */
+    SONDE__ORIGIN_REMOTE, /* live.h: over the configuration, never in it */
     SONDE__ORIGINS
 } sonde__origin;
 
@@ -134,7 +135,9 @@ typedef struct sonde__config {
     uint32_t agent_port;
     sonde_url agent;
     char agent_text[1100]; /* for logs */
-    sonde_str local_id;    /* config_id of the files; "" */
+    bool remote_enabled;
+    uint64_t remote_poll_ns;
+    sonde_str local_id; /* config_id of the files; "" */
     sonde_str fleet_id;
     bool telemetry;
     bool telemetry_metrics;

@@ -19,7 +19,7 @@ const sonde__row sonde__rows[] = {
       .doc = "Log at level debug, whatever the level says." },
 
     { .names = { "DD_TRACE_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "true", .field = FIELD(enabled),
-      .option = OPTION(enabled), .doc = "Record spans. Off: every call about spans does nothing; telemetry goes on." },
+      .option = OPTION(enabled), .doc = "Record spans. Off: every call about spans does nothing, whatever remote configuration says; telemetry goes on." },
     { .names = { "DD_APM_TRACING_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "true", .field = FIELD(apm_tracing),
       .doc = "Off: keep and pass on only the traces other products ask for, and one a minute; no statistics." },
     { .names = { "DD_EXPERIMENTAL_APPSEC_STANDALONE_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "false",
@@ -200,6 +200,12 @@ const sonde__row sonde__rows[] = {
       .doc = "Not to be had here. Only reported." },
     { .names = { "DD_IAST_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "false", .field = FIELD(iast_enabled),
       .doc = "Not to be had here. Only reported." },
+
+    { .names = { "DD_REMOTE_CONFIGURATION_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "true",
+      .field = FIELD(remote_enabled), .doc = "Ask the agent for settings that change while the program runs." },
+    { .names = { "DD_REMOTE_CONFIG_POLL_INTERVAL_SECONDS", "DD_REMOTE_CONFIG_POLLING_INTERVAL_SECONDS" },
+      .type = SONDE__TYPE_DURATION, .fallback = "5", .min = SECONDS_MIN, .max = 86400, .unit_ns = SONDE_NS_PER_S,
+      .field = FIELD(remote_poll_ns), .doc = "Time between two polls; at least 0.01 in effect." },
 };
 /* clang-format on */
 

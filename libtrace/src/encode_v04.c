@@ -17,6 +17,8 @@
 #include "vocab/tags.h"
 
 #include "encode_items.h"
+#include "live.h"
+#include "policy.h"
 #include "put.h"
 #include "sampler.h"
 #include "trace_tags.h"
@@ -292,8 +294,8 @@ static void resolve_clash(sonde__encoder *e, sonde__record *r, picture *p)
     }
     p->own_version |= sonde_str_eq(key, SONDE_STR(SONDE_TAG_VERSION));
     p->clash |= sonde_str_eq(key, SONDE_STR(SONDE_TAG_ENV));
-    for (i = 0; i < e->config->tags_len && !p->clash; i++)
-        p->clash = sonde_str_eq(key, e->config->tags[i].key);
+    for (i = 0; i < e->tags_len && !p->clash; i++)
+        p->clash = sonde_str_eq(key, e->tags[i].key);
 }
 
 /* Leaves in records[] what is to be written. */
@@ -339,10 +341,10 @@ static uint32_t write_defaults(sonde__encoder *e, sonde_buf *b, const picture *p
         write_pair(b, SONDE_STR(SONDE_TAG_ENV), c->env);
         n++;
     }
-    for (i = 0; i < c->tags_len; i++) {
-        if (p && is_set_by_program(e, p, c->tags[i].key))
+    for (i = 0; i < e->tags_len; i++) {
+        if (p && is_set_by_program(e, p, e->tags[i].key))
             continue;
-        write_pair(b, c->tags[i].key, c->tags[i].value);
+        write_pair(b, e->tags[i].key, e->tags[i].value);
         n++;
     }
     return n;
@@ -661,6 +663,37 @@ static void encode_span(sonde__encoder *e, const sonde__span *span, sonde__decis
 
 /* -- chunks --------------------------------------------------------------------------------------- */
 
+static void know_keys(sonde__encoder *e)
+{
+    size_t i;
+
+    e->default_keys = key_bit(SONDE_STR(SONDE_TAG_VERSION)) | key_bit(SONDE_STR(SONDE_TAG_ENV));
+    for (i = 0; i < sizeof(own_keys) / sizeof(own_keys[0]); i++)
+        e->default_keys |= key_bit(own_keys[i]);
+    for (i = 0; i < e->tags_len; i++)
+        e->default_keys |= key_bit(e->tags[i].key);
+}
+
+/* Takes over the tags every span has now; without memory for them spans go without, until there is. */
+static sonde_status take_tags(sonde__encoder *e)
+{
+    uint32_t version = atomic_load_explicit(&sonde__live_version, memory_order_relaxed);
+
+    e->tags_version = version;
+    e->tags = sonde__live_tags(e->config, &e->tags_len);
+    know_keys(e);
+    sonde_buf_reset(&e->common);
+    e->common_count = write_defaults(e, &e->common, NULL);
+    if (e->span_rules)
+        sonde__rules_know_config(e->span_rules, e->config, e->tags, e->tags_len);
+    if (e->common.status == SONDE_OK)
+        return SONDE_OK;
+    e->tags_version = version - 1;
+    sonde_buf_reset(&e->common);
+    e->common_count = 0;
+    return SONDE_ERR_NOMEM;
+}
+
 sonde_status sonde__encode_chunk(sonde__encoder *e, sonde__span *chunk)
 {
     sonde__decision decision = sonde__segment_lock_here(chunk->segment);
@@ -671,6 +704,8 @@ sonde_status sonde__encode_chunk(sonde__encoder *e, sonde__span *chunk)
     uint8_t *at = sonde_buf_reserve(&e->payload, ARRAY32_BYTES);
     sonde_status status;
 
+    if (e->tags_version != atomic_load_explicit(&sonde__live_version, memory_order_relaxed))
+        (void)take_tags(e);
     if (at)
         e->payload.len = (size_t)(sonde__put_array_head(at, len) - e->payload.data);
     for (span = chunk; span && !(span->flags & SONDE__SPAN_LOCAL_ROOT); span = span->next)
@@ -692,17 +727,6 @@ sonde_status sonde__encode_chunk(sonde__encoder *e, sonde__span *chunk)
     return SONDE_OK;
 }
 
-static void know_keys(sonde__encoder *e)
-{
-    size_t i;
-
-    e->default_keys = key_bit(SONDE_STR(SONDE_TAG_VERSION)) | key_bit(SONDE_STR(SONDE_TAG_ENV));
-    for (i = 0; i < sizeof(own_keys) / sizeof(own_keys[0]); i++)
-        e->default_keys |= key_bit(own_keys[i]);
-    for (i = 0; i < e->config->tags_len; i++)
-        e->default_keys |= key_bit(e->config->tags[i].key);
-}
-
 sonde_status sonde__encoder_open(sonde__encoder *e, const sonde__config *config,
                                  const char *runtime_id, size_t max_bytes)
 {
@@ -714,12 +738,10 @@ sonde_status sonde__encoder_open(sonde__encoder *e, const sonde__config *config,
     sonde_buf_init(&e->common, 1u << 20);
     sonde_buf_init(&e->fix, 1u << 18);
     sonde_buf_init(&e->json, 1u << 20);
-    know_keys(e);
-    e->common_count = write_defaults(e, &e->common, NULL);
     sonde__encoder_reset(e);
     if (sonde__span_rules_open(config, &e->span_rules) != SONDE_OK)
         return SONDE_ERR_NOMEM;
-    return e->common.status == SONDE_OK ? e->payload.status : e->common.status;
+    return take_tags(e) == SONDE_OK ? e->payload.status : SONDE_ERR_NOMEM;
 }
 
 void sonde__encoder_close(sonde__encoder *e)

@@ -23,6 +23,9 @@ typedef struct sonde__encoder {
     uint64_t chunks;   /* in the payload */
     uint64_t spans;
     const sonde__config *config; /* borrowed */
+    const sonde__tag *tags;      /* of every span, borrowed as of `tags_version` (live.h) */
+    uint32_t tags_len;
+    uint32_t tags_version;
     char runtime_id[37];
     uint32_t pid;
     uint64_t default_keys; /* which keys may clash with ours, see may_clash() */

@@ -8,13 +8,14 @@
 #include "base/format.h"
 
 #include "chars.h"
+#include "live.h"
 #include "span.h"
 #include "tracer.h"
 
 static bool is_wanted(void)
 {
     return atomic_load_explicit(&sonde__live, memory_order_acquire) != 0 &&
-           sonde__settings()->logs_injection;
+           atomic_load_explicit(&sonde__live_logs_injection, memory_order_relaxed);
 }
 
 static int fill(const sonde__segment *s, uint64_t span_id, sonde_log_ids *out)

@@ -91,17 +91,19 @@ static void put_in_force(sonde__policy *p)
 
 /* -- making --------------------------------------------------------------------------------------- */
 
-void sonde__rules_know_config(sonde__rules *r, const sonde__config *c)
+void sonde__rules_know_config(sonde__rules *r, const sonde__config *c, const sonde__tag *tags,
+                              uint32_t tags_len)
 {
     uint32_t i;
 
+    r->always = (sonde__bits){ { 0 } };
     sonde__rules_know_tag(r, SONDE_STR(SONDE_TAG_LANGUAGE), c->language);
     if (c->env.len > 0)
         sonde__rules_know_tag(r, SONDE_STR(SONDE_TAG_ENV), c->env);
     if (c->version.len > 0)
         sonde__rules_know_tag(r, SONDE_STR(SONDE_TAG_VERSION), c->version);
-    for (i = 0; i < c->tags_len; i++)
-        sonde__rules_know_tag(r, c->tags[i].key, c->tags[i].value);
+    for (i = 0; i < tags_len; i++)
+        sonde__rules_know_tag(r, tags[i].key, tags[i].value);
 }
 
 static bool matches_all(const sonde__rule *rule)
@@ -127,11 +129,11 @@ static sonde_status add_all(sonde__rules *r, const sonde__config *c, sonde_str r
         r->len--;
     if (rate >= 0 || c->sample_rate >= 0)
         sonde__rules_add_rate(r, rate >= 0 ? rate : c->sample_rate, SONDE__BY_RULE);
-    sonde__rules_know_config(r, c);
     return SONDE_OK;
 }
 
-static sonde_status replace(const sonde__config *c, sonde_str remote, double rate)
+static sonde_status replace(const sonde__config *c, sonde_str remote, double rate,
+                            const sonde__tag *tags, uint32_t tags_len)
 {
     sonde__policy *p = (sonde__policy *)sonde_malloc(sizeof(*p));
     sonde_status status;
@@ -141,6 +143,7 @@ static sonde_status replace(const sonde__config *c, sonde_str remote, double rat
     sonde__rules_init(&p->rules);
     sonde_limiter_init(&p->limiter, c->rate_limit);
     status = add_all(&p->rules, c, remote, rate);
+    sonde__rules_know_config(&p->rules, c, tags, tags_len);
     if (status != SONDE_OK || p->rules.len == 0) {
         free_policy(p);
         p = NULL;
@@ -152,12 +155,13 @@ static sonde_status replace(const sonde__config *c, sonde_str remote, double rat
 
 sonde_status sonde__policy_open(const sonde__config *c)
 {
-    return replace(c, (sonde_str){ NULL, 0 }, -1);
+    return replace(c, (sonde_str){ NULL, 0 }, -1, c->tags, c->tags_len);
 }
 
-sonde_status sonde__policy_set_remote(const sonde__config *c, sonde_str rules, double rate)
+sonde_status sonde__policy_set_remote(const sonde__config *c, sonde_str rules, double rate,
+                                      const sonde__tag *tags, uint32_t tags_len)
 {
-    return replace(c, rules, rate);
+    return replace(c, rules, rate, tags ? tags : c->tags, tags ? tags_len : c->tags_len);
 }
 
 /* -- fork ----------------------------------------------------------------------------------------- */

@@ -24,16 +24,18 @@ typedef struct sonde__policy {
 
 extern _Atomic(sonde__policy *) sonde__policy_now; /* NULL: no rules */
 
-/* Tells the list the tags of the configuration, which every span has. */
-void sonde__rules_know_config(sonde__rules *r, const sonde__config *c);
+/* Tells the list what every span has: the tags of the configuration, or in their place `tags`. */
+void sonde__rules_know_config(sonde__rules *r, const sonde__config *c, const sonde__tag *tags,
+                              uint32_t tags_len);
 
 /* A life of the tracer begins, with the rules of its configuration. */
 SONDE_MUST_USE sonde_status sonde__policy_open(const sonde__config *c);
 
-/* Remote configuration: `rules` is a JSON array or empty, `rate` that for all spans or negative.  What was
- * sent before no longer counts.  On failure everything stays as it was. */
+/* Remote configuration: `rules` is a JSON array or empty, `rate` that for all spans or negative, `tags`
+ * those of all spans or NULL for the configured ones.  What was sent before no longer counts.  On failure everything stays as it was. */
 SONDE_MUST_USE sonde_status sonde__policy_set_remote(const sonde__config *c, sonde_str rules,
-                                                     double rate);
+                                                     double rate, const sonde__tag *tags,
+                                                     uint32_t tags_len);
 
 /* The policy in force, which stays valid until sonde__policy_leave(); NULL: there is none. */
 sonde__policy *sonde__policy_enter(sonde__area *a);

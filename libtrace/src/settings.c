@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "config_read.h"
+#include "live.h"
 #include "settings.h"
 #include "tracer.h"
 
@@ -17,6 +18,7 @@ const char *sonde__origin_name(sonde__origin origin)
         [SONDE__ORIGIN_ENV] = "env_var",
         [SONDE__ORIGIN_FLEET] = "fleet_stable_config",
         [SONDE__ORIGIN_CODE] = "code",
+        [SONDE__ORIGIN_REMOTE] = "remote_config",
     };
 
     return names[origin];
@@ -82,7 +84,10 @@ static void fill(const sonde__config *c, size_t at, sonde_setting *out)
         copy_id(s.config_id, c->fleet_id);
     else if (c->settings[at].origin == SONDE__ORIGIN_LOCAL)
         copy_id(s.config_id, c->local_id);
-    sonde__setting_print(&sonde__rows[at], value_text(c, at), s.value, &s.value_bytes);
+    if (sonde__live_setting(s.name, s.value, &s.value_bytes))
+        s.origin = sonde__origin_name(SONDE__ORIGIN_REMOTE);
+    else
+        sonde__setting_print(&sonde__rows[at], value_text(c, at), s.value, &s.value_bytes);
     memcpy(out, &s, bytes == 0 || bytes > sizeof(s) ? sizeof(s) : bytes);
 }
 

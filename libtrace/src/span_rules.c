@@ -21,7 +21,7 @@ sonde_status sonde__span_rules_open(const sonde__config *c, sonde__rules **out)
     sonde__rules_init(r);
     sonde__rules_add_configured(r, "DD_SPAN_SAMPLING_RULES", c->span_rules,
                                 "DD_SPAN_SAMPLING_RULES_FILE", c->span_rules_file);
-    sonde__rules_know_config(r, c);
+    sonde__rules_know_config(r, c, c->tags, c->tags_len);
     *out = r;
     return SONDE_OK;
 }

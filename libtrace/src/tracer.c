@@ -5,7 +5,7 @@
  *                             │   ▲ fork: in the child a new epoch, everything lazily anew
  *                             └───┘
  *
- * While STARTED, sonde__live is the epoch, or 0 when tracing is switched off.
+ * While STARTED, sonde__live is the epoch, or 0 when tracing is switched off, here or from afar.
  *
  * Threads   `mu` orders start, stop and fork. */
 #include "tracer.h"
@@ -31,9 +31,11 @@
 #include "counters.h"
 #include "fast_clock.h"
 #include "flusher.h"
+#include "live.h"
 #include "log_file.h"
 #include "org_marker.h"
 #include "policy.h"
+#include "remote.h"
 #include "segment.h"
 #include "service.h"
 #include "standalone.h"
@@ -47,12 +49,13 @@ uint32_t sonde_on_; /* the same, for the inline functions of <sonde/span.h> */
 _Atomic(sonde__config *) sonde__config_now;
 
 static sonde_mutex mu = SONDE_MUTEX_INIT(SONDE_RANK_LIFECYCLE);
-static bool started;   /* guarded by mu */
-static uint32_t epoch; /* guarded by mu: the last one begun */
+static bool started;              /* guarded by mu */
+static _Atomic uint32_t epoch;    /* the last one begun; written with mu held */
+static _Atomic bool ended = true; /* no life, or it is ending: nothing switches tracing on */
 static _Atomic uint32_t first_epoch = 1;
-static sonde__config *former; /* guarded by mu: other threads may still read it */
-static char runtime_id[37];   /* written at start and fork */
-static char root_runtime_id[37];
+static sonde__config *former;             /* guarded by mu: other threads may still read it */
+static char runtime_id[SONDE__UUID_ROOM]; /* written at start and fork */
+static char root_runtime_id[SONDE__UUID_ROOM];
 static bool is_forked; /* from a process that had started us */
 static _Atomic int64_t mono_to_unix;
 
@@ -73,6 +76,11 @@ SONDE_NO_TSA void sonde__settings_release(void)
     sonde_mutex_unlock(&mu);
 }
 
+bool sonde__is_started(void)
+{
+    return !atomic_load_explicit(&ended, memory_order_relaxed);
+}
+
 const char *sonde__runtime_id(void)
 {
     return runtime_id;
@@ -81,7 +89,7 @@ const char *sonde__runtime_id(void)
 static void set_live(uint32_t now, memory_order order)
 {
     atomic_store_explicit(&sonde__live, now, order);
-    __atomic_store_n(&sonde_on_, now, __ATOMIC_RELAXED);
+    __atomic_store_n(&sonde_on_, now, __ATOMIC_SEQ_CST);
 }
 
 const char *sonde__root_runtime_id(void)
@@ -102,8 +110,7 @@ void sonde__clock_anchor(void)
     sonde__fast_clock_calibrate();
 }
 
-/* A version 4 UUID, in lower case. */
-static void new_runtime_id(void)
+void sonde__make_uuid(char out[SONDE__UUID_ROOM])
 {
     uint64_t high = (sonde_random_u64() & ~UINT64_C(0xf000)) | 0x4000;
     uint64_t low = (sonde_random_u64() & ~(UINT64_C(3) << 62)) | UINT64_C(2) << 62;
@@ -115,10 +122,10 @@ static void new_runtime_id(void)
     sonde_hex_u64(low, hex + 16);
     while (from < 32) {
         if (from == 8 || from == 12 || from == 16 || from == 20)
-            runtime_id[to++] = '-';
-        runtime_id[to++] = hex[from++];
+            out[to++] = '-';
+        out[to++] = hex[from++];
     }
-    runtime_id[to] = '\0';
+    out[to] = '\0';
 }
 
 /* -- fork ----------------------------------------------------------------------------------------- */
@@ -136,13 +143,15 @@ SONDE_NO_TSA static void postfork_parent(void)
 /* Runs last: the other files have put their house in order. */
 SONDE_NO_TSA static void postfork_child(void)
 {
+    uint32_t e = atomic_load_explicit(&epoch, memory_order_relaxed) + 1;
+
     sonde__counters_postfork_child();
     is_forked = is_forked || runtime_id[0] != '\0';
-    new_runtime_id();
-    epoch++;
-    atomic_store_explicit(&first_epoch, epoch, memory_order_relaxed);
+    sonde__make_uuid(runtime_id);
+    atomic_store_explicit(&epoch, e, memory_order_relaxed);
+    atomic_store_explicit(&first_epoch, e, memory_order_relaxed);
     if (atomic_load_explicit(&sonde__live, memory_order_relaxed) != 0)
-        set_live(epoch, memory_order_relaxed);
+        set_live(e, memory_order_relaxed);
     sonde_mutex_unlock(&mu);
 }
 
@@ -155,6 +164,9 @@ static const sonde_fork_hooks fork_hooks[] = {
       sonde__segments_postfork },
     { SONDE_RANK_POLICY, sonde__policy_prefork, sonde__policy_postfork_parent,
       sonde__policy_postfork_child },
+    { SONDE_RANK_LIVE, sonde__live_prefork, sonde__live_postfork, sonde__live_postfork },
+    { SONDE_RANK_REMOTE, sonde__remote_prefork, sonde__remote_postfork_parent,
+      sonde__remote_postfork_child },
     { SONDE_RANK_STORE, sonde__services_prefork, sonde__services_postfork,
       sonde__services_postfork },
     { SONDE_RANK_QUEUE, sonde__flusher_prefork_orders, sonde__flusher_postfork_parent_orders,
@@ -220,6 +232,7 @@ static sonde_status open_parts(const sonde__config *c)
 {
     sonde_status status = sonde__cells_open(c->memory_bytes / 2);
 
+    sonde__live_open(c);
     sonde__services_map(c->service_mapping);
     sonde__org_learn(c, (sonde_str){ NULL, 0 });
     sonde__standalone_open(!c->apm_tracing);
@@ -237,19 +250,23 @@ static sonde_status open_parts(const sonde__config *c)
 
 static void begin_life_locked(sonde__config *c)
 {
+    uint32_t e;
+
     sonde__config_free(former);
     former = atomic_load_explicit(&sonde__config_now, memory_order_relaxed);
     /* pairs with sonde__settings() */
     atomic_store_explicit(&sonde__config_now, c, memory_order_release);
-    new_runtime_id();
+    sonde__make_uuid(runtime_id);
     if (!is_forked)
         memcpy(root_runtime_id, runtime_id, sizeof(root_runtime_id));
     sonde__fast_clock_open();
     sonde__clock_anchor();
     started = true;
-    epoch++;
+    e = atomic_load_explicit(&epoch, memory_order_relaxed) + 1;
+    atomic_store_explicit(&epoch, e, memory_order_relaxed);
+    atomic_store_explicit(&ended, false, memory_order_relaxed);
     /* pairs with the loads at every start and finish */
-    set_live(c->enabled ? epoch : 0, memory_order_release);
+    set_live(c->enabled ? e : 0, memory_order_release);
 }
 
 static sonde_status start_locked(const sonde_options *options)
@@ -292,6 +309,17 @@ sonde_status sonde_start(const sonde_options *options)
     return status;
 }
 
+/* Not under `mu`, which a stop holds while it waits for the thread that calls this. */
+void sonde__tracing_switch(bool on)
+{
+    set_live(on && sonde__settings()->enabled ? atomic_load_explicit(&epoch, memory_order_relaxed)
+                                              : 0,
+             memory_order_seq_cst);
+    /* Either this load sees the stop, or the stop's store comes behind ours. */
+    if (atomic_load_explicit(&ended, memory_order_seq_cst))
+        set_live(0, memory_order_seq_cst);
+}
+
 static sonde_status flush(uint32_t timeout_ms, bool traces)
 {
     if (sonde_enabled() == 0)
@@ -323,7 +351,8 @@ void sonde_stop(void)
     sonde_mutex_lock(&mu);
     if (started) {
         started = false;
-        set_live(0, memory_order_release);
+        atomic_store_explicit(&ended, true, memory_order_seq_cst);
+        set_live(0, memory_order_seq_cst);
         sonde__flusher_stop(sonde_deadline(sonde_mono_ns(), sonde__settings()->stop_timeout_ns));
     }
     sonde_mutex_unlock(&mu);

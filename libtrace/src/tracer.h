@@ -1,7 +1,7 @@
 /* tracer.h - the process's tracer as its other files see it.
  *
  * The tracer lives in epochs: each sonde_start() and each fork begins one.  sonde__live is the present
- * epoch, or 0 while nothing is recorded; it is the one word every span start looks at. */
+ * epoch, or 0 while nothing is recorded (off, or switched off from afar); it is the one word every span start looks at. */
 #ifndef SONDE_LIBTRACE_TRACER_H
 #define SONDE_LIBTRACE_TRACER_H
 
@@ -26,6 +26,15 @@ static inline const sonde__config *sonde__settings(void)
 /* The same, or NULL before the first start, for any thread: no start, stop or fork until the release. */
 const sonde__config *sonde__settings_hold(void);
 void sonde__settings_release(void);
+
+/* Remote configuration: records spans or not, as long as this life lasts.  Has no effect when the
+ * configuration switched tracing off.  Any thread, without a lock. */
+void sonde__tracing_switch(bool on);
+
+bool sonde__is_started(void);
+
+#define SONDE__UUID_ROOM 37
+void sonde__make_uuid(char out[SONDE__UUID_ROOM]); /* version 4, in lower case */
 
 const char *sonde__runtime_id(void);      /* 36 characters; renewed by fork */
 const char *sonde__root_runtime_id(void); /* of the process the others were forked from */

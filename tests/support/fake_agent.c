@@ -257,7 +257,7 @@ static void close_connection(connection *c)
 static void send_answer(connection *c, const fake_answer *answer, const char *state)
 {
     const char *body = answer->body ? answer->body : "{}";
-    char text[4096];
+    char text[1024];
     int len;
 
     if (answer->manner == FAKE_HANG)
@@ -265,12 +265,13 @@ static void send_answer(connection *c, const fake_answer *answer, const char *st
     if (answer->manner == FAKE_GARBAGE)
         len = snprintf(text, sizeof(text), "\x01\x02 nonsense \xff\r\n\r\n");
     else
-        len =
-            snprintf(text, sizeof(text), "HTTP/1.1 %d Told\r\n%s%s%sContent-Length: %zu\r\n\r\n%s",
-                     answer->status ? answer->status : 200, state ? "Datadog-Agent-State: " : "",
-                     state ? state : "", state ? "\r\n" : "", strlen(body), body);
+        len = snprintf(text, sizeof(text), "HTTP/1.1 %d Told\r\n%s%s%sContent-Length: %zu\r\n\r\n",
+                       answer->status ? answer->status : 200, state ? "Datadog-Agent-State: " : "",
+                       state ? state : "", state ? "\r\n" : "", strlen(body));
     if (answer->manner != FAKE_CLOSE)
         (void)send(c->fd, text, (size_t)len, MSG_NOSIGNAL);
+    if (answer->manner == FAKE_ANSWER)
+        (void)send(c->fd, body, strlen(body), MSG_NOSIGNAL);
     if (answer->manner != FAKE_ANSWER)
         close_connection(c);
 }

@@ -6,7 +6,7 @@
  *       printf("%s=%s (%s)\n", s.name, s.value, s.origin);
  *
  * A setting is called by its variable; docs/TRACER-CONFIGURATION.md lists them all.  Values are those of
- * the last sonde_start() and stay readable after sonde_stop().
+ * the last sonde_start(), with what remote configuration has set since, and stay readable after sonde_stop().
  *
  * Secrets   a value that is one reads "***"; the user and password of an address are left out.
  * Threads   all; waits for a start, stop or fork that is under way.
@@ -37,7 +37,8 @@ typedef struct sonde_setting {
                               "calculated"  from other settings, or found out at start
                               "env_var"     also through an OTEL_* variable
                               "local_stable_config", "fleet_stable_config": files of this host
-                              "code"        sonde_options */
+                              "code"        sonde_options
+                              "remote_config"  the agent, while the program runs: wins over all */
     char config_id[SONDE_CONFIG_ID_ROOM]; /* of such a file; else "" */
     char value[SONDE_SETTING_ROOM];       /* as it was written; "" when there is none */
 } sonde_setting;

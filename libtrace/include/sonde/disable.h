@@ -120,6 +120,8 @@
 #define sonde_counters_read(out) ((void)memset((out), 0, sizeof(sonde_counters)))
 #define sonde_drop_name(...) SONDE_NOT_(const char *, "", sonde_drop_name(__VA_ARGS__))
 
+#define sonde_remote_poll(...) SONDE_NOT_(sonde_status, SONDE_ERR_STATE, sonde_remote_poll(__VA_ARGS__))
+#define sonde_remote_config_at(...) SONDE_NOT_(sonde_status, SONDE_ERR_NOT_FOUND, sonde_remote_config_at(__VA_ARGS__))
 #define sonde_setting_at(...) SONDE_NOT_(sonde_status, SONDE_ERR_STATE, sonde_setting_at(__VA_ARGS__))
 #define sonde_setting_find(...) SONDE_NOT_(sonde_status, SONDE_ERR_STATE, sonde_setting_find(__VA_ARGS__))
 

@@ -21,6 +21,7 @@
 #include "sonde/log.h"
 #include "sonde/log_ids.h"
 #include "sonde/propagate.h"
+#include "sonde/remote.h"
 #include "sonde/span.h"
 #include "sonde/status.h"
 #include "sonde/str.h"

@@ -84,6 +84,42 @@ static void test_base64_pads_every_length(void **state)
     }
 }
 
+static void test_base64_is_read_with_and_without_padding(void **state)
+{
+    static const struct {
+        const char *label, *in;
+        sonde_status want;
+        const char *out;
+    } cases[] = {
+        { "nothing", "", SONDE_OK, "" },
+        { "one byte", "Zg==", SONDE_OK, "f" },
+        { "two", "Zm8=", SONDE_OK, "fo" },
+        { "three", "Zm9v", SONDE_OK, "foo" },
+        { "six", "Zm9vYmFy", SONDE_OK, "foobar" },
+        { "all kinds of digits", "+//+", SONDE_OK, "\xfb\xff\xfe" },
+        { "no padding", "Zm9vYg", SONDE_OK, "foob" },
+        { "half the padding", "Zg=", SONDE_ERR_SYNTAX, NULL },
+        { "padding within", "Zg==Zg==", SONDE_ERR_SYNTAX, NULL },
+        { "only padding", "====", SONDE_ERR_SYNTAX, NULL },
+        { "one digit", "Z", SONDE_ERR_SYNTAX, NULL },
+        { "line break", "Zm9v\nZm9v", SONDE_ERR_SYNTAX, NULL },
+        { "alphabet of addresses", "-__-", SONDE_ERR_SYNTAX, NULL },
+        { "bits of no byte", "Zh==", SONDE_ERR_SYNTAX, NULL },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        char out[16] = "";
+        size_t len = 0;
+        sonde_status got = sonde_base64_decode(sonde_str_from(cases[i].in), (uint8_t *)out, &len);
+
+        if (got != cases[i].want || (got == SONDE_OK && strcmp(out, cases[i].out) != 0))
+            fail_msg("%s: got %s, \"%s\"", cases[i].label, sonde_status_name(got), out);
+        assert_true(len <= sonde_base64_decode_max(strlen(cases[i].in)));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -91,6 +127,7 @@ int main(void)
         cmocka_unit_test(test_hex_bytes_keeps_the_order),
         cmocka_unit_test(test_hex_parse_accepts_one_to_sixteen_digits),
         cmocka_unit_test(test_base64_pads_every_length),
+        cmocka_unit_test(test_base64_is_read_with_and_without_padding),
     };
 
     return cmocka_run_group_tests_name("hex", tests, NULL, NULL);

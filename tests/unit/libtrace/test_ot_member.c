@@ -116,7 +116,7 @@ static void start(const char *rate)
 {
     sonde_options o = { .service = "unit",
                         .agent_url = "http://127.0.0.1:1",
-                        .stop_timeout_ms = 1 };
+                        .stop_timeout_ms = 2000 };
 
     assert_int_equal(setenv("DD_TRACE_SAMPLE_RATE", rate, 1), 0);
     assert_status(sonde_start(&o), SONDE_OK);

@@ -18,7 +18,7 @@ static void start(const char *styles)
 {
     sonde_options o = { .service = "test",
                         .agent_url = "http://127.0.0.1:1",
-                        .stop_timeout_ms = 1 };
+                        .stop_timeout_ms = 2000 };
 
     assert_int_equal(setenv("DD_TRACE_PROPAGATION_STYLE", styles, 1), 0);
     assert_int_equal(sonde_start(&o), SONDE_OK);

@@ -102,6 +102,8 @@ static const struct row_case {
     { "DD_DYNAMIC_INSTRUMENTATION_ENABLED", "false", "1", "true", "di" },
     { "DD_APPSEC_ENABLED", "false", "1", "true", "asm" },
     { "DD_IAST_ENABLED", "false", "1", "true", "iast" },
+    { "DD_REMOTE_CONFIGURATION_ENABLED", "true", "0", "false", "sometimes" },
+    { "DD_REMOTE_CONFIG_POLL_INTERVAL_SECONDS", "5000000000", "0.2", "200000000", "0" },
 };
 
 /* -- an environment of two variables -------------------------------------------------------------- */
@@ -481,6 +483,9 @@ static void write_document(sonde_buf *out)
         "4. `OTEL_*` variables, [otel-variables.md](spec/otel-variables.md)\n"
         "5. the local file of this host\n"
         "6. the default\n\n"
+        "While the program runs, remote configuration ([remote-config.md](spec/remote-config.md)) "
+        "sets some "
+        "of them over all\nthese sources.\n\n"
         "Blanks around a value do not count; an empty one is unset. A value that cannot be used "
         "costs one log\n"
         "line, which names it. Of several names of one setting the first that is set counts.\n"

@@ -188,7 +188,7 @@ static int start(void **state)
 {
     sonde_options o = { .service = "unit",
                         .agent_url = "http://127.0.0.1:1",
-                        .stop_timeout_ms = 1 };
+                        .stop_timeout_ms = 2000 };
 
     (void)state;
     return sonde_start(&o) == SONDE_OK ? 0 : -1;
