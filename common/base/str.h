@@ -16,6 +16,10 @@ static inline sonde_str sonde_str_from(const char *text) /* NULL gives the empty
     return (sonde_str){ text, text ? strlen(text) : 0 };
 }
 
+/* The same as an expression: for the bodies of functions that a public header also defines inline, which
+ * may not call what is static. */
+#define SONDE_STR_FROM(text) ((sonde_str){ (text), (text) ? strlen(text) : 0 })
+
 static inline bool sonde_str_eq(sonde_str a, sonde_str b)
 {
     return a.len == b.len &&

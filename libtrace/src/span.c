@@ -267,7 +267,7 @@ sonde_span *sonde_span_start_n(sonde_str name, const sonde_span_options *options
 
 sonde_span *sonde_span_start(const char *name, const sonde_span_options *options)
 {
-    return sonde_span_start_n(sonde_str_from(name), options);
+    return sonde_span_start_n(SONDE_STR_FROM(name), options);
 }
 
 /* -- active span ---------------------------------------------------------------------------------- */
@@ -385,7 +385,7 @@ sonde_span *sonde_span_enter_n(sonde_str name, const sonde_span_options *options
 
 sonde_span *sonde_span_enter(const char *name, const sonde_span_options *options)
 {
-    return sonde_span_enter_n(sonde_str_from(name), options);
+    return sonde_span_enter_n(SONDE_STR_FROM(name), options);
 }
 
 /* -- end ------------------------------------------------------------------------------------------ */

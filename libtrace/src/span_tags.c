@@ -211,7 +211,7 @@ void sonde_span_set_str_n(sonde_span *handle, sonde_str key, sonde_str value)
 
 void sonde_span_set_str(sonde_span *handle, const char *key, const char *value)
 {
-    sonde_span_set_str_n(handle, sonde_str_from(key), sonde_str_from(value));
+    sonde_span_set_str_n(handle, SONDE_STR_FROM(key), SONDE_STR_FROM(value));
 }
 
 void sonde_span_set_int_n(sonde_span *handle, sonde_str key, int64_t value)
@@ -230,7 +230,7 @@ void sonde_span_set_int_n(sonde_span *handle, sonde_str key, int64_t value)
 
 void sonde_span_set_int(sonde_span *handle, const char *key, int64_t value)
 {
-    sonde_span_set_int_n(handle, sonde_str_from(key), value);
+    sonde_span_set_int_n(handle, SONDE_STR_FROM(key), value);
 }
 
 void sonde_span_set_double_n(sonde_span *handle, sonde_str key, double value)
@@ -243,7 +243,7 @@ void sonde_span_set_double_n(sonde_span *handle, sonde_str key, double value)
 
 void sonde_span_set_double(sonde_span *handle, const char *key, double value)
 {
-    sonde_span_set_double_n(handle, sonde_str_from(key), value);
+    sonde_span_set_double_n(handle, SONDE_STR_FROM(key), value);
 }
 
 void sonde_span_set_bool_n(sonde_span *handle, sonde_str key, int value)
@@ -253,7 +253,7 @@ void sonde_span_set_bool_n(sonde_span *handle, sonde_str key, int value)
 
 void sonde_span_set_bool(sonde_span *handle, const char *key, int value)
 {
-    sonde_span_set_bool_n(handle, sonde_str_from(key), value);
+    sonde_span_set_bool_n(handle, SONDE_STR_FROM(key), value);
 }
 
 void sonde_span_remove(sonde_span *handle, const char *key)
