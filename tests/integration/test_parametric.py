@@ -203,7 +203,7 @@ def span_children_start_after_the_parent_was_finished_and_sent(s):
 @case()
 def span_tags_have_types(s):
     with s.span("op") as span:
-        for key, value in {"t": "x", "yes": True, "no": False, "list": ["a", ["b", "c"]], "gone": "x", "big": (1 << 53) + 1,
+        for key, value in {"t": "x", "yes": True, "no": False, "list": ["a", ["b", "c"]], "gone": "x", "big": (1 << 53) + 1, "huge": 1 << 70,
                            "http.status_code": 200}.items():
             s.set_meta(span, key, value)
         s.set_metric(span, "m", 1)
@@ -216,7 +216,7 @@ def span_tags_have_types(s):
     s.flush()
     got = s.only()
     for key, value in {"t": "x", "yes": "true", "no": "false", "list.0": "a", "list.1.0": "b", "list.1.1": "c",
-                       "big": str((1 << 53) + 1), "http.status_code": "200"}.items():
+                       "big": str((1 << 53) + 1), "huge": str(1 << 70), "http.status_code": "200"}.items():
         same(got["meta"].get(key), value)
     for key, value in {"m": 1, "f": 1.5, "ns.0": 1, "ns.1": 2}.items():
         same(got["metrics"].get(key), value)
@@ -296,7 +296,7 @@ def span_links_lead_to_spans_and_contexts(s):
 def span_events_are_native_where_the_agent_takes_them(s):
     with s.span("op") as span:
         s.call("/trace/span/add_event", {"span_id": span, "name": "e", "timestamp": 1700000000000000001, "attributes": {
-            "s": "x", "b": True, "i": 1, "d": 1.5, "l": ["p", "q"], "mixed": [1, "x"], "nested": [["a"]]}})
+            "s": "x", "b": True, "i": 1, "d": 1.5, "l": ["p", "q"], "mixed": [1, "x"], "nested": [["a"]], "big": 2 << 65, "small": -2 << 65}})
     s.flush()
     (event,) = s.only()["span_events"]
     same((event["name"], event["time_unix_nano"]), ("e", 1700000000000000001))

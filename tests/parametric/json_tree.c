@@ -155,7 +155,7 @@ static sonde_value number_value(const json_node *node)
         return sonde_value_double(node->number);
     if (sonde_parse_i64(node->text, &whole) == SONDE_OK)
         return sonde_value_int(whole);
-    return sonde_value_str_n(node->text);
+    return (sonde_value){ .type = SONDE_VALUE_NONE };
 }
 
 static sonde_value array_value(sonde_arena *a, const json_node *node)

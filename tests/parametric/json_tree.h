@@ -43,7 +43,7 @@ const json_node *json_member(const json_node *object, const char *name);
 /* A number or a text: 42, "42", "0x2a".  False: neither, or beyond 64 bits. */
 bool json_id(const json_node *node, uint64_t *out);
 
-/* As the tracer takes it.  A null has no type, an object neither; a whole number beyond 63 bits is a text. */
+/* As the tracer takes it.  A null, an object and a whole number beyond 63 bits have no type. */
 sonde_value json_value(sonde_arena *a, const json_node *node);
 
 #endif /* SONDE_PARAMETRIC_JSON_TREE_H */

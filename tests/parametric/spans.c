@@ -58,13 +58,17 @@ static bool is_decision(sonde_str key)
 void set_tag(call *c, sonde_span *span, sonde_str key, const json_node *value)
 {
     bool is_null = !value || value->kind == JSON_NULL;
+    sonde_value v = value ? json_value(&c->arena, value) : (sonde_value){ 0 };
+
+    if (v.type == SONDE_VALUE_NONE && value && value->kind == JSON_NUMBER)
+        v = sonde_value_str_n(value->text); /* a number no tag can hold */
 
     if (is_null && is_decision(key))
         sonde_span_set_bool_n(span, key, 1);
     else if (is_null)
         sonde_span_remove(span, key.ptr);
     else
-        sonde_span_set_value(span, key.ptr, json_value(&c->arena, value));
+        sonde_span_set_value(span, key.ptr, v);
 }
 
 /* [["key", "value"], ...] */
