@@ -115,6 +115,7 @@ def declarations(source):
     source = source[COMMENT.search(source).end():]
     source = re.sub(r"^[ \t]*#[ \t]*(include|if|ifdef|ifndef|endif|else|elif|error|undef)\b.*\n", "", source, flags=re.M)
     source = re.sub(r"^#define \w+_H\n", "", source, flags=re.M)
+    source = re.sub(r"^SONDE_INLINE .*?\n\{.*?^\}\n", "", source, flags=re.M | re.S)  # declared before
     source = re.sub(r"^static inline .*?\n\{.*?^\}\n", lambda m: "" if "_(" in m.group(0).split("\n")[0]
                     else m.group(0).split("\n{")[0] + ";\n", source, flags=re.M | re.S)
     return re.sub(r"/\* clang-format (on|off) \*/\n", "", source)
