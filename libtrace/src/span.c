@@ -22,9 +22,6 @@
 _Static_assert(SONDE__SPAN_BYTES + SONDE__TEXT_HEAD + SONDE__NAME_MAX_BYTES < SONDE__CELL_BYTES,
                "a name fits beside its span");
 
-/* Start and end are one function each: the compiler would make eight calls of it, a fifth of the time. */
-#define HOT __attribute__((always_inline))
-
 /* Where a new span goes. */
 typedef struct parentage {
     sonde__segment *segment; /* NULL: a new trace */
@@ -62,7 +59,7 @@ static bool from_context(const sonde_context *handle, parentage *p)
     return true;
 }
 
-static inline HOT void from_active(sonde__area *a, parentage *p)
+static inline SONDE__HOT void from_active(sonde__area *a, parentage *p)
 {
     const sonde__place *top = sonde__area_top(a);
 
@@ -75,7 +72,7 @@ static inline HOT void from_active(sonde__area *a, parentage *p)
     p->baggage = top->holds ? top->baggage : top->span->baggage;
 }
 
-static inline HOT void find_parent(sonde__area *a, const sonde_span_options *o, parentage *p)
+static inline SONDE__HOT void find_parent(sonde__area *a, const sonde_span_options *o, parentage *p)
 {
     *p = (parentage){ .segment = NULL };
     if (o->parent == SONDE__VOID_SPAN)
@@ -101,7 +98,7 @@ static sonde__segment *new_trace(sonde__area *a, uint32_t epoch)
 }
 
 /* Enters the span into an existing segment; false: no room. */
-static inline HOT bool join(sonde__area *a, const parentage *p, uint32_t epoch)
+static inline SONDE__HOT bool join(sonde__area *a, const parentage *p, uint32_t epoch)
 {
     /* pairs with sonde__segment_adopt() */
     if (__builtin_expect(atomic_load_explicit(&p->segment->epoch, memory_order_acquire) != epoch,
@@ -110,7 +107,7 @@ static inline HOT bool join(sonde__area *a, const parentage *p, uint32_t epoch)
     return sonde__segment_open(p->segment, p->by_open_span);
 }
 
-static inline HOT size_t cut_len(sonde__area *a, const char *text, size_t len, size_t max)
+static inline SONDE__HOT size_t cut_len(sonde__area *a, const char *text, size_t len, size_t max)
 {
     if (__builtin_expect(len <= max, 1))
         return len;
@@ -158,7 +155,8 @@ static void root_begins(sonde__area *a, sonde__span *span, bool new_here, sonde_
         received_root(span);
 }
 
-static inline HOT void apply_options(sonde__area *a, sonde__span *span, const sonde_span_options *o)
+static inline SONDE__HOT void apply_options(sonde__area *a, sonde__span *span,
+                                            const sonde_span_options *o)
 {
     if (o->service)
         span->service = sonde__service_number(sonde_str_from(o->service));
@@ -179,8 +177,8 @@ static sonde__span *lost(sonde__area *a, unsigned reason)
 }
 
 /* Inlined once without options, where most of it falls away, and once with them. */
-static inline HOT sonde__span *start(sonde__area *a, uint32_t epoch, sonde_str name,
-                                     const sonde_span_options *o)
+static inline SONDE__HOT sonde__span *start(sonde__area *a, uint32_t epoch, sonde_str name,
+                                            const sonde_span_options *o)
 {
     parentage p;
     sonde__span *span;
@@ -272,7 +270,7 @@ sonde_span *sonde_span_start(const char *name, const sonde_span_options *options
 
 /* -- active span ---------------------------------------------------------------------------------- */
 
-static inline HOT void enter(sonde__area *a, sonde__span *span)
+static inline SONDE__HOT void enter(sonde__area *a, sonde__span *span)
 {
     sonde__place *p = sonde__area_push(a);
 
@@ -313,7 +311,7 @@ static __attribute__((noinline)) sonde__span *leave_any(sonde__area *a, const so
 }
 
 /* Ends the innermost activation of `handle`.  Returns the span while it is open, else NULL. */
-static inline HOT sonde__span *leave(sonde__area *a, const sonde_span *handle)
+static inline SONDE__HOT sonde__span *leave(sonde__area *a, const sonde_span *handle)
 {
     uint64_t token = (uint64_t)(uintptr_t)handle;
     sonde__place *p = a->depth > 0 ? &a->places[a->depth - 1] : NULL;
@@ -397,7 +395,7 @@ static __attribute__((noinline, cold)) void end_of_former_life(sonde__area *a, s
     sonde__segment_discard(span, &a->cells);
 }
 
-static inline HOT void finish(sonde__area *a, sonde__span *span, uint64_t end_mono_ns)
+static inline SONDE__HOT void finish(sonde__area *a, sonde__span *span, uint64_t end_mono_ns)
 {
     sonde__segment *s = span->segment;
     int64_t duration = (int64_t)(end_mono_ns - span->start_mono_ns);

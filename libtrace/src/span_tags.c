@@ -24,14 +24,14 @@ typedef struct target {
     sonde__area *area;
 } target;
 
-static bool find(sonde_span *handle, sonde_str key, target *t)
+static inline SONDE__HOT bool find(sonde_span *handle, sonde_str key, target *t)
 {
     t->span = sonde__span_open(handle);
     t->area = t->span && key.ptr && key.len > 0 ? sonde__area_get() : NULL;
     return t->area != NULL;
 }
 
-static inline sonde_str cut(const target *t, sonde_str text, size_t max)
+static inline SONDE__HOT sonde_str cut(const target *t, sonde_str text, size_t max)
 {
     if (__builtin_expect(text.len > max, 0)) {
         sonde__count_own(&t->area->counts, SONDE__TAGS_TRUNCATED, 1);
@@ -40,18 +40,17 @@ static inline sonde_str cut(const target *t, sonde_str text, size_t max)
     return text;
 }
 
-static __attribute__((noinline)) void tell(const target *t, unsigned kind, sonde_str key,
-                                           sonde_str value)
+static __attribute__((noinline)) void tell(target t, unsigned kind, sonde_str key, sonde_str value)
 {
-    sonde__root_changes(t->area, t->span, kind, key, value);
+    sonde__root_changes(t.area, t.span, kind, key, value);
 }
 
-static inline void add(const target *t, unsigned kind, sonde_str key, sonde_str value)
+static inline SONDE__HOT void add(const target *t, unsigned kind, sonde_str key, sonde_str value)
 {
     sonde__text *text = &t->span->text;
 
     if (__builtin_expect(t->span->flags & SONDE__SPAN_WATCHED, 0))
-        tell(t, kind, key, value);
+        tell(*t, kind, key, value);
     if (__builtin_expect(text->count < TAGS_MAX && sonde__text_add(text, &t->area->cells, kind,
                                                                    cut(t, key, KEY_MAX_BYTES),
                                                                    cut(t, value, VALUE_MAX_BYTES)),
@@ -59,6 +58,12 @@ static inline void add(const target *t, unsigned kind, sonde_str key, sonde_str 
         text->count++;
     else
         sonde__count_own(&t->area->counts, SONDE__TAGS_DROPPED, 1);
+}
+
+static __attribute__((noinline)) void add_seldom(target t, unsigned kind, sonde_str key,
+                                                 sonde_str value)
+{
+    add(&t, kind, key, value);
 }
 
 static void add_number(const target *t, sonde_str key, double value)
@@ -100,7 +105,7 @@ static void set_text(const target *t, unsigned kind, sonde_str text, size_t max)
     if (!sonde__text_add(&t->span->text, &t->area->cells, kind, none, cut(t, text, max)))
         sonde__count_own(&t->area->counts, SONDE__TAGS_DROPPED, 1);
     if (t->span->flags & SONDE__SPAN_WATCHED)
-        tell(t, kind, none, text);
+        tell(*t, kind, none, text);
 }
 
 static void set_resource(const target *t, const given *g)
@@ -161,31 +166,32 @@ static const struct {
     { { SONDE_TAG_PRIORITY, 21 }, ignore },
 };
 
-/* A special key has one of these lengths and begins with one of these letters (by their low five bits):
- * that rules out nearly every other key. */
-#define BIT(n)          (UINT32_C(1) << (n))
-#define SPECIAL_LENGTHS (BIT(5) | BIT(9) | BIT(11) | BIT(12) | BIT(13) | BIT(15) | BIT(21))
-#define SPECIAL_LETTERS                                                                            \
-    (BIT('s' & 31) | BIT('r' & 31) | BIT('e' & 31) | BIT('m' & 31) | BIT('a' & 31) | BIT('_' & 31))
+/* What a special key of this length begins with: that rules out nearly every other key. */
+static const char special_letter[32] = {
+    [5] = 'e', [9] = 's', [11] = 'm', [12] = 's', [13] = 'r', [15] = 'a', [21] = '_'
+};
 
 static inline bool may_be_special(sonde_str key)
 {
-    return key.len < 32 && (SPECIAL_LENGTHS >> key.len & SPECIAL_LETTERS >> (key.ptr[0] & 31) & 1);
+    return key.len < sizeof(special_letter) && special_letter[key.len] == key.ptr[0];
 }
 
-static bool act_on_special(const target *t, sonde_str key, const given *g)
+static __attribute__((noinline)) bool act_on_one(target t, sonde_str key, given g)
 {
     size_t i;
 
-    if (__builtin_expect(!may_be_special(key), 1))
-        return false;
     for (i = 0; i < sizeof(special_keys) / sizeof(special_keys[0]); i++) {
         if (!sonde_str_eq(special_keys[i].key, key))
             continue;
-        special_keys[i].set(t, g);
+        special_keys[i].set(&t, &g);
         return true;
     }
     return false;
+}
+
+static inline SONDE__HOT bool act_on_special(const target *t, sonde_str key, given g)
+{
+    return __builtin_expect(may_be_special(key), 0) && act_on_one(*t, key, g);
 }
 
 /* -- the setters ---------------------------------------------------------------------------------- */
@@ -196,7 +202,7 @@ static __attribute__((noinline, cold)) bool act_without_value(sonde_span *handle
     target t;
 
     return sonde_str_starts(key, SONDE_STR("manual.")) && find(handle, key, &t) &&
-           act_on_special(&t, key, &(given){ SONDE_STR("1"), 0 });
+           act_on_special(&t, key, (given){ SONDE_STR("1"), 0 });
 }
 
 void sonde_span_set_str_n(sonde_span *handle, sonde_str key, sonde_str value)
@@ -205,7 +211,7 @@ void sonde_span_set_str_n(sonde_span *handle, sonde_str key, sonde_str value)
 
     if (!value.ptr)
         (void)act_without_value(handle, key);
-    else if (find(handle, key, &t) && !act_on_special(&t, key, &(given){ value, 0 }))
+    else if (find(handle, key, &t) && !act_on_special(&t, key, (given){ value, 0 }))
         add(&t, SONDE__TEXT_STR, key, value);
 }
 
@@ -219,13 +225,13 @@ void sonde_span_set_int_n(sonde_span *handle, sonde_str key, int64_t value)
     char digits[SONDE_I64_MAX_LEN];
     target t;
 
-    if (!find(handle, key, &t) || act_on_special(&t, key, &(given){ { NULL, 0 }, (double)value }))
+    if (!find(handle, key, &t) || act_on_special(&t, key, (given){ { NULL, 0 }, (double)value }))
         return;
     if (value < INT_MAX_EXACT && value > -INT_MAX_EXACT &&
         !sonde_str_eq(key, SONDE_STR(SONDE_TAG_HTTP_STATUS_CODE)))
         add_number(&t, key, (double)value);
     else
-        add(&t, SONDE__TEXT_STR, key, (sonde_str){ digits, sonde_format_i64(value, digits) });
+        add_seldom(t, SONDE__TEXT_STR, key, (sonde_str){ digits, sonde_format_i64(value, digits) });
 }
 
 void sonde_span_set_int(sonde_span *handle, const char *key, int64_t value)
@@ -237,7 +243,7 @@ void sonde_span_set_double_n(sonde_span *handle, sonde_str key, double value)
 {
     target t;
 
-    if (find(handle, key, &t) && !act_on_special(&t, key, &(given){ { NULL, 0 }, value }))
+    if (find(handle, key, &t) && !act_on_special(&t, key, (given){ { NULL, 0 }, value }))
         add_number(&t, key, value);
 }
 
@@ -261,7 +267,7 @@ void sonde_span_remove(sonde_span *handle, const char *key)
     target t;
 
     if (find(handle, sonde_str_from(key), &t))
-        add(&t, SONDE__TEXT_GONE, sonde_str_from(key), (sonde_str){ NULL, 0 });
+        add_seldom(t, SONDE__TEXT_GONE, sonde_str_from(key), (sonde_str){ NULL, 0 });
 }
 
 void sonde_span_error_n(sonde_span *handle, sonde_str type, sonde_str message)

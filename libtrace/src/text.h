@@ -149,8 +149,11 @@ static inline void sonde__text_begin(sonde__text *t, void *owner, size_t first, 
     to[value.len] = SONDE__TEXT_END;
 }
 
-static inline bool sonde__text_add(sonde__text *t, sonde__cell_stack *cells, unsigned kind,
-                                   sonde_str key, sonde_str value)
+/* False: no memory, nothing was written. */
+static inline __attribute__((always_inline)) bool sonde__text_add(sonde__text *t,
+                                                                  sonde__cell_stack *cells,
+                                                                  unsigned kind, sonde_str key,
+                                                                  sonde_str value)
 {
     size_t need = SONDE__TEXT_HEAD + key.len + value.len;
     uint8_t *to = (uint8_t *)t->tail + t->at;
