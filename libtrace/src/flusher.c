@@ -363,7 +363,7 @@ static bool is_queued(void)
     const sonde__area *a = atomic_load_explicit(&sonde__areas, memory_order_acquire);
 
     for (; a; a = a->next)
-        if (atomic_load_explicit(&a->queue.head, memory_order_relaxed))
+        if (atomic_load_explicit(&a->queue.head, memory_order_seq_cst))
             return true;
     return false;
 }
@@ -382,7 +382,6 @@ static bool rest(const orders *seen, bool busy, uint64_t due_mono_ns)
     if (!busy) {
         /* before the queues are looked at; pairs with sonde__flusher_push() */
         atomic_store_explicit(&state, IDLE, memory_order_seq_cst);
-        atomic_thread_fence(memory_order_seq_cst);
         until = is_queued() ? 0 : info_due_mono_ns;
     }
     if (due_mono_ns < until)
