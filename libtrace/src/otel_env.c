@@ -57,13 +57,18 @@ static bool is_ratio(sonde_str text)
     return sonde_parse_double(text, &value) == SONDE_OK && value >= 0 && value <= 1;
 }
 
+static bool is_parent_based(sonde_str sampler)
+{
+    return sonde_str_starts(sampler, SONDE_STR("parentbased_"));
+}
+
 /* All act parent-based, as our sampling does. */
 static bool take_sampler(translation *t, sonde_str in, sonde_str *out)
 {
     sonde_str arg = sonde_str_trim(sonde_str_from(t->variable(t->user, "OTEL_TRACES_SAMPLER_ARG")));
     sonde_str kind = in;
 
-    if (sonde_str_starts(in, SONDE_STR("parentbased_")))
+    if (is_parent_based(in))
         kind = sonde_str_sub(in, sizeof("parentbased_") - 1, in.len);
     *out = SONDE_STR("1.0");
     if (sonde_str_eq(kind, SONDE_STR("always_on")))
@@ -264,5 +269,11 @@ void sonde__otel_warn(const sonde__otel *o)
         else if (o->state[i] == SONDE__OTEL_INVALID)
             SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "variable not used: %s=%s reason=\"%s\"", v->name,
                              SONDE_LOG_QUOTE(o->given[i]), "not a value we can follow");
+        else if (o->state[i] == SONDE__OTEL_USED && v->translate == take_sampler &&
+                 !is_parent_based(o->given[i]))
+            SONDE_LOG_ALWAYS(SONDE_LOG_WARN,
+                             "variable followed in part: %s=%s reason=\"received decisions "
+                             "count, as with parentbased_%.*s\"",
+                             v->name, SONDE_LOG_QUOTE(o->given[i]), SONDE_STR_ARG(o->given[i]));
     }
 }

@@ -41,7 +41,7 @@ void sonde__otel_read(sonde__otel *o, const char *(*variable)(void *user, const 
 bool sonde__otel_get(const sonde__otel *o, const char *setting, const char **out_name,
                      sonde_str *out_value);
 
-/* One warning for each that is hidden or invalid. */
+/* One warning for each that is hidden, invalid, or followed in part only. */
 void sonde__otel_warn(const sonde__otel *o);
 
 #endif /* SONDE_LIBTRACE_OTEL_ENV_H */
