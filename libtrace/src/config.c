@@ -310,8 +310,20 @@ static void settle_products(sonde__config *c)
     set_calculated(c, FIELD(apm_tracing), SONDE_STR("false"));
 }
 
+static void settle_http(sonde__config *c)
+{
+    sonde_str ours = SONDE_STR("builtin");
+
+    if (c->query_regexp.len == 0 || sonde_str_eq(c->query_regexp, ours))
+        return;
+    sonde__config_complain("DD_TRACE_OBFUSCATION_QUERY_STRING_REGEXP", c->query_regexp,
+                           "expressions of one's own are not understood yet", ours);
+    c->query_regexp = ours;
+}
+
 static void settle(sonde__config *c)
 {
+    settle_http(c);
     settle_products(c);
     settle_identity(c);
     settle_transport(c);

@@ -105,7 +105,17 @@ typedef struct sonde__config {
     uint32_t tags_max_bytes;   /* of x-datadog-tags */
     bool org_guard;
     bool org_strict;
-    sonde_str org_trusted;      /* "a,b" */
+    sonde_str org_trusted;   /* "a,b" */
+    sonde_str header_tags;   /* "header,header:tag" */
+    sonde_str server_errors; /* "500-599,418" */
+    sonde_str client_errors;
+    bool query_left_out;
+    bool client_query;
+    sonde_str query_regexp; /* of secrets; "": none */
+    bool client_ip;
+    sonde_str client_ip_header;
+    bool resource_renaming;
+    bool always_endpoint;
     uint32_t baggage_max_items; /* of the header, both ways */
     uint32_t baggage_max_bytes;
     sonde_str baggage_tag_keys; /* "a,b", or "*" */

@@ -1,5 +1,6 @@
 /* config_read.c - what each source says about a row, and which of it can be used. */
 #include "config_read.h"
+#include "statuses.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -331,6 +332,11 @@ static const char *take(sonde__config *c, const sonde__row *row, const char *nam
     case SONDE__TYPE_LEVEL:
         return sonde_log_parse_level(text, (sonde_log_level *)field) == SONDE_OK ? NULL
                                                                                  : "not a level";
+    case SONDE__TYPE_STATUSES:
+        if (!sonde__statuses_valid(text))
+            return "not a list of statuses";
+        *(sonde_str *)field = text;
+        return NULL;
     case SONDE__TYPE_STYLES:
         return take_styles(name, text, (sonde__styles *)field);
     default:

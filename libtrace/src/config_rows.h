@@ -23,10 +23,12 @@ typedef enum sonde__type {
     SONDE__TYPE_URL,        /* sonde_str, checked */
     SONDE__TYPE_REPOSITORY, /* sonde_str: an address, its user and password are left out */
     SONDE__TYPE_CHOICE,     /* uint32_t: the place in `choices` */
-    SONDE__TYPE_DURATION, /* uint64_t, nanoseconds; a bare number, which may have a fraction, counts `unit_ns` */
-    SONDE__TYPE_BYTES,  /* uint64_t */
-    SONDE__TYPE_LEVEL,  /* sonde_log_level */
-    SONDE__TYPE_STYLES, /* sonde__styles */
+    SONDE__TYPE_DURATION, /* uint64_t, nanoseconds; a bare number, which may have a fraction, counts
+                               `unit_ns` */
+    SONDE__TYPE_BYTES,    /* uint64_t */
+    SONDE__TYPE_LEVEL,    /* sonde_log_level */
+    SONDE__TYPE_STYLES,   /* sonde__styles */
+    SONDE__TYPE_STATUSES, /* sonde_str: "500-599,418", checked */
     SONDE__TYPES
 } sonde__type;
 

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mutex.h"
 
+#include "header_tags.h"
 #include "policy.h"
 #include "settings.h"
 #include "telemetry.h"
@@ -124,6 +125,7 @@ static void replace(const sonde__remote_values *v, sonde_str tags, sonde_arena *
     tags_text = tags;
     texts = *memory;
     sonde_mutex_unlock(&mu);
+    sonde__header_tags_set(v->header_tags);
     atomic_fetch_add_explicit(&sonde__live_version, 1, memory_order_release);
     sonde_arena_done(&was);
 }
@@ -195,19 +197,6 @@ const sonde__tag *sonde__live_tags(const sonde__config *c, uint32_t *out_len)
 {
     *out_len = now.tags ? now.tags_len : c->tags_len;
     return now.tags ? now.tags : c->tags;
-}
-
-bool sonde__live_header_tags(char to[SONDE__HEADER_TAGS_MAX_BYTES], size_t *out_len)
-{
-    bool any;
-
-    sonde_mutex_lock(&mu);
-    any = now.header_tags.ptr != NULL;
-    *out_len = now.header_tags.len;
-    if (now.header_tags.len > 0)
-        memcpy(to, now.header_tags.ptr, now.header_tags.len);
-    sonde_mutex_unlock(&mu);
-    return any;
 }
 
 /* -- showing -------------------------------------------------------------------------------------- */

@@ -2,7 +2,8 @@
  *
  * The configuration itself never changes.  Each value that may be set from afar has the form its readers
  * can afford: whether spans are recorded is sonde__live (tracer.h), sampling rules are a policy (policy.h),
- * log injection and the log level are atomics; tags are read by the flusher, which also replaces them.
+ * log injection and the log level are atomics, header tags a text that is copied (header_tags.h); tags are
+ * read by the flusher, which also replaces them.
  *
  * Threads   applying: the flusher's.  Reading: as said below.
  * Bounds    SONDE__LIVE_TEXTS_MAX_BYTES of texts; more is refused and nothing changes.
@@ -43,10 +44,6 @@ extern _Atomic uint32_t sonde__live_version;
 /* The tags of every span; valid until sonde__live_version changes.  The flusher's thread only, or while it
  * does not run. */
 const sonde__tag *sonde__live_tags(const sonde__config *c, uint32_t *out_len);
-
-/* The header tags as text, in the form of DD_TRACE_HEADER_TAGS.  False: none are set from afar.  Any thread;
- * takes SONDE_RANK_LIVE. */
-bool sonde__live_header_tags(char to[SONDE__HEADER_TAGS_MAX_BYTES], size_t *out_len);
 
 /* What is set from afar for the row called `name`, as text, cut to the room.  False: nothing.  Any thread;
  * takes SONDE_RANK_LIVE. */

@@ -17,6 +17,7 @@
 #include "sonde/counters.h"
 #include "sonde/event.h"
 #include "sonde/export.h"
+#include "sonde/http.h"
 #include "sonde/link.h"
 #include "sonde/log.h"
 #include "sonde/log_ids.h"

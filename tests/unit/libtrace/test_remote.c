@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "libtrace/src/header_tags.h"
 #include "libtrace/src/live.h"
 #include "libtrace/src/tracer.h"
 #include "sonde/remote.h"
@@ -236,22 +237,28 @@ static void test_log_injection_is_switched(void **state)
     sonde_span_leave(s);
 }
 
+static void expect_header_tags(const char *want)
+{
+    char room[SONDE__HEADER_TAGS_ROOM];
+    sonde_str list = sonde__header_tags(sonde__settings(), room);
+
+    assert_true(sonde_str_eq(list, sonde_str_from(want)));
+}
+
 static void test_header_tags_are_there_for_who_asks(void **state)
 {
-    char text[SONDE__HEADER_TAGS_MAX_BYTES];
-    size_t len;
-
     (void)state;
+    assert_int_equal(setenv("DD_TRACE_HEADER_TAGS", "mine", 1), 0);
     start();
-    assert_false(sonde__live_header_tags(text, &len));
+    assert_int_equal(unsetenv("DD_TRACE_HEADER_TAGS"), 0);
+    expect_header_tags("mine");
     tell_lib_config("{\"tracing_header_tags\":[{\"header\":\"X-A\",\"tag_name\":\"a\"},"
                     "{\"header\":\"X-B\",\"tag_name\":\"\"}]}");
-    assert_true(sonde__live_header_tags(text, &len));
-    assert_int_equal(len, 9);
-    assert_memory_equal(text, "X-A:a,X-B", 9);
+    expect_header_tags("X-A:a,X-B");
     tell_lib_config("{\"tracing_header_tags\":[]}");
-    assert_true(sonde__live_header_tags(text, &len));
-    assert_int_equal(len, 0);
+    expect_header_tags("");
+    tell_lib_config("{}");
+    expect_header_tags("mine");
 }
 
 static void test_the_narrower_configuration_wins_field_by_field(void **state)

@@ -72,6 +72,16 @@ static const struct row_case {
     { "DD_TRACE_BAGGAGE_MAX_ITEMS", "64", "3", "3", "some" },
     { "DD_TRACE_BAGGAGE_MAX_BYTES", "8192", "9000", "8192", "some" },
     { "DD_TRACE_BAGGAGE_TAG_KEYS", "user.id,session.id,account.id", "*", "*", NULL },
+    { "DD_TRACE_HEADER_TAGS", "", "a,b:c", "a,b:c", NULL },
+    { "DD_TRACE_HTTP_SERVER_ERROR_STATUSES", "500-599", "418, 500-503", "418, 500-503", "500-" },
+    { "DD_TRACE_HTTP_CLIENT_ERROR_STATUSES", "400-499", "0", "0", "4xx" },
+    { "DD_TRACE_HTTP_URL_QUERY_STRING_DISABLED", "false", "1", "true", "no query" },
+    { "DD_TRACE_HTTP_CLIENT_TAG_QUERY_STRING", "true", "0", "false", "-1" },
+    { "DD_TRACE_OBFUSCATION_QUERY_STRING_REGEXP", "builtin", "builtin", "builtin", NULL },
+    { "DD_TRACE_CLIENT_IP_ENABLED", "false", "on", "true", "ip" },
+    { "DD_TRACE_CLIENT_IP_HEADER", "", "X-Ip", "X-Ip", NULL },
+    { "DD_TRACE_RESOURCE_RENAMING_ENABLED", "false", "y", "true", "res" },
+    { "DD_TRACE_RESOURCE_RENAMING_ALWAYS_SIMPLIFIED_ENDPOINT", "false", "t", "true", "2" },
     { "DD_LOGS_INJECTION", "true", "no", "false", "structure" },
     { "DD_TRACE_128_BIT_TRACEID_LOGGING_ENABLED", "true", "0", "false", "128" },
     { "DD_TRACE_SAMPLING_RULES", "", "[{}]", "[{}]", NULL },
@@ -438,6 +448,7 @@ static const char *const type_names[SONDE__TYPES] = {
     [SONDE__TYPE_BYTES] = "size",
     [SONDE__TYPE_LEVEL] = "level",
     [SONDE__TYPE_STYLES] = "list of styles",
+    [SONDE__TYPE_STATUSES] = "list of statuses",
 };
 
 static void describe_type(const sonde__row *row, sonde_buf *out)
