@@ -280,6 +280,43 @@ static void test_the_narrower_configuration_wins_field_by_field(void **state)
     expect_setting("DD_TAGS", "from:org", "remote_config");
 }
 
+/* Waits for a change that telemetry tells and that contains `what`. */
+static void expect_told(const char *what)
+{
+    bool found = false;
+    uint64_t n = 0;
+
+    while (!found) {
+        char *body = fake_agent_other(sent_agent, "/telemetry/proxy/", n++, 10000, NULL);
+
+        if (!body)
+            fail_msg("never told: %s", what);
+        found = body && strstr(body, "app-client-configuration-change") && strstr(body, what);
+        free(body);
+    }
+}
+
+static void test_telemetry_is_told_what_changed_and_what_is_back(void **state)
+{
+    (void)state;
+    setenv("DD_TRACE_SAMPLE_RATE", "1", 1);
+    start();
+    tell_lib_config("{\"tracing_sampling_rate\":0.25}");
+    expect_told(
+        "\"name\":\"DD_TRACE_SAMPLE_RATE\",\"value\":\"0.25\",\"origin\":\"remote_config\"");
+    tell_lib_config(NULL);
+    expect_told("\"name\":\"DD_TRACE_SAMPLE_RATE\",\"value\":\"1\",\"origin\":\"env_var\"");
+}
+
+/* Whoever waits for the change after a configuration that sets nothing new is not left waiting. */
+static void test_a_configuration_that_changes_nothing_is_told_too(void **state)
+{
+    (void)state;
+    start();
+    tell_lib_config("{\"tracing_enabled\":null}");
+    expect_told("\"name\":\"DD_LOGS_INJECTION\",\"value\":true,\"origin\":\"default\"");
+}
+
 /* -- polls ---------------------------------------------------------------------------------------- */
 
 static void expect_in_force(const char *want)
@@ -409,6 +446,8 @@ int main(void)
         TEST(test_log_injection_is_switched),
         TEST(test_header_tags_are_there_for_who_asks),
         TEST(test_the_narrower_configuration_wins_field_by_field),
+        TEST(test_telemetry_is_told_what_changed_and_what_is_back),
+        TEST(test_a_configuration_that_changes_nothing_is_told_too),
         TEST(test_what_is_in_force_is_listed),
         TEST(test_a_poll_says_how_it_went),
         TEST(test_the_first_poll_goes_out_at_the_start_and_fractions_count),
