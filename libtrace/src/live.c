@@ -107,10 +107,21 @@ static bool are_same_tags(const sonde__remote_values *a, const sonde__remote_val
 /* Bits in the order of names[]. */
 static unsigned differences(const sonde__remote_values *a, const sonde__remote_values *b)
 {
-    return (a->tracing_enabled != b->tracing_enabled) << 0 |
-           (a->log_injection != b->log_injection) << 1 | (a->sample_rate != b->sample_rate) << 2 |
-           !is_same_text(a->rules, b->rules) << 3 | !are_same_tags(a, b) << 4 |
-           !is_same_text(a->header_tags, b->header_tags) << 5 | (a->log_level != b->log_level) << 6;
+    const bool differs[] = {
+        a->tracing_enabled != b->tracing_enabled,
+        a->log_injection != b->log_injection,
+        a->sample_rate != b->sample_rate,
+        !is_same_text(a->rules, b->rules),
+        !are_same_tags(a, b),
+        !is_same_text(a->header_tags, b->header_tags),
+        a->log_level != b->log_level,
+    };
+    unsigned bits = 0;
+    unsigned i;
+
+    for (i = 0; i < sizeof(differs) / sizeof(differs[0]); i++)
+        bits |= (unsigned)differs[i] << i;
+    return bits;
 }
 
 /* -- putting in force ----------------------------------------------------------------------------- */
