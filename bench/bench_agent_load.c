@@ -31,7 +31,7 @@
 #define SENDERS          4
 #define PACED_PER_S      100000
 #define PACED_S          10
-#define IDLE_S           2
+#define IDLE_S           10
 #define START_TRIES      200
 #define BACK_PRESSURE_NS (UINT64_C(20) * SONDE_NS_PER_MS)
 

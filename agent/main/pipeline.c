@@ -28,10 +28,12 @@
 #include "base/thread.h"
 
 #include "self.h"
+#include "settle.h"
 
 #define WORKER_STACK_BYTES (512u * 1024)
 #define TIMERS_STACK_BYTES (256u * 1024)
 #define TICK_NS            (UINT64_C(500) * SONDE_NS_PER_MS)
+#define SETTLE_NS          (UINT64_C(5) * SONDE_NS_PER_S)
 #define TEXT_MAX_BYTES     4096
 #define USER_AGENT         "Datadog Trace Agent/" SONDE_VERSION "/sonde"
 
@@ -127,11 +129,16 @@ static sonde_status enqueue(void *stage, payload *what)
 static void *run_timers(void *arg)
 {
     pipeline *p = arg;
+    uint64_t settle_at = sonde_deadline(sonde_mono_ns(), SETTLE_NS);
 
     sonde_mutex_lock(&p->mu);
     while (!p->stopping) {
         sonde_cond_wait_until(&p->wake, &p->mu, sonde_mono_ns() + TICK_NS);
         sonde_mutex_unlock(&p->mu);
+        if (sonde_mono_ns() >= settle_at) {
+            settle_memory();
+            settle_at = UINT64_MAX;
+        }
         concentrator_flush(p->concentrator, sonde_unix_ns(), CONCENTRATOR_FLUSH_READY);
         trace_writer_tick(p->trace_writer, sonde_mono_ns());
         sonde_mutex_lock(&p->mu);
