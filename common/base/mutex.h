@@ -19,7 +19,9 @@ typedef enum sonde_rank {
     SONDE_RANK_STORE = 40,
     SONDE_RANK_QUEUE = 50, /* sonde_queue */
     SONDE_RANK_POOL = 60,
-    SONDE_RANK_LOG = 90, /* innermost: logging is allowed nearly everywhere */
+    SONDE_RANK_STATSD = 70,     /* libtrace: the list of statsd clients */
+    SONDE_RANK_STATSD_OUT = 71, /* one client's datagrams */
+    SONDE_RANK_LOG = 90,        /* innermost: logging is allowed nearly everywhere */
 } sonde_rank;
 
 #if defined(__clang__)

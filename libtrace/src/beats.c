@@ -6,12 +6,14 @@
 #include "collector.h"
 #include "flusher.h"
 #include "remote.h"
+#include "statsd_beat.h"
 #include "telemetry.h"
 
 /* A file's own beat joins here. */
 static const sonde__beat *const table[] = {
     &sonde__telemetry_beat,
     &sonde__remote_beat,
+    &sonde__statsd_beat,
 };
 
 #define TABLE_LEN (sizeof(table) / sizeof(table[0]))

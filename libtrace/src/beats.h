@@ -65,6 +65,10 @@ typedef struct sonde__beat {
 /* One request over the thread's connection, from work() and last() only; see sonde__transport_ask(). */
 SONDE_MUST_USE sonde_status sonde__beat_request(const sonde__request *request, sonde__answer *out);
 
+/* Calls a function without the lock fork() waits for, from work() and last() only: for what may wait and does
+ * not touch the beat's state. */
+void sonde__beat_apart(void (*call)(void *user), void *user);
+
 /* Makes it due now and wakes the thread if there is one.  Any thread; takes SONDE_RANK_QUEUE. */
 void sonde__beat_hurry(const sonde__beat *beat);
 

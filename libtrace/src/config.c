@@ -18,6 +18,7 @@
 
 #define TEXTS_MAX_BYTES 262144
 #define DEFAULT_SOCKET  "/var/run/datadog/apm.socket"
+#define STATSD_SOCKET   "/var/run/datadog/dsd.socket"
 #define FIELD(name)     offsetof(sonde__config, name)
 
 sonde__setting *sonde__setting_of(sonde__config *c, size_t field)
@@ -262,6 +263,49 @@ static void write_agent_text(sonde__config *c)
                        (unsigned)u->port, u->path);
 }
 
+static void use_statsd_host(sonde__config *c)
+{
+    bool is_bare_v6 = c->statsd_host.len > 0 && c->statsd_host.ptr[0] != '[' &&
+                      memchr(c->statsd_host.ptr, ':', c->statsd_host.len) != NULL;
+    const char *agent = c->agent.scheme == SONDE_URL_UNIX ? "localhost" : c->agent.host;
+    char text[300];
+
+    memcpy(c->statsd.host, agent, strlen(agent) + 1);
+    c->statsd.port = (uint16_t)c->statsd_port;
+    c->statsd.port_is_told = !is_given(c, FIELD(statsd_host)) && !is_given(c, FIELD(statsd_port));
+    if (c->statsd_host.len == 0)
+        return;
+    (void)snprintf(text, sizeof(text), is_bare_v6 ? "[%.*s]:%u" : "%.*s:%u",
+                   (int)(c->statsd_host.len < 256 ? c->statsd_host.len : 256), c->statsd_host.ptr,
+                   (unsigned)c->statsd_port);
+    if (sonde__statsd_address_parse(sonde_str_from(text), &c->statsd) != SONDE_OK)
+        sonde__config_complain("DD_DOGSTATSD_HOST", c->statsd_host, "not a host",
+                               sonde_str_from(agent));
+}
+
+static void find_statsd(sonde__config *c)
+{
+    bool is_told = is_given(c, FIELD(statsd_host)) || is_given(c, FIELD(statsd_port));
+    sonde_str url = c->statsd_url;
+    char text[300];
+
+    if (url.len == 0 && !is_told && access(STATSD_SOCKET, F_OK) == 0)
+        url = SONDE_STR("unix://" STATSD_SOCKET);
+    if (url.len == 0 || sonde__statsd_address_parse(url, &c->statsd) != SONDE_OK)
+        use_statsd_host(c);
+    if (c->statsd_url.len > 0)
+        return;
+    sonde__statsd_address_print(&c->statsd, text);
+    set_calculated(c, FIELD(statsd_url), sonde__config_keep(c, sonde_str_from(text)));
+}
+
+static void settle_metrics(sonde__config *c)
+{
+    find_statsd(c);
+    if (is_given(c, FIELD(cardinality)))
+        c->cardinality++; /* from the choice to enum sonde__cardinality */
+}
+
 static void settle_transport(sonde__config *c)
 {
     c->api_version %= SONDE__APIS;
@@ -327,6 +371,7 @@ static void settle(sonde__config *c)
     settle_products(c);
     settle_identity(c);
     settle_transport(c);
+    settle_metrics(c);
     settle_styles(c, FIELD(extract));
     settle_styles(c, FIELD(inject));
 }

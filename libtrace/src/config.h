@@ -21,6 +21,7 @@
 #include "styles.h"
 
 #include "config_rows.h"
+#include "statsd_socket.h"
 
 #define SONDE__LANGUAGE "c"
 
@@ -147,7 +148,14 @@ typedef struct sonde__config {
     char agent_text[1100]; /* for logs */
     bool remote_enabled;
     uint64_t remote_poll_ns;
-    sonde_str local_id; /* config_id of the files; "" */
+    sonde_str statsd_url;
+    sonde_str statsd_host;
+    uint32_t statsd_port;
+    sonde__statsd_address statsd; /* that follows from them */
+    sonde_str entity_id;
+    bool origin_detection;
+    uint32_t cardinality; /* enum sonde__cardinality */
+    sonde_str local_id;   /* config_id of the files; "" */
     sonde_str fleet_id;
     bool telemetry;
     bool telemetry_metrics;

@@ -292,6 +292,16 @@ static const char *take_url(sonde_str text, sonde_str *field)
     return NULL;
 }
 
+static const char *take_statsd(sonde_str text, sonde_str *field)
+{
+    sonde__statsd_address address;
+
+    if (sonde__statsd_address_parse(text, &address) != SONDE_OK)
+        return "not an address of a DogStatsD server";
+    *field = text;
+    return NULL;
+}
+
 /* Unknown words between known ones cost a line of their own. */
 static const char *take_styles(const char *name, sonde_str text, sonde__styles *field)
 {
@@ -320,6 +330,8 @@ static const char *take(sonde__config *c, const sonde__row *row, const char *nam
         return take_number(row, text, (double *)field);
     case SONDE__TYPE_URL:
         return take_url(text, (sonde_str *)field);
+    case SONDE__TYPE_STATSD:
+        return take_statsd(text, (sonde_str *)field);
     case SONDE__TYPE_REPOSITORY:
         *(sonde_str *)field = sonde__without_user(c, text);
         return NULL;

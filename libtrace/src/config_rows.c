@@ -5,6 +5,7 @@
 
 #include "config.h"
 #include "propagate.h"
+#include "statsd_line.h"
 
 #define FIELD(name)  offsetof(sonde__config, name)
 #define OPTION(name) offsetof(sonde_options, name)
@@ -94,6 +95,20 @@ const sonde__row sonde__rows[] = {
       .max = 99999, .field = FIELD(partial_flush_len), .doc = "How many of them at least." },
     { .names = { "DD_EXTERNAL_ENV" }, .type = SONDE__TYPE_TEXT, .fallback = "", .field = FIELD(external_env),
       .doc = "Sent to the agent as it is; set by the Datadog admission controller." },
+    { .names = { "DD_DOGSTATSD_URL", "DD_DOGSTATSD_SOCKET" }, .type = SONDE__TYPE_STATSD, .fallback = "",
+      .instead = "host and port, else the agent's socket for metrics, else its host", .field = FIELD(statsd_url),
+      .doc = "Where metrics go: udp://host:port, unix:///path, unixgram:///path or unixstream:///path." },
+    { .names = { "DD_DOGSTATSD_HOST" }, .type = SONDE__TYPE_TEXT, .fallback = "", .instead = "the agent's host",
+      .field = FIELD(statsd_host), .doc = "Host of it." },
+    { .names = { "DD_DOGSTATSD_PORT" }, .type = SONDE__TYPE_INT, .fallback = "8125", .min = 1, .max = 65535,
+      .field = FIELD(statsd_port), .doc = "Port of it; without these three the one the agent tells, if it does." },
+    { .names = { "DD_ENTITY_ID" }, .type = SONDE__TYPE_TEXT, .fallback = "", .field = FIELD(entity_id),
+      .doc = "Goes with metrics as the tag dd.internal.entity_id." },
+    { .names = { "DD_ORIGIN_DETECTION_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "true",
+      .field = FIELD(origin_detection), .doc = "Send the container and DD_EXTERNAL_ENV with metrics." },
+    { .names = { "DD_CARDINALITY", "DATADOG_CARDINALITY" }, .type = SONDE__TYPE_CHOICE, .fallback = "",
+      .choices = SONDE__CARDINALITY_CHOICES, .instead = "the agent's", .field = FIELD(cardinality),
+      .doc = "How many tags of the container the agent may add to metrics." },
     { .names = { "SONDE_TRACE_MEMORY" }, .type = SONDE__TYPE_BYTES, .fallback = "16MiB", .clamp = true,
       .min = SONDE__MEMORY_MIN_BYTES, .max = (double)(UINT64_C(1) << 40), .field = FIELD(memory_bytes),
       .option = OPTION(memory_bytes), .doc = "Ceiling of all memory the tracer takes; at least 2MiB." },

@@ -21,6 +21,7 @@ typedef enum sonde__type {
     SONDE__TYPE_LIST,       /* sonde_str: "a,b", taken apart by its user */
     SONDE__TYPE_MAP,        /* sonde_str: "a:b,c:d", taken apart by its user */
     SONDE__TYPE_URL,        /* sonde_str, checked */
+    SONDE__TYPE_STATSD,     /* sonde_str, checked: of a DogStatsD server */
     SONDE__TYPE_REPOSITORY, /* sonde_str: an address, its user and password are left out */
     SONDE__TYPE_CHOICE,     /* uint32_t: the place in `choices` */
     SONDE__TYPE_DURATION, /* uint64_t, nanoseconds; a bare number, which may have a fraction, counts

@@ -288,6 +288,13 @@ SONDE_NO_TSA sonde_status sonde__beat_request(const sonde__request *request, son
     return status;
 }
 
+SONDE_NO_TSA void sonde__beat_apart(void (*call)(void *user), void *user)
+{
+    sonde_mutex_unlock(&work);
+    call(user);
+    sonde_mutex_lock(&work);
+}
+
 /* -- gathering ------------------------------------------------------------------------------------ */
 
 static sonde_status encode(sonde__span *chunk)

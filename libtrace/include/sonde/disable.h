@@ -127,6 +127,23 @@
 
 #define sonde_remote_poll(...) SONDE_NOT_(sonde_status, SONDE_ERR_STATE, sonde_remote_poll(__VA_ARGS__))
 #define sonde_remote_config_at(...) SONDE_NOT_(sonde_status, SONDE_ERR_NOT_FOUND, sonde_remote_config_at(__VA_ARGS__))
+
+#define sonde_statsd_new(...) SONDE_NOT_(sonde_statsd *, NULL, sonde_statsd_new(__VA_ARGS__))
+#define sonde_statsd_free(...) SONDE_NOTHING_(sonde_statsd_free(__VA_ARGS__))
+#define sonde_statsd_default(...) SONDE_NOT_(sonde_statsd *, NULL, sonde_statsd_default(__VA_ARGS__))
+#define sonde_statsd_count(...) SONDE_NOTHING_(sonde_statsd_count(__VA_ARGS__))
+#define sonde_statsd_gauge(...) SONDE_NOTHING_(sonde_statsd_gauge(__VA_ARGS__))
+#define sonde_statsd_histogram(...) SONDE_NOTHING_(sonde_statsd_histogram(__VA_ARGS__))
+#define sonde_statsd_distribution(...) SONDE_NOTHING_(sonde_statsd_distribution(__VA_ARGS__))
+#define sonde_statsd_timing(...) SONDE_NOTHING_(sonde_statsd_timing(__VA_ARGS__))
+#define sonde_statsd_set(...) SONDE_NOTHING_(sonde_statsd_set(__VA_ARGS__))
+#define sonde_statsd_send(...) SONDE_NOTHING_(sonde_statsd_send(__VA_ARGS__))
+#define sonde_statsd_send_event(...) SONDE_NOTHING_(sonde_statsd_send_event(__VA_ARGS__))
+#define sonde_statsd_send_check(...) SONDE_NOTHING_(sonde_statsd_send_check(__VA_ARGS__))
+#define sonde_statsd_flush(...) SONDE_NOT_(sonde_status, SONDE_ERR_STATE, sonde_statsd_flush(__VA_ARGS__))
+#define sonde_statsd_counters_read(s, out) ((void)sizeof(s), (void)memset((out), 0, sizeof(sonde_statsd_counters)))
+#define sonde_statsd_drop_name(...) SONDE_NOT_(const char *, "", sonde_statsd_drop_name(__VA_ARGS__))
+
 #define sonde_setting_at(...) SONDE_NOT_(sonde_status, SONDE_ERR_STATE, sonde_setting_at(__VA_ARGS__))
 #define sonde_setting_find(...) SONDE_NOT_(sonde_status, SONDE_ERR_STATE, sonde_setting_find(__VA_ARGS__))
 

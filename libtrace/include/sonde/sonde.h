@@ -24,6 +24,7 @@
 #include "sonde/propagate.h"
 #include "sonde/remote.h"
 #include "sonde/span.h"
+#include "sonde/statsd.h"
 #include "sonde/status.h"
 #include "sonde/str.h"
 #include "sonde/tracer.h"
