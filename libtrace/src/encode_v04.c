@@ -189,6 +189,7 @@ typedef struct picture {
     bool first;       /* of its chunk */
     bool clash;       /* a tag replaces a default one */
     bool own_version; /* a tag replaces the configured version */
+    bool countable;   /* a tag may have it counted */
     const sonde__record *name;
     const sonde__record *resource;
     const sonde__record *type;
@@ -298,6 +299,13 @@ static void resolve_clash(sonde__encoder *e, sonde__record *r, picture *p)
         p->clash = sonde_str_eq(key, e->tags[i].key);
 }
 
+/* Tags that have spans counted in statistics which are not top-level ones. */
+static inline bool may_count(sonde_str key)
+{
+    return sonde_str_eq(key, SONDE_STR(SONDE_TAG_SPAN_KIND)) ||
+           sonde_str_eq(key, SONDE_STR(SONDE_TAG_MEASURED));
+}
+
 /* Leaves in records[] what is to be written. */
 static void settle_tags(sonde__encoder *e, picture *p)
 {
@@ -312,6 +320,7 @@ static void settle_tags(sonde__encoder *e, picture *p)
 
         if (r->kind != SONDE__TEXT_END && may_clash(e, sonde__record_key(r)))
             resolve_clash(e, r, p);
+        p->countable |= may_count(sonde__record_key(r));
         if (p->events > 0 && sonde_str_eq(sonde__record_key(r), SONDE_STR(SONDE_TAG_EVENTS)))
             r->kind = SONDE__TEXT_END; /* the place is taken */
         p->meta += r->kind == SONDE__TEXT_STR;
@@ -640,8 +649,9 @@ static const sonde__rule *pick_rule(sonde__encoder *e, const picture *p)
 }
 
 static void encode_span(sonde__encoder *e, const sonde__span *span, sonde__decision decision,
-                        bool first)
+                        bool first, size_t chunk_at)
 {
+    size_t from = e->payload.len - chunk_at;
     picture p = { .span = span, .segment = span->segment, .decision = decision, .first = first };
 
     p.service = sonde__service_name(span->service);
@@ -652,6 +662,8 @@ static void encode_span(sonde__encoder *e, const sonde__span *span, sonde__decis
     p.first |= p.kept_by != NULL; /* it may travel alone */
     if (!make_room(e, &p))
         return;
+    if (e->for_stats && (p.countable || e->tags_count || is_top_level(&p)))
+        sonde_buf_append(&e->countable, &from, sizeof(from));
     write_names(e, &p);
     write_head(e, &p);
     write_meta(e, &p);
@@ -670,8 +682,11 @@ static void know_keys(sonde__encoder *e)
     e->default_keys = key_bit(SONDE_STR(SONDE_TAG_VERSION)) | key_bit(SONDE_STR(SONDE_TAG_ENV));
     for (i = 0; i < sizeof(own_keys) / sizeof(own_keys[0]); i++)
         e->default_keys |= key_bit(own_keys[i]);
-    for (i = 0; i < e->tags_len; i++)
+    e->tags_count = false;
+    for (i = 0; i < e->tags_len; i++) {
         e->default_keys |= key_bit(e->tags[i].key);
+        e->tags_count |= may_count(e->tags[i].key);
+    }
 }
 
 /* Takes over the tags every span has now; without memory for them spans go without, until there is. */
@@ -712,10 +727,11 @@ sonde_status sonde__encode_chunk(sonde__encoder *e, sonde__span *chunk)
         ;
     if (span)
         root = span;
-    encode_span(e, root, decision, true);
+    sonde_buf_reset(&e->countable);
+    encode_span(e, root, decision, true, from);
     for (span = chunk; span; span = span->next)
         if (span != root)
-            encode_span(e, span, decision, false);
+            encode_span(e, span, decision, false, from);
     status = e->payload.status;
     if (status != SONDE_OK) {
         e->payload.status = SONDE_OK;
@@ -738,6 +754,7 @@ sonde_status sonde__encoder_open(sonde__encoder *e, const sonde__config *config,
     sonde_buf_init(&e->common, 1u << 20);
     sonde_buf_init(&e->fix, 1u << 18);
     sonde_buf_init(&e->json, 1u << 20);
+    sonde_buf_init(&e->countable, SONDE__SEGMENT_SPANS_MAX * sizeof(size_t));
     sonde__encoder_reset(e);
     if (sonde__span_rules_open(config, &e->span_rules) != SONDE_OK)
         return SONDE_ERR_NOMEM;
@@ -750,6 +767,7 @@ void sonde__encoder_close(sonde__encoder *e)
     sonde_buf_done(&e->common);
     sonde_buf_done(&e->fix);
     sonde_buf_done(&e->json);
+    sonde_buf_done(&e->countable);
     sonde__span_rules_close(e->span_rules);
     e->span_rules = NULL;
 }

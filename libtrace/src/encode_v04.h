@@ -31,9 +31,14 @@ typedef struct sonde__encoder {
     uint64_t default_keys; /* which keys may clash with ours, see may_clash() */
     sonde_buf common;      /* meta entries every span has, encoded */
     uint32_t common_count;
-    bool native_events;       /* the agent knows them; else they are JSON in meta */
-    sonde_buf fix;            /* a value while it is made valid UTF-8 */
-    sonde_buf json;           /* the events of a span */
+    bool native_events; /* the agent knows them; else they are JSON in meta */
+    bool for_stats;     /* `countable` is wanted */
+    bool tags_count;    /* a tag of every span may have it counted */
+    sonde_buf
+        countable;  /* of the chunk written last: where in it spans begin (size_t) that statistics
+                               * may count; with a status, no memory for all */
+    sonde_buf fix;  /* a value while it is made valid UTF-8 */
+    sonde_buf json; /* the events of a span */
     sonde__rules *span_rules; /* owned; NULL: none */
     sonde__record records[SONDE__RECORDS_MAX];
     uint16_t slots[4096]; /* keys of a span with many tags */

@@ -98,7 +98,7 @@ static void begin(sonde__payload *p)
     const sonde__agent_info *a = sonde__agent();
 
     p->form = pick_form(p, a);
-    p->is_counted = can_count(p, a);
+    p->is_counted = p->v04.for_stats = can_count(p, a);
     p->v04.native_events =
         p->form == SONDE__API_V1 || (p->form == SONDE__API_V04 && a->span_events);
 }
@@ -112,7 +112,7 @@ static uint32_t count_and_trim(sonde__payload *p, const sonde__span *chunk, size
 
     if (p->counted_id != chunk->id)
         sonde__stats_add(p->stats, (sonde_str){ (const char *)b->data + at, b->len - at },
-                         sonde__agent(), (uint64_t)sonde_unix_ns());
+                         &p->v04.countable, sonde__agent(), (uint64_t)sonde_unix_ns());
     p->counted_id = chunk->id;
     return sonde__decision_priority(d) > 0 ? len : sonde__p0_trim(b, at);
 }
@@ -195,7 +195,7 @@ void sonde__payload_not_served(const sonde__payload *p)
 
 size_t sonde__payload_bytes(const sonde__payload *p)
 {
-    return p->v04.payload.cap + p->v05.texts.cap + p->v05.spans.cap +
+    return p->v04.payload.cap + p->v04.countable.cap + p->v05.texts.cap + p->v05.spans.cap +
            p->v05.slots_len * sizeof(*p->v05.slots) + p->v1.body.cap +
            p->v1.slots_len * sizeof(*p->v1.slots) + (p->stats ? sonde__stats_bytes(p->stats) : 0);
 }

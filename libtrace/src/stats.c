@@ -301,13 +301,32 @@ static void add_span(sonde__stats *s, const sonde__wire_span *span, const sonde_
         sonde__count(SONDE__STATS_SPANS_COLLAPSED, 1);
 }
 
-void sonde__stats_add(sonde__stats *s, sonde_str chunk, const sonde__agent_info *agent,
-                      uint64_t now_unix_ns)
+static void add_some(sonde__stats *s, sonde_str chunk, const sonde_buf *spots,
+                     const sonde__agent_info *agent, uint64_t now_unix_ns)
+{
+    sonde__wire_span span;
+    sonde_mp_reader r;
+    size_t i, at;
+
+    for (i = 0; i < spots->len; i += sizeof(at)) {
+        memcpy(&at, spots->data + i, sizeof(at));
+        sonde_mp_reader_init(&r, chunk.ptr + at, chunk.len - at);
+        if (sonde__wire_span_read(&r, &span))
+            add_span(s, &span, agent, now_unix_ns);
+    }
+}
+
+void sonde__stats_add(sonde__stats *s, sonde_str chunk, const sonde_buf *spots,
+                      const sonde__agent_info *agent, uint64_t now_unix_ns)
 {
     sonde__wire_span span;
     sonde_mp_reader r;
     uint32_t len = 0;
 
+    if (spots && spots->status == SONDE_OK) {
+        add_some(s, chunk, spots, agent, now_unix_ns);
+        return;
+    }
     sonde_mp_reader_init(&r, chunk.ptr, chunk.len);
     (void)sonde_mp_read_array(&r, &len);
     for (; len > 0 && sonde__wire_span_read(&r, &span); len--)

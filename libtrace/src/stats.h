@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/str.h"
 
 #include "agent_info.h"
@@ -36,9 +37,10 @@ SONDE_MUST_USE sonde_status sonde__stats_open(const sonde__config *config, const
                                               sonde__stats **out);
 void sonde__stats_close(sonde__stats *s); /* NULL does nothing; what is open is thrown away */
 
-/* Counts the spans of a chunk as encode_v04.c wrote it. */
-void sonde__stats_add(sonde__stats *s, sonde_str chunk, const sonde__agent_info *agent,
-                      uint64_t now_unix_ns);
+/* Counts the spans of a chunk as encode_v04.c wrote it; of those that begin at `spots` (size_t each, from the
+ * chunk's begin), unless it is NULL or has a status. */
+void sonde__stats_add(sonde__stats *s, sonde_str chunk, const sonde_buf *spots,
+                      const sonde__agent_info *agent, uint64_t now_unix_ns);
 
 /* The next payload of what is due (`all`: of everything); false: nothing more.  Valid until the next call. */
 bool sonde__stats_next(sonde__stats *s, uint64_t now_unix_ns, bool all, sonde__stats_payload *out);

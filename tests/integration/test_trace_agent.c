@@ -506,6 +506,45 @@ static void test_statistics_are_computed_where_the_agent_leaves_it_to_us(void **
     (void)unsetenv("DD_TRACE_API_VERSION");
 }
 
+static void test_children_are_counted_for_their_kind_or_when_measured(void **state)
+{
+    static const struct {
+        const char *tags; /* of every span */
+        uint64_t counted;
+    } cases[] = { { "", 3 }, { "span.kind:server", 4 }, { "_dd.measured:1", 3 } };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        fake_agent *agent = fake_agent_open(NULL);
+        sonde_counters c;
+
+        (void)setenv("DD_TAGS", cases[i].tags, 1);
+        fake_agent_info(agent, COUNTING "}", NULL);
+        start(fake_agent_url(agent));
+        assert_status(sonde_wait_for_agent(10000), SONDE_OK);
+        {
+            SONDE_SPAN(root, "root");
+            SONDE_SPAN(plain, "plain");
+            SONDE_SPAN(client, "client");
+            SONDE_SPAN(measured, "measured");
+            SONDE_SPAN(internal, "internal");
+
+            sonde_span_set_str(plain, "span.kinds", "client");
+            sonde_span_set_kind(client, SONDE_KIND_CLIENT);
+            sonde_span_set_measured(measured, 1);
+            sonde_span_set_kind(internal, SONDE_KIND_INTERNAL);
+        }
+        assert_status(sonde_flush(10000), SONDE_OK);
+        c = stop_and_balance(5, agent, fake_agent_counts(agent));
+        if (c.stats_spans - before.stats_spans != cases[i].counted)
+            fail_msg("%s: %llu", cases[i].tags,
+                     (unsigned long long)(c.stats_spans - before.stats_spans));
+        fake_agent_close(agent);
+    }
+    (void)unsetenv("DD_TAGS");
+}
+
 static void test_statistics_can_be_flushed_without_the_traces(void **state)
 {
     fake_agent *agent = fake_agent_open(NULL);
@@ -622,6 +661,7 @@ int main(void)
         cmocka_unit_test(test_the_agent_is_asked_what_it_can_do),
         cmocka_unit_test(test_v05_is_sent_once_the_agent_takes_it),
         cmocka_unit_test(test_statistics_are_computed_where_the_agent_leaves_it_to_us),
+        cmocka_unit_test(test_children_are_counted_for_their_kind_or_when_measured),
         cmocka_unit_test(test_statistics_can_be_flushed_without_the_traces),
         cmocka_unit_test(
             test_single_spans_of_unsampled_traces_travel_with_what_belongs_to_the_trace),

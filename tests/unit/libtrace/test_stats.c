@@ -118,7 +118,7 @@ static void add(sonde__stats *s, const spec *spans, size_t len)
 {
     sonde_buf b = chunk_of(spans, len);
 
-    sonde__stats_add(s, sonde_buf_str(&b), &agent, NOW);
+    sonde__stats_add(s, sonde_buf_str(&b), NULL, &agent, NOW);
     sonde_buf_done(&b);
 }
 
@@ -488,7 +488,7 @@ static sonde_status count_once(void *user)
 
     if (status != SONDE_OK)
         return status;
-    sonde__stats_add(s, sonde_buf_str((const sonde_buf *)user), &agent, NOW);
+    sonde__stats_add(s, sonde_buf_str((const sonde_buf *)user), NULL, &agent, NOW);
     while (sonde__stats_next(s, NOW, true, &p))
         spans += p.body.len > 0 ? p.spans : 0;
     sonde__stats_close(s);
