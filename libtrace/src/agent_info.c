@@ -40,6 +40,11 @@ static const field regex_filter_fields[] = {
     { NULL, FIELD_TEXT, 0, NULL },
 };
 
+static const field sonde_fields[] = {
+    { "crash_socket", FIELD_TEXT, AT(crash_socket), NULL },
+    { NULL, FIELD_TEXT, 0, NULL },
+};
+
 static const field fields[] = {
     { "version", FIELD_TEXT, AT(version), NULL },
     { "endpoints", FIELD_TEXTS, AT(endpoints), NULL },
@@ -49,6 +54,7 @@ static const field fields[] = {
     { "obfuscation_version", FIELD_NUMBER, AT(obfuscation_version), NULL },
     { "peer_tags", FIELD_TEXTS, AT(peer_tags), NULL },
     { "span_kinds_stats_computed", FIELD_TEXTS, AT(span_kinds), NULL },
+    { "sonde", FIELD_OBJECT, 0, sonde_fields },
     { "filter_tags", FIELD_OBJECT, 0, filter_fields },
     { "filter_tags_regex", FIELD_OBJECT, 0, regex_filter_fields },
     { "ignore_resources", FIELD_TEXTS, AT(ignore_resources), NULL },

@@ -31,7 +31,8 @@ typedef struct sonde__agent_info {
     bool span_meta_structs;
     bool span_events;
     uint32_t obfuscation_version;
-    sonde_str org_marker; /* of our organisation */
+    sonde_str crash_socket; /* path, of Sonde's agent only */
+    sonde_str org_marker;   /* of our organisation */
     sonde__texts peer_tags;
     sonde__texts span_kinds; /* counted in statistics though not top-level */
     sonde__texts require;    /* filters: "key" or "key:value" */

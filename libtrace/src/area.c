@@ -11,6 +11,8 @@
 #include "base/rng.h"
 
 #include "ctx_record.h"
+#include "profiler_link.h"
+#include "span_cost.h"
 #include "tracer.h"
 
 __thread sonde__area *sonde__self __attribute__((tls_model("initial-exec"))) = NULL;
@@ -21,7 +23,6 @@ _Atomic(sonde__area *) sonde__areas;
 
 static sonde_mutex mu = SONDE_MUTEX_INIT(SONDE_RANK_POOL);
 static sonde__area *idle;      /* guarded by mu */
-static uint32_t made;          /* guarded by mu */
 static uint64_t ceiling_bytes; /* guarded by mu */
 static _Atomic uint64_t bytes; /* written under mu */
 static pthread_key_t at_thread_end;
@@ -41,15 +42,18 @@ static void end_of_thread(void *area)
     a->shown_segment = 0;
     sonde__self = NULL;
     sonde_mutex_lock(&mu);
+    sonde__blackbox_give(&a->seat);
+    a->record = NULL;
     a->taken = false;
     a->next_idle = idle;
     idle = a;
     sonde_mutex_unlock(&mu);
 }
 
-void sonde__areas_open(uint64_t max_bytes)
+void sonde__areas_open(uint64_t max_bytes, bool with_file)
 {
     sonde_mutex_lock(&mu);
+    (void)sonde__blackbox_map(with_file);
     ceiling_bytes = max_bytes;
     if (!has_key)
         has_key = pthread_key_create(&at_thread_end, end_of_thread) == 0;
@@ -91,7 +95,6 @@ static sonde__area *new_area_locked(void)
         return NULL;
     }
     a->places = a->few;
-    a->record = sonde__ctx_record_at(made++);
     a->next = head;
     /* pairs with the walks over all areas */
     atomic_store_explicit(&sonde__areas, a, memory_order_release);
@@ -110,8 +113,11 @@ static sonde__area *take_area(void)
         else
             a = new_area_locked();
     }
-    if (a)
+    if (a) {
         a->taken = true;
+        a->seat = sonde__blackbox_take();
+        a->record = a->seat.record;
+    }
     sonde_mutex_unlock(&mu);
     return a;
 }
@@ -147,7 +153,28 @@ __attribute__((noinline, cold)) sonde__area *sonde__area_make(void)
         sonde__count_own(&a->counts, SONDE__CTX_RECORDS_FULL, 1);
     else if (!sonde__ctx_record_publish(a->record))
         sonde__count_own(&a->counts, SONDE__CTX_FOREIGN_PUBLISHER, 1);
+    sonde__cost_begins(a);
+    sonde__profiler_tell(a->record);
     return a;
+}
+
+sonde_thread_ctx *sonde__areas_record(uint32_t i, uint32_t *out_tid)
+{
+    sonde_thread_ctx *r;
+
+    sonde_mutex_lock(&mu);
+    r = sonde__blackbox_record(i);
+    if (r)
+        *out_tid = atomic_load_explicit(&r->tid, memory_order_relaxed);
+    sonde_mutex_unlock(&mu);
+    return r;
+}
+
+void sonde__areas_renew(void)
+{
+    sonde_mutex_lock(&mu);
+    (void)sonde__blackbox_renew(sonde__settings(), sonde__runtime_id());
+    sonde_mutex_unlock(&mu);
 }
 
 bool sonde__area_grow(sonde__area *a)
@@ -233,8 +260,7 @@ static void reclaim_dead_locked(void)
         a->cells.len = 0; /* the thread may have been changing it: a few cells are lost */
         a->void_depth = 0;
         a->shown_segment = 0;
-        if (a->record)
-            atomic_store_explicit(&a->record->tid, 0, memory_order_relaxed);
+        a->record = NULL;
         a->taken = false;
         a->next_idle = idle;
         idle = a;
@@ -244,10 +270,17 @@ static void reclaim_dead_locked(void)
 /* The one thread there is. */
 static void area_goes_on(void)
 {
-    if (sonde__self)
-        sonde__self->ids = sonde_random_u64();
-    if (sonde__self && sonde__self->record)
-        sonde__ctx_record_set_tid(sonde__self->record);
+    sonde__area *a = sonde__self;
+
+    if (a)
+        a->ids = sonde_random_u64();
+    if (!sonde__blackbox_postfork_child(a ? &a->seat : NULL)) {
+        sonde__ctx_record_unpublish(a->record);
+        a->seat = (sonde__seat){ .record = NULL };
+        a->record = NULL;
+    }
+    if (a && a->record)
+        sonde__ctx_record_set_tid(a->record);
 }
 
 SONDE_NO_TSA void sonde__areas_prefork(void)

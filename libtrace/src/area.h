@@ -15,6 +15,7 @@
 
 #include "base/handover.h"
 #include "base/thread_ctx.h"
+#include "blackbox.h"
 #include "cell.h"
 #include "counters.h"
 #include "ctx_record.h"
@@ -22,6 +23,8 @@
 
 #define SONDE__PLACES_FEW 16 /* in the area itself; more are allocated once */
 #define SONDE__PLACES_MAX 128
+
+#define SONDE__COSTS_LEN 3 /* cpu_ns, alloc_bytes, lock_wait_ns of the record */
 
 /* An active place: a span of this process, or an attached context. */
 typedef struct sonde__place {
@@ -32,6 +35,9 @@ typedef struct sonde__place {
     sonde__baggage_ref baggage; /* when `holds`: what a child inherits; a span's is referenced */
     sonde__service service;     /* likewise */
     bool holds; /* the place has a reference on the segment: the span finished here, or a context */
+    bool costed; /* `cost` counts, see span_cost.h */
+    uint64_t
+        cost[SONDE__COSTS_LEN]; /* of the span while it was innermost here, not yet in its tags */
 } sonde__place;
 
 typedef struct sonde__area {
@@ -40,8 +46,10 @@ typedef struct sonde__area {
     uint32_t depth;           /* used places */
     uint32_t void_depth;      /* inert spans entered: what starts under them is inert too */
     uint64_t shown_segment;   /* token of the segment the record shows, 0 none */
-    sonde_thread_ctx *record; /* NULL: no room */
-    struct sonde__area *next; /* of all areas; fixed once published */
+    sonde_thread_ctx *record; /* seat.record; NULL: no room */
+    sonde__seat seat;
+    uint64_t cost_seen[SONDE__COSTS_LEN]; /* the record's counters when they were last looked at */
+    struct sonde__area *next;             /* of all areas; fixed once published */
     struct sonde__area *next_idle;
     bool taken;                             /* guarded by the list's mutex */
     _Atomic(struct sonde__policy *) policy; /* this thread uses now, see policy.h */
@@ -56,7 +64,7 @@ typedef struct sonde__area {
 extern __thread sonde__area *sonde__self __attribute__((tls_model("initial-exec")));
 extern _Atomic(sonde__area *) sonde__areas;
 
-void sonde__areas_open(uint64_t max_bytes);
+void sonde__areas_open(uint64_t max_bytes, bool with_file); /* of the black box */
 uint64_t sonde__areas_bytes(void);
 
 void sonde__area_seed(uint64_t seed); /* ids of this and later threads follow from it; 0: random */
@@ -127,6 +135,12 @@ static inline __attribute__((always_inline)) void sonde__area_show(sonde__area *
         sonde__area_show_trace(a, p->segment);
     sonde__ctx_record_end(r, 1);
 }
+
+/* The i-th record ever given to a thread, with its tid now (0: free); NULL: there are no more. */
+sonde_thread_ctx *sonde__areas_record(uint32_t i, uint32_t *out_tid);
+
+/* In a forked child: the black box is a file again. */
+void sonde__areas_renew(void);
 
 void sonde__areas_prefork(void);
 void sonde__areas_postfork(void);

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 
 #include "collector.h"
+#include "crash_socket.h"
 #include "flusher.h"
 #include "remote.h"
 #include "statsd_beat.h"
@@ -14,6 +15,7 @@ static const sonde__beat *const table[] = {
     &sonde__telemetry_beat,
     &sonde__remote_beat,
     &sonde__statsd_beat,
+    &sonde__crash_socket_beat,
 };
 
 #define TABLE_LEN (sizeof(table) / sizeof(table[0]))

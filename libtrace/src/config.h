@@ -126,6 +126,8 @@ typedef struct sonde__config {
     sonde_str span_rules_file;
     double sample_rate; /* negative: none */
     double rate_limit;
+    bool blackbox;
+    bool cost_per_span;
     sonde_str tail_keep;
     double tail_keep_per_second;
     uint32_t partial_flush_len; /* UINT32_MAX: off */

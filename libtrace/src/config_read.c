@@ -241,12 +241,24 @@ static const char *take_duration(const sonde__row *row, sonde_str text, uint64_t
     return NULL;
 }
 
-static const char *take_bytes(const sonde__row *row, sonde_str text, uint64_t *field)
+/* A bare number under a name that ends in _MB counts those. */
+static sonde_status parse_bytes(const char *name, sonde_str text, uint64_t *out)
+{
+    if (sonde_str_ends(sonde_str_from(name), SONDE_STR("_MB")) &&
+        sonde_parse_u64(text, out) == SONDE_OK) {
+        *out = *out < UINT64_MAX >> 20 ? *out << 20 : UINT64_MAX;
+        return SONDE_OK;
+    }
+    return sonde_parse_bytes(text, out);
+}
+
+static const char *take_bytes(const sonde__row *row, const char *name, sonde_str text,
+                              uint64_t *field)
 {
     uint64_t bytes;
     double value;
 
-    if (sonde_parse_bytes(text, &bytes) != SONDE_OK)
+    if (parse_bytes(name, text, &bytes) != SONDE_OK)
         return "not a size";
     value = (double)bytes;
     if (check_range(row, &value))
@@ -340,7 +352,7 @@ static const char *take(sonde__config *c, const sonde__row *row, const char *nam
     case SONDE__TYPE_DURATION:
         return take_duration(row, text, (uint64_t *)field);
     case SONDE__TYPE_BYTES:
-        return take_bytes(row, text, (uint64_t *)field);
+        return take_bytes(row, name, text, (uint64_t *)field);
     case SONDE__TYPE_LEVEL:
         return sonde_log_parse_level(text, (sonde_log_level *)field) == SONDE_OK ? NULL
                                                                                  : "not a level";

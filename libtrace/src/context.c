@@ -4,7 +4,9 @@
 #include "area.h"
 #include "fast_clock.h"
 #include "span.h"
+#include "span_cost.h"
 #include "tracer.h"
+#include "watch.h"
 
 sonde_context *sonde__context_adopt(sonde__area *a, const sonde__where *w)
 {
@@ -134,8 +136,11 @@ sonde_context *sonde_context_attach(sonde_context *handle)
 {
     sonde__context *c = is_live() ? (sonde__context *)sonde__cell_of(handle) : NULL;
     sonde__area *a = c ? sonde__area_get() : NULL;
-    sonde__place *p = a ? sonde__area_push(a) : NULL;
+    sonde__place *p;
 
+    if (a && (sonde__watched() & SONDE__WATCH_COSTS))
+        sonde__cost_settle(a);
+    p = a ? sonde__area_push(a) : NULL;
     if (!p)
         return NULL;
     atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
@@ -146,6 +151,7 @@ sonde_context *sonde_context_attach(sonde_context *handle)
     p->service = c->service;
     p->baggage = c->baggage;
     p->holds = true;
+    p->costed = false;
     sonde__area_show(a, p);
     return handle;
 }
@@ -162,6 +168,8 @@ void sonde_context_detach(sonde_context *attached)
             break;
     if (i == UINT32_MAX)
         return;
+    if (sonde__watched() & SONDE__WATCH_COSTS)
+        sonde__cost_settle(a);
     sonde__area_remove(a, i);
     sonde_context_release(attached);
     sonde__area_show(a, sonde__area_top(a));

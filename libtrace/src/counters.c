@@ -120,6 +120,9 @@ void sonde_counters_read(sonde_counters *out)
     c.stats_spans = counted(SONDE__STATS_SPANS);
     c.stats_payloads_sent = counted(SONDE__STATS_PAYLOADS_SENT);
     c.stats_payloads_failed = counted(SONDE__STATS_PAYLOADS_FAILED);
+    c.blackbox_no_place = counted(SONDE__BLACKBOX_NO_PLACE);
+    c.blackbox_no_area = counted(SONDE__BLACKBOX_NO_AREA);
+    c.otel_ctx_failed = counted(SONDE__OTEL_CTX_FAILED);
     memcpy(out, &c, bytes);
 }
 

@@ -1,7 +1,7 @@
 /* ctx_record.h - the records that show each thread's active span to profilers and outside readers.
  *
  * Threads   a record is written by its thread only; readers may be anywhere.
- * Bounds    SONDE__CTX_RECORDS_MAX, counter ctx_records_full.
+ * Bounds    their memory is blackbox.h.
  * Source    docs/spec/thread-context.md */
 #ifndef SONDE_LIBTRACE_CTX_RECORD_H
 #define SONDE_LIBTRACE_CTX_RECORD_H
@@ -13,16 +13,14 @@
 
 #include "be.h"
 
-#define SONDE__CTX_RECORDS_MAX 8192
+void sonde__ctx_record_set_tid(
+    sonde_thread_ctx *r); /* of the calling thread: its own from now on */
 
-/* Record number `i`, for ever; NULL: no room. */
-sonde_thread_ctx *sonde__ctx_record_at(uint32_t i);
-
-/* Gives the record to the calling thread and publishes it; false when somebody else published one
+/* Publishes the calling thread's record; false when somebody else published one
  * (the record is kept for our own readers). */
 bool sonde__ctx_record_publish(sonde_thread_ctx *r);
+void sonde__ctx_record_unpublish(const sonde_thread_ctx *r);
 void sonde__ctx_record_retract(sonde_thread_ctx *r); /* the thread ends */
-void sonde__ctx_record_set_tid(sonde_thread_ctx *r); /* after a fork */
 
 /* What a trace shows, whatever its active span. */
 typedef struct sonde__ctx_trace {

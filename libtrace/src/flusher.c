@@ -17,6 +17,7 @@
 #include "agent_info.h"
 #include "area.h"
 #include "beats.h"
+#include "crash_socket.h"
 #include "payload.h"
 #include "tracer.h"
 #include "transport.h"
@@ -227,6 +228,8 @@ static void take_info(int http_status, sonde_str body)
 
     sonde_mutex_lock(&work);
     known = sonde__agent_take(http_status, body);
+    if (http_status == 200)
+        sonde__crash_socket_agent_seen();
     sonde_mutex_unlock(&work);
     sonde_mutex_lock(&mu);
     order.agent_known = known;

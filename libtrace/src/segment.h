@@ -105,6 +105,11 @@ typedef struct sonde__span {
 #define SONDE__SPAN_LOCAL_ROOT   4u
 #define SONDE__SPAN_WATCHED      8u  /* rules look at it: changes are told to the sampler */
 #define SONDE__SPAN_OWN_RESOURCE 16u /* kept when watched */
+#define SONDE__SPAN_RECORDED     32u /* has a place in the black box, text.of_owner says where */
+#define SONDE__SPAN_COSTED_SHIFT 6
+#define SONDE__SPAN_COSTED       (3u << 6) /* the profiler's life it was started in, see watch.h */
+#define SONDE__SPAN_LOOKED_AT    (SONDE__SPAN_RECORDED | SONDE__SPAN_COSTED)
+#define SONDE__SPAN_REPORTED     256u /* the profiler knows its resource */
 
 _Static_assert(sizeof(sonde__span) == SONDE__SPAN_BYTES, "text start");
 

@@ -14,8 +14,10 @@
 #include "flusher.h"
 #include "propagate.h"
 #include "sampler.h"
+#include "span_cost.h"
 #include "tail_keep.h"
 #include "tracer.h"
+#include "watch.h"
 
 #define RESOURCE_MAX_BYTES 5000
 
@@ -209,6 +211,8 @@ static inline SONDE__HOT sonde__span *start(sonde__area *a, uint32_t epoch, sond
     apply_options(a, span, o);
     if (span->flags & SONDE__SPAN_LOCAL_ROOT)
         root_begins(a, span, p.segment == NULL, name, o->resource);
+    if (__builtin_expect(sonde__watched() != 0, 0))
+        sonde__watch_starts(a, span, name, o);
     sonde__count_own(&a->counts, SONDE__SPANS_STARTED, 1);
     return span;
 }
@@ -272,8 +276,12 @@ sonde_span *sonde_span_start(const char *name, const sonde_span_options *options
 
 static inline SONDE__HOT void enter(sonde__area *a, sonde__span *span)
 {
-    sonde__place *p = sonde__area_push(a);
+    uint32_t costs = sonde__watched() & SONDE__WATCH_COSTS;
+    sonde__place *p;
 
+    if (__builtin_expect(costs != 0, 0))
+        sonde__cost_settle(a);
+    p = sonde__area_push(a);
     if (!p)
         return;
     p->span = span;
@@ -281,11 +289,14 @@ static inline SONDE__HOT void enter(sonde__area *a, sonde__span *span)
     p->segment = span->segment;
     p->span_id = span->id;
     p->holds = false;
+    p->costed = false;
+    if (__builtin_expect(costs != 0, 0))
+        sonde__cost_enters(p);
     span->active++;
     sonde__area_show(a, p);
 }
 
-/* Of a span that is not the innermost place, or finished meanwhile. */
+/* Of a span that is not the innermost place, or finished meanwhile, or whose cost is asked for. */
 static __attribute__((noinline)) sonde__span *leave_any(sonde__area *a, const sonde_span *handle)
 {
     uint64_t token = (uint64_t)(uintptr_t)handle;
@@ -300,6 +311,10 @@ static __attribute__((noinline)) sonde__span *leave_any(sonde__area *a, const so
         return sonde__span_open(handle);
     p = &a->places[i];
     span = sonde__cell_token(p->span) == token ? p->span : NULL;
+    if (sonde__watched() & SONDE__WATCH_COSTS)
+        sonde__cost_settle(a);
+    if (span && !(span->flags & SONDE__SPAN_FINISHED))
+        sonde__cost_leaves(a, p);
     if (p->holds)
         sonde__area_let_go(a, p);
     sonde__area_remove(a, i);
@@ -316,7 +331,9 @@ static inline SONDE__HOT sonde__span *leave(sonde__area *a, const sonde_span *ha
     uint64_t token = (uint64_t)(uintptr_t)handle;
     sonde__place *p = a->depth > 0 ? &a->places[a->depth - 1] : NULL;
 
-    if (__builtin_expect(!p || p->token != token || p->holds || !sonde__place_counts(p), 0))
+    if (__builtin_expect(!p || p->token != token || p->holds || !sonde__place_counts(p) ||
+                             (sonde__watched() & SONDE__WATCH_COSTS),
+                         0))
         return leave_any(a, handle);
     a->depth--;
     sonde__area_show(a, sonde__area_top(a));
@@ -403,6 +420,8 @@ static inline SONDE__HOT void finish(sonde__area *a, sonde__span *span, uint64_t
     sonde__tail *tail;
     sonde__span *chunk;
 
+    if (__builtin_expect(sonde__watched() | (span->flags & SONDE__SPAN_LOOKED_AT), 0))
+        sonde__watch_finishes(a, span);
     span->duration_ns = duration > 0 ? (uint64_t)duration : 0;
     span->flags |= SONDE__SPAN_FINISHED;
     if (span->active > 0)
@@ -467,6 +486,8 @@ static void replace_text(sonde_span *handle, unsigned kind, sonde_str text, size
     put_text(a, span, kind, text, max);
     if (span->flags & SONDE__SPAN_WATCHED)
         sonde__root_changes(a, span, kind, (sonde_str){ NULL, 0 }, text);
+    if (__builtin_expect(sonde__watched() | (span->flags & SONDE__SPAN_RECORDED), 0))
+        sonde__watch_changes(span, kind, text);
 }
 
 void sonde_span_set_name_n(sonde_span *span, sonde_str name)
@@ -494,6 +515,7 @@ void sonde_span_set_service_n(sonde_span *handle, sonde_str service)
     span->service = sonde__service_number(service);
     if (span->flags & SONDE__SPAN_LOCAL_ROOT)
         sonde__root_moves(a, span);
+    sonde__blackbox_moves(span);
 }
 
 void sonde_span_set_name(sonde_span *span, const char *name)
@@ -516,12 +538,18 @@ void sonde_span_set_type(sonde_span *span, const char *type)
     sonde_span_set_type_n(span, sonde_str_from(type));
 }
 
+static void decide(sonde__span *span, int priority)
+{
+    sonde__segment_decide_by_hand(span->segment, priority, SONDE__BY_HAND);
+    sonde__blackbox_decides(span);
+}
+
 void sonde_span_keep(sonde_span *handle)
 {
     sonde__span *span = sonde__span_open(handle);
 
     if (span)
-        sonde__segment_decide_by_hand(span->segment, SONDE__USER_KEEP, SONDE__BY_HAND);
+        decide(span, SONDE__USER_KEEP);
 }
 
 void sonde_span_drop(sonde_span *handle)
@@ -529,7 +557,7 @@ void sonde_span_drop(sonde_span *handle)
     sonde__span *span = sonde__span_open(handle);
 
     if (span)
-        sonde__segment_decide_by_hand(span->segment, SONDE__USER_DROP, SONDE__BY_HAND);
+        decide(span, SONDE__USER_DROP);
 }
 
 /* -- ids ------------------------------------------------------------------------------------------ */

@@ -13,6 +13,7 @@
 
 #include "sampler.h"
 #include "span.h"
+#include "watch.h"
 
 #define KEY_MAX_BYTES   200
 #define VALUE_MAX_BYTES 25000
@@ -42,14 +43,18 @@ static inline SONDE__HOT sonde_str cut(const target *t, sonde_str text, size_t m
 
 static __attribute__((noinline)) void tell(target t, unsigned kind, sonde_str key, sonde_str value)
 {
-    sonde__root_changes(t.area, t.span, kind, key, value);
+    if (t.span->flags & SONDE__SPAN_WATCHED)
+        sonde__root_changes(t.area, t.span, kind, key, value);
+    sonde__blackbox_decides(t.span);
+    if (sonde_str_eq(key, SONDE_STR(SONDE_TAG_MEASURED)))
+        sonde__blackbox_marks(t.span, SONDE_BLACKBOX_MEASURED, kind == SONDE__TEXT_NUMBER);
 }
 
 static inline SONDE__HOT void add(const target *t, unsigned kind, sonde_str key, sonde_str value)
 {
     sonde__text *text = &t->span->text;
 
-    if (__builtin_expect(t->span->flags & SONDE__SPAN_WATCHED, 0))
+    if (__builtin_expect(t->span->flags & (SONDE__SPAN_WATCHED | SONDE__SPAN_RECORDED), 0))
         tell(*t, kind, key, value);
     if (__builtin_expect(text->count < TAGS_MAX && sonde__text_add(text, &t->area->cells, kind,
                                                                    cut(t, key, KEY_MAX_BYTES),
@@ -105,7 +110,9 @@ static void set_text(const target *t, unsigned kind, sonde_str text, size_t max)
     if (!sonde__text_add(&t->span->text, &t->area->cells, kind, none, cut(t, text, max)))
         sonde__count_own(&t->area->counts, SONDE__TAGS_DROPPED, 1);
     if (t->span->flags & SONDE__SPAN_WATCHED)
-        tell(*t, kind, none, text);
+        sonde__root_changes(t->area, t->span, kind, none, text);
+    if (__builtin_expect(sonde__watched() | (t->span->flags & SONDE__SPAN_RECORDED), 0))
+        sonde__watch_changes(t->span, kind, text);
 }
 
 static void set_resource(const target *t, const given *g)
@@ -128,6 +135,7 @@ static void set_error(const target *t, const given *g)
     t->span->flags &= (uint16_t)~SONDE__SPAN_ERROR;
     if (is_truthy(g))
         t->span->flags |= SONDE__SPAN_ERROR;
+    sonde__blackbox_marks(t->span, SONDE_BLACKBOX_ERROR, is_truthy(g));
 }
 
 static void set_keep(const target *t, const given *g)
@@ -277,6 +285,7 @@ void sonde_span_error_n(sonde_span *handle, sonde_str type, sonde_str message)
     if (!span)
         return;
     span->flags |= SONDE__SPAN_ERROR;
+    sonde__blackbox_marks(span, SONDE_BLACKBOX_ERROR, true);
     sonde_span_set_str_n(handle, SONDE_STR(SONDE_TAG_ERROR_TYPE), type);
     sonde_span_set_str_n(handle, SONDE_STR(SONDE_TAG_ERROR_MESSAGE), message);
 }
@@ -293,6 +302,7 @@ void sonde_span_clear_error(sonde_span *handle)
     if (!span)
         return;
     span->flags &= (uint16_t)~SONDE__SPAN_ERROR;
+    sonde__blackbox_marks(span, SONDE_BLACKBOX_ERROR, false);
     sonde_span_remove(handle, SONDE_TAG_ERROR_TYPE);
     sonde_span_remove(handle, SONDE_TAG_ERROR_MESSAGE);
     sonde_span_remove(handle, SONDE_TAG_ERROR_STACK);

@@ -54,6 +54,7 @@ typedef struct sonde__text {
         };
         uint32_t chunk_len; /* once finished: spans of the chunk this span leads */
     };
+    uint32_t of_owner; /* not the text's: room its owner may use */
 } sonde__text;
 
 /* A record as read.  A value that goes on in other cells has `rest` bytes there. */

@@ -27,6 +27,7 @@
 #include "sonde/tracer.h"
 
 #include "area.h"
+#include "blackbox.h"
 #include "cell.h"
 #include "counters.h"
 #include "fast_clock.h"
@@ -34,13 +35,16 @@
 #include "live.h"
 #include "log_file.h"
 #include "org_marker.h"
+#include "otel_ctx.h"
 #include "policy.h"
+#include "profiler_link.h"
 #include "remote.h"
 #include "segment.h"
 #include "service.h"
 #include "standalone.h"
 #include "startup_log.h"
 #include "tail_keep.h"
+#include "watch.h"
 
 #define ORG_MARKER_WAIT_MS 1000
 
@@ -147,6 +151,8 @@ SONDE_NO_TSA static void postfork_child(void)
 
     sonde__counters_postfork_child();
     is_forked = is_forked || runtime_id[0] != '\0';
+    sonde__watch_postfork_child();
+    sonde__otel_ctx_postfork_child();
     sonde__make_uuid(runtime_id);
     atomic_store_explicit(&epoch, e, memory_order_relaxed);
     atomic_store_explicit(&first_epoch, e, memory_order_relaxed);
@@ -244,7 +250,7 @@ static sonde_status open_parts(const sonde__config *c)
         status = sonde__flusher_open();
     if (status == SONDE_OK)
         sonde__tail_open(c);
-    sonde__areas_open(c->memory_bytes / 8);
+    sonde__areas_open(c->memory_bytes / 8, c->enabled && c->blackbox);
     return status;
 }
 
@@ -261,6 +267,10 @@ static void begin_life_locked(sonde__config *c)
         memcpy(root_runtime_id, runtime_id, sizeof(root_runtime_id));
     sonde__fast_clock_open();
     sonde__clock_anchor();
+    sonde__blackbox_begin(c, runtime_id);
+    sonde__profiler_begin(c);
+    if (c->enabled)
+        sonde__otel_ctx_publish(c, runtime_id);
     started = true;
     e = atomic_load_explicit(&epoch, memory_order_relaxed) + 1;
     atomic_store_explicit(&epoch, e, memory_order_relaxed);
@@ -298,6 +308,7 @@ sonde_status sonde_start(const sonde_options *options)
     sonde_status status;
 
     (void)pthread_once(&once, register_once);
+    sonde__profiler_look();
     sonde_mutex_lock(&mu);
     status = start_locked(options);
     sonde_mutex_unlock(&mu);
@@ -354,6 +365,8 @@ void sonde_stop(void)
         atomic_store_explicit(&ended, true, memory_order_seq_cst);
         set_live(0, memory_order_seq_cst);
         sonde__flusher_stop(sonde_deadline(sonde_mono_ns(), sonde__settings()->stop_timeout_ns));
+        sonde__otel_ctx_retract();
+        sonde__blackbox_end();
     }
     sonde_mutex_unlock(&mu);
 }

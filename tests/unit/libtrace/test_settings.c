@@ -98,6 +98,8 @@ static const struct row_case {
     { "DD_SPAN_SAMPLING_RULES_FILE", "", "rules.json", "rules.json", NULL },
     { "SONDE_TAIL_KEEP", "", "error,slow", "error,slow", NULL },
     { "SONDE_TAIL_KEEP_PER_SECOND", "10", "0.5", "0.5", "-1" },
+    { "SONDE_BLACKBOX", "true", "0", "false", "grey" },
+    { "SONDE_COST_PER_SPAN", "true", "off", "false", "dear" },
     { "DD_INSTRUMENTATION_TELEMETRY_ENABLED", "true", "0", "false", "some" },
     { "DD_TELEMETRY_HEARTBEAT_INTERVAL", "60000000000", "0.1", "100000000", "0" },
     { "DD_TELEMETRY_EXTENDED_HEARTBEAT_INTERVAL", "86400000000000", "0.5", "500000000", "-1" },
@@ -284,6 +286,29 @@ static void test_invalid_values_cost_one_line_and_leave_the_default(void **state
         assert_int_equal(c->settings[i].bad, 1u << SONDE__ORIGIN_ENV);
         assert_true(sonde_str_eq(c->settings[i].given[SONDE__ORIGIN_ENV],
                                  sonde_str_from(cases[i].invalid)));
+        sonde__config_free(c);
+    }
+}
+
+static void test_the_memory_limit_in_mb_counts_mib(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t bytes;
+    } limits[] = {
+        { "32", UINT64_C(32) << 20 },  { "0", UINT64_C(2) << 20 },
+        { "4MiB", UINT64_C(4) << 20 }, { "18446744073709551615", UINT64_C(1) << 40 },
+        { "x", UINT64_C(16) << 20 },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(limits); i++) {
+        sonde__config *c =
+            make((variables){ { "SONDE_TRACE_MEMORY_LIMIT_MB" }, { limits[i].text } });
+
+        if (c->memory_bytes != limits[i].bytes)
+            fail_msg("%s: %llu bytes", limits[i].text, (unsigned long long)c->memory_bytes);
         sonde__config_free(c);
     }
 }
@@ -560,6 +585,7 @@ int main(void)
         cmocka_unit_test(test_absent_and_empty_give_the_default),
         cmocka_unit_test(test_valid_values_are_taken),
         cmocka_unit_test(test_invalid_values_cost_one_line_and_leave_the_default),
+        cmocka_unit_test(test_the_memory_limit_in_mb_counts_mib),
         cmocka_unit_test(test_aliases_count_in_their_order),
         cmocka_unit_test(test_options_win_over_variables),
         cmocka_unit_test(test_what_follows_from_others_is_calculated),

@@ -1,0 +1,73 @@
+/* watch.c - tells those who look. */
+#include "watch.h"
+
+#include "blackbox.h"
+#include "flusher.h"
+#include "otel_ctx.h"
+#include "profiler_link.h"
+#include "span_cost.h"
+#include "tracer.h"
+
+_Atomic uint32_t sonde__watch;
+
+void sonde__watch_set(uint32_t bits)
+{
+    atomic_fetch_or_explicit(&sonde__watch, bits, memory_order_relaxed);
+}
+
+void sonde__watch_clear(uint32_t bits)
+{
+    atomic_fetch_and_explicit(&sonde__watch, ~bits, memory_order_relaxed);
+}
+
+/* The first span of a forked child: what says who this process is, and what a child does not inherit. */
+static __attribute__((noinline, cold)) void child_begins(void)
+{
+    if (!(atomic_fetch_and_explicit(&sonde__watch, ~SONDE__WATCH_FORKED, memory_order_relaxed) &
+          SONDE__WATCH_FORKED))
+        return;
+    sonde__areas_renew();
+    sonde__otel_ctx_publish(sonde__settings(), sonde__runtime_id());
+    sonde__profiler_tell_all();
+    sonde__flusher_wake();
+}
+
+void sonde__watch_starts(sonde__area *a, sonde__span *span, sonde_str name,
+                         const sonde_span_options *o)
+{
+    sonde_str resource = sonde_str_from(o->resource);
+    sonde_str type = sonde_str_from(o->type);
+    uint32_t watched = sonde__watched();
+
+    if (watched & SONDE__WATCH_FORKED)
+        child_begins();
+    span->flags |= (uint16_t)(watched & SONDE__SPAN_COSTED);
+    if (watched & SONDE__WATCH_BLACKBOX)
+        sonde__blackbox_starts(a, span, &(sonde__span_texts){ name, resource, type });
+    if (watched & SONDE__WATCH_ENDPOINTS)
+        sonde__endpoint_starts(span, resource, type);
+}
+
+void sonde__watch_changes(sonde__span *span, unsigned kind, sonde_str text)
+{
+    sonde__blackbox_changes(span, kind, text);
+    if (kind == SONDE__TEXT_RESOURCE && (sonde__watched() & SONDE__WATCH_ENDPOINTS))
+        sonde__endpoint_changes(span, text);
+}
+
+void sonde__watch_finishes(sonde__area *a, sonde__span *span)
+{
+    sonde__blackbox_finishes(a, span);
+    if (span->epoch < sonde__first_epoch())
+        return; /* the parent's */
+    if (span->flags & SONDE__SPAN_COSTED)
+        sonde__cost_finishes(a, span);
+    if (sonde__watched() & SONDE__WATCH_ENDPOINTS)
+        sonde__endpoint_finishes(span);
+}
+
+void sonde__watch_postfork_child(void)
+{
+    sonde__watch_clear(SONDE__WATCH_BLACKBOX);
+    sonde__watch_set(SONDE__WATCH_FORKED);
+}
