@@ -9,6 +9,7 @@
 #include "codec/json_read.h"
 
 #include "org_marker.h"
+#include "statsd_socket.h"
 #include "tracer.h"
 
 typedef enum field_kind {
@@ -45,6 +46,11 @@ static const field sonde_fields[] = {
     { NULL, FIELD_TEXT, 0, NULL },
 };
 
+static const field config_fields[] = {
+    { "statsd_port", FIELD_NUMBER, AT(statsd_port), NULL },
+    { NULL, FIELD_TEXT, 0, NULL },
+};
+
 static const field fields[] = {
     { "version", FIELD_TEXT, AT(version), NULL },
     { "endpoints", FIELD_TEXTS, AT(endpoints), NULL },
@@ -55,6 +61,7 @@ static const field fields[] = {
     { "peer_tags", FIELD_TEXTS, AT(peer_tags), NULL },
     { "span_kinds_stats_computed", FIELD_TEXTS, AT(span_kinds), NULL },
     { "sonde", FIELD_OBJECT, 0, sonde_fields },
+    { "config", FIELD_OBJECT, 0, config_fields },
     { "filter_tags", FIELD_OBJECT, 0, filter_fields },
     { "filter_tags_regex", FIELD_OBJECT, 0, regex_filter_fields },
     { "ignore_resources", FIELD_TEXTS, AT(ignore_resources), NULL },
@@ -236,6 +243,7 @@ bool sonde__agent_take(int http_status, sonde_str body)
         sonde__agent_forget();
         present.known = true;
     }
+    sonde__statsd_set_agent_port(present.info.statsd_port);
     if (present.known)
         sonde__org_learn(sonde__settings(), present.info.org_marker);
     return present.known;

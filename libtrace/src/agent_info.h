@@ -32,6 +32,7 @@ typedef struct sonde__agent_info {
     bool span_events;
     uint32_t obfuscation_version;
     sonde_str crash_socket; /* path, of Sonde's agent only */
+    uint32_t statsd_port;   /* of its configuration */
     sonde_str org_marker;   /* of our organisation */
     sonde__texts peer_tags;
     sonde__texts span_kinds; /* counted in statistics though not top-level */

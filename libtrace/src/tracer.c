@@ -30,6 +30,7 @@
 #include "blackbox.h"
 #include "cell.h"
 #include "counters.h"
+#include "discovery.h"
 #include "fast_clock.h"
 #include "flusher.h"
 #include "live.h"
@@ -156,8 +157,10 @@ SONDE_NO_TSA static void postfork_child(void)
     sonde__make_uuid(runtime_id);
     atomic_store_explicit(&epoch, e, memory_order_relaxed);
     atomic_store_explicit(&first_epoch, e, memory_order_relaxed);
-    if (atomic_load_explicit(&sonde__live, memory_order_relaxed) != 0)
+    if (atomic_load_explicit(&sonde__live, memory_order_relaxed) != 0) {
         set_live(e, memory_order_relaxed);
+        sonde__discovery_open(sonde__settings(), runtime_id);
+    }
     sonde_mutex_unlock(&mu);
 }
 
@@ -298,6 +301,8 @@ static sonde_status start_locked(const sonde_options *options)
         return status;
     }
     begin_life_locked(c);
+    if (c->enabled)
+        sonde__discovery_open(c, runtime_id);
     sonde__startup_log(c);
     sonde__flusher_begin();
     return SONDE_OK;
@@ -364,6 +369,7 @@ void sonde_stop(void)
         started = false;
         atomic_store_explicit(&ended, true, memory_order_seq_cst);
         set_live(0, memory_order_seq_cst);
+        sonde__discovery_close();
         sonde__flusher_stop(sonde_deadline(sonde_mono_ns(), sonde__settings()->stop_timeout_ns));
         sonde__otel_ctx_retract();
         sonde__blackbox_end();

@@ -11,7 +11,8 @@ static const char stock[] =
     "{\"version\": \"7.80.2\", \"git_commit\": \"abc1234\",\n"
     "\"endpoints\": [\"/v0.4/traces\", \"/v0.5/traces\", \"/v0.6/stats\"],\n"
     "\"client_drop_p0s\": true, \"span_meta_structs\": true, \"span_events\": true,\n"
-    "\"config\": {\"peer_tags\": [\"not this one\"], \"obfuscation\": {\"http\": {\"a\": [1, "
+    "\"config\": {\"peer_tags\": [\"not this one\"], \"statsd_port\": 8225, \"obfuscation\": "
+    "{\"http\": {\"a\": [1, "
     "{}]}}},\n"
     "\"peer_tags\": [\"_dd.base_service\", \"db.name\"], \"obfuscation_version\": 1,\n"
     "\"span_kinds_stats_computed\": [\"server\"],\n"
@@ -43,6 +44,7 @@ static void test_a_stock_agents_answer_is_read(void **state)
     assert_false(sonde__agent_serves(&info, SONDE_STR("/v0.5")));
     assert_true(info.client_drop_p0s && info.span_meta_structs && info.span_events);
     assert_int_equal(info.obfuscation_version, 1);
+    assert_int_equal(info.statsd_port, 8225);
     assert_true(sonde_str_eq(info.org_marker, SONDE_STR("AaBbCcDdEeA")));
     assert_list(&info.peer_tags, "_dd.base_service | db.name");
     assert_list(&info.span_kinds, "server");
