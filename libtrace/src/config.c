@@ -263,24 +263,42 @@ static void write_agent_text(sonde__config *c)
                        (unsigned)u->port, u->path);
 }
 
-static void use_statsd_host(sonde__config *c)
+/* "host:port" as a metrics address; an IPv6 host with or without brackets. */
+static bool use_statsd_text(sonde__config *c, sonde_str host)
 {
-    bool is_bare_v6 = c->statsd_host.len > 0 && c->statsd_host.ptr[0] != '[' &&
-                      memchr(c->statsd_host.ptr, ':', c->statsd_host.len) != NULL;
-    const char *agent = c->agent.scheme == SONDE_URL_UNIX ? "localhost" : c->agent.host;
+    bool is_bare_v6 = host.len > 0 && host.ptr[0] != '[' && memchr(host.ptr, ':', host.len) != NULL;
     char text[300];
 
-    memcpy(c->statsd.host, agent, strlen(agent) + 1);
-    c->statsd.port = (uint16_t)c->statsd_port;
-    c->statsd.port_is_told = !is_given(c, FIELD(statsd_host)) && !is_given(c, FIELD(statsd_port));
-    if (c->statsd_host.len == 0)
-        return;
+    if (host.len == 0)
+        return false;
     (void)snprintf(text, sizeof(text), is_bare_v6 ? "[%.*s]:%u" : "%.*s:%u",
-                   (int)(c->statsd_host.len < 256 ? c->statsd_host.len : 256), c->statsd_host.ptr,
-                   (unsigned)c->statsd_port);
-    if (sonde__statsd_address_parse(sonde_str_from(text), &c->statsd) != SONDE_OK)
-        sonde__config_complain("DD_DOGSTATSD_HOST", c->statsd_host, "not a host",
-                               sonde_str_from(agent));
+                   (int)(host.len < 256 ? host.len : 256), host.ptr, (unsigned)c->statsd_port);
+    return sonde__statsd_address_parse(sonde_str_from(text), &c->statsd) == SONDE_OK;
+}
+
+/* Where the agent is: DD_AGENT_HOST is for all that goes there, DD_TRACE_AGENT_URL for traces. */
+static void use_agents_host(sonde__config *c)
+{
+    const char *host = c->agent.scheme == SONDE_URL_UNIX ? "localhost" : c->agent.host;
+
+    if (is_given(c, FIELD(agent_host)) && use_statsd_text(c, c->agent_host))
+        return;
+    memcpy(c->statsd.host, host, strlen(host) + 1);
+    c->statsd.port = (uint16_t)c->statsd_port;
+}
+
+static void use_statsd_host(sonde__config *c)
+{
+    bool is_told = is_given(c, FIELD(statsd_host)) || is_given(c, FIELD(statsd_port));
+
+    if (!use_statsd_text(c, c->statsd_host)) {
+        use_agents_host(c);
+        if (c->statsd_host.len > 0)
+            sonde__config_complain("DD_DOGSTATSD_HOST", c->statsd_host, "not a host",
+                                   sonde_str_from(c->statsd.host));
+        set_calculated(c, FIELD(statsd_host), sonde_str_from(c->statsd.host));
+    }
+    c->statsd.port_is_told = !is_told;
 }
 
 static void find_statsd(sonde__config *c)

@@ -839,9 +839,15 @@ CONFIGURED = [
     ("IPv6", {"DD_TRACE_AGENT_URL": None, "DD_AGENT_HOST": "::1", "DD_TRACE_AGENT_PORT": "5000"},
      {"dd_trace_agent_url": "http://[::1]:5000"}),
     ("IPv6 address", {"DD_TRACE_AGENT_URL": "http://[::1]:5000"}, {"dd_trace_agent_url": "http://[::1]:5000"}),
+    ("metrics", {"DD_AGENT_HOST": "localhost"}, {"dd_dogstatsd_host": "localhost", "dd_dogstatsd_port": "8125"}),
+    ("metrics elsewhere", {"DD_DOGSTATSD_HOST": "192.0.2.1", "DD_DOGSTATSD_PORT": "8150"},
+     {"dd_dogstatsd_host": "192.0.2.1", "dd_dogstatsd_port": "8150"}),
+    ("switches", {"DD_PROFILING_ENABLED": "True", "DD_DATA_STREAMS_ENABLED": "yes", "OTEL_SDK_DISABLED": "true", "DD_TRACE_OTEL_ENABLED": None},
+     {"dd_profiling_enabled": "true", "dd_data_streams_enabled": "true", "dd_trace_otel_enabled": "false"}),
     ("OTEL", {"OTEL_SERVICE_NAME": "o", "OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.1",
               "OTEL_TRACES_EXPORTER": "none", "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment=t,k=v"},
-     {"dd_service": "o", "dd_trace_sample_rate": "0.1", "dd_trace_enabled": "false", "dd_env": "t"}),
+     {"dd_service": "o", "dd_trace_sample_rate": "0.1", "dd_trace_enabled": "false", "dd_env": "t",
+      "dd_tags": "env:t,k:v"}),
 ]
 
 

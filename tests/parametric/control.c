@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/parse.h"
+
 #define FLUSH_TIMEOUT_MS 10000
 #define AGENT_TIMEOUT_MS 5000
 
@@ -36,7 +38,7 @@ void control_crash(call *c)
 
 typedef struct config_key {
     const char *key;
-    const char *setting; /* NULL: the library has none */
+    const char *setting;
 } config_key;
 
 static const config_key config_keys[] = {
@@ -45,7 +47,7 @@ static const config_key config_keys[] = {
     { "dd_version", "DD_VERSION" },
     { "dd_trace_sample_rate", "DD_TRACE_SAMPLE_RATE" },
     { "dd_trace_rate_limit", "DD_TRACE_RATE_LIMIT" },
-    { "dd_trace_sample_ignore_parent", NULL },
+    { "dd_trace_sample_ignore_parent", "DD_TRACE_SAMPLE_IGNORE_PARENT" },
     { "dd_trace_enabled", "DD_TRACE_ENABLED" },
     { "dd_trace_debug", "DD_TRACE_DEBUG" },
     { "dd_trace_otel_enabled", "DD_TRACE_OTEL_ENABLED" },
@@ -60,13 +62,16 @@ static const config_key config_keys[] = {
     { "dd_dogstatsd_port", "DD_DOGSTATSD_PORT" },
 };
 
-/* As text: http://host:port/ is written without its last slash. */
-static void trim_address(char *url)
+/* Booleans in lower case; http://host:port/ without its last slash; "a:1," without its last comma. */
+static void tidy(char *value)
 {
-    size_t len = strlen(url);
+    size_t len = strlen(value);
+    bool truth;
 
-    if (len > 0 && url[len - 1] == '/')
-        url[len - 1] = '\0';
+    if (len > 0 && (value[len - 1] == '/' || value[len - 1] == ','))
+        value[len - 1] = '\0';
+    if (len > 3 && sonde_parse_bool(sonde_str_from(value), &truth) == SONDE_OK)
+        memcpy(value, truth ? "true" : "false", truth ? sizeof("true") : sizeof("false"));
 }
 
 /* Without a value, or without such a setting: "". */
@@ -74,10 +79,8 @@ static sonde_setting read_setting(const char *name)
 {
     sonde_setting s = { .struct_bytes = sizeof(s) };
 
-    if (!name || sonde_setting_find(name, &s) != SONDE_OK)
-        s.value[0] = '\0';
-    if (name && strcmp(name, "DD_TRACE_AGENT_URL") == 0)
-        trim_address(s.value);
+    if (sonde_setting_find(name, &s) == SONDE_OK)
+        tidy(s.value);
     return s;
 }
 

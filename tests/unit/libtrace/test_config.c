@@ -150,6 +150,37 @@ static void test_agent_is_found_in_the_order_of_the_rules(void **state)
     }
 }
 
+static void test_metrics_go_to_the_host_of_the_agent_unless_told_otherwise(void **state)
+{
+    static const struct {
+        const char *label;
+        const char *env[4];
+        const char *host;
+        uint16_t port;
+    } cases[] = {
+        { "nothing", { NULL }, "localhost", 8125 },
+        { "traces", { "DD_TRACE_AGENT_URL=http://t:1" }, "t", 8125 },
+        { "agent", { "DD_TRACE_AGENT_URL=http://t:1", "DD_AGENT_HOST=a" }, "a", 8125 },
+        { "IPv6", { "DD_AGENT_HOST=::1" }, "::1", 8125 },
+        { "bracketed", { "DD_AGENT_HOST=[::1]" }, "::1", 8125 },
+        { "socket", { "DD_TRACE_AGENT_URL=unix:///s" }, "localhost", 8125 },
+        { "its own", { "DD_AGENT_HOST=a", "DD_DOGSTATSD_HOST=d", "DD_DOGSTATSD_PORT=9" }, "d", 9 },
+        { "its own port", { "DD_AGENT_HOST=a", "DD_DOGSTATSD_PORT=9" }, "a", 9 },
+        { "address", { "DD_AGENT_HOST=a", "DD_DOGSTATSD_URL=udp://u:7" }, "u", 7 },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        sonde__config *c = make(NULL, (const char **)(uintptr_t)cases[i].env);
+
+        assert_text(cases[i].label, sonde_str_from(c->statsd.host), cases[i].host);
+        if (c->statsd.port != cases[i].port)
+            fail_msg("%s: got port %u", cases[i].label, c->statsd.port);
+        sonde__config_free(c);
+    }
+}
+
 static void test_bad_values_cost_one_line_each_and_leave_the_default(void **state)
 {
     sonde__config *c;
@@ -252,6 +283,7 @@ int main(void)
         cmocka_unit_test(test_tags_are_split_as_the_grammar_says),
         cmocka_unit_test(test_identity_comes_from_options_then_variables_then_tags),
         cmocka_unit_test(test_agent_is_found_in_the_order_of_the_rules),
+        cmocka_unit_test(test_metrics_go_to_the_host_of_the_agent_unless_told_otherwise),
         cmocka_unit_test(test_bad_values_cost_one_line_each_and_leave_the_default),
         cmocka_unit_test(test_propagation_styles_are_lists_per_direction),
         cmocka_unit_test(test_an_older_callers_options_are_read_up_to_their_size),
