@@ -401,10 +401,8 @@ static bool put_tags(line *l, const sonde__outbound *o)
     sonde__trace_tag_walk walk;
     sonde__trace_tag tag;
 
-    sonde__trace_tags_begin(&walk, o->segment, o->decision);
+    sonde__trace_tags_begin_behind_tid(&walk, o->segment, o->decision);
     while (sonde__trace_tags_next(&walk, &tag)) {
-        if (sonde_str_eq(tag.key, SONDE_STR(SONDE_TAG_TID)))
-            continue;
         if (!put_item(l, SONDE_STR("t."), sonde_str_sub(tag.key, prefix, tag.key.len), tag.value))
             return false;
     }

@@ -19,13 +19,10 @@ static bool has_text(const sonde__segment *s)
     return (atomic_load_explicit(&s->flags, memory_order_relaxed) & SONDE__SEGMENT_HAS_TEXT) != 0;
 }
 
-bool sonde__segment_text(const sonde__segment *s, unsigned kind, sonde__record *out)
+bool sonde__segment_find_text(const sonde__segment *s, unsigned kind, sonde__record *out)
 {
-    sonde__text_cursor c;
+    sonde__text_cursor c = sonde__text_read(&s->text, s, SONDE__SEGMENT_BYTES);
 
-    if (!has_text(s))
-        return false;
-    c = sonde__text_read(&s->text, s, SONDE__SEGMENT_BYTES);
     while (sonde__text_next(&c, out))
         if (out->kind == kind)
             return true;
@@ -143,44 +140,47 @@ static bool take_org_marker(const sonde__trace_tag_walk *w, sonde__trace_tag *ou
     return true;
 }
 
+void sonde__trace_tags_begin_behind_tid(sonde__trace_tag_walk *w, const sonde__segment *s,
+                                        sonde__decision d)
+{
+    sonde__trace_tags_begin(w, s, d);
+    w->step = STEP_RECEIVED;
+}
+
 bool sonde__trace_tags_next(sonde__trace_tag_walk *w, sonde__trace_tag *out)
 {
     out->is_received = false;
-    for (;;) {
-        switch (w->step) {
-        case STEP_TID:
-            w->step = STEP_RECEIVED;
-            if (make_tid(w, out))
-                return true;
-            break;
-        case STEP_RECEIVED:
-            if (next_received(w, out))
-                return true;
-            w->step = STEP_DM;
-            break;
-        case STEP_DM:
-            w->step = STEP_KSR;
-            if (make_dm(w, out))
-                return true;
-            break;
-        case STEP_KSR:
-            w->step = STEP_SOURCE;
-            if (make_ksr(w, out))
-                return true;
-            break;
-        case STEP_SOURCE:
-            w->step = STEP_ORG_MARKER;
-            if (!w->has_source && make_source(w, out))
-                return true;
-            break;
-        case STEP_ORG_MARKER:
-            w->step = STEP_END;
-            if (take_org_marker(w, out))
-                return true;
-            break;
-        default:
-            return false;
-        }
+    switch (w->step) {
+    case STEP_TID:
+        w->step = STEP_RECEIVED;
+        if (make_tid(w, out))
+            return true;
+        /* fall through */
+    case STEP_RECEIVED:
+        if (next_received(w, out))
+            return true;
+        w->step = STEP_DM;
+        /* fall through */
+    case STEP_DM:
+        w->step = STEP_KSR;
+        if (make_dm(w, out))
+            return true;
+        /* fall through */
+    case STEP_KSR:
+        w->step = STEP_SOURCE;
+        if (make_ksr(w, out))
+            return true;
+        /* fall through */
+    case STEP_SOURCE:
+        w->step = STEP_ORG_MARKER;
+        if (!w->has_source && make_source(w, out))
+            return true;
+        /* fall through */
+    case STEP_ORG_MARKER:
+        w->step = STEP_END;
+        return take_org_marker(w, out);
+    default:
+        return false;
     }
 }
 

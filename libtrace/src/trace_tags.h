@@ -40,10 +40,18 @@ typedef struct sonde__trace_tag_walk {
 /* The tags that go out with `decision`, in order: our own tid, what was received, our own dm and ksr, the
  * products the trace is for and the mark of our organisation. */
 void sonde__trace_tags_begin(sonde__trace_tag_walk *w, const sonde__segment *s, sonde__decision d);
+void sonde__trace_tags_begin_behind_tid(sonde__trace_tag_walk *w, const sonde__segment *s,
+                                        sonde__decision d);
 bool sonde__trace_tags_next(sonde__trace_tag_walk *w, sonde__trace_tag *out);
 
+bool sonde__segment_find_text(const sonde__segment *s, unsigned kind, sonde__record *out);
+
 /* Looks up a record of the segment's text; false: none of that kind. */
-bool sonde__segment_text(const sonde__segment *s, unsigned kind, sonde__record *out);
+static inline bool sonde__segment_text(const sonde__segment *s, unsigned kind, sonde__record *out)
+{
+    return (atomic_load_explicit(&s->flags, memory_order_relaxed) & SONDE__SEGMENT_HAS_TEXT) &&
+           sonde__segment_find_text(s, kind, out);
+}
 
 /* Meta entries of a span: origin on every span, the rest on the first of a chunk and the local root.
  * Returns how many were written. */
