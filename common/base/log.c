@@ -31,6 +31,8 @@ static _Atomic bool as_json;
 static _Atomic(const char *) line_prefix = "sonde";
 static _Atomic(sonde_log_sink) line_sink; /* NULL: standard error */
 static void *_Atomic line_sink_user;
+static _Atomic(sonde_log_sink) line_copy; /* NULL: none */
+static void *_Atomic line_copy_user;
 
 void sonde_log_set_pause(uint64_t pause_ns)
 {
@@ -78,6 +80,12 @@ void sonde_log_set_sink(sonde_log_sink sink, void *user)
 {
     atomic_store_explicit(&line_sink_user, user, memory_order_relaxed);
     atomic_store_explicit(&line_sink, sink, memory_order_release); /* pairs with emit() */
+}
+
+void sonde_log_set_copy(sonde_log_sink copy, void *user)
+{
+    atomic_store_explicit(&line_copy_user, user, memory_order_relaxed);
+    atomic_store_explicit(&line_copy, copy, memory_order_release); /* pairs with emit() */
 }
 
 void sonde_log_set_prefix(const char *prefix)
@@ -154,8 +162,11 @@ static void emit(sonde_log_level level, const char *text, size_t len)
 {
     sonde_log_sink sink =
         atomic_load_explicit(&line_sink, memory_order_acquire); /* pairs with set */
+    sonde_log_sink copy = atomic_load_explicit(&line_copy, memory_order_acquire);
     ssize_t written;
 
+    if (copy)
+        copy(atomic_load_explicit(&line_copy_user, memory_order_relaxed), level, text, len - 1);
     if (sink) {
         sink(atomic_load_explicit(&line_sink_user, memory_order_relaxed), level, text, len - 1);
         return;

@@ -46,6 +46,7 @@ sonde_status sonde_log_parse_level(sonde_str s, sonde_log_level *out);
 const char *sonde_log_level_name(sonde_log_level level); /* "warn" */
 
 void sonde_log_set_sink(sonde_log_sink sink, void *user); /* NULL: standard error */
+void sonde_log_set_copy(sonde_log_sink copy, void *user); /* gets every line too; NULL: nobody */
 void sonde_log_set_prefix(const char *prefix); /* borrowed; "sonde" by default, or "sonde agent" */
 void sonde_log_set_pause(uint64_t pause_ns);   /* of a call site, see above; 0: no limit */
 void sonde_log_set_json(int on);               /* one JSON object a line instead of text */

@@ -5,6 +5,7 @@
 
 #include "collector.h"
 #include "crash_socket.h"
+#include "flare.h"
 #include "flusher.h"
 #include "remote.h"
 #include "statsd_beat.h"
@@ -16,6 +17,7 @@ static const sonde__beat *const table[] = {
     &sonde__remote_beat,
     &sonde__statsd_beat,
     &sonde__crash_socket_beat,
+    &sonde__flare_beat,
 };
 
 #define TABLE_LEN (sizeof(table) / sizeof(table[0]))

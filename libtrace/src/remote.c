@@ -11,6 +11,7 @@
 #include "sonde/remote.h"
 
 #include "apm_tracing.h"
+#include "flare.h"
 #include "flusher.h"
 #include "live.h"
 #include "remote_poll.h"
@@ -94,6 +95,7 @@ typedef struct applying {
     sonde_arena texts;
     sonde__apm_tracing each[SONDE__REMOTE_CONFIGS_MAX];
     uint32_t len;
+    int log_level; /* the most talkative */
 } applying;
 
 static void read_apm_tracing(applying *a, sonde__remote_file *f)
@@ -107,14 +109,49 @@ static void read_apm_tracing(applying *a, sonde__remote_file *f)
         sonde__remote_file_fail(f, error);
 }
 
+static void settle_file(sonde__remote_file *f, sonde_status status)
+{
+    if (status == SONDE_OK)
+        f->state = SONDE__CONFIG_ACKNOWLEDGED;
+    else
+        sonde__remote_file_fail(f, sonde_status_str(status));
+}
+
+static void read_agent_config(applying *a, sonde__remote_file *f)
+{
+    int level;
+
+    settle_file(f, sonde__flare_level_read(f->content, &level));
+    if (level > a->log_level)
+        a->log_level = level;
+}
+
+/* A task is done once, however often the settings are put together. */
+static void read_agent_task(sonde__remote_file *f)
+{
+    sonde__flare_task task;
+    sonde_status status;
+    bool is_flare;
+
+    if (f->state != SONDE__CONFIG_NEW)
+        return;
+    status = sonde__flare_task_read(f->content, &task, &is_flare);
+    if (status == SONDE_OK && is_flare)
+        status = sonde__flare_ask(&task);
+    settle_file(f, status);
+}
+
 static void read_file(applying *a, sonde__remote_file *f)
 {
     switch (f->parts.product) {
     case SONDE__APM_TRACING:
         read_apm_tracing(a, f);
         break;
+    case SONDE__AGENT_CONFIG:
+        read_agent_config(a, f);
+        break;
     default:
-        f->state = SONDE__CONFIG_ACKNOWLEDGED;
+        read_agent_task(f);
     }
 }
 
@@ -129,7 +166,7 @@ static void fail_all(const char *error)
 
 static void apply(const sonde__config *c)
 {
-    applying a = { .len = 0 };
+    applying a = { .len = 0, .log_level = SONDE__REMOTE_LEVEL_NONE };
     sonde__remote_values values;
     sonde_status status;
     uint32_t i;
@@ -138,6 +175,7 @@ static void apply(const sonde__config *c)
     for (i = 0; i < self.state.len; i++)
         read_file(&a, self.state.file[i]);
     values = sonde__apm_tracing_merge(a.each, a.len);
+    values.log_level = sonde__flare_level(a.log_level, sonde_mono_ns());
     status = sonde__live_apply(c, &values);
     if (status != SONDE_OK)
         fail_all(sonde_status_str(status));
@@ -219,6 +257,8 @@ static uint64_t work(uint64_t now_mono_ns)
     uint64_t number = polls_wanted();
 
     begin();
+    if (sonde__flare_level_is_over(now_mono_ns))
+        apply(c);
     serve(number, poll(c));
     return sonde_deadline(now_mono_ns, interval_ns(c));
 }

@@ -32,6 +32,7 @@
 #include "counters.h"
 #include "discovery.h"
 #include "fast_clock.h"
+#include "flare_log.h"
 #include "flusher.h"
 #include "live.h"
 #include "log_file.h"
@@ -181,6 +182,8 @@ static const sonde_fork_hooks fork_hooks[] = {
     { SONDE_RANK_QUEUE, sonde__flusher_prefork_orders, sonde__flusher_postfork_parent_orders,
       sonde__flusher_postfork_child_orders },
     { SONDE_RANK_POOL, sonde__areas_prefork, sonde__areas_postfork, sonde__areas_postfork_child },
+    { SONDE_RANK_LOG, sonde__flare_log_prefork, sonde__flare_log_postfork,
+      sonde__flare_log_postfork },
 };
 
 /* -- log ------------------------------------------------------------------------------------------ */

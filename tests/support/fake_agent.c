@@ -38,6 +38,7 @@ typedef struct route {
 typedef struct other {
     char *head;
     char *body;
+    size_t len;
 } other;
 
 struct fake_agent {
@@ -200,6 +201,7 @@ static fake_answer note_other(fake_agent *a, const char *head, const uint8_t *bo
         o->head = strdup(head);
         o->body = (char *)calloc(1, len + 1);
         memcpy(o->body, body, len);
+        o->len = len;
     }
     a->counts.others++;
     for (i = 0; i < a->routes_len; i++)
@@ -486,7 +488,8 @@ char *fake_agent_other(fake_agent *a, const char *path, uint64_t n, unsigned tim
            pthread_cond_timedwait(&a->changed, &a->mu, &until) == 0)
         ;
     if (o) {
-        body = strdup(o->body);
+        body = (char *)calloc(1, o->len + 1);
+        memcpy(body, o->body, o->len);
         if (out_head)
             *out_head = strdup(o->head);
     }
