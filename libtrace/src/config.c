@@ -432,6 +432,19 @@ static void report_file(const stable_file *file)
                          file->path, sonde_status_str(file->status));
 }
 
+static void note_otel(sonde__config *c, const sonde__otel *otel, const sonde__sources *from)
+{
+    unsigned i;
+
+    memcpy(c->otel, otel->state, sizeof(c->otel));
+    for (i = 0; sonde__otel_unsupported(i); i++) {
+        const char *value = from->lookup(from->user, sonde__otel_unsupported(i));
+
+        if (value && *value)
+            c->otel_unsupported |= 1u << i;
+    }
+}
+
 static void read_all(sonde__config *c, sonde__sources *from, stable_file *local, stable_file *fleet)
 {
     char arguments[8192];
@@ -446,6 +459,7 @@ static void read_all(sonde__config *c, sonde__sources *from, stable_file *local,
     from->local = &local->content;
     from->fleet = &fleet->content;
     from->otel = &otel;
+    note_otel(c, &otel, from);
     read_rows(c, from);
     report_file(local);
     report_file(fleet);

@@ -21,6 +21,7 @@
 #include "styles.h"
 
 #include "config_rows.h"
+#include "otel_env.h"
 #include "statsd_socket.h"
 
 #define SONDE__LANGUAGE "c"
@@ -159,6 +160,8 @@ typedef struct sonde__config {
     uint32_t cardinality; /* enum sonde__cardinality */
     sonde_str local_id;   /* config_id of the files; "" */
     sonde_str fleet_id;
+    sonde__otel_state otel[SONDE__OTEL_VARIABLES]; /* what became of them */
+    uint32_t otel_unsupported; /* bit per sonde__otel_unsupported() that is set */
     bool telemetry;
     bool telemetry_metrics;
     bool telemetry_logs;

@@ -36,6 +36,24 @@ static uint64_t counted(unsigned which)
     return sum;
 }
 
+static void add(const sonde__counts *c, uint64_t out[SONDE__COUNTERS])
+{
+    int i;
+
+    for (i = 0; i < SONDE__COUNTERS; i++)
+        out[i] += atomic_load_explicit(&c->n[i], memory_order_relaxed);
+}
+
+void sonde__counters_sum(uint64_t out[SONDE__COUNTERS])
+{
+    const sonde__area *a = atomic_load_explicit(&sonde__areas, memory_order_acquire);
+
+    memset(out, 0, SONDE__COUNTERS * sizeof(out[0]));
+    add(&shared, out);
+    for (; a; a = a->next)
+        add(&a->counts, out);
+}
+
 static void clear(sonde__counts *c)
 {
     int i;
@@ -112,6 +130,7 @@ void sonde_counters_read(sonde_counters *out)
     c.telemetry_sent = counted(SONDE__TELEMETRY_SENT);
     c.telemetry_failed = counted(SONDE__TELEMETRY_FAILED);
     c.telemetry_dropped = counted(SONDE__TELEMETRY_DROPPED);
+    c.telemetry_left_out = counted(SONDE__TELEMETRY_LEFT_OUT);
     c.memory_bytes = sonde__cells_used_bytes() + sonde__areas_bytes() + sonde__flusher_bytes();
     c.memory_max_bytes = sonde__settings() ? sonde__settings()->memory_bytes : 0;
     c.stats_spans_delivered = counted(SONDE__STATS_SPANS_DELIVERED);

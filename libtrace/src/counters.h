@@ -12,6 +12,8 @@
 
 #include "sonde/counters.h"
 
+#include "styles.h"
+
 enum sonde__counter {
     SONDE__SPANS_STARTED,
     SONDE__SPANS_FINISHED,
@@ -48,6 +50,16 @@ enum sonde__counter {
     SONDE__BLACKBOX_NO_PLACE,
     SONDE__BLACKBOX_NO_AREA,
     SONDE__OTEL_CTX_FAILED,
+    SONDE__TELEMETRY_LEFT_OUT,
+    SONDE__SEGMENTS_NEW, /* when the flusher sees their first chunk */
+    SONDE__SEGMENTS_CONTINUED,
+    SONDE__PARTIAL_FLUSHES,
+    SONDE__BAGGAGE_CUT_ITEMS, /* headers cut at a limit of items */
+    SONDE__BAGGAGE_CUT_BYTES,
+    SONDE__CONTEXTS_INJECTED, /* one per style, as the next */
+    SONDE__CONTEXTS_EXTRACTED = SONDE__CONTEXTS_INJECTED + SONDE__STYLES,
+    SONDE__CONTEXTS_MALFORMED = SONDE__CONTEXTS_EXTRACTED + SONDE__STYLES,
+    SONDE__CONTEXTS_MALFORMED_LAST = SONDE__CONTEXTS_MALFORMED + SONDE__STYLES - 1,
     SONDE__SPANS_DROPPED, /* one per reason */
     SONDE__CHUNKS_DROPPED = SONDE__SPANS_DROPPED + SONDE_DROPS,
     SONDE__COUNTERS = SONDE__CHUNKS_DROPPED + SONDE_DROPS
@@ -59,6 +71,7 @@ typedef struct sonde__counts {
 
 void sonde__count(unsigned which, uint64_t n); /* any thread: its area, else the shared set */
 void sonde__count_dropped(unsigned reason, uint64_t spans, uint64_t chunks);
+void sonde__counters_sum(uint64_t out[SONDE__COUNTERS]); /* all of them, over all threads */
 void sonde__counters_postfork_child(void);
 
 /* For the one thread that owns `c`. */

@@ -19,6 +19,7 @@
 #include "beats.h"
 #include "crash_socket.h"
 #include "payload.h"
+#include "telemetry_metrics.h"
 #include "tracer.h"
 #include "transport.h"
 
@@ -300,15 +301,33 @@ SONDE_NO_TSA void sonde__beat_apart(void (*call)(void *user), void *user)
 
 /* -- gathering ------------------------------------------------------------------------------------ */
 
+static void note_chunk(uint32_t spans, size_t bytes, uint64_t from_mono_ns)
+{
+    sonde__telemetry_note(SONDE__VALUE_CHUNK_SPANS, spans);
+    sonde__telemetry_note(SONDE__VALUE_CHUNK_BYTES, (double)bytes);
+    sonde__telemetry_note(SONDE__VALUE_CHUNK_MS,
+                          (double)(sonde_mono_ns() - from_mono_ns) / SONDE_NS_PER_MS);
+}
+
 static sonde_status encode(sonde__span *chunk)
 {
     uint64_t was = payload->v04.chunks;
+    size_t len = was > 0 ? sonde__payload_len(payload) : 0; /* the form is chosen with the first */
+    uint64_t from = sonde__telemetry_measures() ? sonde_mono_ns() : 0;
     sonde_status status = sonde__payload_add(payload, chunk);
 
     if (was == 0 && payload->v04.chunks > 0)
         first_chunk_mono_ns = sonde_mono_ns();
+    if (from > 0 && payload->v04.chunks > was)
+        note_chunk(chunk->text.chunk_len, sonde__payload_len(payload) - len, from);
     atomic_store_explicit(&payload_bytes, sonde__payload_bytes(payload), memory_order_relaxed);
     return status;
+}
+
+static void note_segment(sonde__segment *s)
+{
+    atomic_fetch_or_explicit(&s->flags, SONDE__SEGMENT_SEEN, memory_order_relaxed);
+    sonde__count(s->remote_parent_id ? SONDE__SEGMENTS_CONTINUED : SONDE__SEGMENTS_NEW, 1);
 }
 
 static void take_chunk(sonde__span *chunk)
@@ -319,6 +338,8 @@ static void take_chunk(sonde__span *chunk)
 
     if (chunk->epoch < sonde__first_epoch())
         return; /* the parent sends it */
+    if (!(flags & SONDE__SEGMENT_SEEN))
+        note_segment(chunk->segment);
     if (flags & SONDE__SEGMENT_TOO_BIG) {
         sonde__count_dropped(SONDE_DROP_TRACE_TOO_BIG, len, 1);
         return;

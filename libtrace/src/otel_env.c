@@ -194,6 +194,50 @@ static const variable variables[] = {
 };
 _Static_assert(sizeof(variables) / sizeof(variables[0]) == SONDE__OTEL_VARIABLES, "one each");
 
+const char *sonde__otel_name(unsigned i, const char **out_setting)
+{
+    /* Telemetry knows it by its older name. */
+    *out_setting =
+        variables[i].translate == take_level ? "DD_LOG_LEVEL" : variables[i].hidden_by[0];
+    return variables[i].name;
+}
+
+const char *sonde__otel_unsupported(unsigned i)
+{
+    static const char *const names[] = {
+        "OTEL_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        "OTEL_BLRP_EXPORT_TIMEOUT",
+        "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
+        "OTEL_BLRP_MAX_QUEUE_SIZE",
+        "OTEL_BLRP_SCHEDULE_DELAY",
+        "OTEL_BSP_EXPORT_TIMEOUT",
+        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+        "OTEL_BSP_MAX_QUEUE_SIZE",
+        "OTEL_BSP_SCHEDULE_DELAY",
+        "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "OTEL_EXPORTER_OTLP_PROTOCOL",
+        "OTEL_EXPORTER_OTLP_TIMEOUT",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+        "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+        "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_METRICS_EXEMPLAR_FILTER",
+        "OTEL_METRIC_EXPORT_INTERVAL",
+        "OTEL_METRIC_EXPORT_TIMEOUT",
+        "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        "OTEL_SPAN_EVENT_COUNT_LIMIT",
+        "OTEL_SPAN_LINK_COUNT_LIMIT",
+    };
+
+    _Static_assert(sizeof(names) / sizeof(names[0]) <= 32, "a bit each");
+    return i < sizeof(names) / sizeof(names[0]) ? names[i] : NULL;
+}
+
 static bool is_hidden(const translation *t, const variable *v)
 {
     size_t i;

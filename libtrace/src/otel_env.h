@@ -41,6 +41,12 @@ void sonde__otel_read(sonde__otel *o, const char *(*variable)(void *user, const 
 bool sonde__otel_get(const sonde__otel *o, const char *setting, const char **out_name,
                      sonde_str *out_value);
 
+/* The name of the i-th, and of the setting it speaks for as telemetry has it (NULL: of none). */
+const char *sonde__otel_name(unsigned i, const char **out_setting);
+
+/* Variables of OpenTelemetry that mean nothing here: the i-th, NULL behind the last (at most 32). */
+const char *sonde__otel_unsupported(unsigned i);
+
 /* One warning for each that is hidden, invalid, or followed in part only. */
 void sonde__otel_warn(const sonde__otel *o);
 

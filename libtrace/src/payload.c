@@ -160,7 +160,7 @@ sonde_status sonde__payload_add(sonde__payload *p, sonde__span *chunk)
     return status;
 }
 
-static size_t form_bytes(const sonde__payload *p)
+size_t sonde__payload_len(const sonde__payload *p)
 {
     if (p->form == SONDE__API_V05)
         return sonde__v05_len(&p->v05);
@@ -169,7 +169,7 @@ static size_t form_bytes(const sonde__payload *p)
 
 bool sonde__payload_is_full(const sonde__payload *p)
 {
-    return form_bytes(p) > p->soft_bytes;
+    return sonde__payload_len(p) > p->soft_bytes;
 }
 
 sonde_str sonde__payload_body(sonde__payload *p)

@@ -42,6 +42,8 @@ SONDE_MUST_USE sonde_status sonde__payload_add(sonde__payload *p, sonde__span *c
 
 bool sonde__payload_is_full(const sonde__payload *p); /* time to send it */
 
+size_t sonde__payload_len(const sonde__payload *p); /* bytes so far */
+
 /* Completes it.  What follows is sonde__payload_reset(). */
 sonde_str sonde__payload_body(sonde__payload *p);
 const char *sonde__payload_path(const sonde__payload *p); /* "/v0.4/traces" */

@@ -181,6 +181,23 @@ static void merge_w3c(found *f, sonde__remote *w3c)
     f->main.parent_id = w3c->parent_id;
 }
 
+/* Whether the carrier had what a context of that style cannot do without. */
+static bool is_there(sonde__style style, const sonde__headers *h)
+{
+    switch (style) {
+    case SONDE__STYLE_DATADOG:
+        return h->trace_id.len > 0;
+    case SONDE__STYLE_TRACECONTEXT:
+        return h->traceparent.len > 0;
+    case SONDE__STYLE_B3:
+        return h->b3.len > 1; /* one character is a decision without a context */
+    case SONDE__STYLE_B3MULTI:
+        return h->b3_trace_id.len > 0;
+    default:
+        return false;
+    }
+}
+
 static bool extract_one(sonde__style style, const sonde__headers *h, const sonde__config *c,
                         sonde__remote *out)
 {
@@ -203,6 +220,10 @@ static bool extract_one(sonde__style style, const sonde__headers *h, const sonde
         break;
     }
     out->style = style;
+    if (ok)
+        sonde__count(SONDE__CONTEXTS_EXTRACTED + style, 1);
+    else if (is_there(style, h))
+        sonde__count(SONDE__CONTEXTS_MALFORMED + style, 1);
     return ok;
 }
 
@@ -475,6 +496,9 @@ void sonde_inject(const sonde_context *context, const sonde_writer *writer)
         sonde__segment_decide_without_root(o.segment);
     o.decision = sonde__segment_lock(o.segment);
     o.is_local = o.span_id != o.segment->remote_parent_id;
-    for (i = 0; i < c->inject.len; i++)
+    for (i = 0; i < c->inject.len; i++) {
         inject_one(c->inject.style[i], &o, c, writer);
+        if (c->inject.style[i] != SONDE__STYLE_BAGGAGE) /* that one counts itself, if any */
+            sonde__count(SONDE__CONTEXTS_INJECTED + c->inject.style[i], 1);
+    }
 }

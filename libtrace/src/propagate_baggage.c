@@ -83,6 +83,14 @@ static void drop(sonde__area *a)
     sonde__count_own(&a->counts, SONDE__BAGGAGE_DROPPED, 1);
 }
 
+static void note_cut(bool items, bool bytes)
+{
+    if (items)
+        sonde__count(SONDE__BAGGAGE_CUT_ITEMS, 1);
+    else if (bytes)
+        sonde__count(SONDE__BAGGAGE_CUT_BYTES, 1);
+}
+
 /* What comes of the header's members until the first that would pass a limit. */
 static void take_members(const sonde__headers *h, const sonde__config *c, sonde__area *a,
                          sonde__baggage_ref *b)
@@ -104,6 +112,7 @@ static void take_members(const sonde__headers *h, const sonde__config *c, sonde_
                 drop(a);
         }
     }
+    note_cut(items > c->baggage_max_items, bytes > c->baggage_max_bytes);
 }
 
 static void take_older(const sonde__headers *h, sonde__area *a, sonde__baggage_ref *b)
@@ -125,10 +134,13 @@ sonde__baggage_ref sonde__extract_baggage(const sonde__headers *h, const sonde__
         take_older(h, a, &b);
     if (h->baggage_count == 0 || !sonde__styles_have(&c->extract, SONDE__STYLE_BAGGAGE))
         return b;
-    if (is_well_formed(h))
+    if (is_well_formed(h)) {
         take_members(h, c, a, &b);
-    else
+        sonde__count_own(&a->counts, SONDE__CONTEXTS_EXTRACTED + SONDE__STYLE_BAGGAGE, 1);
+    } else {
         drop(a);
+        sonde__count_own(&a->counts, SONDE__CONTEXTS_MALFORMED + SONDE__STYLE_BAGGAGE, 1);
+    }
     return b;
 }
 
@@ -205,6 +217,10 @@ static __attribute__((noinline)) void set_baggage(sonde__baggage_ref ref, const 
     }
     if (items < sonde__baggage_at(ref)->items)
         sonde__count(SONDE__BAGGAGE_DROPPED, sonde__baggage_at(ref)->items - items);
+    note_cut(items == c->baggage_max_items && items < sonde__baggage_at(ref)->items,
+             items < sonde__baggage_at(ref)->items);
+    if (l.len > 0)
+        sonde__count(SONDE__CONTEXTS_INJECTED + SONDE__STYLE_BAGGAGE, 1);
     if (l.len > 0)
         w->set(w->user, SONDE_STR(SONDE_HDR_BAGGAGE), (sonde_str){ l.text, l.len });
 }

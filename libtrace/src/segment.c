@@ -89,6 +89,8 @@ sonde__span *sonde__segment_close_shared(sonde__segment *s, sonde__span *span, u
         sonde__segment_put(s, cells);
     if (open > 0 && finished < partial_len)
         return NULL;
+    if (open > 0)
+        sonde__count(SONDE__PARTIAL_FLUSHES, 1);
     span->text.chunk_len = finished;
     return span;
 }

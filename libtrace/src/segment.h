@@ -75,6 +75,7 @@ typedef struct sonde__segment {
 #define SONDE__SEGMENT_LIMIT_PASSED    512u
 #define SONDE__SEGMENT_TAIL_DONE       1024u /* the head decides, or the local root has finished */
 #define SONDE__SEGMENT_TAIL_KEPT       2048u
+#define SONDE__SEGMENT_SEEN            4096u /* the flusher has had a chunk of it */
 
 #define SONDE__SEGMENT_SOURCE_SHIFT 16 /* 8 bits, see standalone.h */
 

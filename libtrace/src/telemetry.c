@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "counters.h"
+#include "telemetry_metrics.h"
 #include "telemetry_request.h"
 #include "tracer.h"
 
@@ -17,6 +18,8 @@ static struct {
     bool told;  /* and taken */
     uint64_t heartbeat_due;
     uint64_t extended_due;
+    uint64_t metrics_due;
+    uint64_t slot_due;
     sonde__telemetry_request request;
     uint64_t config_seq; /* of the last configuration entry */
     sonde_buf changes;   /* a JSON array that is not closed yet; empty: none */
@@ -161,7 +164,29 @@ static uint64_t tell_start(const sonde__config *c, uint64_t now)
         return later(now, retry);
     t.heartbeat_due = later(now, c->telemetry_heartbeat_ns);
     t.extended_due = later(now, c->telemetry_extended_ns);
+    t.metrics_due = c->telemetry_metrics ? later(now, c->telemetry_metrics_ns) : SONDE__NEVER;
     return now;
+}
+
+/* In time for the end of each slot, so that what was counted in it is told of it. */
+static void take_sample(uint64_t now)
+{
+    int64_t unix_ns = sonde_unix_ns();
+    uint64_t slot_ns = SONDE__TELEMETRY_SLOT_S * (uint64_t)SONDE_NS_PER_S;
+
+    sonde__telemetry_metrics_sample(unix_ns);
+    t.slot_due = sonde_deadline(now, slot_ns - (uint64_t)unix_ns % slot_ns);
+}
+
+/* With a sign of life, or by themselves when they are due earlier. */
+static bool put_metrics(const sonde__config *c, uint64_t now)
+{
+    if (!c->telemetry_metrics || (now < t.metrics_due && now < t.heartbeat_due))
+        return false;
+    take_sample(now);
+    sonde__telemetry_metrics_put(&t.request, c);
+    t.metrics_due = later(now, c->telemetry_metrics_ns);
+    return true;
 }
 
 static void put_heartbeats(const sonde__config *c, uint64_t now)
@@ -176,10 +201,13 @@ static void put_heartbeats(const sonde__config *c, uint64_t now)
     }
 }
 
-static void send(const sonde__config *c)
+static void send(const sonde__config *c, bool with_metrics)
 {
-    if (sonde__telemetry_send(&t.request, c))
-        sonde_buf_reset(&t.changes);
+    if (!sonde__telemetry_send(&t.request, c))
+        return;
+    sonde_buf_reset(&t.changes);
+    if (with_metrics)
+        sonde__telemetry_metrics_told();
 }
 
 static bool wanted(const sonde__config *c)
@@ -190,33 +218,42 @@ static bool wanted(const sonde__config *c)
 static uint64_t work(uint64_t now)
 {
     const sonde__config *c = sonde__settings();
+    bool with_metrics;
 
+    if (c->telemetry_metrics && now >= t.slot_due)
+        take_sample(now);
     if (!t.told)
         return tell_start(c, now);
     put_changes();
+    with_metrics = put_metrics(c, now);
     put_heartbeats(c, now);
-    send(c);
-    return earlier(t.heartbeat_due, t.extended_due);
+    send(c, with_metrics);
+    return earlier(earlier(t.heartbeat_due, t.extended_due),
+                   c->telemetry_metrics ? earlier(t.metrics_due, t.slot_due) : SONDE__NEVER);
 }
 
 /* A process that ends at once still says that it was there; one whose agent is away does not wait. */
 static void last(uint64_t now)
 {
     const sonde__config *c = sonde__settings();
+    bool with_metrics;
 
     if (!t.tried)
         (void)tell_start(c, now);
     if (!t.told)
         return;
     put_changes();
+    t.metrics_due = 0;
+    with_metrics = put_metrics(c, now);
     put_empty_event("app-closing");
-    send(c);
+    send(c, with_metrics);
 }
 
 static void forget(void)
 {
     sonde__telemetry_request_done(&t.request);
     sonde_buf_done(&t.changes);
+    sonde__telemetry_metrics_forget();
     memset(&t, 0, sizeof(t));
 }
 

@@ -11,6 +11,7 @@
 
 #include "beats.h"
 #include "counters.h"
+#include "telemetry_metrics.h"
 #include "tracer.h"
 
 #define PATH "/telemetry/proxy/api/v2/apmtelemetry"
@@ -50,8 +51,7 @@ void sonde__telemetry_end(sonde__telemetry_request *r)
 
 static sonde_str payload_of(const sonde__telemetry_request *r, unsigned i)
 {
-    return sonde_str_sub(sonde_buf_str(&r->payloads), r->event[i].from,
-                         r->event[i].from + r->event[i].len);
+    return sonde_str_sub(sonde_buf_str(&r->payloads), r->event[i].from, r->event[i].len);
 }
 
 /* -- the envelope --------------------------------------------------------------------------------- */
@@ -72,7 +72,7 @@ static sonde_str os_version(char *room, size_t cap)
             continue;
         (void)sonde_str_cut(&line, '=');
         if (line.len >= 2 && line.ptr[0] == '"')
-            line = sonde_str_sub(line, 1, line.len - 1);
+            line = sonde_str_sub(line, 1, line.len - 2);
         return line;
     }
     return (sonde_str){ NULL, 0 };
@@ -204,7 +204,11 @@ bool sonde__telemetry_send(sonde__telemetry_request *r, const sonde__config *c)
     if (status == SONDE_OK)
         status = r->body.status;
     if (status == SONDE_OK) {
+        uint64_t from = sonde_mono_ns();
+
         status = ask(r, c, &answer);
+        sonde__telemetry_note_request(SONDE__CALL_TELEMETRY, status, answer.http_status,
+                                      r->body.len, sonde_mono_ns() - from);
         r->seq += status != SONDE_ERR_CONNECT; /* else it never left */
     }
     reset(r);

@@ -46,6 +46,7 @@
 #include "standalone.h"
 #include "startup_log.h"
 #include "tail_keep.h"
+#include "telemetry_metrics.h"
 #include "watch.h"
 
 #define ORG_MARKER_WAIT_MS 1000
@@ -287,6 +288,7 @@ static void begin_life_locked(sonde__config *c)
 
 static sonde_status start_locked(const sonde_options *options)
 {
+    uint64_t from = sonde_mono_ns();
     sonde__config *c;
     sonde_status status;
 
@@ -303,6 +305,7 @@ static sonde_status start_locked(const sonde_options *options)
         sonde__config_free(c);
         return status;
     }
+    sonde__telemetry_metrics_open(c, sonde_mono_ns() - from);
     begin_life_locked(c);
     if (c->enabled)
         sonde__discovery_open(c, runtime_id);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/digest.h"
 #include "base/format.h"
 #include "base/log.h"
@@ -14,6 +15,7 @@
 #include "collector.h"
 #include "container.h"
 #include "service.h"
+#include "telemetry_metrics.h"
 
 #define ANSWER_MAX_BYTES (1u << 20)
 #define HEADERS_MAX      15 /* 11 of every request, 4 of some */
@@ -198,11 +200,15 @@ static sonde__verdict judge(const sonde__transport *t, const sonde_http_plain_an
     return answer->status == 404 ? SONDE__NOT_SERVED : SONDE__REFUSED;
 }
 
-static sonde__verdict post(sonde__transport *t, const sonde_http_plain_request *request)
+static sonde__verdict post(sonde__transport *t, sonde__call api,
+                           const sonde_http_plain_request *request)
 {
     sonde_http_plain_answer answer = { 0 };
+    uint64_t from = sonde_mono_ns();
     sonde_status status = sonde_http_plain_send(t->http, request, &answer);
 
+    sonde__telemetry_note_request(api, status, answer.status, request->body.len,
+                                  sonde_mono_ns() - from);
     if (status == SONDE_OK) {
         note_agent_state(t, &answer);
         return judge(t, &answer);
@@ -241,7 +247,7 @@ sonde__verdict sonde__transport_send(sonde__transport *t, const sonde__trace_req
                          (sonde_str){ spans, sonde_format_u64(r->p0_spans, spans) });
     }
     request.headers_len = t->headers_len;
-    verdict = post(t, &request);
+    verdict = post(t, SONDE__CALL_TRACE, &request);
     t->headers_len = own_len;
     return verdict;
 }
@@ -258,7 +264,7 @@ sonde__verdict sonde__transport_send_stats(sonde__transport *t, sonde_str body,
         .deadline_mono_ns = deadline_mono_ns,
     };
 
-    return post(t, &request);
+    return post(t, SONDE__CALL_STATS, &request);
 }
 
 sonde_status sonde__transport_ask(sonde__transport *t, const sonde__request *r, sonde__answer *out)

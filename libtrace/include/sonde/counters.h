@@ -87,15 +87,16 @@ typedef struct sonde_counters {
     uint64_t stats_spans_collapsed; /* counted under "tracer_blocked_value": too many keys */
     uint64_t stats_payloads_sent;
     uint64_t stats_payloads_failed;
-    uint64_t tail_kept;         /* SONDE_TAIL_KEEP: traces kept */
-    uint64_t tail_refused;      /* beyond SONDE_TAIL_KEEP_PER_SECOND */
-    uint64_t tail_evicted;      /* resources forgotten for others */
-    uint64_t telemetry_sent;    /* requests the agent took */
-    uint64_t telemetry_failed;  /* those it did not take, or that never left */
-    uint64_t telemetry_dropped; /* things to tell for which there was no room until the next one */
-    uint64_t blackbox_no_place; /* spans open beyond the places of their thread, SONDE_BLACKBOX */
-    uint64_t blackbox_no_area;  /* threads beyond the areas of the black box */
-    uint64_t otel_ctx_failed;   /* the process context could not be published */
+    uint64_t tail_kept;          /* SONDE_TAIL_KEEP: traces kept */
+    uint64_t tail_refused;       /* beyond SONDE_TAIL_KEEP_PER_SECOND */
+    uint64_t tail_evicted;       /* resources forgotten for others */
+    uint64_t telemetry_sent;     /* requests the agent took */
+    uint64_t telemetry_failed;   /* those it did not take, or that never left */
+    uint64_t telemetry_dropped;  /* things to tell for which there was no room until the next one */
+    uint64_t blackbox_no_place;  /* spans open beyond the places of their thread, SONDE_BLACKBOX */
+    uint64_t blackbox_no_area;   /* threads beyond the areas of the black box */
+    uint64_t otel_ctx_failed;    /* the process context could not be published */
+    uint64_t telemetry_left_out; /* sizes and times beyond a sample of 256 */
 } sonde_counters;
 
 /* Fills `out` up to out->struct_bytes; a struct_bytes of 0 counts as the size in this header. */

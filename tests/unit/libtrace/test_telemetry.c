@@ -8,11 +8,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/alloc.h"
+#include "carrier.h"
 #include "codec/json_read.h"
 #include "libtrace/src/telemetry.h"
 #include "sonde/sonde.h"
-#include "support/alloc_fail.h"
 #include "support/fake_agent.h"
 
 #define PATH    "/telemetry/proxy/api/v2/apmtelemetry"
@@ -90,7 +89,8 @@ static char *request(uint64_t n, char **out_head)
 
     assert_non_null(body);
     sonde_json_reader_init(&r, sonde_str_from(body), 1u << 16);
-    assert_true(sonde_json_skip(&r, sonde_json_next(&r)));
+    if (!sonde_json_skip(&r, sonde_json_next(&r)))
+        fail_msg("byte %zu: %s: %s", r.error_at, r.error, body);
     assert_int_equal(sonde_json_next(&r), SONDE_JSON_END);
     sonde_json_reader_done(&r);
     (void)snprintf(seq, sizeof(seq), ",\"seq_id\":%u,\"debug\"", (unsigned)n + 1);
@@ -166,6 +166,7 @@ static void test_the_first_request_says_who_and_how_it_is_set_up(void **state)
     expect_not_in(head, "DD-Root-Session-ID");
     expect_not_in(head, "DD-Telemetry-Debug-Enabled");
     expect_not_in(body, "install_signature");
+    expect_not_in(body, "\\\"\",\"architecture\"");
     free(head);
     free(body);
 }
@@ -267,6 +268,116 @@ static void test_now_and_then_it_repeats_its_configuration(void **state)
     expect_not_in(body, "\"products\"");
     expect_not_in(body, "\"additional_payload\"");
     free(body);
+}
+
+/* -- metrics -------------------------------------------------------------------------------------- */
+
+/* Two headers that are in order, one that is not, and what is sent on. */
+static void trace_some(void)
+{
+    carrier in = { .len = 0 };
+    carrier out;
+    sonde_context *context;
+    sonde_span *span;
+
+    put(&in, "x-datadog-trace-id", "7");
+    put(&in, "x-datadog-parent-id", "8");
+    put(&in, "traceparent", "nonsense");
+    put(&in, "baggage", "a=b");
+    context = extract(&in);
+    assert_non_null(context);
+    span = sonde_span_start("continued", &(sonde_span_options){ .context = context });
+    sonde_context_release(context);
+    context = sonde_context_of_span(span);
+    inject(context, &out);
+    sonde_context_release(context);
+    sonde_span_finish(span);
+    sonde_span_finish(sonde_span_start("new", NULL));
+    assert_status(sonde_flush(WAIT_MS), SONDE_OK);
+}
+
+/* Counts go out in the next slot's point, or in two when a slot ends meanwhile: only names are looked for. */
+static void test_what_was_done_is_told_with_the_next_sign_of_life(void **state)
+{
+    static const char *const want[] = {
+        "{\"request_type\":\"generate-metrics\",\"payload\":{\"namespace\":\"tracers\",",
+        "{\"metric\":\"spans_created\",\"points\":[[",
+        ",\"tags\":[\"integration_name:manual\"],\"common\":true}",
+        "{\"metric\":\"spans_finished\",",
+        "\"tags\":[\"new_continued:new\"]",
+        "\"tags\":[\"new_continued:continued\"]",
+        "{\"metric\":\"trace_segments_closed\",",
+        "{\"metric\":\"trace_chunks_enqueued\",",
+        "{\"metric\":\"trace_chunks_sent\",",
+        "{\"metric\":\"trace_api.requests\",",
+        "{\"metric\":\"trace_api.responses\",",
+        "\"tags\":[\"status_code:200\"]",
+        "{\"request_type\":\"distributions\",\"payload\":{\"namespace\":\"tracers\",",
+        "{\"metric\":\"trace_chunk_size\",\"points\":[1,1],\"tags\":[],\"common\":true}",
+        "{\"metric\":\"trace_chunk_serialization.bytes\",",
+        "{\"metric\":\"trace_chunk_serialization.ms\",",
+        "{\"metric\":\"trace_api.bytes\",",
+        "{\"metric\":\"trace_api.ms\",",
+        "{\"metric\":\"init_time\",",
+    };
+    static const struct {
+        const char *metric, *style;
+    } styles[] = {
+        { "injected", "datadog" },  { "injected", "tracecontext" },  { "injected", "baggage" },
+        { "extracted", "datadog" }, { "malformed", "tracecontext" }, { "extracted", "baggage" },
+    };
+    char *body;
+    size_t i;
+
+    (void)state;
+    START("DD_TELEMETRY_HEARTBEAT_INTERVAL", "60");
+    trace_some();
+    sonde_stop();
+    body = request_with(1, "\"app-closing\"");
+    for (i = 0; i < COUNT_OF(want); i++)
+        expect_in(body, want[i]);
+    for (i = 0; i < COUNT_OF(styles); i++) {
+        char series[200];
+        const char *at;
+
+        (void)snprintf(series, sizeof(series),
+                       "{\"metric\":\"context_header_style.%s\",\"points\":[[", styles[i].metric);
+        at = strstr(body, series);
+        assert_non_null(at);
+        (void)snprintf(series, sizeof(series), "\"tags\":[\"header_style:%s\"]", styles[i].style);
+        expect_in(at, series);
+    }
+    free(body);
+}
+
+static void test_metrics_may_be_told_more_often_than_signs_of_life(void **state)
+{
+    char *body;
+
+    (void)state;
+    START("DD_TELEMETRY_HEARTBEAT_INTERVAL", "60", "DD_TELEMETRY_METRICS_INTERVAL_SECONDS", "0.02");
+    trace_some();
+    body = request_with(1, "\"spans_created\"");
+    expect_not_in(body, "\"app-heartbeat\"");
+    free(body);
+}
+
+static void test_metrics_can_be_switched_off(void **state)
+{
+    uint64_t n;
+
+    (void)state;
+    START("DD_TELEMETRY_HEARTBEAT_INTERVAL", "0.02", "DD_TELEMETRY_METRICS_ENABLED", "0");
+    trace_some();
+    free(request_with(1, "\"app-heartbeat\""));
+    sonde_stop();
+    for (n = fake_agent_others(agent, PATH); n-- > 0;) {
+        char *body = request(n, NULL);
+
+        expect_not_in(body, "generate-metrics");
+        expect_not_in(body, "distributions");
+        free(body);
+    }
 }
 
 /* -- failures ------------------------------------------------------------------------------------- */
@@ -441,6 +552,9 @@ int main(void)
         TEST(test_it_says_that_it_lives_and_that_it_ends),
         TEST(test_a_process_that_ends_at_once_says_both),
         TEST(test_now_and_then_it_repeats_its_configuration),
+        TEST(test_what_was_done_is_told_with_the_next_sign_of_life),
+        TEST(test_metrics_may_be_told_more_often_than_signs_of_life),
+        TEST(test_metrics_can_be_switched_off),
         TEST(test_the_start_is_told_again_until_it_is_taken),
         TEST(test_without_an_agent_the_end_does_not_wait),
         TEST(test_changes_are_told_soon),
