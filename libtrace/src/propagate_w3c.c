@@ -297,6 +297,7 @@ bool sonde__store_tracestate(const sonde__headers *h, const sonde__remote *w3c, 
     members m = { h, 0, { NULL, 0 } };
     sonde_str run = { NULL, 0 };
     uint32_t kept = decides ? 2 : 1; /* ours, and an ot */
+    uint32_t run_line = 0;
     bool has_ot = false;
     sonde_str member;
 
@@ -317,13 +318,14 @@ bool sonde__store_tracestate(const sonde__headers *h, const sonde__remote *w3c, 
             continue;
         }
         kept++;
-        if (run.len > 0 && run.ptr + run.len + 1 == member.ptr) {
+        if (run.len > 0 && m.line == run_line && run.ptr + run.len + 1 == member.ptr) {
             run.len += 1 + member.len;
             continue;
         }
         if (!flush_run(&run, s, cells))
             return false;
         run = member;
+        run_line = m.line;
     }
     if (!flush_run(&run, s, cells))
         return false;
@@ -378,21 +380,25 @@ static bool put_origin(line *l, const sonde__outbound *o)
     return put_item(l, SONDE_STR(""), SONDE_STR("o"), (sonde_str){ value, r.value_len });
 }
 
+/* Ours; without a span of ours the received one, as it came. */
 static bool put_last_id(line *l, const sonde__outbound *o)
 {
+    char ours[16];
+    sonde_str id = { ours, sizeof(ours) };
     sonde__record r;
 
     if (o->is_local) {
-        if (l->len + 3 + 16 > SONDE__DD_MEMBER_MAX_BYTES)
-            return false;
-        put(l, ";p:", 3);
-        sonde__put_hex16(o->span_id, l->text + l->len);
-        l->len += 16;
-        return true;
+        sonde__put_hex16(o->span_id, ours);
+    } else {
+        if (!sonde__segment_text(o->segment, SONDE__TEXT_PARENT, &r) || r.rest > 0)
+            return true;
+        id = sonde__record_head(&r);
     }
-    if (!sonde__segment_text(o->segment, SONDE__TEXT_PARENT, &r) || r.rest > 0)
-        return true;
-    return put_item(l, SONDE_STR(""), SONDE_STR("p"), sonde__record_head(&r));
+    if (l->len + 3 + id.len > SONDE__DD_MEMBER_MAX_BYTES)
+        return false;
+    put(l, ";p:", 3);
+    put(l, id.ptr, id.len);
+    return true;
 }
 
 static bool put_tags(line *l, const sonde__outbound *o)

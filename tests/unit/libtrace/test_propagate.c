@@ -452,6 +452,29 @@ static void test_nothing_is_injected_where_nothing_is_active(void **state)
     assert_null(sonde_extract(&(sonde_reader){ .user = NULL }));
 }
 
+/* As a server may keep them: one behind the other, with what ends a line in between. */
+static void each_of_two_lines(void *user, sonde_visitor visit, void *visitor_user)
+{
+    static const char lines[] = "a=1\nb=2";
+
+    (void)user;
+    visit(visitor_user, SONDE_STR("traceparent"),
+          SONDE_STR("00-00000000000000000000000000000001-0000000000000002-00"));
+    visit(visitor_user, SONDE_STR("tracestate"), (sonde_str){ lines, 3 });
+    visit(visitor_user, SONDE_STR("tracestate"), (sonde_str){ lines + 4, 3 });
+}
+
+static void test_lines_of_tracestate_side_by_side_in_memory_stay_apart(void **state)
+{
+    sonde_context *context = sonde_extract(&(sonde_reader){ .each = each_of_two_lines });
+    carrier out;
+
+    (void)state;
+    inject(context, &out);
+    sonde_context_release(context);
+    assert_header("two lines", &out, "tracestate", "dd=s:0,a=1,b=2");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -471,6 +494,7 @@ int main(void)
         cmocka_unit_test(test_a_new_trace_is_injected_with_its_decision),
         cmocka_unit_test(test_manual_keep_overrides_a_received_decision),
         cmocka_unit_test(test_nothing_is_injected_where_nothing_is_active),
+        cmocka_unit_test(test_lines_of_tracestate_side_by_side_in_memory_stay_apart),
     };
 
     return cmocka_run_group_tests_name("propagate", tests, start, stop);
