@@ -8,6 +8,7 @@
 enum capability {
     CAN_SAMPLE_RATE = 12,
     CAN_LOG_INJECTION = 13,
+    CAN_HEADER_TAGS = 14,
     CAN_TAGS = 15,
     CAN_SWITCH_TRACING = 19,
     CAN_SAMPLING_RULES = 29,
@@ -15,9 +16,9 @@ enum capability {
 };
 
 static const uint64_t capabilities =
-    UINT64_C(1) << CAN_SAMPLE_RATE | UINT64_C(1) << CAN_LOG_INJECTION | UINT64_C(1) << CAN_TAGS |
-    UINT64_C(1) << CAN_SWITCH_TRACING | UINT64_C(1) << CAN_SAMPLING_RULES |
-    UINT64_C(1) << CAN_SEVERAL_CONFIGS;
+    UINT64_C(1) << CAN_SAMPLE_RATE | UINT64_C(1) << CAN_LOG_INJECTION |
+    UINT64_C(1) << CAN_HEADER_TAGS | UINT64_C(1) << CAN_TAGS | UINT64_C(1) << CAN_SWITCH_TRACING |
+    UINT64_C(1) << CAN_SAMPLING_RULES | UINT64_C(1) << CAN_SEVERAL_CONFIGS;
 
 /* A big-endian bit field in base64, without leading zero bytes. */
 static void put_capabilities(sonde_json_writer *w)

@@ -139,7 +139,7 @@ static void test_more_bytes_than_the_ceiling_are_rejected(void **state)
 /* By hand from docs/spec/remote-config.md; hashes by sha256sum. */
 static const char first_poll[] =
     "{\"client\":{\"id\":\"c-1\",\"products\":[\"APM_TRACING\",\"AGENT_CONFIG\",\"AGENT_TASK\"],"
-    "\"is_tracer\":true,\"capabilities\":\"IAAgCLAA\",\"client_tracer\":{\"runtime_id\":\"r-1\","
+    "\"is_tracer\":true,\"capabilities\":\"IAAgCPAA\",\"client_tracer\":{\"runtime_id\":\"r-1\","
     "\"language\":\"c\",\"tracer_version\":\"0.1.0\",\"service\":\"web\",\"env\":\"\",\"app_"
     "version\":"
     "\"1.2\",\"tags\":[],\"process_tags\":[\"a:b\",\"c:d\"]},\"state\":{\"root_version\":1,"
