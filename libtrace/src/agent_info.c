@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "codec/json_read.h"
 
+#include "trace_filter.h"
+
 #include "org_marker.h"
 #include "statsd_socket.h"
 #include "tracer.h"
@@ -205,6 +207,8 @@ bool sonde__agent_serves(const sonde__agent_info *info, sonde_str endpoint)
 
 static struct {
     sonde__agent_info info;
+    sonde__trace_filter *filter; /* views of `info` */
+    bool filter_failed;
     bool known;
     uint64_t body_hash; /* of the body it was read from */
 } present;
@@ -212,6 +216,24 @@ static struct {
 const sonde__agent_info *sonde__agent(void)
 {
     return &present.info;
+}
+
+bool sonde__agent_filter(sonde__trace_filter **out)
+{
+    *out = present.filter;
+    return !present.filter_failed;
+}
+
+static void make_filter(void)
+{
+    sonde_status status;
+
+    sonde__trace_filter_free(present.filter);
+    status = sonde__trace_filter_new(&present.info, &present.filter);
+    present.filter_failed = status != SONDE_OK;
+    if (present.filter_failed)
+        SONDE_LOG(SONDE_LOG_WARN, "filters and statistics are left to the agent: reason=\"%s\"",
+                  sonde_status_str(status));
 }
 
 static void take_body(sonde_str body)
@@ -231,6 +253,7 @@ static void take_body(sonde_str body)
     }
     sonde__agent_info_done(&present.info);
     present.info = next;
+    make_filter();
     present.body_hash = hash;
     present.known = true;
 }
@@ -251,6 +274,9 @@ bool sonde__agent_take(int http_status, sonde_str body)
 
 void sonde__agent_forget(void)
 {
+    sonde__trace_filter_free(present.filter);
+    present.filter = NULL;
+    present.filter_failed = false;
     sonde__agent_info_done(&present.info);
     present.known = false;
     present.body_hash = 0;

@@ -15,6 +15,8 @@
 #include "base/str.h"
 #include "sonde/status.h"
 
+struct sonde__trace_filter;
+
 #define SONDE__AGENT_LIST_MAX       128
 #define SONDE__AGENT_INFO_MAX_BYTES 65536
 
@@ -57,6 +59,10 @@ bool sonde__agent_serves(const sonde__agent_info *info, sonde_str endpoint);
 /* Of the flusher's thread; valid until its next sonde__agent_take().  Before the first answer, and for
  * an agent without /info, everything in it is zero. */
 const sonde__agent_info *sonde__agent(void);
+
+/* What this agent filters out (trace_filter.h); NULL: nothing.  False: it has filters that cannot be applied
+ * here.  Valid as long. */
+bool sonde__agent_filter(struct sonde__trace_filter **out);
 
 /* Takes over an answer: 200 with a body, 404 from an agent too old for /info.  Any other status and a
  * body that does not parse keep what is known.  True once anything is known.  A body equal to the last

@@ -725,6 +725,7 @@ sonde_status sonde__encode_chunk(sonde__encoder *e, sonde__span *chunk)
         e->payload.len = (size_t)(sonde__put_array_head(at, len) - e->payload.data);
     for (span = chunk; span && !(span->flags & SONDE__SPAN_LOCAL_ROOT); span = span->next)
         ;
+    e->has_root = span != NULL;
     if (span)
         root = span;
     sonde_buf_reset(&e->countable);

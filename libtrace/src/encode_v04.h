@@ -22,6 +22,7 @@ typedef struct sonde__encoder {
     size_t room;       /* made for the span being written */
     uint64_t chunks;   /* in the payload */
     uint64_t spans;
+    bool has_root;               /* the last chunk begins with its local root */
     const sonde__config *config; /* borrowed */
     const sonde__tag *tags;      /* of every span, borrowed as of `tags_version` (live.h) */
     uint32_t tags_len;

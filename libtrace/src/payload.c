@@ -9,6 +9,8 @@
 #include "agent_info.h"
 #include "counters.h"
 #include "p0.h"
+#include "trace_filter.h"
+#include "wire_span.h"
 
 #define SOFT_BYTES 4750000u
 
@@ -72,14 +74,13 @@ void sonde__payload_reset(sonde__payload *p)
     p->form = SONDE__API_V04;
 }
 
-/* Filters are applied before statistics; where there are any, both are the agent's work. */
+/* Filters are applied before statistics; where we cannot, both are the agent's work. */
 static bool can_count(const sonde__payload *p, const sonde__agent_info *a)
 {
+    sonde__trace_filter *filter;
+
     return p->stats && a->client_drop_p0s && !a->cut &&
-           sonde__agent_serves(a, SONDE_STR("/v0.6/stats")) &&
-           a->require.len + a->reject.len + a->require_regex.len + a->reject_regex.len +
-                   a->ignore_resources.len ==
-               0;
+           sonde__agent_serves(a, SONDE_STR("/v0.6/stats")) && sonde__agent_filter(&filter);
 }
 
 static const sonde_str trace_paths[] = { [SONDE__API_V04] = { "/v0.4/traces", 12 },
@@ -117,6 +118,37 @@ static uint32_t count_and_trim(sonde__payload *p, const sonde__span *chunk, size
     return sonde__decision_priority(d) > 0 ? len : sonde__p0_trim(b, at);
 }
 
+/* Whether the agent would filter the chunk that was just encoded, from `at` on.  The local root decides;
+ * what is sent before it has finished stays, what comes later goes with it. */
+static bool is_filtered(const sonde__payload *p, sonde__span *chunk, size_t at)
+{
+    _Atomic uint32_t *flags = &chunk->segment->flags;
+    sonde__trace_filter *filter;
+    sonde__wire_span root;
+    sonde_mp_reader r;
+    uint32_t len;
+
+    if (!sonde__agent_filter(&filter) || !filter)
+        return false;
+    if (!p->v04.has_root)
+        return atomic_load_explicit(flags, memory_order_relaxed) & SONDE__SEGMENT_FILTERED;
+    sonde_mp_reader_init(&r, p->v04.payload.data + at, p->v04.payload.len - at);
+    if (!sonde_mp_read_array(&r, &len) || !sonde__wire_span_read(&r, &root) ||
+        !sonde__trace_filter_drops(filter, &root))
+        return false;
+    (void)atomic_fetch_or_explicit(flags, SONDE__SEGMENT_FILTERED, memory_order_relaxed);
+    return true;
+}
+
+/* Takes the chunk that was just encoded, from `at` on, out again. */
+static void leave_out_filtered(sonde__payload *p, size_t at, uint32_t spans)
+{
+    p->v04.payload.len = at;
+    p->v04.chunks--;
+    p->v04.spans -= spans;
+    sonde__count_dropped(SONDE_DROP_FILTERED, spans, 1);
+}
+
 static void note_left_out(sonde__payload *p, uint32_t spans, bool whole)
 {
     p->p0_spans += spans;
@@ -148,6 +180,10 @@ sonde_status sonde__payload_add(sonde__payload *p, sonde__span *chunk)
     status = sonde__encode_chunk(&p->v04, chunk);
     if (status != SONDE_OK)
         return status;
+    if (p->is_counted && is_filtered(p, chunk, at)) {
+        leave_out_filtered(p, at, len);
+        return SONDE_OK;
+    }
     if (p->is_counted)
         left = count_and_trim(p, chunk, at);
     if (left > 0 && p->form != SONDE__API_V04)

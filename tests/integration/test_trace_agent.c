@@ -596,6 +596,38 @@ test_single_spans_of_unsampled_traces_travel_with_what_belongs_to_the_trace(void
     (void)unsetenv("DD_SPAN_SAMPLING_RULES");
 }
 
+static void test_what_the_agent_filters_out_is_neither_sent_nor_counted(void **state)
+{
+    fake_agent *agent = fake_agent_open(NULL);
+    sonde_context *context = NULL;
+    sonde_counters c;
+    int i;
+
+    (void)state;
+    fake_agent_info(agent, COUNTING ",\"ignore_resources\":[\"^GET /health\"]}", NULL);
+    start(fake_agent_url(agent));
+    assert_status(sonde_wait_for_agent(10000), SONDE_OK);
+    for (i = 0; i < 10; i++) {
+        SONDE_SPAN(root, "request");
+        SONDE_SPAN(child, "part");
+
+        (void)child;
+        sonde_span_set_resource(root, i < 4 ? "GET /healthz" : "GET /");
+        if (i == 0)
+            context = sonde_context_of_span(root);
+    }
+    assert_status(sonde_flush(10000), SONDE_OK);
+    sonde_span_finish(sonde_span_start("late", &(sonde_span_options){ .context = context }));
+    sonde_context_release(context); /* what comes late goes with its root */
+    assert_status(sonde_flush(10000), SONDE_OK);
+    c = stop_and_balance(21, agent, fake_agent_counts(agent));
+    assert_int_equal(dropped(&c, SONDE_DROP_FILTERED), 9);
+    assert_int_equal(fake_agent_counts(agent).taken_spans, 12);
+    assert_int_equal(c.stats_spans - before.stats_spans, 6);
+    assert_in_head(agent, "Datadog-Client-Dropped-P0", false);
+    fake_agent_close(agent);
+}
+
 static void test_statistics_are_left_to_the_agent_otherwise(void **state)
 {
     static const struct {
@@ -606,8 +638,7 @@ static void test_statistics_are_left_to_the_agent_otherwise(void **state)
         { "it wants everything", "{\"endpoints\":[\"/v0.6/stats\"],\"client_drop_p0s\":false}",
           "true" },
         { "switched off", COUNTING "}", "false" },
-        { "a filter", COUNTING ",\"filter_tags\":{\"reject\":[\"a\"]}}", "true" },
-        { "a pattern", COUNTING ",\"ignore_resources\":[\"a.*\"]}", "true" },
+        { "a pattern not for us", COUNTING ",\"ignore_resources\":[\"\\\\pL\"]}", "true" },
     };
     size_t i;
 
@@ -665,6 +696,7 @@ int main(void)
         cmocka_unit_test(
             test_single_spans_of_unsampled_traces_travel_with_what_belongs_to_the_trace),
         cmocka_unit_test(test_v1_is_sent_until_the_agent_refuses_it),
+        cmocka_unit_test(test_what_the_agent_filters_out_is_neither_sent_nor_counted),
         cmocka_unit_test(test_statistics_are_left_to_the_agent_otherwise),
         cmocka_unit_test(test_waiting_for_an_agent_ends_in_time_or_when_it_comes),
         cmocka_unit_test(test_answers_decide_between_retry_and_drop),

@@ -31,7 +31,8 @@ extern "C" {
     X(AGENT_BUSY,        "agent_busy")        /* 408, 429 or 5xx, after retries */            \
     X(AGENT_REFUSED,     "agent_refused")     /* another 3xx or 4xx */                        \
     X(STOPPED,           "stopped")           /* finished after, or not sent before, the stop */ \
-    X(NOT_SAMPLED,       "not_sampled")       /* in the statistics computed here, and not to be sent */
+    X(NOT_SAMPLED,       "not_sampled")       /* in the statistics computed here, and not to be sent */ \
+    X(FILTERED,          "filtered")          /* the agent's filters say so; in no statistics */
 /* clang-format on */
 
 enum sonde_drop {
