@@ -2,6 +2,7 @@
 #include "watch.h"
 
 #include "blackbox.h"
+#include "crash_socket.h"
 #include "flusher.h"
 #include "otel_ctx.h"
 #include "profiler_link.h"
@@ -29,7 +30,8 @@ static __attribute__((noinline, cold)) void child_begins(void)
     sonde__areas_renew();
     sonde__otel_ctx_publish(sonde__settings(), sonde__runtime_id());
     sonde__profiler_tell_all();
-    sonde__flusher_wake();
+    if (sonde__crash_socket_beat.wanted(sonde__settings()))
+        sonde__flusher_wake(); /* else it starts with the first chunk */
 }
 
 void sonde__watch_starts(sonde__area *a, sonde__span *span, sonde_str name,
