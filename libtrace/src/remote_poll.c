@@ -15,14 +15,21 @@ enum capability {
     CAN_SEVERAL_CONFIGS = 45,
 };
 
-static const uint64_t capabilities =
-    UINT64_C(1) << CAN_SAMPLE_RATE | UINT64_C(1) << CAN_LOG_INJECTION |
-    UINT64_C(1) << CAN_HEADER_TAGS | UINT64_C(1) << CAN_TAGS | UINT64_C(1) << CAN_SWITCH_TRACING |
-    UINT64_C(1) << CAN_SAMPLING_RULES | UINT64_C(1) << CAN_SEVERAL_CONFIGS;
+/* What works in every library that is built on this one.  The rest is up to it: whether it injects ids into
+ * logs, say. */
+static const uint64_t core_capabilities = UINT64_C(1) << CAN_SAMPLE_RATE | UINT64_C(1) << CAN_TAGS |
+                                          UINT64_C(1) << CAN_SWITCH_TRACING |
+                                          UINT64_C(1) << CAN_SAMPLING_RULES;
+
+static const uint64_t own_capabilities = UINT64_C(1) << CAN_LOG_INJECTION |
+                                         UINT64_C(1) << CAN_HEADER_TAGS |
+                                         UINT64_C(1) << CAN_SEVERAL_CONFIGS;
 
 /* A big-endian bit field in base64, without leading zero bytes. */
-static void put_capabilities(sonde_json_writer *w)
+static void put_capabilities(sonde_json_writer *w, sonde_str language)
 {
+    bool is_ours = sonde_str_eq(language, SONDE_STR(SONDE__LANGUAGE));
+    uint64_t capabilities = core_capabilities | (is_ours ? own_capabilities : 0);
     uint8_t bytes[8];
     char text[12];
     size_t first = 0;
@@ -136,7 +143,7 @@ void sonde__remote_poll_write(const sonde__config *c, const char *client_id, con
     sonde_json_put_str(&w, "id", sonde_str_from(client_id));
     put_products(&w);
     sonde_json_put_bool(&w, "is_tracer", true);
-    put_capabilities(&w);
+    put_capabilities(&w, c->language);
     put_tracer(&w, c, runtime_id);
     put_state(&w, s);
     sonde_json_end_object(&w);

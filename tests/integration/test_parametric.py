@@ -15,7 +15,7 @@ import unittest
 
 sys.path.insert(0, sys.path[0] + "/../support")
 from parametric import INFO, Refused, Scenario, dd_member, tracestate
-from stack import SANITIZED
+from stack import SANITIZED, wait_until
 
 AT_ONCE = 4  # a case mostly waits
 CASES = []  # (name, env, keywords of Scenario, function)
@@ -822,6 +822,81 @@ def otel_baggage_is_baggage(s):
     with s.otel_span("o") as o:
         same(s.otel("otel_set_baggage", span_id=o, key="foo", value="bar"), {"value": "bar"})
         same(s.inject(o)["baggage"], "foo=bar")
+
+
+# -- remote configuration -------------------------------------------------------------------------------------
+
+
+def remote(**lib_config):
+    return {"action": "enable", "service_target": {"service": "*", "env": "*"}, "lib_config": lib_config}
+
+
+@case({"DD_REMOTE_CONFIG_POLL_INTERVAL_SECONDS": "600", **NO_STATS})
+def remote_configuration_is_fetched_on_demand_and_in_force_then(s):
+    def apply():
+        return s.call("/trace/remote-config/apply", {})["applied_configs"]
+    same(apply(), [])
+    s.agent.set_remote("APM_TRACING", "first", remote(tracing_sampling_rate=0.25, tracing_tags=["team:a"]))
+    applied = [{"config_id": "first", "product": "APM_TRACING"}]
+    same((apply(), apply()), (applied, applied))
+    with s.span("remote"):
+        pass
+    s.agent.set_remote("APM_TRACING", "first", None)
+    same(apply(), [])
+    with s.span("local"):
+        pass
+    s.flush()
+    same((s.find("remote")["metrics"]["_dd.rule_psr"], s.find("remote")["meta"]["team"]), (0.25, "a"))
+    assert "_dd.rule_psr" not in s.find("local")["metrics"] and "team" not in s.find("local")["meta"]
+
+
+@case({"DD_REMOTE_CONFIG_POLL_INTERVAL_SECONDS": "600"})
+def remote_configuration_switches_tracing_and_back(s):
+    for on in (False, True):
+        s.agent.set_remote("APM_TRACING", "switch", remote(tracing_enabled=on))
+        s.call("/trace/remote-config/apply", {})
+        with s.span(f"while {on}") as span:
+            assert span > 0
+    s.flush()
+    same([x["name"] for x in s.spans()], ["while True"])
+
+
+@case({"DD_REMOTE_CONFIGURATION_ENABLED": "false"})
+def remote_configuration_may_be_off(s):
+    same(s.raw("POST", "/trace/remote-config/apply", "{}")[0], 404)
+    same(s.agent.requests("/v0.7/config"), [])
+
+
+@case({"SONDE_TEST_LANGUAGE": "cpp", "DD_REMOTE_CONFIG_POLL_INTERVAL_SECONDS": "600"})
+def remote_configuration_of_another_library(s):
+    s.call("/trace/remote-config/apply", {})
+    client = json.loads(s.agent.requests("/v0.7/config")[0].body)["client"]
+    same((client["capabilities"], client["client_tracer"]["language"]), ("IAiQAA==", "cpp"))
+
+
+# -- telemetry ------------------------------------------------------------------------------------------------
+
+
+def started(s):
+    """{name: its last entry} of the event app-started."""
+    wait_until("no app-started", lambda: any(e["request_type"] == "app-started" for e in s.agent.telemetry()))
+    event = next(e for e in s.agent.telemetry() if e["request_type"] == "app-started")
+    return {entry["name"]: entry for entry in event["payload"]["configuration"]}
+
+
+@case({"DD_SERVICE": "web", "DD_TRACE_SAMPLE_RATE": "0.3", "DD_TRACE_ENABLED": "false"})
+def telemetry_tells_the_configuration_though_tracing_is_off(s):
+    entries = started(s)
+    same((entries["DD_SERVICE"]["value"], entries["DD_SERVICE"]["origin"]), ("web", "env_var"))
+    same((entries["trace_sample_rate"]["value"], entries["trace_enabled"]["value"]), ("0.3", False))
+
+
+@case({"DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false"})
+def telemetry_may_be_off(s):
+    with s.span("op"):
+        pass
+    s.flush()
+    same(s.agent.telemetry(), [])
 
 
 # -- configuration --------------------------------------------------------------------------------------------

@@ -5,8 +5,9 @@
 
 #include "base/parse.h"
 
-#define FLUSH_TIMEOUT_MS 10000
-#define AGENT_TIMEOUT_MS 5000
+#define FLUSH_TIMEOUT_MS  10000
+#define AGENT_TIMEOUT_MS  5000
+#define REMOTE_TIMEOUT_MS 9000
 
 void control_flush(call *c)
 {
@@ -24,6 +25,30 @@ void control_flush_stats(call *c)
 void control_wait_for_agent(call *c)
 {
     sonde_json_put_bool(c->out, "ready", sonde_wait_for_agent(AGENT_TIMEOUT_MS) == SONDE_OK);
+}
+
+/* Asks for remote configuration now and answers with all that is in force. */
+void control_remote(call *c)
+{
+    sonde_status status = sonde_remote_poll(REMOTE_TIMEOUT_MS);
+    sonde_remote_config config = { .struct_bytes = sizeof(config) };
+    uint32_t i;
+
+    if (status == SONDE_ERR_STATE || status == SONDE_ERR_NOT_FOUND)
+        call_fail(c, 404, "no remote configuration");
+    else if (status != SONDE_OK)
+        call_fail(c, status == SONDE_ERR_TIMEOUT ? 504 : 500, sonde_status_str(status));
+    if (status != SONDE_OK)
+        return;
+    sonde_json_key(c->out, SONDE_STR("applied_configs"));
+    sonde_json_begin_array(c->out);
+    for (i = 0; sonde_remote_config_at(i, &config) == SONDE_OK; i++) {
+        sonde_json_begin_object(c->out);
+        sonde_json_put_str(c->out, "config_id", sonde_str_from(config.config_id));
+        sonde_json_put_str(c->out, "product", sonde_str_from(config.product));
+        sonde_json_end_object(c->out);
+    }
+    sonde_json_end_array(c->out);
 }
 
 void control_crash(call *c)

@@ -35,6 +35,7 @@
     X("GET",  "/trace/crash",                     control_crash)               \
     X("GET",  "/trace/config",                    control_config)              \
     X("GET",  "/trace/agent/ensure_agent_info",   control_wait_for_agent)      \
+    X("POST", "/trace/remote-config/apply",       control_remote)              \
     X("POST", "/trace/otel/start_span",           otel_start)                  \
     X("POST", "/trace/otel/end_span",             otel_end)                    \
     X("POST", "/trace/otel/set_attributes",       otel_set_attributes)         \

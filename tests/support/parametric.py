@@ -117,7 +117,8 @@ class FakeAgent(http.server.ThreadingHTTPServer):
         self.info, self.rates = info, rates
         self.mu = threading.Lock()
         self.kept = []  # of Request
-        self.remote = {}  # path -> object
+        self.remote = {}  # path -> the configuration, as JSON
+        self.has_remote = False  # there was one, now or before
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
@@ -159,6 +160,7 @@ class FakeAgent(http.server.ThreadingHTTPServer):
         """What a poll answers from now on; None takes a configuration away."""
         path = f"datadog/2/{product}/{config_id}/config"
         with self.mu:
+            self.has_remote = True
             self.remote.pop(path, None)
             if what is not None:
                 self.remote[path] = json.dumps(what).encode()
@@ -191,7 +193,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path == "/info":
             return self.server.info
         if self.path == "/v0.7/config":
-            return self.server.config_answer() if self.server.remote else {}
+            return self.server.config_answer() if self.server.has_remote else {}
         if self.path.startswith("/v0.4/") and self.server.rates:
             return {"rate_by_service": self.server.rates}
         return {}

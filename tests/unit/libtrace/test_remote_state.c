@@ -173,6 +173,10 @@ static void test_a_poll_says_who_asks_and_what_it_holds(void **state)
     sonde_buf_init(&b, 65536);
     sonde__remote_poll_write(c, "c-1", "r-1", &s, &b);
     assert_string_equal(sonde_buf_cstr(&b), first_poll);
+    sonde_buf_reset(&b);
+    c->language = SONDE_STR("zig"); /* bits 12, 15, 19 and 29 */
+    sonde__remote_poll_write(c, "c-1", "r-1", &s, &b);
+    assert_non_null(strstr(sonde_buf_cstr(&b), "\"capabilities\":\"IAiQAA==\""));
     assert_true(take(&s, 5, files, 1, NULL, NULL));
     sonde__remote_file_fail(s.file[0], "why");
     assert_false(sonde__remote_state_take(&s, SONDE_STR("no")));
