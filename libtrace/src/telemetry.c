@@ -205,7 +205,7 @@ static void send(const sonde__config *c, bool with_metrics)
 {
     if (!sonde__telemetry_send(&t.request, c))
         return;
-    sonde_buf_reset(&t.changes);
+    sonde_buf_done(&t.changes); /* rare enough to give the memory back */
     if (with_metrics)
         sonde__telemetry_metrics_told();
 }
