@@ -7,17 +7,15 @@
 #include "crash_socket.h"
 #include "flare.h"
 #include "flusher.h"
+#include "own_metrics.h"
 #include "remote.h"
 #include "statsd_beat.h"
 #include "telemetry.h"
 
 /* A file's own beat joins here. */
 static const sonde__beat *const table[] = {
-    &sonde__telemetry_beat,
-    &sonde__remote_beat,
-    &sonde__statsd_beat,
-    &sonde__crash_socket_beat,
-    &sonde__flare_beat,
+    &sonde__telemetry_beat,   &sonde__remote_beat,       &sonde__statsd_beat,
+    &sonde__own_metrics_beat, &sonde__crash_socket_beat, &sonde__flare_beat,
 };
 
 #define TABLE_LEN (sizeof(table) / sizeof(table[0]))

@@ -151,6 +151,8 @@ typedef struct sonde__config {
     char agent_text[1100]; /* for logs */
     bool remote_enabled;
     uint64_t remote_poll_ns;
+    bool runtime_metrics;
+    bool health_metrics;
     sonde_str statsd_url;
     sonde_str statsd_host;
     uint32_t statsd_port;

@@ -18,6 +18,7 @@
 #include "area.h"
 #include "beats.h"
 #include "crash_socket.h"
+#include "own_metrics.h"
 #include "payload.h"
 #include "telemetry_metrics.h"
 #include "tracer.h"
@@ -142,6 +143,7 @@ static void send_payload(void)
         [SONDE__NOT_SERVED] = SONDE_DROP_AGENT_REFUSED,
         [SONDE__REFUSED] = SONDE_DROP_AGENT_REFUSED,
     };
+    uint64_t begun_mono_ns = sonde_mono_ns();
     sonde_str body;
     sonde__verdict verdict;
 
@@ -149,6 +151,7 @@ static void send_payload(void)
         return;
     body = sonde__payload_body(payload);
     verdict = body.len > 0 ? send_with_retries(body) : SONDE__UNREACHABLE;
+    sonde__health_flushed(sonde_mono_ns() - begun_mono_ns);
     if (body.len == 0) {
         sonde__count_dropped(SONDE_DROP_NO_MEMORY, payload->v04.spans, payload->v04.chunks);
     } else if (verdict == SONDE__DELIVERED) {

@@ -39,6 +39,10 @@ struct sonde_statsd {
     uint32_t users; /* guarded by the list's lock: who walks the list and is at this one */
 };
 
+/* sonde_statsd_new() for a given configuration, of which nothing is kept.  Looks no host up. */
+sonde_statsd *sonde__statsd_new(const sonde_statsd_options *options, const sonde__config *c);
+void sonde__statsd_discard(sonde_statsd *s); /* sends nothing */
+
 /* A thread of ours calls sonde__statsd_send_due(): then those of the program need not look at the time. */
 extern _Atomic bool sonde__statsd_tended;
 

@@ -248,7 +248,7 @@ static sonde_status open_parts(sonde_statsd *s, const sonde_statsd_options *o,
     return status;
 }
 
-static sonde_statsd *new_client(const sonde_statsd_options *options, const sonde__config *c)
+sonde_statsd *sonde__statsd_new(const sonde_statsd_options *options, const sonde__config *c)
 {
     sonde_statsd *s = (sonde_statsd *)sonde_calloc(1, sizeof(*s));
     sonde_statsd_options o = { 0 };
@@ -278,8 +278,10 @@ static sonde_statsd *new_client(const sonde_statsd_options *options, const sonde
     return NULL;
 }
 
-static void free_client(sonde_statsd *s)
+void sonde__statsd_discard(sonde_statsd *s)
 {
+    if (!s)
+        return;
     leave_list(s);
     sonde__statsd_contexts_close(&s->contexts);
     sonde__statsd_out_close(&s->out);
@@ -290,7 +292,7 @@ static void free_client(sonde_statsd *s)
 static sonde_statsd *new_by_settings(const sonde_statsd_options *options)
 {
     const sonde__config *c = sonde__settings_hold();
-    sonde_statsd *s = c ? new_client(options, c) : NULL;
+    sonde_statsd *s = c ? sonde__statsd_new(options, c) : NULL;
     sonde__config *own;
 
     sonde__settings_release();
@@ -298,7 +300,7 @@ static sonde_statsd *new_by_settings(const sonde_statsd_options *options)
         return s;
     own = sonde__config_new(NULL, NULL, NULL);
     if (own)
-        s = new_client(options, own);
+        s = sonde__statsd_new(options, own);
     sonde__config_free(own);
     return s;
 }
@@ -344,5 +346,5 @@ void sonde_statsd_free(sonde_statsd *s)
     if (!s || s == atomic_load_explicit(&standard, memory_order_acquire))
         return;
     (void)sonde_statsd_flush(s, FREE_WAIT_MS);
-    free_client(s);
+    sonde__statsd_discard(s);
 }

@@ -14,6 +14,7 @@
 
 #include "collector.h"
 #include "container.h"
+#include "own_metrics.h"
 #include "service.h"
 #include "telemetry_metrics.h"
 
@@ -209,6 +210,7 @@ static sonde__verdict post(sonde__transport *t, sonde__call api,
 
     sonde__telemetry_note_request(api, status, answer.status, request->body.len,
                                   sonde_mono_ns() - from);
+    sonde__health_answered(status == SONDE_OK ? answer.status : 0);
     if (status == SONDE_OK) {
         note_agent_state(t, &answer);
         return judge(t, &answer);

@@ -62,6 +62,8 @@ static const struct row_case {
     { "DD_ENTITY_ID", "", "pod-7", "pod-7", NULL },
     { "DD_ORIGIN_DETECTION_ENABLED", "true", "0", "false", "container" },
     { "DD_CARDINALITY", "0", "low", "2", "medium" },
+    { "DD_RUNTIME_METRICS_ENABLED", "false", "1", "true", "cpu" },
+    { "DD_TRACE_HEALTH_METRICS_ENABLED", "false", "yes", "true", "well" },
     { "SONDE_TRACE_MEMORY", "16777216", "1", "2097152", "-1" },
     { "SONDE_TRACE_FLUSH_INTERVAL_MS", "2000000000", "250", "250000000", "0" },
     { "SONDE_TRACE_EXIT_TIMEOUT_MS", "2000000000", "1s", "1000000000", "1 s" },
