@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "base/parse.h"
 
+#include "styles.h"
+
 typedef struct translation {
     sonde__otel *o;
     const char *(*variable)(void *user, const char *name);
@@ -19,6 +21,17 @@ static bool take_as_it_is(translation *t, sonde_str in, sonde_str *out)
     (void)t;
     *out = in;
     return true;
+}
+
+/* Unknown words beside known ones cost a warning later, where styles are read. */
+static bool take_styles(translation *t, sonde_str in, sonde_str *out)
+{
+    sonde__styles styles;
+    sonde_str unknown;
+
+    (void)t;
+    *out = in;
+    return sonde__styles_parse(in, &styles, &unknown);
 }
 
 static bool take_level(translation *t, sonde_str in, sonde_str *out)
@@ -177,7 +190,7 @@ static const variable variables[] = {
     { "OTEL_PROPAGATORS",
       "DD_TRACE_PROPAGATION_STYLE",
       { "DD_TRACE_PROPAGATION_STYLE" },
-      take_as_it_is },
+      take_styles },
     { "OTEL_TRACES_SAMPLER", "DD_TRACE_SAMPLE_RATE", { "DD_TRACE_SAMPLE_RATE" }, take_sampler },
     { "OTEL_TRACES_SAMPLER_ARG", NULL, { "DD_TRACE_SAMPLE_RATE" }, take_sampler_arg },
     { "OTEL_TRACES_EXPORTER", "DD_TRACE_ENABLED", { "DD_TRACE_ENABLED" }, take_none },
