@@ -327,6 +327,10 @@ static void settle_metrics(sonde__config *c)
 static void settle_transport(sonde__config *c)
 {
     c->api_version %= SONDE__APIS;
+    if (c->attribute_schema > 0 && !c->peer_defaults) {
+        c->peer_defaults = true;
+        set_calculated(c, FIELD(peer_defaults), SONDE_STR("true"));
+    }
     find_agent(c);
     write_agent_text(c);
     if (c->agent_url.len == 0)

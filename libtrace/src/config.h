@@ -95,6 +95,9 @@ typedef struct sonde__config {
     bool process_tags_enabled;
     bool service_is_ours; /* found at start, not configured */
     sonde_str service_mapping;
+    uint32_t attribute_schema; /* 0 or 1 */
+    bool peer_defaults;
+    sonde_str peer_mapping; /* "from:to,..." */
     sonde_str source_hostname;
     sonde_str hostname; /* never empty */
     sonde_str git_repository;

@@ -18,13 +18,15 @@
 
 #include "encode_items.h"
 #include "live.h"
+#include "peer_service.h"
 #include "policy.h"
 #include "put.h"
 #include "sampler.h"
 #include "trace_tags.h"
 
-#define FEW_TAGS      12 /* up to here every key is compared with every other */
-#define ARRAY32_BYTES 5
+#define FEW_TAGS        12 /* up to here every key is compared with every other */
+#define ARRAY32_BYTES   5
+#define TEXT_HEAD_BYTES 10 /* of a key and its value */
 
 static inline bool is_ascii(const uint8_t *p, size_t len)
 {
@@ -142,6 +144,9 @@ static const sonde_str own_keys[] = {
     { SONDE_TAG_PROCESS_TAGS, sizeof(SONDE_TAG_PROCESS_TAGS) - 1 },
     { SONDE_TAG_BASE_SERVICE, sizeof(SONDE_TAG_BASE_SERVICE) - 1 },
     { SONDE_TAG_SVC_SRC, sizeof(SONDE_TAG_SVC_SRC) - 1 },
+    { SONDE_TAG_PEER_SOURCE, sizeof(SONDE_TAG_PEER_SOURCE) - 1 },
+    { SONDE_TAG_PEER_REMAPPED, sizeof(SONDE_TAG_PEER_REMAPPED) - 1 },
+    { SONDE_TAG_SCHEMA, sizeof(SONDE_TAG_SCHEMA) - 1 },
     { SONDE_TAG_ORIGIN, sizeof(SONDE_TAG_ORIGIN) - 1 },
     { SONDE_TAG_PARENT_ID, sizeof(SONDE_TAG_PARENT_ID) - 1 },
     { SONDE_TAG_PROPAGATION_ERROR, sizeof(SONDE_TAG_PROPAGATION_ERROR) - 1 },
@@ -189,7 +194,9 @@ typedef struct picture {
     bool first;       /* of its chunk */
     bool clash;       /* a tag replaces a default one */
     bool own_version; /* a tag replaces the configured version */
-    bool countable;   /* a tag may have it counted */
+    bool may_have_peer;
+    sonde__peer peer;
+    bool countable; /* a tag may have it counted */
     const sonde__record *name;
     const sonde__record *resource;
     const sonde__record *type;
@@ -294,6 +301,8 @@ static void resolve_clash(sonde__encoder *e, sonde__record *r, picture *p)
         return;
     }
     p->own_version |= sonde_str_eq(key, SONDE_STR(SONDE_TAG_VERSION));
+    p->may_have_peer |= sonde_str_eq(key, SONDE_STR(SONDE_TAG_PEER_SERVICE)) ||
+                        sonde_str_eq(key, SONDE_STR(SONDE_TAG_SPAN_KIND));
     p->clash |= sonde_str_eq(key, SONDE_STR(SONDE_TAG_ENV));
     for (i = 0; i < e->tags_len && !p->clash; i++)
         p->clash = sonde_str_eq(key, e->tags[i].key);
@@ -304,6 +313,20 @@ static inline bool may_count(sonde_str key)
 {
     return sonde_str_eq(key, SONDE_STR(SONDE_TAG_SPAN_KIND)) ||
            sonde_str_eq(key, SONDE_STR(SONDE_TAG_MEASURED));
+}
+
+static bool is_peer_given(const picture *p)
+{
+    return sonde_str_eq(p->peer.source, SONDE_STR(SONDE_TAG_PEER_SERVICE));
+}
+
+static void settle_peer(sonde__encoder *e, picture *p)
+{
+    p->peer = sonde__peer_find(e->config, e->records, p->tags);
+    if (p->peer.mapped.len > 0 && is_peer_given(p)) {
+        p->peer.value->kind = SONDE__TEXT_END; /* written among our own */
+        p->meta--;
+    }
 }
 
 /* Leaves in records[] what is to be written. */
@@ -326,6 +349,8 @@ static void settle_tags(sonde__encoder *e, picture *p)
         p->meta += r->kind == SONDE__TEXT_STR;
         p->metrics += r->kind == SONDE__TEXT_NUMBER;
     }
+    if (p->may_have_peer)
+        settle_peer(e, p);
 }
 
 static bool is_set_by_program(const sonde__encoder *e, const picture *p, sonde_str key)
@@ -390,6 +415,31 @@ static uint32_t write_chunk_meta(sonde__encoder *e)
     return c->chunk_tags_len;
 }
 
+static void write_copy(sonde__encoder *e, const char *key, const sonde__record *value)
+{
+    sonde_mp_write_str(&e->payload, sonde_str_from(key));
+    if (sonde_buf_reserve(&e->payload, TEXT_HEAD_BYTES + (size_t)value->value_len))
+        write_value(e, value);
+}
+
+static uint32_t write_peer(sonde__encoder *e, const picture *p)
+{
+    const sonde__peer *peer = &p->peer;
+
+    if (!peer->value)
+        return 0;
+    write_pair(&e->payload, SONDE_STR(SONDE_TAG_PEER_SOURCE), peer->source);
+    if (peer->mapped.len > 0) {
+        write_pair(&e->payload, SONDE_STR(SONDE_TAG_PEER_SERVICE), peer->mapped);
+        write_copy(e, SONDE_TAG_PEER_REMAPPED, peer->value);
+        return 3;
+    }
+    if (is_peer_given(p))
+        return 1;
+    write_copy(e, SONDE_TAG_PEER_SERVICE, peer->value);
+    return 2;
+}
+
 /* Tags of ours beside the defaults.  Written behind the others; `mark` takes the final count. */
 static uint32_t write_own_meta(sonde__encoder *e, const picture *p)
 {
@@ -416,6 +466,7 @@ static uint32_t write_own_meta(sonde__encoder *e, const picture *p)
         write_pair(b, SONDE_STR(SONDE_TAG_EVENTS), sonde_buf_str(&e->json));
         n++;
     }
+    n += write_peer(e, p);
     if (p->first)
         n += write_chunk_meta(e);
     return n + sonde__write_trace_meta(b, p->segment, p->decision, p->first, is_local_root(p));
@@ -460,6 +511,10 @@ static uint32_t write_own_metrics(sonde__encoder *e, const picture *p)
     if (is_top_level(p)) {
         write_metric(b, SONDE_STR(SONDE_TAG_DD_TOP_LEVEL), 1);
         n++;
+        if (e->config->attribute_schema > 0) {
+            write_metric(b, SONDE_STR(SONDE_TAG_SCHEMA), e->config->attribute_schema);
+            n++;
+        }
     }
     if (p->first || is_local_root(p)) {
         write_metric(b, SONDE_STR(SONDE_TAG_PRIORITY), priority);
@@ -606,7 +661,6 @@ static void write_metrics(sonde__encoder *e, const picture *p)
 }
 
 #define SPAN_FIXED_BYTES 512 /* the fields' keys, ids, times and heads of texts */
-#define TEXT_HEAD_BYTES  10  /* of a key and its value */
 
 /* Makes room for all that is written without looking. */
 static bool make_room(sonde__encoder *e, const picture *p)
@@ -680,6 +734,9 @@ static void know_keys(sonde__encoder *e)
     size_t i;
 
     e->default_keys = key_bit(SONDE_STR(SONDE_TAG_VERSION)) | key_bit(SONDE_STR(SONDE_TAG_ENV));
+    e->default_keys |= key_bit(SONDE_STR(SONDE_TAG_PEER_SERVICE));
+    if (e->config->peer_defaults)
+        e->default_keys |= key_bit(SONDE_STR(SONDE_TAG_SPAN_KIND));
     for (i = 0; i < sizeof(own_keys) / sizeof(own_keys[0]); i++)
         e->default_keys |= key_bit(own_keys[i]);
     e->tags_count = false;
