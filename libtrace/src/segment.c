@@ -35,6 +35,9 @@ void sonde__segment_put(sonde__segment *s, sonde__cell_stack *cells)
         atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
         return;
     sonde__text_free(&s->text, cells);
+    if (__builtin_expect(
+            atomic_load_explicit(&s->flags, memory_order_relaxed) & SONDE__SEGMENT_HAS_USER, 0))
+        sonde__cell_give(cells, sonde__cell_at(s->user));
     sonde__cell_give(cells, s);
 }
 

@@ -55,7 +55,9 @@ typedef struct sonde__segment {
     uint16_t unused;
     uint32_t orphans; /* open spans of former lives, which hold one reference together */
     _Atomic uint32_t limit_ratio; /* of the limiter when it was asked, in SONDE__LIMIT_RATIO_UNIT */
-    uint64_t remote_parent_id;    /* 0: none */
+    uint32_t user;                /* cell of an id that travels, see user.h */
+    uint32_t unused_too;
+    uint64_t remote_parent_id;      /* 0: none */
     _Atomic uint64_t local_root_id; /* 0: no span yet */
     int64_t mono_to_unix_ns;        /* unix = mono + this, for all its spans */
     sonde__bits known;              /* of the local root, under rules; its thread's */
@@ -78,7 +80,9 @@ typedef struct sonde__segment {
 #define SONDE__SEGMENT_TAIL_KEPT       2048u
 #define SONDE__SEGMENT_SEEN            4096u /* the flusher has had a chunk of it */
 
-#define SONDE__SEGMENT_SOURCE_SHIFT 16 /* 8 bits, see standalone.h */
+#define SONDE__SEGMENT_USER_TAKEN   8192u
+#define SONDE__SEGMENT_HAS_USER     16384u /* `user` is set */
+#define SONDE__SEGMENT_SOURCE_SHIFT 16     /* 8 bits, see standalone.h */
 
 #define SONDE__LIMIT_RATIO_UNIT 1e9
 

@@ -9,10 +9,21 @@
 #include "org_marker.h"
 #include "sampler.h"
 #include "standalone.h"
+#include "user.h"
 
-#define TAG_KSR "_dd.p.ksr"
+#define TAG_KSR  "_dd.p.ksr"
+#define TAG_USER "_dd.p.usr.id"
 
-enum { STEP_TID, STEP_RECEIVED, STEP_DM, STEP_KSR, STEP_SOURCE, STEP_ORG_MARKER, STEP_END };
+enum {
+    STEP_TID,
+    STEP_RECEIVED,
+    STEP_DM,
+    STEP_KSR,
+    STEP_SOURCE,
+    STEP_USER,
+    STEP_ORG_MARKER,
+    STEP_END
+};
 
 static bool has_text(const sonde__segment *s)
 {
@@ -37,7 +48,7 @@ void sonde__trace_tags_begin(sonde__trace_tag_walk *w, const sonde__segment *s, 
     w->org_marker = sonde__org_marker();
     w->step = STEP_TID;
     w->source = sonde__segment_source(s);
-    w->has_org_marker = w->has_ksr = w->has_source = false;
+    w->has_org_marker = w->has_ksr = w->has_source = w->has_user = false;
 }
 
 /* A received dm holds as long as the received decision does. */
@@ -63,12 +74,25 @@ static bool make_source(const sonde__trace_tag_walk *w, sonde__trace_tag *out)
     return true;
 }
 
+static bool take_user(const sonde__trace_tag_walk *w, sonde__trace_tag *out)
+{
+    sonde_str id = sonde__segment_user(w->segment);
+
+    if (id.len == 0)
+        return false;
+    out->key = SONDE_STR(TAG_USER);
+    out->value = id;
+    return true;
+}
+
 /* Some received tags are ours to say, in their place. */
 static bool put_own_value(sonde__trace_tag_walk *w, sonde__trace_tag *out)
 {
     w->has_ksr |= sonde_str_eq(out->key, SONDE_STR(TAG_KSR));
     if (sonde_str_eq(out->key, SONDE_STR(SONDE_TAG_TRACE_SOURCE)))
         return w->has_source = make_source(w, out);
+    if (sonde_str_eq(out->key, SONDE_STR(TAG_USER)))
+        return w->has_user = take_user(w, out);
     if (w->org_marker.len == 0 || !sonde_str_eq(out->key, SONDE_STR(SONDE_TAG_ORG_MARKER)))
         return false;
     out->value = w->org_marker;
@@ -172,8 +196,13 @@ bool sonde__trace_tags_next(sonde__trace_tag_walk *w, sonde__trace_tag *out)
             return true;
         /* fall through */
     case STEP_SOURCE:
-        w->step = STEP_ORG_MARKER;
+        w->step = STEP_USER;
         if (!w->has_source && make_source(w, out))
+            return true;
+        /* fall through */
+    case STEP_USER:
+        w->step = STEP_ORG_MARKER;
+        if (!w->has_user && take_user(w, out))
             return true;
         /* fall through */
     case STEP_ORG_MARKER:

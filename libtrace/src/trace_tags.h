@@ -35,10 +35,11 @@ typedef struct sonde__trace_tag_walk {
     bool has_org_marker;
     bool has_ksr;
     bool has_source;
+    bool has_user;
 } sonde__trace_tag_walk;
 
 /* The tags that go out with `decision`, in order: our own tid, what was received, our own dm and ksr, the
- * products the trace is for and the mark of our organisation. */
+ * products the trace is for, its user and the mark of our organisation. */
 void sonde__trace_tags_begin(sonde__trace_tag_walk *w, const sonde__segment *s, sonde__decision d);
 void sonde__trace_tags_begin_behind_tid(sonde__trace_tag_walk *w, const sonde__segment *s,
                                         sonde__decision d);

@@ -94,6 +94,7 @@
 #define sonde_inject(...) SONDE_NOTHING_(sonde_inject(__VA_ARGS__))
 #define sonde_extract(...) SONDE_NOT_(sonde_context *, NULL, sonde_extract(__VA_ARGS__))
 
+#define sonde_span_set_user(...) SONDE_NOTHING_(sonde_span_set_user(__VA_ARGS__))
 #define sonde_http_server_start(...) SONDE_NOT_(sonde_span *, NULL, sonde_http_server_start(__VA_ARGS__))
 #define sonde_http_server_finish(...) SONDE_NOTHING_(sonde_http_server_finish(__VA_ARGS__))
 #define sonde_http_client_start(...) SONDE_NOT_(sonde_span *, NULL, sonde_http_client_start(__VA_ARGS__))

@@ -78,6 +78,25 @@ SONDE_API sonde_span *sonde_http_client_start(const sonde_http_request *request,
  * sonde_span_error() first. */
 SONDE_API void sonde_http_client_finish(sonde_span *span, const sonde_http_response *response);
 
+/* -- users ----------------------------------------------------------------------------------------- */
+
+/* Who a trace is about.  Zero-initialise; NULL fields stay as they are. */
+typedef struct sonde_user {
+    uint32_t struct_bytes; /* sizeof(sonde_user); 0: all fields of this header */
+    int32_t propagate;     /* 1: the id goes on to other services */
+    const char *id;
+    const char *email;
+    const char *name;
+    const char *role;
+    const char *scope;
+    const char *session_id;
+} sonde_user;
+
+/* Sets the tags usr.id, usr.email, ... of the trace's first span here, if that is active on this thread, else of
+ * `span`.  With `propagate` the id is sent on with every request from now on, to whoever receives one
+ * (_dd.p.usr.id): the first that is told stays; one above 150 bytes is not sent on (counter tags_dropped). */
+SONDE_API void sonde_span_set_user(sonde_span *span, const sonde_user *user);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,6 +1,8 @@
 /* test_http_span.c - spans of requests as <sonde/http.h> makes them, against docs/spec/http-spans.md. */
 #include "support/test.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "carrier.h"
@@ -515,6 +517,105 @@ static void test_the_clients_address_is_found(void **state)
     assert_int_equal(unsetenv("DD_TRACE_CLIENT_IP_ENABLED"), 0);
 }
 
+static void test_a_user_is_told_on_the_root_and_travels_when_asked(void **state)
+{
+    static const pair tags[] = { { "usr.id", "me&you" },         { "usr.email", "me@h" },
+                                 { "usr.role", "admin" },        { "usr.name", NULL },
+                                 { "_dd.p.usr.id", "bWUmeW91" }, { NULL, NULL } };
+    carrier in = { .len = 0 };
+    carrier out = { .len = 0 };
+    sonde_reader headers = { .each = each, .user = &in };
+    sonde_span *root, *child;
+
+    (void)state;
+    put(&in, "x-datadog-trace-id", "7");
+    put(&in, "x-datadog-parent-id", "9");
+    put(&in, "x-datadog-sampling-priority", "2");
+    put(&in, "x-datadog-tags", "_dd.p.usr.id=Ym9i,_dd.p.x=y");
+    start(NULL);
+    root = sonde_http_server_start(&(sonde_http_request){ .headers = &headers });
+    sonde_span_activate(root);
+    child = sonde_span_enter("child", NULL);
+    inject(NULL, &out);
+    assert_header("before", &out, "x-datadog-tags", "_dd.p.usr.id=Ym9i,_dd.p.x=y");
+    sonde_span_set_user(child, &(sonde_user){ .id = "me&you", .email = "me@h", .propagate = 1 });
+    sonde_span_set_user(root, &(sonde_user){ .role = "admin" });
+    inject(NULL, &out);
+    assert_header("after", &out, "x-datadog-tags", "_dd.p.usr.id=bWUmeW91,_dd.p.x=y");
+    sonde_span_set_user(child, &(sonde_user){ .id = "me&you", .propagate = 1 });
+    sonde_span_set_user(NULL, &(sonde_user){ .id = "nobody" });
+    sonde_span_set_user(child, NULL);
+    sonde_span_leave(child);
+    sonde_span_leave(root);
+    expect_all("root", sonde_test_find("web.request"), tags);
+    expect("child", sonde_test_find("child"), "usr.id", NULL);
+    stop();
+}
+
+static void test_ids_of_users_that_travel_have_a_ceiling(void **state)
+{
+    char id[152];
+    sonde_counters before, after;
+    sonde_span *span;
+    carrier out;
+
+    (void)state;
+    memset(id, 'i', sizeof(id) - 1);
+    id[sizeof(id) - 1] = '\0';
+    start(NULL);
+    span = sonde_span_enter("root", NULL);
+    sonde_counters_read(&before);
+    sonde_span_set_user(span, &(sonde_user){ .id = id, .propagate = 1 });
+    sonde_counters_read(&after);
+    assert_int_equal(after.tags_dropped - before.tags_dropped, 1);
+    inject(NULL, &out);
+    assert_null(strstr(value_of(&out, "x-datadog-tags"), "usr.id"));
+    sonde_span_set_user(span, &(sonde_user){ .id = id + 1, .propagate = 1 });
+    inject(NULL, &out);
+    assert_non_null(strstr(value_of(&out, "x-datadog-tags"), "_dd.p.usr.id=aWlp"));
+    sonde_span_leave(span);
+    expect("root", sonde_test_at(0), "usr.id", id + 1);
+    stop();
+}
+
+/* One writer, which goes on until the reader has seen enough. */
+static _Atomic bool enough;
+
+static void *replace_lists(void *unused)
+{
+    static char lists[2][SONDE__HEADER_TAGS_ROOM];
+    unsigned i;
+
+    memset(lists[0], 'a', sizeof(lists[0]));
+    memset(lists[1], 'b', sizeof(lists[1]));
+    for (i = 0; !atomic_load(&enough); i++)
+        sonde__header_tags_set((sonde_str){ lists[i % 2], i % 2 ? 700 : sizeof(lists[0]) });
+    return unused;
+}
+
+static void test_a_list_that_is_being_replaced_is_read_whole(void **state)
+{
+    char room[SONDE__HEADER_TAGS_ROOM];
+    pthread_t thread;
+    int i;
+
+    (void)state;
+    start(NULL);
+    assert_int_equal(pthread_create(&thread, NULL, replace_lists, NULL), 0);
+    for (i = 0; i < 20000; i++) {
+        sonde_str list = sonde__header_tags(sonde__settings(), room);
+
+        if (list.len > 0)
+            assert_int_equal(list.len, list.ptr[0] == 'a' ? sizeof(room) : 700);
+        if (list.len > 0)
+            assert_memory_equal(list.ptr, list.ptr + 1, list.len - 1); /* one letter */
+    }
+    atomic_store(&enough, true);
+    (void)pthread_join(thread, NULL);
+    sonde__header_tags_set((sonde_str){ NULL, 0 });
+    stop();
+}
+
 static void test_without_a_tracer_and_without_an_answer_nothing_happens(void **state)
 {
     sonde_span *span;
@@ -546,6 +647,9 @@ int main(void)
         cmocka_unit_test(test_headers_become_tags),
         cmocka_unit_test(test_lists_and_values_of_headers_have_a_ceiling),
         cmocka_unit_test(test_the_clients_address_is_found),
+        cmocka_unit_test(test_a_user_is_told_on_the_root_and_travels_when_asked),
+        cmocka_unit_test(test_ids_of_users_that_travel_have_a_ceiling),
+        cmocka_unit_test(test_a_list_that_is_being_replaced_is_read_whole),
         cmocka_unit_test(test_without_a_tracer_and_without_an_answer_nothing_happens),
     };
 
