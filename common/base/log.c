@@ -31,6 +31,7 @@ static _Atomic bool as_json;
 static _Atomic(const char *) line_prefix = "sonde";
 static _Atomic(sonde_log_sink) line_sink; /* NULL: standard error */
 static void *_Atomic line_sink_user;
+static void (*_Atomic line_watch)(sonde_log_level level, const char *fmt);
 static _Atomic(sonde_log_sink) line_copy; /* NULL: none */
 static void *_Atomic line_copy_user;
 
@@ -86,6 +87,20 @@ void sonde_log_set_copy(sonde_log_sink copy, void *user)
 {
     atomic_store_explicit(&line_copy_user, user, memory_order_relaxed);
     atomic_store_explicit(&line_copy, copy, memory_order_release); /* pairs with emit() */
+}
+
+void sonde_log_set_watch(void (*watch)(sonde_log_level level, const char *fmt))
+{
+    atomic_store_explicit(&line_watch, watch, memory_order_release); /* pairs with tell_watch() */
+}
+
+static void tell_watch(sonde_log_level level, const char *fmt)
+{
+    void (*watch)(sonde_log_level, const char *) =
+        atomic_load_explicit(&line_watch, memory_order_acquire);
+
+    if (watch)
+        watch(level, fmt);
 }
 
 void sonde_log_set_prefix(const char *prefix)
@@ -239,6 +254,8 @@ void sonde_log_write(sonde_log_site *site, sonde_log_level level, const char *fm
     va_list args;
     size_t len;
 
+    if (level <= SONDE_LOG_WARN)
+        tell_watch(level, fmt);
     if (site && level <= SONDE_LOG_WARN) {
         if (!may_print(site))
             return;

@@ -47,6 +47,9 @@ const char *sonde_log_level_name(sonde_log_level level); /* "warn" */
 
 void sonde_log_set_sink(sonde_log_sink sink, void *user); /* NULL: standard error */
 void sonde_log_set_copy(sonde_log_sink copy, void *user); /* gets every line too; NULL: nobody */
+/* Hears of every error and warning that is to be printed, also where a call site is over its limit: its format
+ * (static text), not what is filled in.  From any thread; NULL: nobody. */
+void sonde_log_set_watch(void (*watch)(sonde_log_level level, const char *fmt));
 void sonde_log_set_prefix(const char *prefix); /* borrowed; "sonde" by default, or "sonde agent" */
 void sonde_log_set_pause(uint64_t pause_ns);   /* of a call site, see above; 0: no limit */
 void sonde_log_set_json(int on);               /* one JSON object a line instead of text */

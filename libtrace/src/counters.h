@@ -51,6 +51,8 @@ enum sonde__counter {
     SONDE__BLACKBOX_NO_AREA,
     SONDE__OTEL_CTX_FAILED,
     SONDE__TELEMETRY_LEFT_OUT,
+    SONDE__LOGS_ERROR, /* of our own lines */
+    SONDE__LOGS_WARN,
     SONDE__SEGMENTS_NEW, /* when the flusher sees their first chunk */
     SONDE__SEGMENTS_CONTINUED,
     SONDE__PARTIAL_FLUSHES,

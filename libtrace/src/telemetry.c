@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "counters.h"
+#include "telemetry_libraries.h"
+#include "telemetry_logs.h"
 #include "telemetry_metrics.h"
 #include "telemetry_request.h"
 #include "tracer.h"
@@ -92,6 +94,8 @@ static void put_extended_heartbeat(const sonde__config *c)
     put_configuration(w, c);
     sonde_json_key(w, SONDE_STR("dependencies"));
     sonde_json_begin_array(w);
+    if (c->telemetry_dependencies)
+        sonde__telemetry_libraries_put_all(w);
     sonde_json_end_array(w);
     sonde_json_key(w, SONDE_STR("integrations"));
     sonde_json_begin_array(w);
@@ -109,8 +113,9 @@ void sonde__telemetry_changed(const sonde__telemetry_entry *entry)
 
     if (!sonde__settings()->telemetry)
         return;
-    if (t.changes.len == 0) {
+    if (t.changes.max_bytes == 0)
         sonde_buf_init(&t.changes, SONDE__TELEMETRY_CHANGES_MAX);
+    if (t.changes.len == 0) {
         sonde_json_writer_init(&t.changes_json, &t.changes);
         sonde_json_begin_array(&t.changes_json);
     }
@@ -139,6 +144,20 @@ static void put_changes(void)
     sonde_buf_append_byte(w->out, ']');
     sonde_json_end_object(w);
     sonde__telemetry_end(&t.request);
+}
+
+/* -- life ----------------------------------------------------------------------------------------- */
+
+void sonde__telemetry_listen(void)
+{
+    sonde__telemetry_logs_open();
+}
+
+void sonde__telemetry_open(const sonde__config *c, uint64_t init_ns)
+{
+    sonde__telemetry_metrics_open(c, init_ns);
+    if (!c->telemetry || !c->telemetry_logs)
+        sonde__telemetry_logs_close();
 }
 
 /* -- when ----------------------------------------------------------------------------------------- */
@@ -178,17 +197,6 @@ static void take_sample(uint64_t now)
     t.slot_due = sonde_deadline(now, slot_ns - (uint64_t)unix_ns % slot_ns);
 }
 
-/* With a sign of life, or by themselves when they are due earlier. */
-static bool put_metrics(const sonde__config *c, uint64_t now)
-{
-    if (!c->telemetry_metrics || (now < t.metrics_due && now < t.heartbeat_due))
-        return false;
-    take_sample(now);
-    sonde__telemetry_metrics_put(&t.request, c);
-    t.metrics_due = later(now, c->telemetry_metrics_ns);
-    return true;
-}
-
 static void put_heartbeats(const sonde__config *c, uint64_t now)
 {
     if (now >= t.extended_due) {
@@ -201,13 +209,33 @@ static void put_heartbeats(const sonde__config *c, uint64_t now)
     }
 }
 
-static void send(const sonde__config *c, bool with_metrics)
+/* All that is due, in one request; `ends`: the last one. */
+static void tell(const sonde__config *c, uint64_t now, bool ends)
 {
+    bool is_time = ends || now >= t.heartbeat_due || now >= t.metrics_due;
+
+    put_changes();
+    if (c->telemetry_dependencies)
+        sonde__telemetry_libraries_put(&t.request);
+    if (is_time && c->telemetry_metrics) {
+        take_sample(now);
+        sonde__telemetry_metrics_put(&t.request, c);
+        t.metrics_due = later(now, c->telemetry_metrics_ns);
+    }
+    if (is_time && c->telemetry_logs)
+        sonde__telemetry_logs_put(&t.request, sonde_unix_ns());
+    if (ends)
+        put_empty_event("app-closing");
+    else
+        put_heartbeats(c, now);
     if (!sonde__telemetry_send(&t.request, c))
         return;
     sonde_buf_done(&t.changes); /* rare enough to give the memory back */
-    if (with_metrics)
-        sonde__telemetry_metrics_told();
+    sonde__telemetry_libraries_told();
+    if (!is_time)
+        return;
+    sonde__telemetry_metrics_told();
+    sonde__telemetry_logs_told();
 }
 
 static bool wanted(const sonde__config *c)
@@ -218,16 +246,12 @@ static bool wanted(const sonde__config *c)
 static uint64_t work(uint64_t now)
 {
     const sonde__config *c = sonde__settings();
-    bool with_metrics;
 
     if (c->telemetry_metrics && now >= t.slot_due)
         take_sample(now);
     if (!t.told)
         return tell_start(c, now);
-    put_changes();
-    with_metrics = put_metrics(c, now);
-    put_heartbeats(c, now);
-    send(c, with_metrics);
+    tell(c, now, false);
     return earlier(earlier(t.heartbeat_due, t.extended_due),
                    c->telemetry_metrics ? earlier(t.metrics_due, t.slot_due) : SONDE__NEVER);
 }
@@ -236,17 +260,11 @@ static uint64_t work(uint64_t now)
 static void last(uint64_t now)
 {
     const sonde__config *c = sonde__settings();
-    bool with_metrics;
 
     if (!t.tried)
         (void)tell_start(c, now);
-    if (!t.told)
-        return;
-    put_changes();
-    t.metrics_due = 0;
-    with_metrics = put_metrics(c, now);
-    put_empty_event("app-closing");
-    send(c, with_metrics);
+    if (t.told)
+        tell(c, now, true);
 }
 
 static void forget(void)
@@ -254,6 +272,9 @@ static void forget(void)
     sonde__telemetry_request_done(&t.request);
     sonde_buf_done(&t.changes);
     sonde__telemetry_metrics_forget();
+    sonde__telemetry_libraries_forget();
+    if (t.tried) /* else they are of a start that is under way */
+        sonde__telemetry_logs_forget();
     memset(&t, 0, sizeof(t));
 }
 

@@ -10,7 +10,7 @@
  * A beat (beats.h).  What a request that fails carried is told by the next one, but for signs of life.
  *
  * Threads   the functions here: the flusher's, from beats, unless they say otherwise.
- * Bounds    telemetry_request.h, SONDE__TELEMETRY_CHANGES_MAX.
+ * Bounds    telemetry_request.h, _metrics.h, _logs.h, _libraries.h, SONDE__TELEMETRY_CHANGES_MAX.
  * Source    docs/spec/telemetry.md */
 #ifndef SONDE_LIBTRACE_TELEMETRY_H
 #define SONDE_LIBTRACE_TELEMETRY_H
@@ -21,6 +21,10 @@
 #define SONDE__TELEMETRY_CHANGES_MAX (256u << 10) /* bytes of changes not told yet */
 
 extern const sonde__beat sonde__telemetry_beat;
+
+/* A start begins: its warnings count.  And it is done, after `init_ns`, with this configuration. */
+void sonde__telemetry_listen(void);
+void sonde__telemetry_open(const sonde__config *c, uint64_t init_ns);
 
 /* A setting has another value from now on, or its local one again (then with the local origin): tells it
  * soon, as app-client-configuration-change.  What does not fit until then is counted (telemetry_dropped). */

@@ -51,6 +51,8 @@ static const series fixed[] = {
     { "trace_chunks_dropped", "reason:serialization_error", ONE(DROPPED(PAYLOAD_TOO_BIG)) },
     { "trace_chunks_dropped", "reason:send_failure",
       { DROPPED(AGENT_UNREACHABLE), DROPPED(AGENT_BUSY), DROPPED(AGENT_REFUSED) }, NO_COUNTER },
+    { "logs_created", "level:error", ONE(SONDE__LOGS_ERROR) },
+    { "logs_created", "level:warn", ONE(SONDE__LOGS_WARN) },
     { "stats_collapsed_spans", NULL, ONE(SONDE__STATS_SPANS_COLLAPSED) },
     HEADER("injected", "datadog", OUT(DATADOG)),
     HEADER("injected", "tracecontext", OUT(TRACECONTEXT)),

@@ -46,7 +46,7 @@
 #include "standalone.h"
 #include "startup_log.h"
 #include "tail_keep.h"
-#include "telemetry_metrics.h"
+#include "telemetry.h"
 #include "watch.h"
 
 #define ORG_MARKER_WAIT_MS 1000
@@ -296,6 +296,7 @@ static sonde_status start_locked(const sonde_options *options)
         return SONDE_ERR_STATE;
     if (registered != SONDE_OK)
         return registered;
+    sonde__telemetry_listen();
     c = sonde__config_new(options, NULL, NULL);
     if (!c)
         return SONDE_ERR_NOMEM;
@@ -305,7 +306,7 @@ static sonde_status start_locked(const sonde_options *options)
         sonde__config_free(c);
         return status;
     }
-    sonde__telemetry_metrics_open(c, sonde_mono_ns() - from);
+    sonde__telemetry_open(c, sonde_mono_ns() - from);
     begin_life_locked(c);
     if (c->enabled)
         sonde__discovery_open(c, runtime_id);

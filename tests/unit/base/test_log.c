@@ -265,6 +265,32 @@ static void test_log_lines_of_threads_do_not_mix(void **state)
     assert_int_equal(lines, THREADS * LINES);
 }
 
+static int heard;
+static const char *heard_last;
+
+static void hear(sonde_log_level level, const char *fmt)
+{
+    assert_true(level <= SONDE_LOG_WARN);
+    heard_last = fmt;
+    heard++;
+}
+
+static void test_log_watch_hears_formats_also_beyond_the_limit(void **state)
+{
+    static const char fmt[] = "trouble: with=%s";
+    int i;
+
+    (void)state;
+    sonde_log_set_watch(hear);
+    for (i = 0; i < 3; i++)
+        SONDE_LOG(SONDE_LOG_WARN, fmt, "something private");
+    SONDE_LOG(SONDE_LOG_INFO, "all is well");
+    sonde_log_set_watch(NULL);
+    SONDE_LOG(SONDE_LOG_WARN, "unheard");
+    assert_int_equal(heard, 3);
+    assert_ptr_equal(heard_last, fmt);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +306,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_log_long_lines_are_not_cut, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_log_keeps_errno, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_log_watch_hears_formats_also_beyond_the_limit, set_up,
+                                        tear_down),
         cmocka_unit_test(test_log_quote_escapes_and_cuts),
         cmocka_unit_test(test_log_parses_datadogs_level_names),
         cmocka_unit_test_setup_teardown(test_log_lines_of_threads_do_not_mix, set_up, tear_down),

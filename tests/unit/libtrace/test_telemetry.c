@@ -5,12 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <dlfcn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "carrier.h"
 #include "codec/json_read.h"
 #include "libtrace/src/telemetry.h"
+#include "libtrace/src/telemetry_libraries.h"
 #include "sonde/sonde.h"
 #include "support/fake_agent.h"
 
@@ -121,6 +124,12 @@ static char *request_with(uint64_t n, const char *want)
             return body;
         free(body);
     }
+}
+
+static bool always(const sonde__config *c)
+{
+    (void)c;
+    return true;
 }
 
 /* -- app-started ---------------------------------------------------------------------------------- */
@@ -380,6 +389,143 @@ static void test_metrics_can_be_switched_off(void **state)
     }
 }
 
+/* -- logs ----------------------------------------------------------------------------------------- */
+
+static void test_own_warnings_are_told_by_their_wording_alone(void **state)
+{
+    char *body;
+
+    (void)state;
+    START("DD_TELEMETRY_HEARTBEAT_INTERVAL", "0.02", "DD_TRACE_SAMPLE_RATE", "a secret");
+    body = request_with(1, "{\"logs\":[{\"message\":\"");
+    expect_in(body,
+              "{\"message\":\"variable not used: %s=%s reason=\\\"%s\\\" using=%s\",\"level\":"
+              "\"WARN\",\"count\":1,\"tracer_time\":");
+    expect_not_in(body, "a secret");
+    free(body);
+}
+
+static uint64_t warn(uint64_t now)
+{
+    int i;
+
+    (void)now;
+    for (i = 0; i < 5; i++)
+        SONDE_LOG(SONDE_LOG_ERROR, "it broke: how=%d", i);
+    return SONDE__NEVER;
+}
+
+static const sonde__beat warner = { "warner", always, warn, NULL, NULL };
+static const sonde__beat *const with_warner[] = { &warner, &sonde__telemetry_beat };
+
+static void test_the_same_warning_is_told_once_with_its_count(void **state)
+{
+    char *body;
+
+    (void)state;
+    sonde__beats_replace(with_warner, 2);
+    START("DD_TELEMETRY_HEARTBEAT_INTERVAL", "0.02");
+    body = request_with(1, "\"it broke: how=%d\"");
+    expect_in(body,
+              "{\"logs\":[{\"message\":\"it broke: how=%d\",\"level\":\"ERROR\",\"count\":5,");
+    free(body);
+    sonde_stop();
+    sonde__beats_replace(NULL, 0);
+}
+
+static void test_logs_can_be_switched_off(void **state)
+{
+    uint64_t n;
+
+    (void)state;
+    START("DD_TELEMETRY_HEARTBEAT_INTERVAL", "0.02", "DD_TELEMETRY_LOG_COLLECTION_ENABLED", "0",
+          "DD_TRACE_SAMPLE_RATE", "a secret");
+    free(request_with(1, "\"app-heartbeat\""));
+    sonde_stop();
+    for (n = fake_agent_others(agent, PATH); n-- > 0;) {
+        char *body = request(n, NULL);
+
+        expect_not_in(body, "\"logs\"");
+        free(body);
+    }
+}
+
+/* -- dependencies --------------------------------------------------------------------------------- */
+
+static void test_loaded_libraries_are_told_once_and_again_with_all(void **state)
+{
+    static const char *const want = "{\"name\":\"libc.so.6\",\"version\":\"2.";
+    char *body;
+    uint64_t n;
+    int told_times = 0;
+
+    (void)state;
+    START("DD_TELEMETRY_HEARTBEAT_INTERVAL", "0.02", "DD_TELEMETRY_EXTENDED_HEARTBEAT_INTERVAL",
+          "0.06");
+    body = request(1, NULL);
+    expect_in(body, "{\"dependencies\":[{\"name\":\"");
+    expect_in(body, want);
+    free(body);
+    body = request_with(2, "\"app-extended-heartbeat\"");
+    expect_in(body, want);
+    free(body);
+    sonde_stop();
+    for (n = fake_agent_others(agent, PATH); n-- > 0;) {
+        body = request(n, NULL);
+        told_times += strstr(body, "\"app-dependencies-loaded\"") != NULL;
+        free(body);
+    }
+    assert_int_equal(told_times, 1);
+}
+
+static void test_a_library_loaded_later_is_told_then(void **state)
+{
+    void *library;
+    char *body;
+
+    (void)state;
+    START("DD_TELEMETRY_HEARTBEAT_INTERVAL", "0.02");
+    free(request_with(1, "\"app-dependencies-loaded\""));
+    library = dlopen("libutil.so.1", RTLD_NOW);
+    if (!library)
+        skip();
+    body = request_with(2, "\"app-dependencies-loaded\"");
+    expect_in(body, "{\"dependencies\":[{\"name\":\"libutil.so.1\",\"version\":\"2.");
+    expect_not_in(body, "libc.so");
+    free(body);
+    (void)dlclose(library);
+}
+
+static void test_dependencies_can_be_switched_off(void **state)
+{
+    char *body;
+
+    (void)state;
+    START("DD_TELEMETRY_HEARTBEAT_INTERVAL", "60", "DD_TELEMETRY_EXTENDED_HEARTBEAT_INTERVAL",
+          "0.02", "DD_TELEMETRY_DEPENDENCY_COLLECTION_ENABLED", "0");
+    body = request_with(1, "\"app-extended-heartbeat\"");
+    expect_in(body, "],\"dependencies\":[],\"integrations\":[]");
+    free(body);
+}
+
+static void test_versions_are_read_from_names(void **state)
+{
+    static const char *const cases[][2] = {
+        { "libz.so.1.2.13", "1.2.13" }, { "libz.so.1", "1" }, { "libssl-3.0.so", "3.0" },
+        { "libplain.so", "" },          { "libx.so.", "" },   { "libx.so.debug", "" },
+        { "lib-2-x.so", "" },           { "program", "" },    { "", "" },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        sonde_str got = sonde__library_version(sonde_str_from(cases[i][0]));
+
+        if (!sonde_str_eq(got, sonde_str_from(cases[i][1])))
+            fail_msg("%s: %.*s, want %s", cases[i][0], SONDE_STR_ARG(got), cases[i][1]);
+    }
+}
+
 /* -- failures ------------------------------------------------------------------------------------- */
 
 static void test_the_start_is_told_again_until_it_is_taken(void **state)
@@ -439,12 +585,6 @@ static uint64_t change(uint64_t now)
     e.origin = "env_var";
     sonde__telemetry_changed(&e);
     return SONDE__NEVER;
-}
-
-static bool always(const sonde__config *c)
-{
-    (void)c;
-    return true;
 }
 
 static const sonde__beat changer = { "changer", always, change, NULL, NULL };
@@ -555,6 +695,13 @@ int main(void)
         TEST(test_what_was_done_is_told_with_the_next_sign_of_life),
         TEST(test_metrics_may_be_told_more_often_than_signs_of_life),
         TEST(test_metrics_can_be_switched_off),
+        TEST(test_own_warnings_are_told_by_their_wording_alone),
+        TEST(test_the_same_warning_is_told_once_with_its_count),
+        TEST(test_logs_can_be_switched_off),
+        TEST(test_loaded_libraries_are_told_once_and_again_with_all),
+        TEST(test_a_library_loaded_later_is_told_then),
+        TEST(test_dependencies_can_be_switched_off),
+        cmocka_unit_test(test_versions_are_read_from_names),
         TEST(test_the_start_is_told_again_until_it_is_taken),
         TEST(test_without_an_agent_the_end_does_not_wait),
         TEST(test_changes_are_told_soon),

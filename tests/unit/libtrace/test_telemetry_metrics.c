@@ -117,6 +117,8 @@ static void test_every_counter_is_told_as_its_series(void **state)
           SERIES("trace_chunks_dropped", "\"reason:send_failure\"") },
         { SONDE__CHUNKS_DROPPED + SONDE_DROP_AGENT_BUSY,
           SERIES("trace_chunks_dropped", "\"reason:send_failure\"") },
+        { SONDE__LOGS_ERROR, SERIES("logs_created", "\"level:error\"") },
+        { SONDE__LOGS_WARN, SERIES("logs_created", "\"level:warn\"") },
         { SONDE__STATS_SPANS_COLLAPSED, SERIES("stats_collapsed_spans", "") },
         { SONDE__CONTEXTS_INJECTED + SONDE__STYLE_TRACECONTEXT,
           SERIES("context_header_style.injected", "\"header_style:tracecontext\"") },
