@@ -48,6 +48,7 @@ static const series fixed[] = {
     { "trace_chunks_dropped", "reason:p0_drop", ONE(DROPPED(NOT_SAMPLED)) },
     { "trace_chunks_dropped", "reason:queue_full",
       { DROPPED(NO_MEMORY), DROPPED(TRACE_TOO_BIG), DROPPED(STOPPED) }, NO_COUNTER },
+    { "trace_chunks_dropped", "reason:trace_filters", ONE(DROPPED(FILTERED)) },
     { "trace_chunks_dropped", "reason:serialization_error", ONE(DROPPED(PAYLOAD_TOO_BIG)) },
     { "trace_chunks_dropped", "reason:send_failure",
       { DROPPED(AGENT_UNREACHABLE), DROPPED(AGENT_BUSY), DROPPED(AGENT_REFUSED) }, NO_COUNTER },

@@ -107,6 +107,8 @@ static void test_every_counter_is_told_as_its_series(void **state)
         { SONDE__CHUNKS_DELIVERED, SERIES("trace_chunks_sent", "") },
         { SONDE__CHUNKS_DROPPED + SONDE_DROP_NOT_SAMPLED,
           SERIES("trace_chunks_dropped", "\"reason:p0_drop\"") },
+        { SONDE__CHUNKS_DROPPED + SONDE_DROP_FILTERED,
+          SERIES("trace_chunks_dropped", "\"reason:trace_filters\"") },
         { SONDE__CHUNKS_DROPPED + SONDE_DROP_NO_MEMORY,
           SERIES("trace_chunks_dropped", "\"reason:queue_full\"") },
         { SONDE__CHUNKS_DROPPED + SONDE_DROP_TRACE_TOO_BIG,
