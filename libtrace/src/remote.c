@@ -96,25 +96,33 @@ typedef struct applying {
     sonde__apm_tracing each[SONDE__REMOTE_CONFIGS_MAX];
     uint32_t len;
     int log_level; /* the most talkative */
+    bool no_memory;
 } applying;
 
 static void read_apm_tracing(applying *a, sonde__remote_file *f)
 {
     char error[SONDE__APM_ERROR_ROOM];
 
-    f->state = SONDE__CONFIG_ACKNOWLEDGED;
-    if (sonde__apm_tracing_parse(f->content, &a->texts, &a->each[a->len], error) == SONDE_OK)
-        a->len++;
-    else
+    sonde_status status = sonde__apm_tracing_parse(f->content, &a->texts, &a->each[a->len], error);
+
+    if (status != SONDE_OK) {
         sonde__remote_file_fail(f, error);
+        a->no_memory |= status == SONDE_ERR_NOMEM;
+        return;
+    }
+    f->state = SONDE__CONFIG_ACKNOWLEDGED;
+    f->error[0] = '\0';
+    a->len++;
 }
 
 static void settle_file(sonde__remote_file *f, sonde_status status)
 {
-    if (status == SONDE_OK)
-        f->state = SONDE__CONFIG_ACKNOWLEDGED;
-    else
+    if (status != SONDE_OK) {
         sonde__remote_file_fail(f, sonde_status_str(status));
+        return;
+    }
+    f->state = SONDE__CONFIG_ACKNOWLEDGED;
+    f->error[0] = '\0';
 }
 
 static void read_agent_config(applying *a, sonde__remote_file *f)
@@ -179,7 +187,9 @@ static void apply(const sonde__config *c)
     status = sonde__live_apply(c, &values);
     if (status != SONDE_OK)
         fail_all(sonde_status_str(status));
-    self.to_apply = status == SONDE_ERR_NOMEM; /* again with the next poll */
+    self.to_apply = a.no_memory || status == SONDE_ERR_NOMEM; /* again with the next poll */
+    SONDE_LOG(SONDE_LOG_DEBUG, "remote configuration applied: files=%u targets_version=%llu",
+              (unsigned)self.state.len, (unsigned long long)self.state.targets_version);
     sonde_arena_done(&a.texts);
 }
 

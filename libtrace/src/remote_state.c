@@ -56,8 +56,11 @@ static sonde__remote_file *new_file(const sonde__remote_target *t)
 
 void sonde__remote_file_fail(sonde__remote_file *f, const char *error)
 {
-    f->state = SONDE__CONFIG_ERROR;
     (void)snprintf(f->error, sizeof(f->error), "%s", error);
+    if (f->state != SONDE__CONFIG_ERROR)
+        SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "remote configuration not used: path=%s reason=\"%s\"",
+                         SONDE_LOG_QUOTE(f->path), f->error);
+    f->state = SONDE__CONFIG_ERROR;
 }
 
 static sonde__remote_file *find_held(const sonde__remote_state *s, const sonde__remote_target *t)
