@@ -38,91 +38,90 @@ static void describe(const sonde__remote_values *v, char *to, size_t cap)
 #define RULE                                                                                       \
     "{\"service\":\"a\",\"resource\":\"*\",\"provenance\":\"customer\",\"sample_rate\":0.1}"
 
+static const struct {
+    const char *label, *json;
+    const char *want; /* NULL: refused */
+    const char *error;
+} fields[] = {
+    { "nothing", "{}", "", "" },
+    { "no fields", LIB(""), "", "" },
+    { "null", "{\"lib_config\":null}", "", "" },
+    { "unknown", LIB("\"tracing_debug\":true,\"x\":{\"tracing_enabled\":1}"), "", "" },
+    { "all null",
+      LIB("\"tracing_enabled\":null,\"tracing_sampling_rate\":null,\"log_injection_enabled\":"
+          "null,"
+          "\"tracing_sampling_rules\":null,\"tracing_tags\":null,\"tracing_header_tags\":null"),
+      "", "" },
+    { "off", LIB("\"tracing_enabled\":false"), "enabled=0 ", "" },
+    { "on", LIB("\"tracing_enabled\":true"), "enabled=1 ", "" },
+    { "a word", LIB("\"tracing_enabled\":\"true\""), NULL, "tracing_enabled: not a boolean" },
+    { "logs", LIB("\"log_injection_enabled\":true"), "logs=1 ", "" },
+    { "logs by number", LIB("\"log_injection_enabled\":1"), NULL,
+      "log_injection_enabled: not a boolean" },
+    { "rate", LIB("\"tracing_sampling_rate\":0.25"), "rate=0.25 ", "" },
+    { "rate 0", LIB("\"tracing_sampling_rate\":0"), "rate=0 ", "" },
+    { "rate above 1", LIB("\"tracing_sampling_rate\":1.01"), NULL,
+      "tracing_sampling_rate: not a number from 0 to 1" },
+    { "negative rate", LIB("\"tracing_sampling_rate\":-0.1"), NULL,
+      "tracing_sampling_rate: not a number from 0 to 1" },
+    { "rate as text", LIB("\"tracing_sampling_rate\":\"1\""), NULL,
+      "tracing_sampling_rate: not a number from 0 to 1" },
+    { "rules", LIB("\"tracing_sampling_rules\": [" RULE "]"), "rules=[" RULE "] ", "" },
+    { "no rules", LIB("\"tracing_sampling_rules\":[]"), "rules=[] ", "" },
+    { "rules as object", LIB("\"tracing_sampling_rules\":{}"), NULL,
+      "tracing_sampling_rules: not an array" },
+    { "a rule as text", LIB("\"tracing_sampling_rules\":[\"x\"]"), NULL,
+      "tracing_sampling_rules: not a list of objects" },
+    { "a rule without service",
+      LIB("\"tracing_sampling_rules\":[{\"resource\":\"*\",\"provenance\":\"dynamic\",\"sample_"
+          "rate\":1}]"),
+      NULL, "tracing_sampling_rules: no service" },
+    { "a rule without resource",
+      LIB("\"tracing_sampling_rules\":[{\"service\":\"*\",\"provenance\":\"dynamic\",\"sample_"
+          "rate\":1}]"),
+      NULL, "tracing_sampling_rules: no resource" },
+    { "a rule without provenance",
+      LIB("\"tracing_sampling_rules\":[{\"service\":\"*\",\"resource\":\"*\",\"sample_rate\":1}"
+          "]"),
+      NULL, "tracing_sampling_rules: no provenance" },
+    { "a rule without rate",
+      LIB("\"tracing_sampling_rules\":[{\"service\":\"*\",\"resource\":\"*\",\"provenance\":"
+          "\"dynamic\"}]"),
+      NULL, "tracing_sampling_rules: no sample_rate from 0 to 1" },
+    { "a second rule that is wrong", LIB("\"tracing_sampling_rules\":[" RULE ",{}]"), NULL,
+      "tracing_sampling_rules: no service" },
+    { "tags", LIB("\"tracing_tags\":[\"a:1\",\" b : c:d \",\"lone\",\"\",\":x\"]"),
+      "tags=(a|1)(b|c:d)(lone|)", "" },
+    { "who we are stays", LIB("\"tracing_tags\":[\"service:x\",\"env:x\",\"version:x\",\"a:\"]"),
+      "tags=(a|)", "" },
+    { "no tags", LIB("\"tracing_tags\":[]"), "tags=", "" },
+    { "tags as object", LIB("\"tracing_tags\":{\"a\":\"1\"}"), NULL, "tracing_tags: not an array" },
+    { "tags of numbers", LIB("\"tracing_tags\":[1]"), NULL, "tracing_tags: not a list of texts" },
+    { "headers",
+      LIB("\"tracing_header_tags\":[{\"header\":\"X-A\",\"tag_name\":\"a\"},"
+          "{\"tag_name\":\"\",\"header\":\" X-B \",\"x\":[]},{\"header\":\"X-C\"}]"),
+      "headers=X-A:a,X-B,X-C ", "" },
+    { "headers that cannot be listed",
+      LIB("\"tracing_header_tags\":[{\"header\":\"a,b\"},{\"header\":\"a\",\"tag_name\":\"b:"
+          "c\"},"
+          "{\"header\":\"\"},{}]"),
+      "headers= ", "" },
+    { "headers as text", LIB("\"tracing_header_tags\":\"a:b\""), NULL,
+      "tracing_header_tags: not an array" },
+    { "headers of texts", LIB("\"tracing_header_tags\":[\"a:b\"]"), NULL,
+      "tracing_header_tags: not a list of objects" },
+    { "lib_config is a list", "{\"lib_config\":[]}", NULL, "lib_config: not an object" },
+    { "not JSON", "{", NULL, "not a JSON object" },
+    { "a list", "[]", NULL, "not a JSON object" },
+    { "more behind it", "{}1", NULL, "not a JSON object" },
+};
+
 static void test_each_field_is_set_absent_or_wrong(void **state)
 {
-    static const struct {
-        const char *label, *json;
-        const char *want; /* NULL: refused */
-        const char *error;
-    } cases[] = {
-        { "nothing", "{}", "", "" },
-        { "no fields", LIB(""), "", "" },
-        { "null", "{\"lib_config\":null}", "", "" },
-        { "unknown", LIB("\"tracing_debug\":true,\"x\":{\"tracing_enabled\":1}"), "", "" },
-        { "all null",
-          LIB("\"tracing_enabled\":null,\"tracing_sampling_rate\":null,\"log_injection_enabled\":"
-              "null,"
-              "\"tracing_sampling_rules\":null,\"tracing_tags\":null,\"tracing_header_tags\":null"),
-          "", "" },
-        { "off", LIB("\"tracing_enabled\":false"), "enabled=0 ", "" },
-        { "on", LIB("\"tracing_enabled\":true"), "enabled=1 ", "" },
-        { "a word", LIB("\"tracing_enabled\":\"true\""), NULL, "tracing_enabled: not a boolean" },
-        { "logs", LIB("\"log_injection_enabled\":true"), "logs=1 ", "" },
-        { "logs by number", LIB("\"log_injection_enabled\":1"), NULL,
-          "log_injection_enabled: not a boolean" },
-        { "rate", LIB("\"tracing_sampling_rate\":0.25"), "rate=0.25 ", "" },
-        { "rate 0", LIB("\"tracing_sampling_rate\":0"), "rate=0 ", "" },
-        { "rate above 1", LIB("\"tracing_sampling_rate\":1.01"), NULL,
-          "tracing_sampling_rate: not a number from 0 to 1" },
-        { "negative rate", LIB("\"tracing_sampling_rate\":-0.1"), NULL,
-          "tracing_sampling_rate: not a number from 0 to 1" },
-        { "rate as text", LIB("\"tracing_sampling_rate\":\"1\""), NULL,
-          "tracing_sampling_rate: not a number from 0 to 1" },
-        { "rules", LIB("\"tracing_sampling_rules\": [" RULE "]"), "rules=[" RULE "] ", "" },
-        { "no rules", LIB("\"tracing_sampling_rules\":[]"), "rules=[] ", "" },
-        { "rules as object", LIB("\"tracing_sampling_rules\":{}"), NULL,
-          "tracing_sampling_rules: not an array" },
-        { "a rule as text", LIB("\"tracing_sampling_rules\":[\"x\"]"), NULL,
-          "tracing_sampling_rules: not a list of objects" },
-        { "a rule without service",
-          LIB("\"tracing_sampling_rules\":[{\"resource\":\"*\",\"provenance\":\"dynamic\",\"sample_"
-              "rate\":1}]"),
-          NULL, "tracing_sampling_rules: no service" },
-        { "a rule without resource",
-          LIB("\"tracing_sampling_rules\":[{\"service\":\"*\",\"provenance\":\"dynamic\",\"sample_"
-              "rate\":1}]"),
-          NULL, "tracing_sampling_rules: no resource" },
-        { "a rule without provenance",
-          LIB("\"tracing_sampling_rules\":[{\"service\":\"*\",\"resource\":\"*\",\"sample_rate\":1}"
-              "]"),
-          NULL, "tracing_sampling_rules: no provenance" },
-        { "a rule without rate",
-          LIB("\"tracing_sampling_rules\":[{\"service\":\"*\",\"resource\":\"*\",\"provenance\":"
-              "\"dynamic\"}]"),
-          NULL, "tracing_sampling_rules: no sample_rate from 0 to 1" },
-        { "a second rule that is wrong", LIB("\"tracing_sampling_rules\":[" RULE ",{}]"), NULL,
-          "tracing_sampling_rules: no service" },
-        { "tags", LIB("\"tracing_tags\":[\"a:1\",\" b : c:d \",\"lone\",\"\",\":x\"]"),
-          "tags=(a|1)(b|c:d)(lone|)", "" },
-        { "who we are stays",
-          LIB("\"tracing_tags\":[\"service:x\",\"env:x\",\"version:x\",\"a:\"]"), "tags=(a|)", "" },
-        { "no tags", LIB("\"tracing_tags\":[]"), "tags=", "" },
-        { "tags as object", LIB("\"tracing_tags\":{\"a\":\"1\"}"), NULL,
-          "tracing_tags: not an array" },
-        { "tags of numbers", LIB("\"tracing_tags\":[1]"), NULL,
-          "tracing_tags: not a list of texts" },
-        { "headers",
-          LIB("\"tracing_header_tags\":[{\"header\":\"X-A\",\"tag_name\":\"a\"},"
-              "{\"tag_name\":\"\",\"header\":\" X-B \",\"x\":[]},{\"header\":\"X-C\"}]"),
-          "headers=X-A:a,X-B,X-C ", "" },
-        { "headers that cannot be listed",
-          LIB("\"tracing_header_tags\":[{\"header\":\"a,b\"},{\"header\":\"a\",\"tag_name\":\"b:"
-              "c\"},"
-              "{\"header\":\"\"},{}]"),
-          "headers= ", "" },
-        { "headers as text", LIB("\"tracing_header_tags\":\"a:b\""), NULL,
-          "tracing_header_tags: not an array" },
-        { "headers of texts", LIB("\"tracing_header_tags\":[\"a:b\"]"), NULL,
-          "tracing_header_tags: not a list of objects" },
-        { "lib_config is a list", "{\"lib_config\":[]}", NULL, "lib_config: not an object" },
-        { "not JSON", "{", NULL, "not a JSON object" },
-        { "a list", "[]", NULL, "not a JSON object" },
-        { "more behind it", "{}1", NULL, "not a JSON object" },
-    };
     size_t i;
 
     (void)state;
-    for (i = 0; i < COUNT_OF(cases); i++) {
+    for (i = 0; i < COUNT_OF(fields); i++) {
         char error[SONDE__APM_ERROR_ROOM] = "";
         char got[512];
         sonde__apm_tracing a;
@@ -130,13 +129,14 @@ static void test_each_field_is_set_absent_or_wrong(void **state)
         sonde_status status;
 
         sonde_arena_init(&texts, 1u << 20);
-        status = sonde__apm_tracing_parse(sonde_str_from(cases[i].json), &texts, &a, error);
-        if (cases[i].want)
+        status = sonde__apm_tracing_parse(sonde_str_from(fields[i].json), &texts, &a, error);
+        if (fields[i].want)
             describe(&a.values, got, sizeof(got));
-        if ((status == SONDE_OK) != (cases[i].want != NULL) || strcmp(error, cases[i].error) != 0 ||
-            (cases[i].want && strcmp(got, cases[i].want) != 0))
-            fail_msg("%s: %s, error \"%s\", %s", cases[i].label, sonde_status_name(status), error,
-                     cases[i].want ? got : "");
+        if ((status == SONDE_OK) != (fields[i].want != NULL) ||
+            strcmp(error, fields[i].error) != 0 ||
+            (fields[i].want && strcmp(got, fields[i].want) != 0))
+            fail_msg("%s: %s, error \"%s\", %s", fields[i].label, sonde_status_name(status), error,
+                     fields[i].want ? got : "");
         sonde_arena_done(&texts);
     }
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/parse.h"
 #include "libtrace/src/apm_tracing.h"
 #include "libtrace/src/flare.h"
 #include "libtrace/src/flare_log.h"
@@ -157,8 +158,9 @@ static void test_lines_are_copied_while_wanted(void **state)
 
 static void test_a_full_copy_loses_its_older_half(void **state)
 {
-    unsigned long long lost = 0;
+    uint64_t lost = 0;
     uint64_t first = 0;
+    sonde_str rest;
     const int n = 20000;
     sonde_buf b;
     int i;
@@ -172,10 +174,11 @@ static void test_a_full_copy_loses_its_older_half(void **state)
     sonde__flare_log_read(&b);
     assert_true(b.len > SONDE__FLARE_LOG_MAX_BYTES / 3 &&
                 b.len <= SONDE__FLARE_LOG_MAX_BYTES + 100);
-    assert_int_equal(sscanf(sonde_buf_cstr(&b),
-                            "%llu lines before these are missing\n%*s error sonde: line %lu.",
-                            &lost, &first),
-                     2);
+    rest = sonde_str_from(sonde_buf_cstr(&b));
+    assert_status(sonde_parse_u64(sonde_str_cut(&rest, ' '), &lost), SONDE_OK);
+    assert_true(sonde_str_starts(rest, SONDE_STR("lines before these are missing\n")));
+    rest = sonde_str_from(strstr(rest.ptr, ": line ") + 7);
+    assert_status(sonde_parse_u64(sonde_str_cut(&rest, '.'), &first), SONDE_OK);
     assert_int_equal(lost, first);
     assert_non_null(strstr(sonde_buf_cstr(&b), "line 19999.\n"));
     sonde__flare_log_end();
@@ -254,6 +257,17 @@ static void tell(const remote_content *files)
     }
 #define ARGS "\"case_id\":\"12/3\",\"hostname\":\"my.host\",\"user_handle\":\"a@b.c\""
 
+/* Of the body, which has NULs. */
+static size_t length_of(const char *head)
+{
+    sonde_str text = sonde_str_from(strstr(head, "Content-Length:"));
+    uint64_t len = 0;
+
+    (void)sonde_str_cut(&text, ':');
+    assert_status(sonde_parse_u64(sonde_str_trim(sonde_str_cut(&text, '\r')), &len), SONDE_OK);
+    return (size_t)len;
+}
+
 static bool contains(const char *bytes, size_t len, const char *what)
 {
     return memmem(bytes, len, what, strlen(what)) != NULL;
@@ -281,7 +295,7 @@ static void test_a_flare_is_sent_once_with_everything_in_it(void **state)
         "counters.json",
         "\"spans_started\": 0",
     };
-    unsigned long long len = 0;
+    size_t len;
     sonde_setting s = { 0 };
     char *head, *body;
     size_t i;
@@ -291,7 +305,7 @@ static void test_a_flare_is_sent_once_with_everything_in_it(void **state)
     body = fake_agent_other(agent, FLARE_PATH, 0, 10000, &head);
     assert_non_null(body);
     assert_non_null(strstr(head, "Content-Type: multipart/form-data; boundary="));
-    assert_int_equal(sscanf(strstr(head, "Content-Length:"), "Content-Length: %llu", &len), 1);
+    len = length_of(head);
     for (i = 0; i < COUNT_OF(wanted); i++)
         if (!contains(body, len, wanted[i]))
             fail_msg("not in it: %s", wanted[i]);
@@ -312,7 +326,7 @@ static void test_the_log_of_the_level_is_in_the_flare(void **state)
 {
     static const remote_content level[] = { LEVEL_FILE("debug"), { NULL, NULL, 0 } };
     static const remote_content both[] = { TASK("tracer_flare", "u-2", ARGS), { NULL, NULL, 0 } };
-    unsigned long long len = 0;
+    size_t len;
     char *head, *body;
 
     (void)state;
@@ -321,7 +335,7 @@ static void test_the_log_of_the_level_is_in_the_flare(void **state)
     tell(both); /* the level goes with the same answer */
     body = fake_agent_other(agent, FLARE_PATH, 0, 10000, &head);
     assert_non_null(body);
-    assert_int_equal(sscanf(strstr(head, "Content-Length:"), "Content-Length: %llu", &len), 1);
+    len = length_of(head);
     assert_true(contains(body, len, "debug sonde: something of the library's\n"));
     free(body);
     free(head);
