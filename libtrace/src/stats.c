@@ -1,6 +1,7 @@
 /* stats.c - buckets of groups, and how they become payloads. */
 #include "stats.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -22,6 +23,8 @@
 /* What tables take for an entry, about. */
 #define ENTRY_BYTES 96
 
+#define EXTRA_KEY_MAX_BYTES 200
+
 typedef struct group {
     uint64_t hits;
     uint64_t errors;
@@ -37,6 +40,7 @@ typedef struct bucket {
     sonde_table resources;
     sonde_table endpoints;
     sonde_table peers;
+    sonde_table extras;
     group *blocked; /* one of `groups`, once a ceiling was met */
     size_t sent;    /* cursor into `groups` */
     size_t bytes;
@@ -56,6 +60,10 @@ struct sonde__stats {
     sonde_buf sketch;
     sonde_buf body;
     sonde__stats_key facts;
+    sonde__texts extras; /* keys of additional tags, into the two arrays below */
+    sonde_str extra[SONDE__STATS_EXTRAS_MAX];
+    char extra_blocked[SONDE__STATS_EXTRAS_MAX]
+                      [EXTRA_KEY_MAX_BYTES + sizeof(SONDE__STATS_BLOCKED) + 1];
 };
 
 static uint64_t align(uint64_t unix_ns)
@@ -64,6 +72,22 @@ static uint64_t align(uint64_t unix_ns)
 }
 
 /* -- opening, closing ----------------------------------------------------------------------------- */
+
+static void read_extras(sonde__stats *s)
+{
+    sonde_str rest = s->config->stats_extras;
+
+    s->extras.item = s->extra;
+    while (rest.len > 0 && s->extras.len < SONDE__STATS_EXTRAS_MAX) {
+        sonde_str key = sonde_str_trim(sonde_str_cut(&rest, ','));
+
+        if (key.len == 0 || key.len > EXTRA_KEY_MAX_BYTES)
+            continue;
+        (void)snprintf(s->extra_blocked[s->extras.len], sizeof(s->extra_blocked[0]), "%.*s:%s",
+                       SONDE_STR_ARG(key), SONDE__STATS_BLOCKED);
+        s->extra[s->extras.len++] = key;
+    }
+}
 
 sonde_status sonde__stats_open(const sonde__config *config, const char *runtime_id,
                                size_t max_bytes, uint64_t now_unix_ns, sonde__stats **out)
@@ -74,6 +98,7 @@ sonde_status sonde__stats_open(const sonde__config *config, const char *runtime_
         return SONDE_ERR_NOMEM;
     s->config = config;
     memcpy(s->runtime_id, runtime_id, sizeof(s->runtime_id) - 1);
+    read_extras(s);
     s->max_bytes = max_bytes / 2;
     s->oldest_unix_ns = align(now_unix_ns);
     sonde_arena_init(&s->scratch, SCRATCH_MAX_BYTES);
@@ -101,6 +126,7 @@ static void free_bucket(sonde__stats *s, uint32_t at)
     sonde_table_done(&b->resources);
     sonde_table_done(&b->endpoints);
     sonde_table_done(&b->peers);
+    sonde_table_done(&b->extras);
     s->bytes -= b->bytes;
     sonde_free(b);
     s->len--;
@@ -133,6 +159,7 @@ static bucket *add_bucket(sonde__stats *s, uint64_t start_unix_ns)
     sonde_table_init(&b->resources, s->config->stats_resources_max);
     sonde_table_init(&b->endpoints, s->config->stats_endpoints_max);
     sonde_table_init(&b->peers, s->config->stats_peers_max);
+    sonde_table_init(&b->extras, s->config->stats_extras_max);
     b->bytes = sizeof(*b);
     s->bytes += b->bytes;
     s->buckets[s->len++] = b;
@@ -196,15 +223,32 @@ static bool limit_peers(sonde__stats *s, bucket *b, sonde__stats_key *k)
     return true;
 }
 
+/* One that is blocked still names its key. */
+static bool limit_extras(sonde__stats *s, bucket *b, sonde__stats_key *k)
+{
+    bool collapsed = false;
+    uint32_t i;
+
+    for (i = 0; i < k->extras_len; i++) {
+        if (!(k->extras_too_long >> i & 1) && !limit(s, b, &b->extras, &k->extras[i]))
+            continue;
+        k->extras[i] = sonde_str_from(s->extra_blocked[i]);
+        collapsed = true;
+    }
+    return collapsed;
+}
+
 static void block_key(sonde__stats_key *k)
 {
     sonde_str blocked = SONDE_STR(SONDE__STATS_BLOCKED);
     bool synthetics = k->synthetics;
+    uint32_t extras_len = k->extras_len;
 
     memset(k, 0, sizeof(*k));
     k->service = k->name = k->resource = k->type = k->kind = blocked;
     k->grpc_status = k->http_method = k->http_endpoint = k->service_source = blocked;
     k->synthetics = synthetics;
+    k->extras_len = extras_len;
 }
 
 /* The group of the key in s->key, made when it is new; NULL: no memory. */
@@ -251,6 +295,7 @@ static group *find_group(sonde__stats *s, bucket *b, bool *out_collapsed)
     *out_collapsed = limit(s, b, &b->resources, &k->resource);
     *out_collapsed |= limit(s, b, &b->endpoints, &k->http_endpoint);
     *out_collapsed |= limit_peers(s, b, k);
+    *out_collapsed |= limit_extras(s, b, k);
     if (s->bytes < s->max_bytes && write_key(s) &&
         (b->groups.count < s->config->stats_keys_max ||
          sonde_table_get(&b->groups, sonde_buf_str(&s->key))))
@@ -284,7 +329,7 @@ static void add_span(sonde__stats *s, const sonde__wire_span *span, const sonde_
     bucket *b;
 
     sonde_arena_reset(&s->scratch);
-    if (!sonde__stats_key_of(span, agent, &s->scratch, &s->facts))
+    if (!sonde__stats_key_of(span, agent, &s->extras, &s->scratch, &s->facts))
         return;
     top_level = s->facts.top_level;
     sonde__count(SONDE__STATS_SPANS, 1);
@@ -369,7 +414,7 @@ static void write_sketch(sonde__stats *s, const char *key, const sonde_sketch *s
 
 static void write_group(sonde__stats *s, sonde_str key, const group *g)
 {
-    sonde_mp_write_map(&s->body, SONDE__STATS_KEY_MEMBERS + 6);
+    sonde_mp_write_map(&s->body, SONDE__STATS_KEY_MEMBERS + 6 + (s->extras.len > 0));
     sonde_buf_append_str(&s->body, key);
     write_number(&s->body, "Hits", g->hits);
     write_number(&s->body, "Errors", g->errors);
@@ -385,7 +430,8 @@ static void write_process(sonde__stats *s)
     sonde_buf *b = &s->body;
 
     sonde_mp_write_map(b, 12);
-    write_text(b, "Hostname", c->report_hostname ? c->hostname : SONDE_STR(""));
+    write_text(b, "Hostname",
+               c->report_hostname || c->source_hostname.len > 0 ? c->hostname : SONDE_STR(""));
     write_text(b, "Env", c->env.len > 0 ? c->env : SONDE_STR("unknown-env"));
     write_text(b, "Version", c->version);
     write_text(b, "Service", c->service);

@@ -195,19 +195,26 @@ static sonde_str grpc_status(const facts *f, sonde_arena *scratch)
 
 /* -- peers ---------------------------------------------------------------------------------------- */
 
-static void add_peer(sonde__stats_key *k, sonde_str key, sonde_str value, sonde_arena *scratch)
+/* "key:value"; "" without room. */
+static sonde_str join(sonde_str key, sonde_str value, sonde_arena *scratch)
 {
-    char *text;
+    char *text = (char *)sonde_arena_alloc_aligned(scratch, key.len + 1 + value.len, 1);
 
-    if (value.len == 0 || sonde_peer_ip_blank(scratch, value, &value) != SONDE_OK)
-        return;
-    text = (char *)sonde_arena_alloc_aligned(scratch, key.len + 1 + value.len, 1);
     if (!text)
-        return;
+        return SONDE_STR("");
     memcpy(text, key.ptr, key.len);
     text[key.len] = ':';
     memcpy(text + key.len + 1, value.ptr, value.len);
-    k->peers[k->peers_len++] = (sonde_str){ text, key.len + 1 + value.len };
+    return (sonde_str){ text, key.len + 1 + value.len };
+}
+
+static void add_peer(sonde__stats_key *k, sonde_str key, sonde_str value, sonde_arena *scratch)
+{
+    if (value.len == 0 || sonde_peer_ip_blank(scratch, value, &value) != SONDE_OK)
+        return;
+    value = join(key, value, scratch);
+    if (value.len > 0)
+        k->peers[k->peers_len++] = value;
 }
 
 static bool has_peer(sonde_str kind)
@@ -245,10 +252,46 @@ static void add_peers(sonde__stats_key *k, const sonde__wire_span *span, const f
                  scratch);
 }
 
+/* -- additional tags ------------------------------------------------------------------------------ */
+
+/* A number as its digits. */
+static sonde_str find_metric(sonde__wire_map map, sonde_str key, char digits[SONDE_DOUBLE_MAX_LEN])
+{
+    sonde_str at;
+    double number;
+
+    for (; map.len > 0; map.len--) {
+        (void)sonde_mp_read_str(&map.at, &at);
+        (void)sonde_mp_read_double(&map.at, &number);
+        if (sonde_str_eq(at, key))
+            return (sonde_str){ digits, sonde_format_double(number, digits) };
+    }
+    return SONDE_STR("");
+}
+
+static void add_extras(sonde__stats_key *k, const sonde__wire_span *span,
+                       const sonde__texts *extras, sonde_arena *scratch)
+{
+    char digits[SONDE_DOUBLE_MAX_LEN];
+    uint32_t i;
+
+    k->extras_len = extras->len;
+    k->extras_too_long = 0;
+    for (i = 0; i < extras->len; i++) {
+        sonde_str value = find_meta(span->meta, extras->item[i]);
+
+        if (value.len == 0)
+            value = find_metric(span->metrics, extras->item[i], digits);
+        k->extras[i] = value.len > 0 ? join(extras->item[i], value, scratch) : SONDE_STR("");
+        if (value.len > SONDE__STATS_EXTRA_MAX_BYTES)
+            k->extras_too_long |= 1u << i;
+    }
+}
+
 /* -- key ------------------------------------------------------------------------------------------ */
 
 bool sonde__stats_key_of(const sonde__wire_span *span, const sonde__agent_info *agent,
-                         sonde_arena *scratch, sonde__stats_key *out)
+                         const sonde__texts *extras, sonde_arena *scratch, sonde__stats_key *out)
 {
     facts f;
 
@@ -271,6 +314,7 @@ bool sonde__stats_key_of(const sonde__wire_span *span, const sonde__agent_info *
     out->top_level = f.metric[FACT_TOP_LEVEL] == 1;
     out->peers_len = 0;
     add_peers(out, span, &f, agent, scratch);
+    add_extras(out, span, extras, scratch);
     return true;
 }
 
@@ -284,6 +328,20 @@ static void write_number(sonde_buf *b, const char *key, uint64_t value)
 {
     sonde_mp_write_str(b, sonde_str_from(key));
     sonde_mp_write_u64(b, value);
+}
+
+static void write_extras(sonde_buf *b, const sonde__stats_key *key)
+{
+    uint32_t present = 0;
+    uint32_t i;
+
+    for (i = 0; i < key->extras_len; i++)
+        present += key->extras[i].len > 0;
+    sonde_mp_write_str(b, SONDE_STR("AdditionalMetricTags"));
+    sonde_mp_write_array(b, present);
+    for (i = 0; i < key->extras_len; i++)
+        if (key->extras[i].len > 0)
+            sonde_mp_write_str(b, key->extras[i]);
 }
 
 void sonde__stats_key_write(const sonde__stats_key *key, sonde_buf *out)
@@ -308,4 +366,6 @@ void sonde__stats_key_write(const sonde__stats_key *key, sonde_buf *out)
     write_text(out, "HTTPMethod", key->http_method);
     write_text(out, "HTTPEndpoint", key->http_endpoint);
     write_text(out, "srv_src", key->service_source);
+    if (key->extras_len > 0)
+        write_extras(out, key);
 }

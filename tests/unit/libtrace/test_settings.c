@@ -56,6 +56,8 @@ static const struct row_case {
     { "DD_TRACE_STATS_RESOURCE_CARDINALITY_LIMIT", "1024", "1", "1", "0" },
     { "DD_TRACE_STATS_HTTP_ENDPOINT_CARDINALITY_LIMIT", "512", "9", "9", "-1" },
     { "DD_TRACE_STATS_PEER_TAGS_CARDINALITY_LIMIT", "512", "9", "9", "many" },
+    { "DD_TRACE_STATS_ADDITIONAL_TAGS_CARDINALITY_LIMIT", "100", "7", "7", "0" },
+    { "DD_TRACE_STATS_ADDITIONAL_TAGS", "", "a, b", "a, b", NULL },
     { "DD_TRACE_PARTIAL_FLUSH_ENABLED", "true", "f", "false", "-" },
     { "DD_TRACE_PARTIAL_FLUSH_MIN_SPANS", "300", "99999", "99999", "0" },
     { "DD_EXTERNAL_ENV", "", "it-false,cn-x", "it-false,cn-x", NULL },

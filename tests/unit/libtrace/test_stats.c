@@ -11,6 +11,7 @@
 #include "codec/msgpack_write.h"
 #include "libtrace/src/p0.h"
 #include "libtrace/src/stats.h"
+#include "libtrace/src/stats_key.h"
 #include "support/alloc_fail.h"
 
 #define S   UINT64_C(1000000000)
@@ -325,6 +326,67 @@ static void test_the_key_has_every_element(void **state)
     }
 }
 
+static void test_additional_tags_belong_to_the_key(void **state)
+{
+    static char long_value[SONDE__STATS_EXTRA_MAX_BYTES + 8];
+    static const struct {
+        const char *label, *keys;
+        const char *meta, *metrics; /* beside top level */
+        const char *want;
+    } cases[] = {
+        { "one", "region", "region=eu", "", "region:eu" },
+        { "in the order they are asked for", " b ,a,,c", "a=1 c=3 b=2", "", "b:2,a:1,c:3" },
+        { "those that are there", "a,b", "b=2", "", "b:2" },
+        { "none", "a,b", "x=y", "", "" },
+        { "a number", "n,m", "", " n=2 m=0.5", "n:2,m:0.5" },
+        { "six at most", "a,b,c,d,e,f,g", "a=1 b=1 c=1 d=1 e=1 f=1 g=1", "",
+          "a:1,b:1,c:1,d:1,e:1,f:1" },
+        { "too long", "a,b", long_value, "", "a:tracer_blocked_value" },
+    };
+    size_t i;
+
+    (void)state;
+    memset(long_value, 'v', SONDE__STATS_EXTRA_MAX_BYTES + 3);
+    memcpy(long_value, "a=", 2);
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        sonde__config c = config;
+        char metrics[100];
+        sonde__stats *s;
+
+        c.stats_extras = sonde_str_from(cases[i].keys);
+        c.stats_extras_max = 100;
+        s = open_with(&c, 1u << 20);
+        (void)snprintf(metrics, sizeof(metrics), "_dd.top_level=1%s", cases[i].metrics);
+        add(s, &(spec){ .meta = cases[i].meta, .metrics = metrics }, 1);
+        take(s, NOW, true);
+        assert_group(cases[i].label, 0, "AdditionalMetricTags", cases[i].want);
+        sonde__stats_close(s);
+    }
+}
+
+static void test_values_of_additional_tags_have_a_ceiling(void **state)
+{
+    sonde__config c = config;
+    char meta[40];
+    sonde__stats *s;
+    int i;
+
+    (void)state;
+    c.stats_extras = SONDE_STR("a");
+    c.stats_extras_max = 10;
+    s = open_with(&c, 1u << 20);
+    for (i = 0; i < 15; i++) {
+        (void)snprintf(meta, sizeof(meta), "a=%d", i);
+        add(s, &(spec){ .meta = meta, .metrics = "_dd.top_level=1" }, 1);
+    }
+    take(s, NOW, true);
+    assert_int_equal(groups()->via.array.size, 11);
+    assert_group("a value", 0, "AdditionalMetricTags", "a:0");
+    assert_group("the others", 10, "AdditionalMetricTags", "a:tracer_blocked_value");
+    assert_group("the others", 10, "Hits", "5");
+    sonde__stats_close(s);
+}
+
 static void test_spans_of_one_key_are_summed(void **state)
 {
     static const spec spans[] = {
@@ -514,6 +576,8 @@ int main(void)
         cmocka_unit_test(test_a_payload_is_as_in_the_specification),
         cmocka_unit_test(test_spans_are_counted_by_their_tags),
         cmocka_unit_test(test_the_key_has_every_element),
+        cmocka_unit_test(test_additional_tags_belong_to_the_key),
+        cmocka_unit_test(test_values_of_additional_tags_have_a_ceiling),
         cmocka_unit_test(test_spans_of_one_key_are_summed),
         cmocka_unit_test(test_a_bucket_is_sent_when_it_is_20_s_old),
         cmocka_unit_test(test_beyond_a_ceiling_keys_collapse_and_nothing_is_lost),
