@@ -19,6 +19,7 @@ typedef enum sonde_rank {
     SONDE_RANK_STORE = 40,
     SONDE_RANK_QUEUE = 50, /* sonde_queue */
     SONDE_RANK_POOL = 60,
+    SONDE_RANK_OPEN_SPANS = 65, /* libtrace: abandoned.c */
     SONDE_RANK_STATSD = 70,     /* libtrace: the list of statsd clients */
     SONDE_RANK_STATSD_OUT = 71, /* one client's datagrams */
     SONDE_RANK_LOG = 90,        /* innermost: logging is allowed nearly everywhere */

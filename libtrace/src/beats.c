@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 
+#include "abandoned.h"
 #include "collector.h"
 #include "crash_socket.h"
 #include "flare.h"
@@ -14,7 +15,7 @@
 
 /* A file's own beat joins here. */
 static const sonde__beat *const table[] = {
-    &sonde__telemetry_beat,   &sonde__remote_beat,       &sonde__statsd_beat,
+    &sonde__telemetry_beat,   &sonde__abandoned_beat,    &sonde__remote_beat, &sonde__statsd_beat,
     &sonde__own_metrics_beat, &sonde__crash_socket_beat, &sonde__flare_beat,
 };
 

@@ -156,6 +156,10 @@ typedef struct sonde__config {
     char agent_text[1100]; /* for logs */
     bool remote_enabled;
     uint64_t remote_poll_ns;
+    bool debug_abandoned;
+    uint64_t abandoned_after_ns;
+    bool analytics;
+    sonde_str features; /* reported only */
     bool runtime_metrics;
     bool health_metrics;
     sonde_str statsd_url;

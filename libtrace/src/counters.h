@@ -53,6 +53,7 @@ enum sonde__counter {
     SONDE__TELEMETRY_LEFT_OUT,
     SONDE__LOGS_ERROR, /* of our own lines */
     SONDE__LOGS_WARN,
+    SONDE__SPANS_ABANDONED,
     SONDE__SEGMENTS_NEW, /* when the flusher sees their first chunk */
     SONDE__SEGMENTS_CONTINUED,
     SONDE__PARTIAL_FLUSHES,

@@ -43,6 +43,7 @@ static const told counts[] = {
     { "datadog.tracer.stats.flush_buckets", AT(stats_payloads_sent), NULL }, /* one in each */
     { "datadog.tracer.stats.flush_buckets", AT(stats_payloads_failed), NULL },
     { "datadog.tracer.stats.flush_errors", AT(stats_payloads_failed), NULL },
+    { "datadog.tracer.abandoned_spans", AT(spans_abandoned), NULL },
     { "datadog.tracer.stats.collapsed_spans", AT(stats_spans_collapsed), NULL },
 };
 

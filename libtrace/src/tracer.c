@@ -26,6 +26,7 @@
 #include "sonde/span.h"
 #include "sonde/tracer.h"
 
+#include "abandoned.h"
 #include "area.h"
 #include "blackbox.h"
 #include "cell.h"
@@ -182,6 +183,8 @@ static const sonde_fork_hooks fork_hooks[] = {
       sonde__services_postfork },
     { SONDE_RANK_QUEUE, sonde__flusher_prefork_orders, sonde__flusher_postfork_parent_orders,
       sonde__flusher_postfork_child_orders },
+    { SONDE_RANK_OPEN_SPANS, sonde__abandoned_prefork, sonde__abandoned_postfork_parent,
+      sonde__abandoned_postfork_child },
     { SONDE_RANK_POOL, sonde__areas_prefork, sonde__areas_postfork, sonde__areas_postfork_child },
     { SONDE_RANK_LOG, sonde__flare_log_prefork, sonde__flare_log_postfork,
       sonde__flare_log_postfork },
@@ -282,6 +285,10 @@ static void begin_life_locked(sonde__config *c)
     e = atomic_load_explicit(&epoch, memory_order_relaxed) + 1;
     atomic_store_explicit(&epoch, e, memory_order_relaxed);
     atomic_store_explicit(&ended, false, memory_order_relaxed);
+    sonde__abandoned_open(c);
+    sonde__watch_clear(SONDE__WATCH_ANALYTICS);
+    if (c->analytics)
+        sonde__watch_set(SONDE__WATCH_ANALYTICS);
     /* pairs with the loads at every start and finish */
     set_live(c->enabled ? e : 0, memory_order_release);
 }

@@ -1,6 +1,9 @@
 /* watch.c - tells those who look. */
 #include "watch.h"
 
+#include "vocab/tags.h"
+
+#include "abandoned.h"
 #include "blackbox.h"
 #include "crash_socket.h"
 #include "flusher.h"
@@ -48,6 +51,10 @@ void sonde__watch_starts(sonde__area *a, sonde__span *span, sonde_str name,
         sonde__blackbox_starts(a, span, &(sonde__span_texts){ name, resource, type });
     if (watched & SONDE__WATCH_ENDPOINTS)
         sonde__endpoint_starts(span, resource, type);
+    if (watched & SONDE__WATCH_ABANDONED)
+        sonde__abandoned_starts(span, name);
+    if ((watched & SONDE__WATCH_ANALYTICS) && (span->flags & SONDE__SPAN_LOCAL_ROOT))
+        sonde_span_set_double((sonde_span *)sonde__cell_handle(span), SONDE_TAG_ANALYTICS_RATE, 1);
 }
 
 void sonde__watch_changes(sonde__span *span, unsigned kind, sonde_str text)
@@ -60,6 +67,8 @@ void sonde__watch_changes(sonde__span *span, unsigned kind, sonde_str text)
 void sonde__watch_finishes(sonde__area *a, sonde__span *span)
 {
     sonde__blackbox_finishes(a, span);
+    if (sonde__watched() & SONDE__WATCH_ABANDONED)
+        sonde__abandoned_finishes(span);
     if (span->epoch < sonde__first_epoch())
         return; /* the parent's */
     if (span->flags & SONDE__SPAN_COSTED)

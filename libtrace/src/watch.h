@@ -1,4 +1,4 @@
-/* watch.h - who looks at spans while they are open: the black box, and the profiler.
+/* watch.h - who looks at spans while they are open: the black box, the profiler, a debugging aid.
  *
  * One word says whether anybody does; while it is 0, starting, changing and finishing a span cost one
  * predictable branch each.
@@ -6,6 +6,8 @@
  *   bit 0      the agent has the black box: spans get places
  *   bit 1      this is a forked child that has not started a span yet
  *   bit 2      the profiler wants to know endpoints
+ *   bit 3      spans that stay open are to be logged (abandoned.h)
+ *   bit 4      DD_TRACE_ANALYTICS_ENABLED: first spans of traces here get a tag
  *   bits 6..7  the profiler adds up costs: which of its lives (1 to 3), 0 none; the same bits in a
  *              span's flags say in which it was started
  *
@@ -23,6 +25,8 @@
 #define SONDE__WATCH_BLACKBOX  1u
 #define SONDE__WATCH_FORKED    2u
 #define SONDE__WATCH_ENDPOINTS 4u
+#define SONDE__WATCH_ABANDONED 8u
+#define SONDE__WATCH_ANALYTICS 16u
 #define SONDE__WATCH_COSTS     SONDE__SPAN_COSTED
 
 extern _Atomic uint32_t sonde__watch;

@@ -98,6 +98,7 @@ typedef struct sonde_counters {
     uint64_t blackbox_no_area;   /* threads beyond the areas of the black box */
     uint64_t otel_ctx_failed;    /* the process context could not be published */
     uint64_t telemetry_left_out; /* sizes and times beyond a sample of 256 */
+    uint64_t spans_abandoned;    /* logged: open too long, DD_TRACE_DEBUG_ABANDONED_SPANS */
 } sonde_counters;
 
 /* Fills `out` up to out->struct_bytes; a struct_bytes of 0 counts as the size in this header. */
