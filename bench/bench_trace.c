@@ -3,7 +3,8 @@
  *   bench_trace [NAME...]      prints one JSON object a line; without names all scenarios
  *
  * The sink is another process that answers 200 to every request and looks at nothing; what it takes lets
- * DD_TRACE_API_VERSION choose the form.  Times of the hot
+ * DD_TRACE_API_VERSION choose the form, and where statistics are measured it leaves them to the tracer.  Times
+ * of the hot
  * path are taken in bursts that fit into the tracer's memory, with a flush between bursts outside the
  * clock, so that what is measured is spans that are kept and sent, never spans that were dropped. */
 #include <signal.h>
@@ -70,9 +71,15 @@ void *realloc(void *p, size_t bytes)
 
 /* -- the sink ------------------------------------------------------------------------------------- */
 
+/* In memory shared with it. */
+typedef struct sink_page {
+    _Atomic uint64_t traces; /* sum of X-Datadog-Trace-Count */
+    _Atomic bool no_stats;   /* the tracer computes them */
+} sink_page;
+
 typedef struct sink {
     pid_t pid;
-    _Atomic uint64_t *traces; /* shared: sum of X-Datadog-Trace-Count */
+    sink_page *page;
 } sink;
 
 /* The number `text` begins with, blanks before it. */
@@ -86,16 +93,19 @@ static uint64_t number_at(const char *text)
     return v;
 }
 
-static void answer(int fd)
-{
-    static const char ok[] = "HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n"
-                             "{\"endpoints\":[\"/v0.4/traces\",\"/v0.5/traces\",\"/v1.0/traces\"]}";
+#define TAKES "{\"endpoints\":[\"/v0.4/traces\",\"/v0.5/traces\",\"/v1.0/traces\""
 
-    (void)!write(fd, ok, sizeof(ok) - 1);
+static void answer(int fd, bool no_stats)
+{
+    static const char ok[] = "HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n" TAKES "]}";
+    static const char leaves[] = "HTTP/1.1 200 OK\r\nContent-Length: 97\r\n\r\n" TAKES
+                                 ",\"/v0.6/stats\"],\"client_drop_p0s\":true}";
+
+    (void)!write(fd, no_stats ? leaves : ok, no_stats ? sizeof(leaves) - 1 : sizeof(ok) - 1);
 }
 
 /* One connection after another: the tracer has one. */
-static void serve_connection(int fd, char *buffer, size_t cap, _Atomic uint64_t *traces)
+static void serve_connection(int fd, char *buffer, size_t cap, sink_page *page)
 {
     size_t have = 0;
 
@@ -122,13 +132,13 @@ static void serve_connection(int fd, char *buffer, size_t cap, _Atomic uint64_t 
             left -= n;
         }
         if (count)
-            atomic_fetch_add(traces, number_at(count + 22));
-        answer(fd);
+            atomic_fetch_add(&page->traces, number_at(count + 22));
+        answer(fd, atomic_load(&page->no_stats));
         have = 0;
     }
 }
 
-static void serve(int listener, _Atomic uint64_t *traces)
+static void serve(int listener, sink_page *page)
 {
     size_t cap = 1u << 20;
     char *buffer = (char *)malloc(cap);
@@ -139,7 +149,7 @@ static void serve(int listener, _Atomic uint64_t *traces)
 
         if (fd < 0)
             _exit(1);
-        serve_connection(fd, buffer, cap, traces);
+        serve_connection(fd, buffer, cap, page);
         (void)close(fd);
     }
 }
@@ -151,8 +161,8 @@ static sink start_sink(void)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sink s;
 
-    s.traces = (_Atomic uint64_t *)mmap(NULL, 4096, PROT_READ | PROT_WRITE,
-                                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    s.page =
+        (sink_page *)mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (fd < 0 || bind(fd, (struct sockaddr *)&at, len) != 0 || listen(fd, 8) != 0 ||
         getsockname(fd, (struct sockaddr *)&at, &len) != 0) {
         perror("sink");
@@ -161,10 +171,12 @@ static sink start_sink(void)
     (void)snprintf(agent_url, sizeof(agent_url), "http://127.0.0.1:%d", ntohs(at.sin_port));
     s.pid = fork();
     if (s.pid == 0)
-        serve(fd, s.traces);
+        serve(fd, s.page);
     (void)close(fd);
     return s;
 }
+
+static sink the_sink;
 
 /* -- measuring ------------------------------------------------------------------------------------ */
 
@@ -203,6 +215,7 @@ static sonde_counters counters(void)
     return c;
 }
 
+/* Left out on purpose is not dropped. */
 static uint64_t dropped(void)
 {
     sonde_counters c = counters();
@@ -210,7 +223,7 @@ static uint64_t dropped(void)
     uint32_t i;
 
     for (i = 0; i < c.drops; i++)
-        sum += c.spans_dropped[i];
+        sum += i == SONDE_DROP_NOT_SAMPLED ? 0 : c.spans_dropped[i];
     return sum;
 }
 
@@ -419,13 +432,31 @@ static void bench_off(void)
 
 /* -- unsampled ------------------------------------------------------------------------------------ */
 
+/* The agent leaves them to the tracer, which then sends nothing of unsampled traces. */
+static void start_with_statistics(void)
+{
+    atomic_store(&the_sink.page->no_stats, true);
+    start(1);
+    if (sonde_wait_for_agent(10000) != SONDE_OK)
+        fprintf(stderr, "bench_trace: the sink does not answer\n"), exit(1);
+}
+
+static void stop_with_statistics(uint64_t stats_spans_before)
+{
+    if (counters().stats_spans == stats_spans_before)
+        fprintf(stderr, "bench_trace: no statistics were computed\n");
+    sonde_stop();
+    atomic_store(&the_sink.page->no_stats, false);
+}
+
 static void bench_unsampled(void)
 {
+    uint64_t stats_before = counters().stats_spans;
     uint64_t burst_ns[60];
     const int bursts = 60;
     int i, j, k;
 
-    start(1);
+    start_with_statistics();
     warm_up(0);
     for (i = 0; i < bursts; i++) {
         uint64_t from = now_ns();
@@ -443,7 +474,7 @@ static void bench_unsampled(void)
     printf("{\"bench\":\"unsampled\",\"ns_per_op\":%.1f,\"n\":%d}\n",
            median_ns(burst_ns, bursts, BURST_TRACES * TRACE_SPANS),
            bursts * BURST_TRACES * TRACE_SPANS);
-    sonde_stop();
+    stop_with_statistics(stats_before);
 }
 
 /* -- propagation ---------------------------------------------------------------------------------- */
@@ -550,32 +581,41 @@ static void bursts(int n, int tags)
     }
 }
 
-static void bench_kept_cpu(int tags)
+static void bench_kept_cpu(int tags, bool statistics)
 {
     const int n = 250;
     const double spans = (double)n * BURST_TRACES * TRACE_SPANS;
     sonde_counters before, after;
     uint64_t cpu;
 
-    start(1);
-    warm_up(tags);
     before = counters();
+    if (statistics)
+        start_with_statistics();
+    else
+        start(1);
+    warm_up(tags);
+    before.payload_bytes = counters().payload_bytes;
     cpu = cpu_ns();
     bursts(n, tags);
     cpu = cpu_ns() - cpu;
     after = counters();
-    printf("{\"bench\":\"kept_cpu%s\",\"tags\":%d,\"ns_per_op\":%.1f,\"n\":%.0f,\"bytes_per_op\":%."
-           "0f}\n",
-           tags ? "3" : "", tags, (double)cpu / spans, spans,
-           (double)(after.payload_bytes - before.payload_bytes) / spans);
+    printf(
+        "{\"bench\":\"kept_cpu%s%s\",\"tags\":%d,\"ns_per_op\":%.1f,\"n\":%.0f,\"bytes_per_op\":%."
+        "0f}\n",
+        tags ? "3" : "", statistics ? "_stats" : "", tags, (double)cpu / spans, spans,
+        (double)(after.payload_bytes - before.payload_bytes) / spans);
     check_no_drops("kept_cpu");
-    sonde_stop();
+    if (statistics)
+        stop_with_statistics(before.stats_spans);
+    else
+        sonde_stop();
 }
 
 static void bench_kept(void)
 {
-    bench_kept_cpu(0);
-    bench_kept_cpu(3);
+    bench_kept_cpu(0, false);
+    bench_kept_cpu(3, false);
+    bench_kept_cpu(0, true);
 }
 
 static void bench_delivered_at(const sink *s, uint64_t spans_per_s)
@@ -585,10 +625,10 @@ static void bench_delivered_at(const sink *s, uint64_t spans_per_s)
     uint64_t got;
 
     start(1);
-    before = atomic_load(s->traces);
+    before = atomic_load(&s->page->traces);
     paced(traces, spans_per_s / TRACE_SPANS, TRACE_SPANS, 3);
     (void)sonde_flush(10000);
-    got = atomic_load(s->traces) - before;
+    got = atomic_load(&s->page->traces) - before;
     printf("{\"bench\":\"delivered%s\",\"pct\":%.3f,\"spans_per_s\":%llu}\n",
            spans_per_s > 75000 ? "_150k" : "", 100.0 * (double)got / (double)traces,
            (unsigned long long)spans_per_s);
@@ -650,8 +690,6 @@ static void bench_cap(void)
     printf("{\"bench\":\"cap\",\"mib\":%.2f,\"off_mib\":%.2f}\n", (double)(on - off) / 1024,
            (double)off / 1024);
 }
-
-static sink the_sink;
 
 static void bench_delivered(void)
 {

@@ -31,6 +31,7 @@ FIGURES = [
     Figure("trace.off_ns", "ns", 2, "low", (DD, 5.3, 5.3), "bench_trace", {"bench": "off"}, "ns_per_op"),
     Figure("trace.inject_extract_ns", "ns", 400, "low", (OTEL, 642, 642), "bench_trace", {"bench": "inject_extract"}, "ns_per_op"),
     Figure("trace.kept_cpu_ns", "ns", 250, "low", (DD, 879, 1732), "bench_trace", {"bench": "kept_cpu"}, "ns_per_op"),
+    Figure("trace.kept_cpu_stats_ns", "ns", None, "low", None, "bench_trace", {"bench": "kept_cpu_stats"}, "ns_per_op"),
     Figure("trace.cap_mib", "MiB", 16, "low", (OTEL, 23, 23), "bench_trace", {"bench": "cap"}, "mib"),
     Figure("trace.delivered_pct", "%", 100, "high", (DD, 99.6, 100), "bench_trace", {"bench": "delivered"}, "pct"),
     Figure("statsd.count_ns", "ns", None, "low", None, "bench_statsd", {"bench": "statsd", "what": "count"}, "ns_per_op"),
