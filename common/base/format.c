@@ -39,38 +39,42 @@ static inline uint64_t eight_digits(uint32_t v)
     return tens | (x - tens * 10) << 8;
 }
 
-/* Writes them to `to` and returns how many zeros lead. */
-static inline size_t put_eight(uint64_t digits, char *to)
+/* Without the first `zeros` of them; what stands behind the others is overwritten or not looked at. */
+static inline void put_digits(char *to, uint64_t digits, size_t zeros)
 {
-    uint64_t text = htole64(digits + UINT64_C(0x3030303030303030));
+    uint64_t text = htole64((digits + UINT64_C(0x3030303030303030)) >> (8 * zeros));
 
-    memcpy(to, &text, 8);
-    return digits ? (size_t)__builtin_ctzll(digits) / 8 : 8;
+    memcpy(to, &text, sizeof(text));
 }
 
 size_t sonde_format_u64(uint64_t v, char out[SONDE_U64_MAX_LEN])
 {
-    char digits[24];
-    size_t at, len, i;
+    uint64_t high, middle, low;
+    size_t zeros;
 
     if (v < 10) {
         out[0] = (char)('0' + v);
         return 1;
     }
-    at = put_eight(eight_digits((uint32_t)(v / UINT64_C(10000000000000000))), digits);
-    i = put_eight(eight_digits((uint32_t)(v / 100000000 % 100000000)), digits + 8);
-    at += at == 8 ? i : 0;
-    i = put_eight(eight_digits((uint32_t)(v % 100000000)), digits + 16);
-    at += at == 16 ? i : 0;
-    len = sizeof(digits) - at;
-    if (len >= 16) { /* an id, nearly always */
-        memcpy(out, digits + at, 16);
-        memcpy(out + len - 4, digits + 20, 4);
-        return len;
+    high = eight_digits((uint32_t)(v / UINT64_C(10000000000000000)));
+    middle = eight_digits((uint32_t)(v / 100000000 % 100000000));
+    low = eight_digits((uint32_t)(v % 100000000));
+    if (high) { /* at most four */
+        zeros = (size_t)__builtin_ctzll(high) / 8;
+        put_digits(out, high, zeros);
+        put_digits(out + 8 - zeros, middle, 0);
+        put_digits(out + 16 - zeros, low, 0);
+        return 24 - zeros;
     }
-    for (i = 0; i < len; i++)
-        out[i] = digits[at + i];
-    return len;
+    if (middle) {
+        zeros = (size_t)__builtin_ctzll(middle) / 8;
+        put_digits(out, middle, zeros);
+        put_digits(out + 8 - zeros, low, 0);
+        return 16 - zeros;
+    }
+    zeros = (size_t)__builtin_ctzll(low) / 8;
+    put_digits(out, low, zeros);
+    return 8 - zeros;
 }
 
 size_t sonde_format_i64(int64_t v, char out[SONDE_I64_MAX_LEN])

@@ -13,6 +13,7 @@
 #define SONDE_DOUBLE_MAX_LEN 32
 #define SONDE_RFC3339_LEN    24 /* 2026-11-25T15:04:05.123Z */
 
+/* Return the length.  What stands behind it in `out` is not kept. */
 size_t sonde_format_u64(uint64_t v, char out[SONDE_U64_MAX_LEN]);
 size_t sonde_format_i64(int64_t v, char out[SONDE_I64_MAX_LEN]);
 
