@@ -73,6 +73,18 @@ typedef struct agent_config {
     /* apm_config: samplers, stats, writers */
     double target_tps;
     double errors_tps;
+    double max_eps;
+    double extra_sample_rate;
+    bool rare_enabled;
+    double rare_tps;
+    uint64_t rare_cooldown_ns;
+    int64_t rare_cardinality;
+    bool probabilistic_enabled;
+    double probabilistic_percentage;
+    int64_t probabilistic_seed;
+    bool errors_only;
+    config_list analyzed_spans;
+    config_list features;
     uint64_t trace_flush_ns;
     uint64_t stats_flush_ns;
     uint64_t bucket_ns;         /* width of a statistics bucket */

@@ -27,6 +27,7 @@
 #include "base/str.h"
 #include "base/thread.h"
 
+#include "sampling.h"
 #include "self.h"
 #include "settle.h"
 
@@ -54,6 +55,7 @@ struct pipeline {
     trace_writer *trace_writer;
     rates_cell rates;
     bool has_rates;
+    event_rate event_rates[EVENT_RATES_MAX]; /* what the sampler's options point to */
     sampler *sampler;
     concentrator *concentrator;
     processor *processor;
@@ -197,9 +199,7 @@ static sonde_status open_writers(pipeline *p, sonde_error *out_error)
 static sonde_status open_middle(pipeline *p, sonde_error *out_error)
 {
     const agent_config *c = p->config;
-    const sampler_options sampling = { .target_per_s = c->target_tps,
-                                       .agent_env = p->agent_env,
-                                       .rates = &p->rates };
+    sampler_options sampling;
     const concentrator_options statistics = { .agent_env = p->agent_env,
                                               .hostname = c->hostname,
                                               .sink = { stats_writer_push, &p->stats_writer } };
@@ -207,6 +207,9 @@ static sonde_status open_middle(pipeline *p, sonde_error *out_error)
     sonde_status status = rates_cell_init(&p->rates);
 
     p->has_rates = status == SONDE_OK;
+    sampling_options(c, p->event_rates, &sampling);
+    sampling.agent_env = p->agent_env;
+    sampling.rates = &p->rates;
     if (status == SONDE_OK)
         status = sampler_open(&sampling, &p->sampler);
     if (status == SONDE_OK)

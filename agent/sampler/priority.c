@@ -34,11 +34,3 @@ bool priority_sample(priority_sampler *s, const trace_facts *t, int32_t priority
     *out_rate = rate_core_rate(&s->core, count(s, t, out_turned));
     return keep;
 }
-
-bool priority_sample_unset(priority_sampler *s, const trace_facts *t, uint64_t trace_id,
-                           bool *out_turned)
-{
-    double rate = rate_core_rate(&s->core, count(s, t, out_turned));
-
-    return rate_keeps(trace_id, rate * t->client_rate);
-}

@@ -41,8 +41,4 @@ void priority_done(priority_sampler *s);
 bool priority_sample(priority_sampler *s, const trace_facts *t, int32_t priority, bool *out_turned,
                      double *out_rate);
 
-/* Traces without a priority: counted like the others, kept by trace id at the service's rate. */
-bool priority_sample_unset(priority_sampler *s, const trace_facts *t, uint64_t trace_id,
-                           bool *out_turned);
-
 #endif /* SONDE_AGENT_SAMPLER_PRIORITY_H */

@@ -1,17 +1,19 @@
-/* sampler.c - the order in which the samplers are asked, and the publication of rates.
+/* sampler.c - the order in which the samplers are asked.
  *
+ *   errors only             a trace with an error: errors; any other is sent, and marked as dropped
+ *   rare                    a kind of span not seen for minutes: keep
+ *   probabilistic           instead of all below but errors
  *   priority below 0        drop, the user said so
- *   rare                    not built yet: keeps a signature not seen for minutes
  *   priority set            priority.c
- *   priority none           the same rates, by trace id
- *   errors                  not built yet: a budget of its own for traces with an error
- *   else                    drop
+ *   priority none           score.c, by the kind of trace
+ *   an error in it          score.c again, with a budget of its own
+ *   else                    drop: what is left are spans kept by themselves, or events
  */
 #include "sampler.h"
 
-#include <stdio.h>
 #include <string.h>
 
+#include "agent/payload/tags.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/mutex.h"
@@ -20,35 +22,52 @@
 
 #include "limits.h"
 #include "priority.h"
-#include "rates_body.h"
+#include "probabilistic.h"
+#include "publish.h"
+#include "score.h"
+#include "signature.h"
+
+#define PRIORITY_USER_KEEP 2
 
 struct sampler {
     sonde_mutex mu;
     priority_sampler priority; /* guarded by mu */
+    score_sampler no_priority; /* guarded by mu */
+    score_sampler errors;      /* guarded by mu */
+    rare_sampler rare;         /* guarded by mu */
+    event_sampler events;      /* guarded by mu */
     sampler_counters counters; /* guarded by mu */
     uint64_t updates;          /* guarded by mu; counts published versions */
     sampler_options options;
 };
 
-/* A copy of all live rates, made under the lock and written out after it. */
-typedef struct rates_copy {
-    rates_row *rows; /* one block: the rows, then the text of their keys */
-    size_t len;
-    uint64_t update;
-    int64_t now_unix_s;
-} rates_copy;
+/* One chunk on its way through the samplers. */
+typedef struct question {
+    payload *p;
+    payload_chunk *c;
+    trace_facts t;
+    int64_t now_unix_ns;
+    bool has_error;       /* looked at unless the tracer's priority keeps the trace anyway */
+    uint32_t signature;   /* where a score sampler may ask for it */
+    const char *rate_key; /* what to mark the root with; NULL: nothing */
+    double rate;
+    bool turned; /* rates are due for publication */
+} question;
 
 sonde_status sampler_open(const sampler_options *options, sampler **out_sampler)
 {
     sampler *s = sonde_calloc(1, sizeof(*s));
+    double extra = options->extra_sample_rate > 0.0 ? options->extra_sample_rate : 1.0;
 
     if (!s)
         return SONDE_ERR_NOMEM;
     s->options = *options;
     sonde_mutex_init(&s->mu, SONDE_RANK_ROOM);
-    priority_init(&s->priority, options->target_per_s,
-                  options->extra_sample_rate > 0.0 ? options->extra_sample_rate : 1.0,
-                  SAMPLER_CATALOG_MAX);
+    priority_init(&s->priority, options->target_per_s, extra, SAMPLER_CATALOG_MAX);
+    score_init(&s->no_priority, options->target_per_s, extra);
+    score_init(&s->errors, options->errors_per_s, extra);
+    rare_init(&s->rare, &options->rare);
+    events_init(&s->events, &options->events);
     *out_sampler = s;
     return SONDE_OK;
 }
@@ -58,9 +77,14 @@ void sampler_close(sampler *s)
     if (!s)
         return;
     priority_done(&s->priority);
+    score_done(&s->no_priority);
+    score_done(&s->errors);
+    rare_done(&s->rare);
     sonde_mutex_done(&s->mu);
     sonde_free(s);
 }
+
+/* -- the question --------------------------------------------------------------------------------- */
 
 static double rate_metric(const payload_span *s, sonde_str key)
 {
@@ -68,6 +92,216 @@ static double rate_metric(const payload_span *s, sonde_str key)
 
     return v && *v > 0.0 && *v <= 1.0 ? *v : 1.0;
 }
+
+static bool chunk_has_error(const payload_chunk *c)
+{
+    uint32_t i;
+
+    for (i = 0; i < c->spans_len; i++)
+        if (c->spans[i].error != 0)
+            return true;
+    return false;
+}
+
+/* Also what a handled exception left behind. */
+static bool chunk_has_exception(const payload_chunk *c)
+{
+    uint32_t i;
+
+    for (i = 0; i < c->spans_len; i++) {
+        const sonde_str *v = span_meta_get(&c->spans[i], SONDE_STR(SONDE_TAG_HAS_EXCEPTION));
+
+        if (v && sonde_str_eq(*v, SONDE_STR("true")))
+            return true;
+    }
+    return false;
+}
+
+/* All that can be known without the lock. */
+static void look_at(const sampler *s, question *q)
+{
+    const sampler_options *o = &s->options;
+    bool kept_anyway = !o->errors_only && !o->probabilistic.enabled && q->c->priority > 0;
+
+    q->has_error = !kept_anyway && chunk_has_error(q->c);
+    if (o->errors_only && !q->has_error)
+        q->has_error = chunk_has_exception(q->c);
+    if (q->has_error || (q->c->priority == PRIORITY_NONE && !o->probabilistic.enabled))
+        q->signature = trace_signature(q->c, q->t.env, &q->p->arena);
+}
+
+/* -- the samplers, under the lock ----------------------------------------------------------------- */
+
+static bool errors_keep(sampler *s, question *q)
+{
+    if (!q->has_error || !score_keeps(&s->errors, q->signature, q->c->spans[q->c->root].trace_id,
+                                      q->t.weight, q->t.client_rate, q->t.now_unix_s, &q->rate))
+        return false;
+    q->rate_key = SONDE_TAG_ERRORS_RATE;
+    return true;
+}
+
+static sampler_fate ask_errors_only(sampler *s, question *q)
+{
+    return errors_keep(s, q) ? SAMPLER_KEPT_ERRORS : SAMPLER_MARKED_DROPPED;
+}
+
+static sampler_fate ask_probabilistic(sampler *s, question *q, bool rare)
+{
+    const probabilistic_options *o = &s->options.probabilistic;
+
+    if (!rare && probabilistic_keeps(q->c, o->percentage, o->seed, o->full_id)) {
+        q->rate_key = SONDE_TAG_PROBABILISTIC_RATE;
+        q->rate = o->percentage / 100.0;
+        return SAMPLER_KEPT_PROBABILISTIC;
+    }
+    if (rare)
+        return SAMPLER_KEPT_RARE;
+    return errors_keep(s, q) ? SAMPLER_KEPT_ERRORS : SAMPLER_DROPPED_PROBABILISTIC;
+}
+
+/* The user's drop is final; where it is asked for, the tracer's own is not. */
+static bool is_final_drop(const sampler *s, const payload_chunk *c)
+{
+    const sonde_str *dm;
+
+    if (c->priority >= 0 || c->priority == PRIORITY_NONE)
+        return false;
+    if (!s->options.ask_after_tracer_drop)
+        return true;
+    dm = tags_get(c->tags, c->tags_len, SONDE_STR(SONDE_TAG_DM));
+    return c->priority == -1 && dm && sonde_str_eq(*dm, SONDE_STR("-4"));
+}
+
+static sampler_fate ask_priority(sampler *s, question *q)
+{
+    q->rate = -1.0; /* not counted */
+    if (!priority_sample(&s->priority, &q->t, q->c->priority, &q->turned, &q->rate))
+        return errors_keep(s, q) ? SAMPLER_KEPT_ERRORS : SAMPLER_DROPPED_PRIORITY;
+    if (q->rate >= 0.0)
+        q->rate_key = SONDE_TAG_PRIORITY_RATE;
+    return SAMPLER_KEPT_PRIORITY;
+}
+
+static sampler_fate ask_no_priority(sampler *s, question *q)
+{
+    if (score_keeps(&s->no_priority, q->signature, q->c->spans[q->c->root].trace_id, q->t.weight,
+                    q->t.client_rate, q->t.now_unix_s, &q->rate)) {
+        q->rate_key = SONDE_TAG_NO_PRIORITY_RATE;
+        return SAMPLER_KEPT_NO_PRIORITY;
+    }
+    return errors_keep(s, q) ? SAMPLER_KEPT_ERRORS : SAMPLER_DROPPED_NO_PRIORITY;
+}
+
+static sampler_fate ask_locked(sampler *s, question *q)
+{
+    bool rare;
+
+    if (s->options.errors_only)
+        return ask_errors_only(s, q);
+    rare = rare_keeps(&s->rare, q->c, &q->p->arena, q->t.env, q->now_unix_ns);
+    if (s->options.probabilistic.enabled)
+        return ask_probabilistic(s, q, rare);
+    if (is_final_drop(s, q->c))
+        return SAMPLER_DROPPED_MANUAL;
+    if (rare)
+        return SAMPLER_KEPT_RARE;
+    return q->c->priority == PRIORITY_NONE ? ask_no_priority(s, q) : ask_priority(s, q);
+}
+
+/* -- what is left of a chunk that is not kept ----------------------------------------------------- */
+
+/* Keeps the spans whose bit is set; the first of them stands for the chunk. */
+static void keep_picked(payload_chunk *c, const uint8_t *picked)
+{
+    uint32_t i, kept = 0;
+
+    for (i = 0; i < c->spans_len; i++)
+        if (picked[i / 8] & (1u << (i % 8)))
+            c->spans[kept++] = c->spans[i];
+    c->spans_len = kept;
+    c->root = 0;
+}
+
+static bool is_single(const payload_span *s)
+{
+    return span_metric_get(s, SONDE_STR(SONDE_TAG_SPAN_MECHANISM)) != NULL;
+}
+
+/* The spans that the tracer's rules for single spans kept; false: there are none. */
+static bool reduce_to_single_spans(payload_chunk *c)
+{
+    uint32_t i, kept = 0;
+
+    for (i = 0; i < c->spans_len && !is_single(&c->spans[i]);)
+        i++;
+    if (i == c->spans_len)
+        return false;
+    for (; i < c->spans_len; i++)
+        if (is_single(&c->spans[i]))
+            c->spans[kept++] = c->spans[i];
+    c->spans_len = kept;
+    c->root = 0;
+    c->priority = PRIORITY_USER_KEEP;
+    return true;
+}
+
+static bool reduce_to_events(sampler *s, question *q)
+{
+    payload_chunk *c = q->c;
+    size_t bytes = c->spans_len / 8 + 1;
+    uint8_t *picked = sonde_arena_alloc(&q->p->arena, bytes);
+
+    if (!picked)
+        return false;
+    memset(picked, 0, bytes);
+    if (events_pick(&s->events, c, &q->p->arena, q->t.now_unix_s, picked) == 0)
+        return false;
+    keep_picked(c, picked);
+    c->dropped_trace = true;
+    return true;
+}
+
+/* The fate of a chunk that nothing kept. */
+static sampler_fate reduce_locked(sampler *s, question *q, sampler_fate fate)
+{
+    bool may_be_events = fate != SAMPLER_DROPPED_MANUAL && events_possible(&s->events, q->c);
+
+    if (reduce_to_single_spans(q->c))
+        return SAMPLER_REDUCED_TO_SPANS;
+    if (may_be_events && reduce_to_events(s, q))
+        return SAMPLER_REDUCED_TO_EVENTS;
+    return fate;
+}
+
+static bool is_kept(sampler_fate fate)
+{
+    return fate <= SAMPLER_KEPT_ERRORS;
+}
+
+static bool is_sent(sampler_fate fate)
+{
+    return fate < SAMPLER_DROPPED_MANUAL;
+}
+
+static sampler_fate decide_locked(sampler *s, question *q)
+{
+    sampler_fate fate = ask_locked(s, q);
+
+    s->counters.seen++;
+    s->counters.spans_seen += q->c->spans_len;
+    if (fate == SAMPLER_MARKED_DROPPED)
+        q->c->dropped_trace = true;
+    else if (!is_kept(fate))
+        fate = reduce_locked(s, q, fate);
+    else if (!s->options.errors_only && events_possible(&s->events, q->c))
+        (void)events_pick(&s->events, q->c, &q->p->arena, q->t.now_unix_s, NULL);
+    s->counters.fates[fate]++;
+    s->counters.spans_out += is_sent(fate) ? q->c->spans_len : 0;
+    return fate;
+}
+
+/* -- marks ---------------------------------------------------------------------------------------- */
 
 /* A rate the tracer or a user rule applied already; ours must not overwrite it. */
 static bool has_own_rate(const payload_span *root)
@@ -77,185 +311,104 @@ static bool has_own_rate(const payload_span *root)
            span_metric_get(root, SONDE_STR(SONDE_TAG_PRIORITY_RATE));
 }
 
-#define KEY_EXTRA_BYTES 13 /* "service:" and ",env:" beside the catalogue's own text and comma */
-
-static rates_row *alloc_rows_locked(const sampler *s, char **out_text)
+static sonde_status mark(const sampler *s, const question *q, sampler_fate fate)
 {
-    const catalog_entry *e;
-    size_t bytes = KEY_EXTRA_BYTES, rows = 1;
-    rates_row *block;
+    payload_span *root = &q->c->spans[q->c->root];
+    sonde_arena *arena = &q->p->arena;
+    sonde_status status = SONDE_OK;
 
-    for (e = s->priority.services.newest; e; e = e->older, rows += 2)
-        bytes += e->key_len + KEY_EXTRA_BYTES;
-    block = sonde_malloc(rows * sizeof(*block) + bytes);
-    if (block)
-        *out_text = (char *)(block + rows);
-    return block;
-}
-
-static char *put(char *at, sonde_str s)
-{
-    if (s.len)
-        memcpy(at, s.ptr, s.len);
-    return at + s.len;
-}
-
-/* Appends "service:<name>,env:<env>" to *text. */
-static sonde_str put_key(char **text, sonde_str service, sonde_str env)
-{
-    char *start = *text, *at = start;
-
-    at = put(at, SONDE_STR("service:"));
-    at = put(at, service);
-    at = put(at, SONDE_STR(",env:"));
-    at = put(at, env);
-    *text = at;
-    return (sonde_str){ start, (size_t)(at - start) };
-}
-
-/* One row for the service; one more without the env when it is the agent's own. */
-static void add_rows(const sampler *s, rates_copy *copy, char **text, const catalog_entry *e,
-                     double rate)
-{
-    sonde_str service = { e->key, e->service_len };
-    sonde_str env = { e->key + e->service_len + 1, e->key_len - e->service_len - 1 };
-    sonde_str key = put_key(text, service, env);
-
-    copy->rows[copy->len++] = (rates_row){ key, rate };
-    if (env.len && sonde_str_eq(env, s->options.agent_env))
-        copy->rows[copy->len++] = (rates_row){ { key.ptr, key.len - env.len }, rate };
-}
-
-/* All live rates, the default one first; forgets services that have none any more. */
-static void copy_rates_locked(sampler *s, rates_copy *copy)
-{
-    static const sonde_str none = { NULL, 0 };
-    catalog_entry *e, *older;
-    char *text;
-
-    copy->rows = alloc_rows_locked(s, &text);
-    if (!copy->rows) {
-        s->counters.publish_failed++;
-        return;
-    }
-    copy->update = ++s->updates;
-    copy->rows[copy->len++] =
-        (rates_row){ put_key(&text, none, none), rate_core_default_rate(&s->priority.core) };
-    for (e = s->priority.services.newest; e; e = older) {
-        double rate;
-
-        older = e->older;
-        if (rate_core_find(&s->priority.core, e->signature, &rate))
-            add_rows(s, copy, &text, e, rate);
-        else if (e != s->priority.services.newest) /* that one is being counted just now */
-            catalog_remove(&s->priority.services, e);
-    }
-}
-
-/* Publishes unless nothing changed: the version tells tracers whether to read the body again. */
-static void publish(sampler *s, rates_copy *copy)
-{
-    char version[RATES_VERSION_MAX_LEN + 1];
-    rates_snapshot *before = rates_cell_get(s->options.rates), *now = NULL;
-    sonde_buf body;
-
-    sonde_buf_init(&body, RATES_BODY_MAX_BYTES);
-    rates_body_write(copy->rows, copy->len, &body);
-    if (body.status == SONDE_OK && !sonde_str_eq(sonde_buf_str(&body), before->body)) {
-        (void)snprintf(version, sizeof(version), "%llx-%llx", (unsigned long long)copy->now_unix_s,
-                       (unsigned long long)copy->update);
-        now = rates_new(sonde_buf_str(&body), sonde_str_from(version));
-    }
-    if (now)
-        rates_cell_publish(s->options.rates, now);
-    rates_put(before);
-    sonde_buf_done(&body);
-}
-
-static bool decide_locked(sampler *s, const payload_chunk *c, const trace_facts *t, bool *turned,
-                          double *rate)
-{
-    bool keep;
-
-    if (c->priority == PRIORITY_NONE) {
-        keep = priority_sample_unset(&s->priority, t, c->spans[c->root].trace_id, turned);
-        s->counters.dropped_no_priority += !keep;
-    } else if (c->priority < 0) {
-        keep = false;
-        s->counters.dropped_manual++;
-    } else {
-        keep = priority_sample(&s->priority, t, c->priority, turned, rate);
-        s->counters.dropped_priority += !keep;
-    }
-    s->counters.seen++;
-    s->counters.kept += keep;
-    return keep;
-}
-
-static void mark_rate(sampler *s, payload *p, payload_span *root, double rate)
-{
-    if (root->parent_id != 0 || has_own_rate(root))
-        return;
-    if (span_metric_set(root, &p->arena, SONDE_STR(SONDE_TAG_PRIORITY_RATE), rate) == SONDE_OK)
-        return;
-    sonde_mutex_lock(&s->mu);
-    s->counters.unmarked++;
-    sonde_mutex_unlock(&s->mu);
+    if (s->options.probabilistic.enabled && fate != SAMPLER_REDUCED_TO_SPANS)
+        q->c->priority = is_kept(fate) ? 1 : 0;
+    if (s->options.errors_only && q->has_error)
+        status =
+            chunk_tag_set(q->c, arena, SONDE_STR(SONDE_TAG_STANDALONE_ERROR), SONDE_STR("true"));
+    if (fate == SAMPLER_KEPT_PROBABILISTIC && status == SONDE_OK)
+        status = chunk_tag_set(q->c, arena, SONDE_STR(SONDE_TAG_DM), SONDE_STR("-9"));
+    if (!is_kept(fate) || !q->rate_key || status != SONDE_OK)
+        return status;
+    if (fate == SAMPLER_KEPT_PRIORITY && (root->parent_id != 0 || has_own_rate(root)))
+        return SONDE_OK;
+    return span_metric_set(root, arena, sonde_str_from(q->rate_key), q->rate);
 }
 
 bool sampler_keeps(sampler *s, payload *p, payload_chunk *c, double dropped_p0_share,
                    int64_t now_unix_ns)
 {
-    payload_span *root = &c->spans[c->root];
+    const payload_span *root = &c->spans[c->root];
     double client_rate = rate_metric(root, SONDE_STR(SONDE_TAG_SAMPLE_RATE));
-    const trace_facts t = {
-        .service = root->service,
-        .env = p->env.len ? p->env : s->options.agent_env,
-        .now_unix_s = now_unix_ns / (int64_t)SONDE_NS_PER_S,
-        .weight = 1.0 / (client_rate * rate_metric(root, SONDE_STR(SONDE_TAG_PRE_SAMPLE_RATE))) +
-                  dropped_p0_share,
-        .client_rate = client_rate,
+    question q = {
+        .p = p,
+        .c = c,
+        .now_unix_ns = now_unix_ns,
+        .t = { .service = root->service,
+               .env = p->env.len ? p->env : s->options.agent_env,
+               .now_unix_s = now_unix_ns / (int64_t)SONDE_NS_PER_S,
+               .weight =
+                   1.0 / (client_rate * rate_metric(root, SONDE_STR(SONDE_TAG_PRE_SAMPLE_RATE))) +
+                   dropped_p0_share,
+               .client_rate = client_rate },
     };
-    rates_copy copy = { .now_unix_s = t.now_unix_s };
-    double rate = -1.0; /* none */
-    bool turned = false, keep;
+    rates_copy copy = { .now_unix_s = q.t.now_unix_s };
+    sampler_fate fate;
 
+    look_at(s, &q);
     sonde_mutex_lock(&s->mu);
-    keep = decide_locked(s, c, &t, &turned, &rate);
-    if (turned && s->options.rates)
-        copy_rates_locked(s, &copy);
+    fate = decide_locked(s, &q);
+    if (q.turned && s->options.rates) {
+        copy.update = ++s->updates;
+        s->counters.publish_failed += !rates_copy_make(&copy, &s->priority, s->options.agent_env);
+    }
     sonde_mutex_unlock(&s->mu);
 
-    if (copy.rows)
-        publish(s, &copy);
-    sonde_free(copy.rows);
-    if (keep && rate >= 0.0)
-        mark_rate(s, p, root, rate);
-    return keep;
+    rates_copy_publish(&copy, s->options.rates);
+    if (mark(s, &q, fate) != SONDE_OK) {
+        sonde_mutex_lock(&s->mu);
+        s->counters.unmarked++;
+        sonde_mutex_unlock(&s->mu);
+    }
+    return is_sent(fate);
 }
 
 void sampler_read_counters(sampler *s, sampler_counters *out)
 {
     sonde_mutex_lock(&s->mu);
     *out = s->counters;
-    out->signatures_collapsed = s->priority.core.collapsed;
+    out->signatures_collapsed =
+        s->priority.core.collapsed + s->no_priority.core.collapsed + s->errors.core.collapsed;
     out->catalog_evicted = s->priority.services.evicted;
+    out->rare_misses = s->rare.misses;
+    out->rare_shrinks = s->rare.shrinks;
+    out->rare_services_full = s->rare.services_full;
+    out->events_extracted = s->events.extracted;
+    out->events_kept = s->events.kept;
+    out->unmarked += s->rare.unmarked + s->events.unmarked;
     sonde_mutex_unlock(&s->mu);
 }
 
 void sampler_write_json(void *arg, sonde_json_writer *w)
 {
+    static const char *const names[SAMPLER_FATES] = {
+#define X(name, text) text,
+        SAMPLER_FATE_MAP(X)
+#undef X
+    };
     sampler_counters n;
+    int i;
 
     sampler_read_counters(arg, &n);
     sonde_json_begin_object(w);
     sonde_json_put_u64(w, "chunks_seen", n.seen);
-    sonde_json_put_u64(w, "chunks_kept", n.kept);
-    sonde_json_put_u64(w, "dropped_manual", n.dropped_manual);
-    sonde_json_put_u64(w, "dropped_priority", n.dropped_priority);
-    sonde_json_put_u64(w, "dropped_no_priority", n.dropped_no_priority);
+    for (i = 0; i < SAMPLER_FATES; i++)
+        sonde_json_put_u64(w, names[i], n.fates[i]);
+    sonde_json_put_u64(w, "spans_seen", n.spans_seen);
+    sonde_json_put_u64(w, "spans_out", n.spans_out);
     sonde_json_put_u64(w, "signatures_collapsed", n.signatures_collapsed);
     sonde_json_put_u64(w, "catalog_evicted", n.catalog_evicted);
+    sonde_json_put_u64(w, "rare_misses", n.rare_misses);
+    sonde_json_put_u64(w, "rare_shrinks", n.rare_shrinks);
+    sonde_json_put_u64(w, "rare_services_full", n.rare_services_full);
+    sonde_json_put_u64(w, "events_extracted", n.events_extracted);
+    sonde_json_put_u64(w, "events_kept", n.events_kept);
     sonde_json_put_u64(w, "unmarked", n.unmarked);
     sonde_json_put_u64(w, "publish_failed", n.publish_failed);
     sonde_json_end_object(w);

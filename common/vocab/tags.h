@@ -50,4 +50,15 @@
 #define SONDE_TAG_TAIL_KEEP         "sonde.tail_keep"
 #define SONDE_TAG_LIMIT_PSR         "_dd.limit_psr"
 
+/* what the agent's samplers write and read */
+#define SONDE_TAG_NO_PRIORITY_RATE   "_dd.no_p_sr"
+#define SONDE_TAG_ERRORS_RATE        "_dd.errors_sr"
+#define SONDE_TAG_PROBABILISTIC_RATE "_dd.prob_sr"
+#define SONDE_TAG_RARE               "_dd.rare"
+#define SONDE_TAG_CLIENT_RATE        "_dd1.sr.rcusr"
+#define SONDE_TAG_EVENT_LIMIT_RATE   "_dd1.sr.eamax"
+#define SONDE_TAG_ANALYZED           "_dd.analyzed"
+#define SONDE_TAG_HAS_EXCEPTION      "_dd.span_events.has_exception"
+#define SONDE_TAG_STANDALONE_ERROR   "_dd.error_tracking_standalone.error"
+
 #endif /* SONDE_VOCAB_TAGS_H */

@@ -15,11 +15,12 @@ $agent[0] as $agent | $intake[0] as $intake
     stored: $intake.stored | {spans, chunks},
     dropped: {
       spans: ($produced.spans_lost
+        + ($agent.sampler | .spans_seen - .spans_out)
         + ($agent.processor.spans_dropped | total) + ($agent.trace_writer.spans_dropped | total)
         + ($to | map(.dropped | of("items")) | add) + ($intake.dropped.spans | total)),
       chunks: ($produced.chunks_lost + ($agent.receiver.traces_dropped | total)
         + ($agent.processor.chunks_dropped | total)
-        + ($agent.sampler | .dropped_manual + .dropped_priority + .dropped_no_priority)
+        + ($agent.sampler | with_entries(select(.key | startswith("dropped_"))) | total)
         + ($to | map(.dropped | of("chunks")) | add))
     },
     waiting: ($agent.queue.waiting + $agent.trace_writer.spans_waiting

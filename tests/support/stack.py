@@ -226,13 +226,14 @@ class Stack:
         """Spans and chunks received, forwarded, dropped and waiting, of the agent's present life."""
         a = self.agent_status()
         traces = [e["traces"] for e in a["forwarder"]]
-        sampled_out = a["sampler"]["dropped_manual"] + a["sampler"]["dropped_priority"] + a["sampler"]["dropped_no_priority"]
+        sampled_out = sum(n for fate, n in a["sampler"].items() if fate.startswith("dropped_"))
+        reduced = a["sampler"]["spans_seen"] - a["sampler"]["spans_out"]
         return {
             "received": {"spans": a["receiver"]["spans_received"], "chunks": a["receiver"]["traces_received"]},
             "forwarded": {"spans": sum(t["delivered"]["items"] for t in traces),
                           "chunks": sum(t["delivered"]["chunks"] for t in traces)},
             "dropped": {
-                "spans": sum_of(a["processor"]["spans_dropped"]) + sum_of(a["trace_writer"]["spans_dropped"])
+                "spans": reduced + sum_of(a["processor"]["spans_dropped"]) + sum_of(a["trace_writer"]["spans_dropped"])
                 + sum(d["items"] for t in traces for d in t["dropped"].values()),
                 "chunks": sum_of(a["receiver"]["traces_dropped"]) + sum_of(a["processor"]["chunks_dropped"]) + sampled_out
                 + sum(d["chunks"] for t in traces for d in t["dropped"].values())},

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "agent/payload/tags.h"
 #include "agent/sampler/sampler.h"
 #include "base/str.h"
 #include "support/alloc_fail.h"
@@ -194,13 +195,14 @@ static void test_traces_without_priority_are_kept_by_the_rate(void **state)
         kept += ask(f, PRIORITY_NONE, 1005);
     }
 
-    assert_in_range(kept, 400, 600); /* rate 0.05 */
+    assert_in_range(kept, 400, 600); /* rate 0.05 of its kind */
 }
 
 static void test_counters_add_up(void **state)
 {
     fixture *f = *state;
     sampler_counters n;
+    uint64_t sum = 0;
     int32_t priority;
     int i;
 
@@ -208,11 +210,169 @@ static void test_counters_add_up(void **state)
         for (priority = -1; priority <= 2; priority++)
             (void)ask(f, priority, 1000 + i);
     sampler_read_counters(f->s, &n);
+    for (i = 0; i < SAMPLER_FATES; i++)
+        sum += n.fates[i];
 
     assert_int_equal(n.seen, 400);
-    assert_int_equal(n.seen,
-                     n.kept + n.dropped_manual + n.dropped_priority + n.dropped_no_priority);
-    assert_int_equal(n.dropped_manual, 100);
+    assert_int_equal(n.seen, sum);
+    assert_int_equal(n.fates[SAMPLER_DROPPED_MANUAL], 100);
+    assert_int_equal(n.fates[SAMPLER_KEPT_PRIORITY], 200);
+    assert_int_equal(n.spans_seen, 400);
+    assert_int_equal(n.spans_out, 200);
+}
+
+/* -- the order of the samplers --------------------------------------------------------------------- */
+
+typedef struct situation {
+    const char *label;
+    sampler_options options;
+    int32_t priority;
+    const char *dm; /* chunk tag */
+    bool error, exception, single, event;
+    sampler_fate fate;
+    int32_t priority_after;
+    bool dropped_trace;
+    const char *mark; /* metric of the root */
+    bool standalone_tag;
+} situation;
+
+#define RARE                                                                                       \
+    {                                                                                              \
+        .rare = { true, 5, 300000000000, 200 }, .errors_per_s = 10, .target_per_s = 10             \
+    }
+#define PLAIN                                                                                      \
+    {                                                                                              \
+        .errors_per_s = 10, .target_per_s = 10                                                     \
+    }
+#define NONE                                                                                       \
+    {                                                                                              \
+        .errors_per_s = 0, .target_per_s = 0                                                       \
+    }
+#define PROB(percent)                                                                              \
+    {                                                                                              \
+        .probabilistic = { true, percent, 22, false }, .errors_per_s = 10, .target_per_s = 10      \
+    }
+#define ONLY(errors)                                                                               \
+    {                                                                                              \
+        .errors_only = true, .errors_per_s = errors, .target_per_s = 10                            \
+    }
+#define ASK                                                                                        \
+    {                                                                                              \
+        .ask_after_tracer_drop = true, .rare = { true, 5, 300000000000, 200 }, .errors_per_s = 10, \
+        .target_per_s = 10                                                                         \
+    }
+
+static const situation situations[] = {
+    { "kept", PLAIN, 1, NULL, 0, 0, 0, 0, SAMPLER_KEPT_PRIORITY, 1, 0, SONDE_TAG_PRIORITY_RATE, 0 },
+    { "dropped", PLAIN, 0, NULL, 0, 0, 0, 0, SAMPLER_DROPPED_PRIORITY, 0, 0, NULL, 0 },
+    { "an error", PLAIN, 0, NULL, 1, 0, 0, 0, SAMPLER_KEPT_ERRORS, 0, 0, SONDE_TAG_ERRORS_RATE, 0 },
+    { "an error, no budget", NONE, 0, NULL, 1, 0, 0, 0, SAMPLER_DROPPED_PRIORITY, 0, 0, NULL, 0 },
+    { "by hand", PLAIN, -1, "-4", 1, 0, 0, 1, SAMPLER_DROPPED_MANUAL, -1, 0, NULL, 0 },
+    { "none given", PLAIN, PRIORITY_NONE, NULL, 0, 0, 0, 0, SAMPLER_KEPT_NO_PRIORITY, PRIORITY_NONE,
+      0, SONDE_TAG_NO_PRIORITY_RATE, 0 },
+    { "none given, no target", NONE, PRIORITY_NONE, NULL, 0, 0, 0, 0, SAMPLER_DROPPED_NO_PRIORITY,
+      PRIORITY_NONE, 0, NULL, 0 },
+    { "rare", RARE, 0, NULL, 0, 0, 0, 0, SAMPLER_KEPT_RARE, 0, 0, SONDE_TAG_RARE, 0 },
+    { "rare, dropped by hand", RARE, -1, NULL, 0, 0, 0, 0, SAMPLER_DROPPED_MANUAL, -1, 0, NULL, 0 },
+    { "asked after the tracer", ASK, -1, "-3", 0, 0, 0, 0, SAMPLER_KEPT_RARE, -1, 0, SONDE_TAG_RARE,
+      0 },
+    { "not after the user", ASK, -1, "-4", 0, 0, 0, 0, SAMPLER_DROPPED_MANUAL, -1, 0, NULL, 0 },
+    { "single span", PLAIN, 0, NULL, 0, 0, 1, 0, SAMPLER_REDUCED_TO_SPANS, 2, 0, NULL, 0 },
+    { "single span, by hand", PLAIN, -1, NULL, 0, 0, 1, 0, SAMPLER_REDUCED_TO_SPANS, 2, 0, NULL,
+      0 },
+    { "event", PLAIN, 0, NULL, 0, 0, 0, 1, SAMPLER_REDUCED_TO_EVENTS, 0, 1, SONDE_TAG_ANALYZED, 0 },
+    { "event, kept", PLAIN, 1, NULL, 0, 0, 0, 1, SAMPLER_KEPT_PRIORITY, 1, 0, SONDE_TAG_ANALYZED,
+      0 },
+    { "single span before event", PLAIN, 0, NULL, 0, 0, 1, 1, SAMPLER_REDUCED_TO_SPANS, 2, 0, NULL,
+      0 },
+    { "probable", PROB(100), 0, NULL, 0, 0, 0, 0, SAMPLER_KEPT_PROBABILISTIC, 1, 0,
+      SONDE_TAG_PROBABILISTIC_RATE, 0 },
+    { "improbable", PROB(0), 2, NULL, 0, 0, 0, 0, SAMPLER_DROPPED_PROBABILISTIC, 0, 0, NULL, 0 },
+    { "improbable, an error", PROB(0), 0, NULL, 1, 0, 0, 0, SAMPLER_KEPT_ERRORS, 1, 0,
+      SONDE_TAG_ERRORS_RATE, 0 },
+    { "improbable, single span", PROB(0), 0, NULL, 0, 0, 1, 0, SAMPLER_REDUCED_TO_SPANS, 2, 0, NULL,
+      0 },
+    { "errors only: none", ONLY(10), 2, NULL, 0, 0, 0, 1, SAMPLER_MARKED_DROPPED, 2, 1, NULL, 0 },
+    { "errors only: one", ONLY(10), 0, NULL, 1, 0, 0, 0, SAMPLER_KEPT_ERRORS, 0, 0,
+      SONDE_TAG_ERRORS_RATE, 1 },
+    { "errors only: handled", ONLY(10), 0, NULL, 0, 1, 0, 0, SAMPLER_KEPT_ERRORS, 0, 0,
+      SONDE_TAG_ERRORS_RATE, 1 },
+    { "errors only: no budget", ONLY(0), 0, NULL, 1, 0, 0, 0, SAMPLER_MARKED_DROPPED, 0, 1, NULL,
+      1 },
+};
+
+static void put_metric(fixture *f, payload_span *s, const char *key)
+{
+    assert_status(span_metric_set(s, &f->p->arena, sonde_str_from(key), 1.0), SONDE_OK);
+}
+
+static void set_up_chunk(fixture *f, const situation *x, payload_span spans[3])
+{
+    int i;
+
+    for (i = 0; i < 3; i++)
+        spans[i] = (payload_span){ .service = SONDE_STR("web"),
+                                   .trace_id = 1,
+                                   .span_id = (uint64_t)i + 1,
+                                   .parent_id = (uint64_t)i };
+    put_metric(f, &spans[0], SONDE_TAG_TOP_LEVEL);
+    spans[2].error = x->error;
+    if (x->exception)
+        assert_status(span_meta_set(&spans[1], &f->p->arena, SONDE_STR(SONDE_TAG_HAS_EXCEPTION),
+                                    SONDE_STR("true")),
+                      SONDE_OK);
+    if (x->single)
+        put_metric(f, &spans[1], SONDE_TAG_SPAN_MECHANISM);
+    if (x->event)
+        put_metric(f, &spans[0], SONDE_TAG_ANALYTICS_RATE);
+    f->chunk = (payload_chunk){ .spans = spans, .spans_len = 3, .priority = x->priority };
+    if (x->dm)
+        assert_status(
+            chunk_tag_set(&f->chunk, &f->p->arena, SONDE_STR(SONDE_TAG_DM), sonde_str_from(x->dm)),
+            SONDE_OK);
+}
+
+static void check_situation(fixture *f, const situation *x)
+{
+    sampler_options options = x->options;
+    payload_span spans[3];
+    sampler_counters n;
+    bool sent, want = x->fate < SAMPLER_DROPPED_MANUAL;
+    uint32_t len;
+
+    options.events.max_per_s = 200;
+    sampler_close(f->s);
+    f->s = NULL;
+    assert_status(sampler_open(&options, &f->s), SONDE_OK);
+    set_up_chunk(f, x, spans);
+    sent = sampler_keeps(f->s, f->p, &f->chunk, 0.0, 1000 * S);
+    sampler_read_counters(f->s, &n);
+    len = x->fate == SAMPLER_REDUCED_TO_SPANS || x->fate == SAMPLER_REDUCED_TO_EVENTS ? 1 : 3;
+
+    if (sent != want || n.fates[x->fate] != 1)
+        fail_msg("%s: sent %d, another fate", x->label, sent);
+    if (want && (f->chunk.spans_len != len || f->chunk.priority != x->priority_after ||
+                 f->chunk.dropped_trace != x->dropped_trace))
+        fail_msg("%s: %u spans, priority %d, dropped %d", x->label, f->chunk.spans_len,
+                 (int)f->chunk.priority, f->chunk.dropped_trace);
+    if (x->mark && !span_metric_get(&f->chunk.spans[0], sonde_str_from(x->mark)))
+        fail_msg("%s: %s is missing", x->label, x->mark);
+    if (x->standalone_tag !=
+        (tags_get(f->chunk.tags, f->chunk.tags_len, SONDE_STR(SONDE_TAG_STANDALONE_ERROR)) != NULL))
+        fail_msg("%s: the standalone tag", x->label);
+    if (x->fate == SAMPLER_KEPT_PROBABILISTIC) {
+        const sonde_str *dm = tags_get(f->chunk.tags, f->chunk.tags_len, SONDE_STR(SONDE_TAG_DM));
+
+        assert_true(dm && sonde_str_eq(*dm, SONDE_STR("-9")));
+    }
+}
+
+static void test_the_samplers_are_asked_in_order(void **state)
+{
+    size_t i;
+
+    for (i = 0; i < COUNT_OF(situations); i++)
+        check_situation(*state, &situations[i]);
 }
 
 static void test_names_are_escaped_as_gos_encoder_does(void **state)
@@ -273,6 +433,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_traces_without_priority_are_kept_by_the_rate, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_counters_add_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_samplers_are_asked_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_names_are_escaped_as_gos_encoder_does, setup,
                                         teardown),
         cmocka_unit_test(test_every_failing_allocation_is_survived),
