@@ -380,24 +380,29 @@ static bool put_origin(line *l, const sonde__outbound *o)
     return put_item(l, SONDE_STR(""), SONDE_STR("o"), (sonde_str){ value, r.value_len });
 }
 
-/* Ours; without a span of ours the received one, as it came. */
-static bool put_last_id(line *l, const sonde__outbound *o)
+/* The received one, as it came. */
+static bool put_received_id(line *l, const sonde__outbound *o)
 {
-    char ours[16];
-    sonde_str id = { ours, sizeof(ours) };
     sonde__record r;
 
-    if (o->is_local) {
-        sonde__put_hex16(o->span_id, ours);
-    } else {
-        if (!sonde__segment_text(o->segment, SONDE__TEXT_PARENT, &r) || r.rest > 0)
-            return true;
-        id = sonde__record_head(&r);
-    }
-    if (l->len + 3 + id.len > SONDE__DD_MEMBER_MAX_BYTES)
+    if (!sonde__segment_text(o->segment, SONDE__TEXT_PARENT, &r) || r.rest > 0)
+        return true;
+    if (l->len + 3 + r.value_len > SONDE__DD_MEMBER_MAX_BYTES)
         return false;
     put(l, ";p:", 3);
-    put(l, id.ptr, id.len);
+    put(l, r.value, r.value_len);
+    return true;
+}
+
+static bool put_last_id(line *l, const sonde__outbound *o)
+{
+    if (!o->is_local)
+        return put_received_id(l, o);
+    if (l->len + 3 + 16 > SONDE__DD_MEMBER_MAX_BYTES)
+        return false;
+    put(l, ";p:", 3);
+    sonde__put_hex16(o->span_id, l->text + l->len);
+    l->len += 16;
     return true;
 }
 
@@ -442,27 +447,37 @@ static void put_dd(line *l, const sonde__outbound *o)
         put_unknown(l, o);
 }
 
-/* Ours, or the received one when it is not sent on as it came and where it stood. */
+/* ot is right behind the dd member: one of ours, */
+static void put_own_ot(line *l, const sonde__outbound *o)
+{
+    size_t len = sonde__ot_make(o->segment->trace_id_low, o->decision, l->text + l->len + 1);
+
+    if (len == 0)
+        return;
+    l->text[l->len] = ',';
+    l->len += 1 + len;
+}
+
+/* or the received one, unless it is sent on as it came and where it stood. */
 static void put_ot(line *l, const sonde__outbound *o)
 {
     char room[SONDE__TRACESTATE_MEMBER_MAX_BYTES];
-    char text[SONDE__TRACESTATE_MEMBER_MAX_BYTES];
     bool holds = sonde__ot_holds(o->segment->trace_id_low, o->decision);
     sonde__record r;
     size_t len;
 
     if (!sonde__segment_text(o->segment, SONDE__TEXT_OT, &r)) {
-        len = sonde__ot_make(o->segment->trace_id_low, o->decision, text);
-    } else if (holds && r.key_len == 0) {
+        put_own_ot(l, o);
         return;
-    } else {
-        sonde__text_copy(&r, room);
-        len = sonde__ot_clean((sonde_str){ room, r.value_len }, holds, text);
     }
+    if (holds && r.key_len == 0)
+        return;
+    sonde__text_copy(&r, room);
+    len = sonde__ot_clean((sonde_str){ room, r.value_len }, holds, l->text + l->len + 1);
     if (len == 0)
         return;
-    put(l, ",", 1);
-    put(l, text, len);
+    l->text[l->len] = ',';
+    l->len += 1 + len;
 }
 
 static void put_foreign(line *l, const sonde__outbound *o)
@@ -494,14 +509,9 @@ static void set_traceparent(const sonde__outbound *o, const sonde_writer *w)
     w->set(w->user, SONDE_STR(SONDE_HDR_TRACEPARENT), (sonde_str){ text, sizeof(text) });
 }
 
-static void set_tracestate(const sonde__outbound *o, char *room, const sonde_writer *w)
+static void set_tracestate(const line *l, const sonde_writer *w)
 {
-    line l = { room, 0 };
-
-    put_dd(&l, o);
-    put_ot(&l, o);
-    put_foreign(&l, o);
-    w->set(w->user, SONDE_STR(SONDE_HDR_TRACESTATE), (sonde_str){ l.text, l.len });
+    w->set(w->user, SONDE_STR(SONDE_HDR_TRACESTATE), (sonde_str){ l->text, l->len });
 }
 
 /* Foreign members are rare and may be long: their room is a frame of its own. */
@@ -510,25 +520,38 @@ static __attribute__((noinline)) void set_long_tracestate(const sonde__outbound 
 {
     char room[SONDE__DD_MEMBER_MAX_BYTES + 1 + SONDE__OT_BYTES + SONDE__TRACESTATE_MAX_BYTES +
               SONDE__TRACESTATE_MEMBERS_MAX];
+    line l = { room, 0 };
 
-    set_tracestate(o, room, w);
+    put_dd(&l, o);
+    put_ot(&l, o);
+    put_foreign(&l, o);
+    set_tracestate(&l, w);
 }
 
 static __attribute__((noinline)) void set_short_tracestate(const sonde__outbound *o,
                                                            const sonde_writer *w)
 {
     char room[SONDE__DD_MEMBER_MAX_BYTES + 1 + SONDE__OT_BYTES];
+    line l = { room, 0 };
 
-    set_tracestate(o, room, w);
+    put_dd(&l, o);
+    put_own_ot(&l, o);
+    set_tracestate(&l, w);
+}
+
+static bool has_foreign(const sonde__segment *s)
+{
+    sonde__record r;
+
+    return (atomic_load_explicit(&s->flags, memory_order_relaxed) & SONDE__SEGMENT_HAS_TEXT) != 0 &&
+           (sonde__segment_text(s, SONDE__TEXT_TRACESTATE, &r) ||
+            sonde__segment_text(s, SONDE__TEXT_OT, &r));
 }
 
 void sonde__inject_w3c(const sonde__outbound *o, const sonde_writer *w)
 {
-    sonde__record r;
-
     set_traceparent(o, w);
-    if (sonde__segment_text(o->segment, SONDE__TEXT_TRACESTATE, &r) ||
-        sonde__segment_text(o->segment, SONDE__TEXT_OT, &r))
+    if (has_foreign(o->segment))
         set_long_tracestate(o, w);
     else
         set_short_tracestate(o, w);

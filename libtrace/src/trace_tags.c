@@ -48,6 +48,7 @@ void sonde__trace_tags_begin(sonde__trace_tag_walk *w, const sonde__segment *s, 
     w->org_marker = sonde__org_marker();
     w->step = STEP_TID;
     w->source = sonde__segment_source(s);
+    w->has_more = w->org_marker.len > 0 || w->source != 0 || sonde__segment_has_user(s);
     w->has_org_marker = w->has_ksr = w->has_source = w->has_user = false;
 }
 
@@ -191,9 +192,11 @@ bool sonde__trace_tags_next(sonde__trace_tag_walk *w, sonde__trace_tag *out)
             return true;
         /* fall through */
     case STEP_KSR:
-        w->step = STEP_SOURCE;
+        w->step = w->has_more ? STEP_SOURCE : STEP_END;
         if (make_ksr(w, out))
             return true;
+        if (!w->has_more)
+            return false;
         /* fall through */
     case STEP_SOURCE:
         w->step = STEP_USER;

@@ -32,6 +32,7 @@ typedef struct sonde__trace_tag_walk {
     sonde_str org_marker; /* ours; it takes the place of a received one */
     int step;
     unsigned source; /* products, see standalone.h */
+    bool has_more;   /* of what follows the decision's; mostly not */
     bool has_org_marker;
     bool has_ksr;
     bool has_source;

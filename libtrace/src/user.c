@@ -23,8 +23,7 @@ sonde_str sonde__segment_user(const sonde__segment *s)
 {
     const carried *c;
 
-    /* pairs with carry() */
-    if (!(atomic_load_explicit(&s->flags, memory_order_acquire) & SONDE__SEGMENT_HAS_USER))
+    if (!sonde__segment_has_user(s))
         return (sonde_str){ NULL, 0 };
     c = (const carried *)sonde__cell_at(s->user);
     return (sonde_str){ c->text, c->len };
