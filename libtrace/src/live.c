@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "base/format.h"
 #include "base/log.h"
 #include "base/mutex.h"
 
@@ -253,19 +252,24 @@ static sonde_str text_of(size_t which, char room[SONDE_DOUBLE_MAX_LEN])
     return texts_of[which];
 }
 
+sonde_str sonde__live_text(const char *name, char room[SONDE_DOUBLE_MAX_LEN])
+{
+    size_t i;
+
+    for (i = 0; i < NAMES_LEN; i++)
+        if (strcmp(names[i], name) == 0)
+            return text_of(i, room);
+    return (sonde_str){ NULL, 0 };
+}
+
 bool sonde__live_setting(const char *name, char to[SONDE_SETTING_ROOM], uint32_t *out_bytes)
 {
     char room[SONDE_DOUBLE_MAX_LEN];
     sonde_str text;
-    size_t which = 0;
     size_t len;
 
-    while (which < NAMES_LEN && strcmp(names[which], name) != 0)
-        which++;
-    if (which == NAMES_LEN)
-        return false;
     sonde_mutex_lock(&mu);
-    text = text_of(which, room);
+    text = sonde__live_text(name, room);
     if (text.ptr) {
         len = sonde_utf8_cut(text, SONDE_SETTING_ROOM - 1);
         memcpy(to, text.ptr, len);

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "apm_tracing.h"
+#include "base/format.h"
 #include "config.h"
 #include "sonde/config.h"
 #include "sonde/status.h"
@@ -44,6 +45,10 @@ extern _Atomic uint32_t sonde__live_version;
 /* The tags of every span; valid until sonde__live_version changes.  The flusher's thread only, or while it
  * does not run. */
 const sonde__tag *sonde__live_tags(const sonde__config *c, uint32_t *out_len);
+
+/* What is set from afar for the row called `name`; ptr NULL: nothing.  The flusher's thread; valid until
+ * sonde__live_version changes, or in `room`. */
+sonde_str sonde__live_text(const char *name, char room[SONDE_DOUBLE_MAX_LEN]);
 
 /* What is set from afar for the row called `name`, as text, cut to the room.  False: nothing.  Any thread;
  * takes SONDE_RANK_LIVE. */

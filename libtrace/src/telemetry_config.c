@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "config_read.h"
+#include "live.h"
 #include "settings.h"
 
 /* -- what is particular about some ---------------------------------------------------------------- */
@@ -152,6 +153,7 @@ static void put_setting(sonde_json_writer *w, const sonde__config *c, size_t at,
 {
     const sonde__setting *s = &c->settings[at];
     unsigned flags = particular_of(&sonde__rows[at])->flags;
+    char room[SONDE_DOUBLE_MAX_LEN];
     int i;
 
     for (i = 0; i < SONDE__ORIGINS; i++) {
@@ -163,6 +165,8 @@ static void put_setting(sonde_json_writer *w, const sonde__config *c, size_t at,
             .error = s->bad & 1u << i ? "not a value it can have" : NULL,
         };
 
+        if (i == SONDE__ORIGIN_REMOTE)
+            e.value = sonde__live_text(sonde__rows[at].names[0], room);
         if (!e.value.ptr || (i == SONDE__ORIGIN_DEFAULT && (flags & UNSET_NONE)))
             continue;
         sonde__telemetry_put_entry(w, &e, seq);

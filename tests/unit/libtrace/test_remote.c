@@ -2,6 +2,8 @@
  * (docs/spec/remote-config.md). */
 #include "sent.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include <sys/wait.h>
@@ -317,6 +319,61 @@ static void test_a_configuration_that_changes_nothing_is_told_too(void **state)
     expect_told("\"name\":\"DD_LOGS_INJECTION\",\"value\":true,\"origin\":\"default\"");
 }
 
+/* -- while threads trace -------------------------------------------------------------------------- */
+
+static _Atomic bool stop_tracing;
+
+static void *trace_on(void *unused)
+{
+    sonde_log_ids ids;
+
+    while (!atomic_load(&stop_tracing)) {
+        sonde_span *root = sonde_span_enter("root", NULL);
+        sonde_span *child = sonde_span_start("child", NULL);
+
+        sonde_span_set_str(child, "a", "b");
+        (void)sonde_log_ids_current(&ids);
+        sonde_span_finish(child);
+        sonde_span_leave(root);
+    }
+    return unused;
+}
+
+static void test_settings_change_while_threads_trace(void **state)
+{
+    static const char *const configs[] = {
+        "{\"tracing_enabled\":false}",
+        "{\"tracing_tags\":[\"a:1\",\"b:2\"],\"log_injection_enabled\":false}",
+        NULL,
+        "{\"tracing_sampling_rate\":0.5,\"tracing_header_tags\":[{\"header\":\"x\"}]}",
+        "{\"tracing_sampling_rules\":[{\"service\":\"*\",\"resource\":\"*\",\"provenance\":"
+        "\"dynamic\",\"sample_rate\":0.5,\"tags\":[{\"key\":\"a\",\"value_glob\":\"1\"}]}]}",
+    };
+    sonde_counters c = { .struct_bytes = sizeof(c) };
+    uint64_t dropped = 0;
+    pthread_t threads[3];
+    size_t i;
+
+    (void)state;
+    start();
+    atomic_store(&stop_tracing, false);
+    for (i = 0; i < COUNT_OF(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, trace_on, NULL), 0);
+    for (i = 0; i < 40; i++)
+        tell_lib_config(configs[i % COUNT_OF(configs)]);
+    atomic_store(&stop_tracing, true);
+    for (i = 0; i < COUNT_OF(threads); i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_status(sonde_flush(10000), SONDE_OK);
+    sonde_stop();
+    sonde_counters_read(&c);
+    for (i = 0; i < c.drops; i++)
+        dropped += c.spans_dropped[i];
+    assert_true(c.spans_delivered > 0);
+    assert_int_equal(c.spans_started, c.spans_finished);
+    assert_int_equal(c.spans_finished, c.spans_delivered + dropped);
+}
+
 /* -- polls ---------------------------------------------------------------------------------------- */
 
 static void expect_in_force(const char *want)
@@ -451,6 +508,7 @@ int main(void)
         TEST(test_the_narrower_configuration_wins_field_by_field),
         TEST(test_telemetry_is_told_what_changed_and_what_is_back),
         TEST(test_a_configuration_that_changes_nothing_is_told_too),
+        TEST(test_settings_change_while_threads_trace),
         TEST(test_what_is_in_force_is_listed),
         TEST(test_a_poll_says_how_it_went),
         TEST(test_the_first_poll_goes_out_at_the_start_and_fractions_count),
