@@ -246,8 +246,11 @@ static void register_once(void)
 /* Half of the memory for spans, a quarter for the payload, an eighth each for statistics and threads. */
 static sonde_status open_parts(const sonde__config *c)
 {
-    sonde_status status = sonde__cells_open(c->memory_bytes / 2);
+    sonde_status status = sonde__flusher_open();
 
+    if (status != SONDE_OK)
+        return status; /* the thread of the last life still works with its parts */
+    status = sonde__cells_open(c->memory_bytes / 2);
     sonde__live_open(c);
     sonde__services_map(c->service_mapping);
     sonde__org_learn(c, (sonde_str){ NULL, 0 });
@@ -256,8 +259,6 @@ static sonde_status open_parts(const sonde__config *c)
         status = sonde__services_open(c->service, c->env);
     if (status == SONDE_OK)
         status = sonde__policy_open(c);
-    if (status == SONDE_OK)
-        status = sonde__flusher_open();
     if (status == SONDE_OK)
         sonde__tail_open(c);
     sonde__areas_open(c->memory_bytes / 8, c->enabled && c->blackbox);
