@@ -34,10 +34,15 @@ typedef struct sonde__place {
     uint64_t span_id;
     sonde__baggage_ref baggage; /* when `holds`: what a child inherits; a span's is referenced */
     sonde__service service;     /* likewise */
-    bool holds; /* the place has a reference on the segment: the span finished here, or a context */
-    bool costed; /* `cost` counts, see span_cost.h */
-    uint64_t
-        cost[SONDE__COSTS_LEN]; /* of the span while it was innermost here, not yet in its tags */
+    union {
+        struct {
+            bool holds;     /* a reference on the segment: the span finished here, or a context */
+            uint8_t costed; /* SONDE__COSTS_..., see span_cost.h */
+        };
+        uint16_t extra; /* not 0: ending it takes more than the common steps */
+    };
+    /* of the span while it was innermost here, not yet in its tags */
+    uint64_t cost[SONDE__COSTS_LEN];
 } sonde__place;
 
 typedef struct sonde__area {

@@ -150,8 +150,8 @@ sonde_context *sonde_context_attach(sonde_context *handle)
     p->span_id = c->span_id;
     p->service = c->service;
     p->baggage = c->baggage;
+    p->extra = 0;
     p->holds = true;
-    p->costed = false;
     sonde__area_show(a, p);
     return handle;
 }

@@ -114,8 +114,12 @@ typedef struct sonde__span {
 #define SONDE__SPAN_RECORDED     32u /* has a place in the black box, text.of_owner says where */
 #define SONDE__SPAN_COSTED_SHIFT 6
 #define SONDE__SPAN_COSTED       (3u << 6) /* the profiler's life it was started in, see watch.h */
-#define SONDE__SPAN_LOOKED_AT    (SONDE__SPAN_RECORDED | SONDE__SPAN_COSTED)
-#define SONDE__SPAN_REPORTED     256u /* the profiler knows its resource */
+#define SONDE__SPAN_REPORTED     256u      /* the profiler knows its resource */
+#define SONDE__SPAN_ENDPOINT     512u      /* a profiler that wants to was there at its start */
+
+/* Somebody looks at the span: its finish, and changes of what it is, take more than the common steps. */
+#define SONDE__SPAN_LOOKED_AT (SONDE__SPAN_RECORDED | SONDE__SPAN_COSTED | SONDE__SPAN_ENDPOINT)
+#define SONDE__SPAN_TELLS     (SONDE__SPAN_WATCHED | SONDE__SPAN_RECORDED | SONDE__SPAN_ENDPOINT)
 
 _Static_assert(sizeof(sonde__span) == SONDE__SPAN_BYTES, "text start");
 

@@ -212,7 +212,7 @@ static inline SONDE__HOT sonde__span *start(sonde__area *a, uint32_t epoch, sond
     if (span->flags & SONDE__SPAN_LOCAL_ROOT)
         root_begins(a, span, p.segment == NULL, name, o->resource);
     if (__builtin_expect(sonde__watched() != 0, 0))
-        sonde__watch_starts(a, span, name, o);
+        sonde__watch_starts(a, span, o);
     sonde__count_own(&a->counts, SONDE__SPANS_STARTED, 1);
     return span;
 }
@@ -276,27 +276,35 @@ sonde_span *sonde_span_start(const char *name, const sonde_span_options *options
 
 static inline SONDE__HOT void enter(sonde__area *a, sonde__span *span)
 {
-    uint32_t costs = sonde__watched() & SONDE__WATCH_COSTS;
-    sonde__place *p;
+    sonde__place *p = sonde__area_push(a);
 
-    if (__builtin_expect(costs != 0, 0))
-        sonde__cost_settle(a);
-    p = sonde__area_push(a);
     if (!p)
         return;
     p->span = span;
     p->token = sonde__cell_token(span);
     p->segment = span->segment;
     p->span_id = span->id;
-    p->holds = false;
-    p->costed = false;
-    if (__builtin_expect(costs != 0, 0))
-        sonde__cost_enters(p);
+    p->extra = 0;
     span->active++;
     sonde__area_show(a, p);
 }
 
-/* Of a span that is not the innermost place, or finished meanwhile, or whose cost is asked for. */
+static __attribute__((noinline, cold)) void enter_costed(sonde__area *a, sonde__span *span)
+{
+    uint32_t at = a->depth;
+
+    sonde__cost_settle(a);
+    enter(a, span);
+    if (a->depth > at)
+        sonde__cost_enters(&a->places[at]);
+}
+
+static inline SONDE__HOT bool are_costs_wanted(void)
+{
+    return __builtin_expect((sonde__watched() & SONDE__WATCH_COSTS) != 0, 0);
+}
+
+/* Of a span that is not the innermost place, or finished meanwhile, or whose cost is wanted. */
 static __attribute__((noinline)) sonde__span *leave_any(sonde__area *a, const sonde_span *handle)
 {
     uint64_t token = (uint64_t)(uintptr_t)handle;
@@ -311,7 +319,7 @@ static __attribute__((noinline)) sonde__span *leave_any(sonde__area *a, const so
         return sonde__span_open(handle);
     p = &a->places[i];
     span = sonde__cell_token(p->span) == token ? p->span : NULL;
-    if (sonde__watched() & SONDE__WATCH_COSTS)
+    if (are_costs_wanted())
         sonde__cost_settle(a);
     if (span && !(span->flags & SONDE__SPAN_FINISHED))
         sonde__cost_leaves(a, p);
@@ -331,9 +339,7 @@ static inline SONDE__HOT sonde__span *leave(sonde__area *a, const sonde_span *ha
     uint64_t token = (uint64_t)(uintptr_t)handle;
     sonde__place *p = a->depth > 0 ? &a->places[a->depth - 1] : NULL;
 
-    if (__builtin_expect(!p || p->token != token || p->holds || !sonde__place_counts(p) ||
-                             (sonde__watched() & SONDE__WATCH_COSTS),
-                         0))
+    if (__builtin_expect(!p || p->token != token || p->extra || !sonde__place_counts(p), 0))
         return leave_any(a, handle);
     a->depth--;
     sonde__area_show(a, sonde__area_top(a));
@@ -348,7 +354,9 @@ void sonde_span_activate(sonde_span *handle)
 
     if (!a)
         return;
-    if (span)
+    if (span && are_costs_wanted())
+        enter_costed(a, span);
+    else if (span)
         enter(a, span);
     else if (handle == SONDE__VOID_SPAN)
         a->void_depth++;
@@ -387,7 +395,10 @@ enter_live(sonde_str name, const sonde_span_options *options, uint32_t epoch)
         a->void_depth++;
         return SONDE__VOID_SPAN;
     }
-    enter(a, span);
+    if (are_costs_wanted())
+        enter_costed(a, span);
+    else
+        enter(a, span);
     return (sonde_span *)sonde__cell_handle(span);
 }
 
@@ -420,7 +431,7 @@ static inline SONDE__HOT void finish(sonde__area *a, sonde__span *span, uint64_t
     sonde__tail *tail;
     sonde__span *chunk;
 
-    if (__builtin_expect(sonde__watched() | (span->flags & SONDE__SPAN_LOOKED_AT), 0))
+    if (__builtin_expect(sonde__watched() || (span->flags & SONDE__SPAN_LOOKED_AT), 0))
         sonde__watch_finishes(a, span);
     span->duration_ns = duration > 0 ? (uint64_t)duration : 0;
     span->flags |= SONDE__SPAN_FINISHED;
@@ -484,10 +495,8 @@ static void replace_text(sonde_span *handle, unsigned kind, sonde_str text, size
     if (!a || !text.ptr)
         return;
     put_text(a, span, kind, text, max);
-    if (span->flags & SONDE__SPAN_WATCHED)
-        sonde__root_changes(a, span, kind, (sonde_str){ NULL, 0 }, text);
-    if (__builtin_expect(sonde__watched() | (span->flags & SONDE__SPAN_RECORDED), 0))
-        sonde__watch_changes(span, kind, text);
+    if (span->flags & SONDE__SPAN_TELLS)
+        sonde__watch_changes(a, span, kind, text);
 }
 
 void sonde_span_set_name_n(sonde_span *span, sonde_str name)

@@ -47,7 +47,7 @@ void sonde__cost_settle(sonde__area *a)
     for (i = 0; a->record && i < SONDE__COSTS_LEN; i++) {
         uint64_t now = counter(a->record, i);
 
-        if (top && top->costed)
+        if (top && (top->costed & SONDE__COSTS_COUNTED))
             top->cost[i] += now - a->cost_seen[i];
         a->cost_seen[i] = now;
     }
@@ -55,7 +55,9 @@ void sonde__cost_settle(sonde__area *a)
 
 void sonde__cost_enters(sonde__place *p)
 {
-    p->costed = is_counted(p->span);
+    p->costed = SONDE__COSTS_SEEN;
+    if (is_counted(p->span))
+        p->costed |= SONDE__COSTS_COUNTED;
     memset(p->cost, 0, sizeof(p->cost));
 }
 
@@ -94,7 +96,7 @@ void sonde__cost_leaves(sonde__area *a, const sonde__place *p)
 {
     unsigned i;
 
-    for (i = 0; p->costed && i < SONDE__COSTS_LEN; i++)
+    for (i = 0; (p->costed & SONDE__COSTS_COUNTED) && i < SONDE__COSTS_LEN; i++)
         if (p->cost[i] > 0)
             add(a, p->span, keys[i], p->cost[i]);
 }
@@ -129,6 +131,6 @@ void sonde__cost_finishes(sonde__area *a, sonde__span *span)
         if (p->token != token || p->holds)
             continue;
         sonde__cost_leaves(a, p);
-        p->costed = false;
+        p->costed = SONDE__COSTS_SEEN;
     }
 }

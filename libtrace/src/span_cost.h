@@ -15,10 +15,14 @@
 
 void sonde__cost_begins(sonde__area *a); /* the thread has its record */
 
+/* sonde__place.costed */
+#define SONDE__COSTS_SEEN    1u /* it began while the profiler was there */
+#define SONDE__COSTS_COUNTED 2u /* and its span did; `cost` counts */
+
 /* Before the innermost activation changes. */
 void sonde__cost_settle(sonde__area *a);
 
-void sonde__cost_enters(sonde__place *p);                       /* an activation has begun */
+void sonde__cost_enters(sonde__place *p);                       /* has begun */
 void sonde__cost_leaves(sonde__area *a, const sonde__place *p); /* ends; its span is open */
 void sonde__cost_finishes(sonde__area *a, sonde__span *span);
 

@@ -109,10 +109,8 @@ static void set_text(const target *t, unsigned kind, sonde_str text, size_t max)
         return;
     if (!sonde__text_add(&t->span->text, &t->area->cells, kind, none, cut(t, text, max)))
         sonde__count_own(&t->area->counts, SONDE__TAGS_DROPPED, 1);
-    if (t->span->flags & SONDE__SPAN_WATCHED)
-        sonde__root_changes(t->area, t->span, kind, none, text);
-    if (__builtin_expect(sonde__watched() | (t->span->flags & SONDE__SPAN_RECORDED), 0))
-        sonde__watch_changes(t->span, kind, text);
+    if (t->span->flags & SONDE__SPAN_TELLS)
+        sonde__watch_changes(t->area, t->span, kind, text);
 }
 
 static void set_resource(const target *t, const given *g)

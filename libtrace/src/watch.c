@@ -1,6 +1,8 @@
 /* watch.c - tells those who look. */
 #include "watch.h"
 
+#include <string.h>
+
 #include "vocab/tags.h"
 
 #include "abandoned.h"
@@ -9,6 +11,7 @@
 #include "flusher.h"
 #include "otel_ctx.h"
 #include "profiler_link.h"
+#include "sampler.h"
 #include "span_cost.h"
 #include "tracer.h"
 
@@ -37,8 +40,17 @@ static __attribute__((noinline, cold)) void child_begins(void)
         sonde__flusher_wake(); /* else it starts with the first chunk */
 }
 
-void sonde__watch_starts(sonde__area *a, sonde__span *span, sonde_str name,
-                         const sonde_span_options *o)
+/* The first record of a span's text. */
+static sonde_str name_of(const sonde__span *span)
+{
+    const uint8_t *record = (const uint8_t *)span + SONDE__SPAN_BYTES;
+    uint16_t len;
+
+    memcpy(&len, record + 2, sizeof(len));
+    return (sonde_str){ (const char *)record + SONDE__TEXT_HEAD, len };
+}
+
+void sonde__watch_starts(sonde__area *a, sonde__span *span, const sonde_span_options *o)
 {
     sonde_str resource = sonde_str_from(o->resource);
     sonde_str type = sonde_str_from(o->type);
@@ -48,17 +60,21 @@ void sonde__watch_starts(sonde__area *a, sonde__span *span, sonde_str name,
         child_begins();
     span->flags |= (uint16_t)(watched & SONDE__SPAN_COSTED);
     if (watched & SONDE__WATCH_BLACKBOX)
-        sonde__blackbox_starts(a, span, &(sonde__span_texts){ name, resource, type });
-    if (watched & SONDE__WATCH_ENDPOINTS)
+        sonde__blackbox_starts(a, span, &(sonde__span_texts){ name_of(span), resource, type });
+    if (watched & SONDE__WATCH_ENDPOINTS) {
+        span->flags |= SONDE__SPAN_ENDPOINT;
         sonde__endpoint_starts(span, resource, type);
+    }
     if (watched & SONDE__WATCH_ABANDONED)
-        sonde__abandoned_starts(span, name);
+        sonde__abandoned_starts(span, name_of(span));
     if ((watched & SONDE__WATCH_ANALYTICS) && (span->flags & SONDE__SPAN_LOCAL_ROOT))
         sonde_span_set_double((sonde_span *)sonde__cell_handle(span), SONDE_TAG_ANALYTICS_RATE, 1);
 }
 
-void sonde__watch_changes(sonde__span *span, unsigned kind, sonde_str text)
+void sonde__watch_changes(sonde__area *a, sonde__span *span, unsigned kind, sonde_str text)
 {
+    if (span->flags & SONDE__SPAN_WATCHED)
+        sonde__root_changes(a, span, kind, (sonde_str){ NULL, 0 }, text);
     sonde__blackbox_changes(span, kind, text);
     if (kind == SONDE__TEXT_RESOURCE && (sonde__watched() & SONDE__WATCH_ENDPOINTS))
         sonde__endpoint_changes(span, text);

@@ -29,7 +29,7 @@
 #define SONDE__WATCH_ANALYTICS 16u
 #define SONDE__WATCH_COSTS     SONDE__SPAN_COSTED
 
-extern _Atomic uint32_t sonde__watch;
+extern __attribute__((visibility("hidden"))) _Atomic uint32_t sonde__watch;
 
 static inline uint32_t sonde__watched(void)
 {
@@ -39,10 +39,9 @@ static inline uint32_t sonde__watched(void)
 void sonde__watch_set(uint32_t bits);
 void sonde__watch_clear(uint32_t bits);
 
-/* Out of line: for spans while somebody looks. */
-void sonde__watch_starts(sonde__area *a, sonde__span *span, sonde_str name,
-                         const sonde_span_options *o);
-void sonde__watch_changes(sonde__span *span, unsigned kind, sonde_str text); /* text.h */
+/* Out of line: for spans while somebody looks, changes for those with SONDE__SPAN_TELLS. */
+void sonde__watch_starts(sonde__area *a, sonde__span *span, const sonde_span_options *o);
+void sonde__watch_changes(sonde__area *a, sonde__span *span, unsigned kind, sonde_str text);
 void sonde__watch_finishes(sonde__area *a, sonde__span *span);
 
 void sonde__watch_postfork_child(void);

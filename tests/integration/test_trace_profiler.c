@@ -30,18 +30,17 @@ static char *self; /* argv[0] */
 
 /* -- the two libraries ---------------------------------------------------------------------------- */
 
-#define TRACE_FUNCTIONS(X)                                                                         \
-    X(sonde_test_start)                                                                            \
-    X(sonde_test_stop) X(sonde_test_find) X(sonde_test_tag) X(sonde_test_at) X(sonde_test_count)   \
-        X(sonde_test_clear) X(sonde_span_start) X(sonde_span_enter) X(sonde_span_leave)            \
-            X(sonde_span_finish) X(sonde_span_activate) X(sonde_span_deactivate)                   \
-                X(sonde_span_set_resource) X(sonde_span_set_type) X(sonde_span_id)                 \
-                    X(sonde_context_of_span) X(sonde_context_attach) X(sonde_context_detach)       \
-                        X(sonde_context_release)
-#define PROFILER_FUNCTIONS(X)                                                                      \
-    X(fake_prof_attach)                                                                            \
-    X(fake_prof_detach) X(fake_prof_knows) X(fake_prof_calls) X(fake_prof_add)                     \
-        X(fake_prof_reports) X(fake_prof_report_at)
+/* clang-format off */
+#define TRACE_FUNCTIONS(X) \
+    X(sonde_test_start) X(sonde_test_stop) X(sonde_test_find) X(sonde_test_tag) X(sonde_test_at) \
+    X(sonde_test_count) X(sonde_test_clear) X(sonde_span_start) X(sonde_span_enter) \
+    X(sonde_span_leave) X(sonde_span_finish) X(sonde_span_activate) X(sonde_span_deactivate) \
+    X(sonde_span_set_resource) X(sonde_span_set_type) X(sonde_span_id) X(sonde_context_of_span) \
+    X(sonde_context_attach) X(sonde_context_detach) X(sonde_context_release)
+#define PROFILER_FUNCTIONS(X) \
+    X(fake_prof_attach) X(fake_prof_detach) X(fake_prof_knows) X(fake_prof_calls) \
+    X(fake_prof_add) X(fake_prof_reports) X(fake_prof_report_at)
+/* clang-format on */
 
 static struct {
 #define X(name) __typeof__(&name) name;
