@@ -18,20 +18,35 @@ static inline uint64_t mix(uint64_t a, uint64_t b)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
+/* 1 to 7 bytes in one word, each of them at least once; the length is hashed apart. */
+static inline uint64_t short_word(const unsigned char *p, size_t len)
+{
+    uint32_t low, high;
+
+    if (len < 4)
+        return p[0] | (uint64_t)p[len / 2] << 8 | (uint64_t)p[len - 1] << 16;
+    memcpy(&low, p, 4);
+    memcpy(&high, p + len - 4, 4);
+    return low | (uint64_t)high << 32;
+}
+
+/* The last word of a longer text reaches back into the one before. */
 uint64_t sonde_hash(uint64_t seed, const void *data, size_t len)
 {
     const unsigned char *p = (const unsigned char *)data;
     uint64_t h = (seed ^ HASH_K0) + len * HASH_K1;
+    const unsigned char *end = len ? p + len : p;
     uint64_t word;
 
-    for (; len >= 8; p += 8, len -= 8) {
-        memcpy(&word, p, 8);
+    if (len >= 8) {
+        for (; end - p > 8; p += 8) {
+            memcpy(&word, p, 8);
+            h = mix(h ^ word, HASH_K1);
+        }
+        memcpy(&word, end - 8, 8);
         h = mix(h ^ word, HASH_K1);
-    }
-    if (len) {
-        word = 0;
-        memcpy(&word, p, len);
-        h = mix(h ^ word, HASH_K1);
+    } else if (len > 0) {
+        h = mix(h ^ short_word(p, len), HASH_K1);
     }
     return mix(h ^ HASH_K1, HASH_K0);
 }

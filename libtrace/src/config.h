@@ -147,7 +147,7 @@ typedef struct sonde__config {
     uint32_t stats_endpoints_max;
     uint32_t stats_peers_max;
     uint32_t stats_extras_max;
-    sonde_str stats_extras; /* "a,b": keys of additional tags */
+    sonde_str stats_extras;  /* "a,b": keys of additional tags */
     uint64_t retry_pause_ns; /* before the first retry; doubled for the next */
     sonde_str agent_url;
     sonde_str agent_host;

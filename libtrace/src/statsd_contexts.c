@@ -79,8 +79,8 @@ static uint64_t hash_of(const sonde__statsd_line *line)
     if (has_values(line->type) && line->rate < 1)
         seed = sonde_hash(seed, &line->rate, sizeof(line->rate));
     seed = sonde_hash(seed, line->name.ptr, line->name.len);
-    if (line->tags.len > 0)
-        seed = sonde_hash(seed, line->tags.ptr, line->tags.len);
+    if (line->tags.len > 0) /* apart from the name's, so that the processor does both at once */
+        seed += sonde_hash(1, line->tags.ptr, line->tags.len);
     return line->member.len > 0 ? sonde_hash(seed, line->member.ptr, line->member.len) : seed;
 }
 

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "libtrace/src/health_metrics.h"
 #include "libtrace/src/runtime_metrics.h"
+#include "libtrace/src/statsd_client.h"
 #include "sonde/sonde.h"
 #include "support/temp_dir.h"
 
@@ -96,10 +97,11 @@ static void test_work_of_known_size_is_seen(void **state)
     for (i = 0; i < 10; i++)
         (void)nanosleep(&(struct timespec){ 0, 1 }, NULL);
     sonde__runtime_read(&now);
+    /* The upper bounds leave room for a sanitizer's own work. */
     assert_int_equal(now.fds, before.fds + FDS);
-    assert_in_range(now.minor_faults - before.minor_faults, PAGES, 4 * PAGES);
-    assert_in_range(now.virtual_bytes - before.virtual_bytes, PAGES * page, 4 * PAGES * page);
-    assert_in_range(now.rss_bytes - before.rss_bytes, PAGES * page / 2, 4 * PAGES * page);
+    assert_in_range(now.minor_faults - before.minor_faults, PAGES, 20 * PAGES);
+    assert_in_range(now.virtual_bytes - before.virtual_bytes, PAGES * page, 20 * PAGES * page);
+    assert_in_range(now.rss_bytes - before.rss_bytes, PAGES * page / 2, 20 * PAGES * page);
     if (before.heap_bytes > 0) /* not under sanitizers, which bring an allocator of their own */
         assert_in_range(now.heap_bytes - before.heap_bytes, 100000, 150000);
     assert_in_range(now.voluntary_switches - before.voluntary_switches, 10, 100000);
@@ -108,7 +110,10 @@ static void test_work_of_known_size_is_seen(void **state)
     for (i = 0; i < THREADS; i++)
         (void)pthread_join(thread[i], NULL);
     before = now;
-    sonde__runtime_read(&now);
+    do /* the kernel counts a thread for a moment longer than a join takes */
+        sonde__runtime_read(&now);
+    while (now.threads > before.threads - THREADS &&
+           now.mono_ns - before.mono_ns < 30 * (uint64_t)SONDE_NS_PER_S);
     assert_int_equal(now.threads, before.threads - THREADS);
     for (i = 0; i < FDS; i++)
         (void)close(fd[i]);
@@ -282,6 +287,33 @@ static void test_a_life_of_the_tracer_is_told_from_start_to_stop(void **state)
     assert_non_null(strstr(got, ",reason:send_failed\n"));
 }
 
+/* Nothing is called after the count: the thread that tends the clients sends it. */
+static void test_the_background_thread_sends_what_clients_collect(void **state)
+{
+    sonde_statsd *before =
+        sonde_statsd_new(&(sonde_statsd_options){ .address = address, .flush_interval_ms = 10 });
+    sonde_statsd *after;
+
+    (void)state;
+    assert_status(sonde_start(NULL), SONDE_OK);
+    while (!atomic_load_explicit(&sonde__statsd_tended, memory_order_relaxed))
+        (void)usleep(100);
+    after = sonde_statsd_new(
+        &(sonde_statsd_options){ .address = address, .flush_interval_ms = 3600000 });
+    sonde_statsd_count(before, "before", 1, NULL);
+    sonde_statsd_count(after, "after", 1, NULL);
+    assert_int_equal(poll(&(struct pollfd){ .fd = server, .events = POLLIN }, 1, 30000), 1);
+    receive();
+    expect_line("before:1|c");
+    assert_null(strstr(got, "after"));
+    sonde_stop(); /* sends what is not due yet */
+    receive();
+    expect_line("after:1|c");
+    assert_false(atomic_load_explicit(&sonde__statsd_tended, memory_order_relaxed));
+    sonde_statsd_free(before);
+    sonde_statsd_free(after);
+}
+
 static void test_they_are_off_unless_asked_for(void **state)
 {
     (void)state;
@@ -325,6 +357,7 @@ int main(void)
         T(test_counters_are_told_by_what_they_grew),
         T(test_a_life_of_the_tracer_is_told_from_start_to_stop),
         T(test_they_are_off_unless_asked_for),
+        T(test_the_background_thread_sends_what_clients_collect),
     };
 
     return cmocka_run_group_tests_name("own_metrics", tests, prepare, remove_dir);
