@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "area.h"
-#include "flusher.h"
+#include "sender.h"
 #include "tracer.h"
 
 static sonde__counts shared; /* of the flusher and of threads without an area */
@@ -132,7 +132,7 @@ void sonde_counters_read(sonde_counters *out)
     c.telemetry_dropped = counted(SONDE__TELEMETRY_DROPPED);
     c.telemetry_left_out = counted(SONDE__TELEMETRY_LEFT_OUT);
     c.spans_abandoned = counted(SONDE__SPANS_ABANDONED);
-    c.memory_bytes = sonde__cells_used_bytes() + sonde__areas_bytes() + sonde__flusher_bytes();
+    c.memory_bytes = sonde__cells_used_bytes() + sonde__areas_bytes() + sonde__sender_bytes();
     c.memory_max_bytes = sonde__settings() ? sonde__settings()->memory_bytes : 0;
     c.stats_spans_delivered = counted(SONDE__STATS_SPANS_DELIVERED);
     c.stats_spans_lost = counted(SONDE__STATS_SPANS_LOST);

@@ -47,11 +47,17 @@ sonde_status sonde__flusher_wait_for_agent(uint64_t deadline_mono_ns);
 /* Flushes within the deadline and ends the thread. */
 void sonde__flusher_stop(uint64_t deadline_mono_ns);
 
-uint64_t sonde__flusher_bytes(void); /* memory of the payload */
+/* -- for the sender ------------------------------------------------------------------------------- */
 
-void sonde__flusher_prefork_work(void); /* its two locks have their own ranks */
-void sonde__flusher_postfork_parent_work(void);
-void sonde__flusher_postfork_child_work(void);
+uint64_t sonde__flusher_stop_deadline(void); /* UINT64_MAX: no stop */
+
+/* Waits until the time, or until a stop is ordered whose deadline the time would pass: false. */
+bool sonde__flusher_pause_until(uint64_t time_mono_ns);
+
+/* The connection is in use, or no longer.  was_sending(): in a forked child, about its parent. */
+void sonde__flusher_set_sending(bool now);
+bool sonde__flusher_was_sending(void);
+
 void sonde__flusher_prefork_orders(void);
 void sonde__flusher_postfork_parent_orders(void);
 void sonde__flusher_postfork_child_orders(void);

@@ -43,6 +43,7 @@
 #include "profiler_link.h"
 #include "remote.h"
 #include "segment.h"
+#include "sender.h"
 #include "service.h"
 #include "standalone.h"
 #include "startup_log.h"
@@ -170,8 +171,8 @@ SONDE_NO_TSA static void postfork_child(void)
 /* One per mutex, with its rank. */
 static const sonde_fork_hooks fork_hooks[] = {
     { SONDE_RANK_LIFECYCLE, prefork, postfork_parent, postfork_child },
-    { SONDE_RANK_ROOM, sonde__flusher_prefork_work, sonde__flusher_postfork_parent_work,
-      sonde__flusher_postfork_child_work },
+    { SONDE_RANK_ROOM, sonde__sender_prefork, sonde__sender_postfork_parent,
+      sonde__sender_postfork_child },
     { SONDE_RANK_SEGMENT, sonde__segments_prefork, sonde__segments_postfork,
       sonde__segments_postfork },
     { SONDE_RANK_POLICY, sonde__policy_prefork, sonde__policy_postfork_parent,
