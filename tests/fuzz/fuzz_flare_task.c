@@ -23,6 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     sonde_str json = { (const char *)data, size };
     sonde__flare_task task;
     bool wanted;
+    sonde_status status;
     int level;
 
     if (sonde__flare_task_read(json, &task, &wanted) != SONDE_OK)
@@ -32,7 +33,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     require(memchr(task.hostname, 0, sizeof(task.hostname)));
     require(memchr(task.email, 0, sizeof(task.email)));
     require(!wanted || task.case_id[0]);
-    (void)sonde__flare_level_read(json, &level);
+    status = sonde__flare_level_read(json, &level);
+    (void)status;
     require(level == SONDE__REMOTE_LEVEL_NONE ||
             (level >= SONDE_LOG_OFF && level <= SONDE_LOG_TRACE));
     return 0;
