@@ -14,6 +14,7 @@
 #include "vocab/tags.h"
 
 #include "config_read.h"
+#include "otel_env.h"
 #include "process_tags.h"
 
 #define TEXTS_MAX_BYTES 262144
@@ -116,15 +117,35 @@ static void put_tag(sonde__config *c, const sonde__tag *tag)
         c->tags_len++;
 }
 
+static sonde_str with_commas(sonde__config *c, sonde_str text)
+{
+    char *copy;
+    size_t i;
+
+    if (text.len == 0 || !memchr(text.ptr, SONDE__OTEL_COMMA, text.len))
+        return text;
+    copy = (char *)sonde_arena_alloc(&c->texts, text.len);
+    for (i = 0; copy && i < text.len; i++)
+        copy[i] = text.ptr[i] == SONDE__OTEL_COMMA ? ',' : text.ptr[i];
+    return (sonde_str){ copy, copy ? text.len : 0 };
+}
+
 static void read_tags(sonde__config *c)
 {
+    sonde__setting *setting = sonde__setting_of(c, FIELD(tags_text));
+    bool is_otel = setting->origin == SONDE__ORIGIN_OTEL;
     sonde_str rest = c->tags_text;
     bool by_comma = rest.len > 0 && memchr(rest.ptr, ',', rest.len) != NULL;
     sonde__tag tag;
 
-    while (sonde__tags_next(&rest, by_comma, &tag))
+    while (sonde__tags_next(&rest, by_comma, &tag)) {
+        if (is_otel)
+            tag = (sonde__tag){ with_commas(c, tag.key), with_commas(c, tag.value) };
         if (!take_identity(c, &tag))
             put_tag(c, &tag);
+    }
+    if (is_otel)
+        setting->value = setting->given[SONDE__ORIGIN_OTEL] = with_commas(c, setting->value);
 }
 
 static sonde_str executable_path(char *path, size_t cap)

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/hex.h"
 #include "base/log.h"
 #include "base/parse.h"
 
@@ -128,18 +129,40 @@ static void put_text(tag_list *tags, sonde_str text)
     tags->len += text.len;
 }
 
-/* "key:value,": the comma at the end says that commas separate. */
+/* Without its percent signs, of which each must have two hexadecimal digits. */
+static bool put_decoded(tag_list *tags, sonde_str text)
+{
+    size_t i = 0;
+
+    while (i < text.len) {
+        uint64_t byte = (uint8_t)text.ptr[i++];
+
+        if (byte == '%') {
+            if (i + 2 > text.len ||
+                sonde_hex_parse_u64(sonde_str_sub(text, i, 2), 1, &byte) != SONDE_OK)
+                return false;
+            i += 2;
+            byte = byte == ',' ? SONDE__OTEL_COMMA : byte;
+        }
+        tags->to[tags->len++] = (char)byte;
+    }
+    return true;
+}
+
+/* "key:value,": the comma at the end says that commas separate.  False: no room, or not encoded well. */
 static bool put_tag(tag_list *tags, sonde_str key, sonde_str value)
 {
     if (tags->count == SONDE__OTEL_TAGS_MAX)
         return true;
     if (key.len + value.len + 2 > SONDE__OTEL_TEXT_MAX_BYTES - tags->len)
         return false;
-    put_text(tags, key);
-    put_text(tags, SONDE_STR(":"));
-    put_text(tags, value);
-    put_text(tags, SONDE_STR(","));
     tags->count++;
+    if (!put_decoded(tags, key))
+        return false;
+    put_text(tags, SONDE_STR(":"));
+    if (!put_decoded(tags, value))
+        return false;
+    put_text(tags, SONDE_STR(","));
     return true;
 }
 

@@ -16,6 +16,7 @@
 
 #define SONDE__OTEL_TAGS_MAX       10
 #define SONDE__OTEL_TEXT_MAX_BYTES 4096
+#define SONDE__OTEL_COMMA          '\x1f' /* in a translated text: a comma that separates nothing */
 
 typedef enum sonde__otel_state {
     SONDE__OTEL_UNSET,

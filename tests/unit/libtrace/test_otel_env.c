@@ -117,6 +117,14 @@ static const struct {
     { "attribute without value", { "OTEL_RESOURCE_ATTRIBUTES=a=1,b" }, "DD_TAGS", NULL, 1 },
     { "attribute without key", { "OTEL_RESOURCE_ATTRIBUTES==1" }, "DD_TAGS", NULL, 1 },
     { "attributes, comma at the end", { "OTEL_RESOURCE_ATTRIBUTES=a=1," }, "DD_TAGS", "a:1,", 0 },
+    { "attributes, encoded",
+      { "OTEL_RESOURCE_ATTRIBUTES=a%20b=c%2Cd%3de,f=%25" },
+      "DD_TAGS",
+      "a b:c\x1f"
+      "d=e,f:%,",
+      0 },
+    { "attributes, half a byte", { "OTEL_RESOURCE_ATTRIBUTES=a=1%2" }, "DD_TAGS", NULL, 1 },
+    { "attributes, no byte", { "OTEL_RESOURCE_ATTRIBUTES=a=%zz" }, "DD_TAGS", NULL, 1 },
     { "attributes, hidden", { "OTEL_RESOURCE_ATTRIBUTES=a=1", "DD_TAGS=b:2" }, "DD_TAGS", NULL, 1 },
 };
 
@@ -193,6 +201,24 @@ static void test_a_configuration_follows_them(void **state)
     sonde__config_free(c);
 }
 
+static void test_an_encoded_comma_separates_nothing(void **state)
+{
+    const char *env[] = { "OTEL_RESOURCE_ATTRIBUTES=service.name=a%2Cb,list=1%2C2,x=y", NULL };
+    const sonde__setting *s;
+    sonde__config *c;
+
+    (void)state;
+    c = sonde__config_new(NULL, look_up, env);
+    assert_non_null(c);
+    assert_true(sonde_str_eq(c->service, SONDE_STR("a,b")));
+    assert_int_equal(c->tags_len, 2);
+    assert_true(sonde_str_eq(c->tags[0].value, SONDE_STR("1,2")));
+    s = sonde__setting_of(c, offsetof(sonde__config, tags_text));
+    assert_int_equal(s->origin, SONDE__ORIGIN_OTEL);
+    assert_true(sonde_str_eq(s->value, SONDE_STR("service:a,b,list:1,2,x:y,")));
+    sonde__config_free(c);
+}
+
 static int listen(void **state)
 {
     (void)state;
@@ -206,6 +232,7 @@ int main(void)
         cmocka_unit_test(test_variables_are_translated),
         cmocka_unit_test(test_attributes_have_a_ceiling),
         cmocka_unit_test(test_a_configuration_follows_them),
+        cmocka_unit_test(test_an_encoded_comma_separates_nothing),
     };
 
     return cmocka_run_group_tests_name("otel_env", tests, listen, NULL);
