@@ -400,11 +400,16 @@ static void settle_products(sonde__config *c)
 static void settle_http(sonde__config *c)
 {
     sonde_str ours = SONDE_STR("builtin");
+    sonde_error error = { .status = SONDE_OK };
+    sonde_status status;
 
     if (c->query_regexp.len == 0 || sonde_str_eq(c->query_regexp, ours))
         return;
+    status = sonde__query_pattern_new(c->query_regexp, &c->query_pattern, &error);
+    if (status == SONDE_OK)
+        return;
     sonde__config_complain("DD_TRACE_OBFUSCATION_QUERY_STRING_REGEXP", c->query_regexp,
-                           "expressions of one's own are not understood yet", ours);
+                           error.message[0] ? error.message : sonde_status_str(status), ours);
     c->query_regexp = ours;
 }
 
@@ -529,6 +534,7 @@ void sonde__config_free(sonde__config *c)
 {
     if (!c)
         return;
+    sonde__query_pattern_free(c->query_pattern);
     sonde_arena_done(&c->texts);
     sonde_free(c);
 }

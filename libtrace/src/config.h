@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "net/url.h"
+#include "query_pattern.h"
 #include "sonde/tracer.h"
 #include "styles.h"
 
@@ -116,7 +117,8 @@ typedef struct sonde__config {
     sonde_str client_errors;
     bool query_left_out;
     bool client_query;
-    sonde_str query_regexp; /* of secrets; "": none */
+    sonde_str query_regexp;              /* of secrets; "": none */
+    sonde__query_pattern *query_pattern; /* owned; NULL: the built-in one */
     bool client_ip;
     sonde_str client_ip_header;
     bool resource_renaming;

@@ -183,7 +183,7 @@ const sonde__row sonde__rows[] = {
       .field = FIELD(client_query), .doc = "Off: none in that of clients." },
     { .names = { "DD_TRACE_OBFUSCATION_QUERY_STRING_REGEXP" }, .type = SONDE__TYPE_TEXT, .fallback = "builtin",
       .empty_is_a_value = true, .field = FIELD(query_regexp),
-      .doc = "Empty: query strings are written as they are. Else passwords, tokens and keys are taken out of them; expressions of one's own are not understood yet." },
+      .doc = "What is taken out of query strings: an expression in RE2's syntax, without case. builtin: passwords, tokens and keys; empty: nothing." },
     { .names = { "DD_TRACE_CLIENT_IP_ENABLED" }, .type = SONDE__TYPE_BOOL, .fallback = "false", .field = FIELD(client_ip),
       .doc = "Tags network.client.ip and http.client_ip of requests." },
     { .names = { "DD_TRACE_CLIENT_IP_HEADER" }, .type = SONDE__TYPE_TEXT, .fallback = "", .instead = "x-forwarded-for and nine others",

@@ -98,14 +98,15 @@ static void set_resource(sonde_span *span, sonde_str method, sonde_str name)
 static void set_url(sonde_span *span, const sonde__http_url *url, bool query)
 {
     char text[SONDE__HTTP_URL_MAX_BYTES];
-    sonde__query_mode mode = SONDE__QUERY_REDACTED;
+    const sonde__config *c = sonde__settings();
+    sonde__query_rule rule = { .secrets = c->query_pattern };
     size_t len;
 
-    if (!query || sonde__settings()->query_left_out)
-        mode = SONDE__QUERY_LEFT_OUT;
-    else if (sonde__settings()->query_regexp.len == 0)
-        mode = SONDE__QUERY_AS_IT_IS;
-    len = sonde__http_url_write(url, mode, text);
+    if (!query || c->query_left_out)
+        rule.mode = SONDE__QUERY_LEFT_OUT;
+    else if (c->query_regexp.len == 0)
+        rule.mode = SONDE__QUERY_AS_IT_IS;
+    len = sonde__http_url_write(url, rule, text);
     set(span, "http.url", (sonde_str){ text, len }, len);
 }
 

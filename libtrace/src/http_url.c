@@ -75,21 +75,26 @@ static void put(output *o, sonde_str text)
     o->len += text.len;
 }
 
-static void put_query(output *o, sonde_str query, sonde__query_mode mode)
+static void put_query(output *o, sonde_str query, sonde__query_rule rule)
 {
-    if (query.len < 2 || mode == SONDE__QUERY_LEFT_OUT)
+    char *to = o->to + o->len + 1;
+    size_t cap = SONDE__HTTP_URL_MAX_BYTES - o->len;
+
+    if (query.len < 2 || cap == 0 || rule.mode == SONDE__QUERY_LEFT_OUT)
         return;
     put(o, SONDE_STR("?"));
     query = sonde_str_sub(query, 1, query.len);
-    if (mode == SONDE__QUERY_AS_IT_IS)
+    if (rule.mode == SONDE__QUERY_AS_IT_IS)
         put(o, query);
     else if (query.len > SONDE__HTTP_QUERY_MAX_BYTES)
         put(o, SONDE_STR(SONDE__REDACTED));
+    else if (rule.secrets)
+        o->len += sonde__query_pattern_redact(rule.secrets, query, to, cap - 1);
     else
-        o->len += sonde__query_redact(query, o->to + o->len, SONDE__HTTP_URL_MAX_BYTES - o->len);
+        o->len += sonde__query_redact(query, to, cap - 1);
 }
 
-size_t sonde__http_url_write(const sonde__http_url *url, sonde__query_mode query,
+size_t sonde__http_url_write(const sonde__http_url *url, sonde__query_rule query,
                              char to[SONDE__HTTP_URL_MAX_BYTES])
 {
     output o = { to, 0 };

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/str.h"
+#include "query_pattern.h"
 
 #define SONDE__HTTP_URL_MAX_BYTES   4096
 #define SONDE__HTTP_QUERY_MAX_BYTES 10240 /* a longer one is redacted as a whole */
@@ -32,10 +33,15 @@ typedef enum sonde__query_mode {
     SONDE__QUERY_LEFT_OUT
 } sonde__query_mode;
 
+typedef struct sonde__query_rule {
+    sonde__query_mode mode;
+    sonde__query_pattern *secrets; /* NULL: those of query_secrets.h */
+} sonde__query_rule;
+
 void sonde__http_url_split(sonde_str text, sonde__http_url *out);
 
 /* "scheme://host/path?query#fragment", without what there is not.  Returns the length. */
-size_t sonde__http_url_write(const sonde__http_url *url, sonde__query_mode query,
+size_t sonde__http_url_write(const sonde__http_url *url, sonde__query_rule query,
                              char to[SONDE__HTTP_URL_MAX_BYTES]);
 
 /* Host and port of "host:port"; the port of the scheme when none is named, 0 when that is unknown. */

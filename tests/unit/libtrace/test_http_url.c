@@ -2,13 +2,17 @@
  * expression of secrets gives was found with another regex engine. */
 #include "support/test.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/regex.h"
 #include "libtrace/src/http_url.h"
 #include "libtrace/src/query_secrets.h"
 #include "libtrace/src/statuses.h"
+#include "support/alloc_fail.h"
 
 static void assert_text(const char *label, const char *got, size_t len, const char *want)
 {
@@ -45,10 +49,13 @@ static void test_urls_are_written_without_users(void **state)
         sonde__http_url url;
 
         sonde__http_url_split(sonde_str_from(cases[i].in), &url);
-        assert_text(cases[i].in, got, sonde__http_url_write(&url, cases[i].query, got),
+        assert_text(cases[i].in, got,
+                    sonde__http_url_write(&url, (sonde__query_rule){ cases[i].query, NULL }, got),
                     cases[i].want);
     }
 }
+
+static const sonde__query_rule redacted = { SONDE__QUERY_REDACTED, NULL };
 
 static void test_long_urls_are_cut_and_long_queries_replaced(void **state)
 {
@@ -59,14 +66,13 @@ static void test_long_urls_are_cut_and_long_queries_replaced(void **state)
     (void)state;
     memset(text + 9, 'a', 8000);
     sonde__http_url_split(sonde_str_from(text), &url);
-    assert_int_equal(sonde__http_url_write(&url, SONDE__QUERY_REDACTED, got), sizeof(got));
+    assert_int_equal(sonde__http_url_write(&url, redacted, got), sizeof(got));
     memset(text, 'a', sizeof(text));
     memcpy(text, "/?", 2);
     sonde__http_url_split((sonde_str){ text, 2 + SONDE__HTTP_QUERY_MAX_BYTES + 1 }, &url);
-    assert_text("long", got, sonde__http_url_write(&url, SONDE__QUERY_REDACTED, got),
-                "/?<redacted>");
+    assert_text("long", got, sonde__http_url_write(&url, redacted, got), "/?<redacted>");
     sonde__http_url_split((sonde_str){ text, 2 + SONDE__HTTP_QUERY_MAX_BYTES }, &url);
-    assert_int_equal(sonde__http_url_write(&url, SONDE__QUERY_REDACTED, got), sizeof(got));
+    assert_int_equal(sonde__http_url_write(&url, redacted, got), sizeof(got));
 }
 
 static void test_hosts_and_ports(void **state)
@@ -199,6 +205,92 @@ static void test_secrets_are_taken_out(void **state)
     assert_text("room", got, sonde__query_redact(SONDE_STR("a=1&pwd=2"), got, 8), "a=1&<red");
 }
 
+static void test_an_expression_of_ones_own_takes_out_what_it_finds(void **state)
+{
+    static const struct {
+        const char *pattern, *in, *want;
+    } cases[] = {
+        { "pin=[0-9]+", "a=1&PIN=12&b=pin=3", "a=1&<redacted>&b=<redacted>" },
+        { "x*", "axxb", "a<redacted>b" },
+        { "x*", "", "" },
+        { "^a|b$", "aab", "<redacted>a<redacted>" },
+        { "token", "password=1", "password=1" },
+    };
+    char got[200];
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        sonde__query_pattern *p = NULL;
+
+        assert_status(sonde__query_pattern_new(sonde_str_from(cases[i].pattern), &p, NULL),
+                      SONDE_OK);
+        assert_text(cases[i].in, got,
+                    sonde__query_pattern_redact(p, sonde_str_from(cases[i].in), got, sizeof(got)),
+                    cases[i].want);
+        sonde__query_pattern_free(p);
+    }
+}
+
+/* More threads than searches at a time: each gets the right answer, or nothing of the query. */
+static sonde__query_pattern *shared;
+static _Atomic int wrong;
+
+static void *search_much(void *unused)
+{
+    char got[100];
+    int i;
+
+    for (i = 0; i < 300; i++) {
+        size_t len = sonde__query_pattern_redact(shared, SONDE_STR("a=1&pin=2"), got, sizeof(got));
+        sonde_str text = { got, len };
+
+        if (!sonde_str_eq(text, SONDE_STR("a=1&<redacted>")) &&
+            !sonde_str_eq(text, SONDE_STR("<redacted>")))
+            atomic_fetch_add(&wrong, 1);
+    }
+    return unused;
+}
+
+static void test_many_threads_share_an_expression(void **state)
+{
+    pthread_t threads[2 * SONDE__QUERY_PATTERNS];
+    size_t i;
+
+    (void)state;
+    assert_status(sonde__query_pattern_new(SONDE_STR("pin=."), &shared, NULL), SONDE_OK);
+    for (i = 0; i < COUNT_OF(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, search_much, NULL), 0);
+    for (i = 0; i < COUNT_OF(threads); i++)
+        (void)pthread_join(threads[i], NULL);
+    assert_int_equal(atomic_load(&wrong), 0);
+    sonde__query_pattern_free(shared);
+}
+
+static sonde_status make_and_free(void *user)
+{
+    sonde__query_pattern *p = NULL;
+    sonde_status status = sonde__query_pattern_new(sonde_str_from((const char *)user), &p, NULL);
+
+    sonde__query_pattern_free(p);
+    return status;
+}
+
+static void test_expressions_that_cannot_be_had_are_refused(void **state)
+{
+    static char text[SONDE_REGEX_PATTERN_MAX];
+    sonde__query_pattern *p = NULL;
+    sonde_error error = { .status = SONDE_OK };
+
+    (void)state;
+    assert_status(sonde__query_pattern_new(SONDE_STR("a("), &p, &error), SONDE_ERR_SYNTAX);
+    memset(text, 'a', sizeof(text));
+    assert_status(sonde__query_pattern_new((sonde_str){ text, sizeof(text) - 3 }, &p, &error),
+                  SONDE_ERR_TOO_BIG);
+    assert_null(p);
+    alloc_fail_each(make_and_free, (void *)(uintptr_t) "(a|b)+c");
+}
+
 static void test_paths_become_endpoints(void **state)
 {
     static const struct {
@@ -274,6 +366,9 @@ int main(void)
         cmocka_unit_test(test_long_urls_are_cut_and_long_queries_replaced),
         cmocka_unit_test(test_hosts_and_ports),
         cmocka_unit_test(test_secrets_are_taken_out),
+        cmocka_unit_test(test_an_expression_of_ones_own_takes_out_what_it_finds),
+        cmocka_unit_test(test_many_threads_share_an_expression),
+        cmocka_unit_test(test_expressions_that_cannot_be_had_are_refused),
         cmocka_unit_test(test_paths_become_endpoints),
         cmocka_unit_test(test_lists_of_statuses),
     };

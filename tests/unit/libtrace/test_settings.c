@@ -94,7 +94,7 @@ static const struct row_case {
     { "DD_TRACE_HTTP_CLIENT_ERROR_STATUSES", "400-499", "0", "0", "4xx" },
     { "DD_TRACE_HTTP_URL_QUERY_STRING_DISABLED", "false", "1", "true", "no query" },
     { "DD_TRACE_HTTP_CLIENT_TAG_QUERY_STRING", "true", "0", "false", "-1" },
-    { "DD_TRACE_OBFUSCATION_QUERY_STRING_REGEXP", "builtin", "builtin", "builtin", NULL },
+    { "DD_TRACE_OBFUSCATION_QUERY_STRING_REGEXP", "builtin", "a+", "a+", NULL },
     { "DD_TRACE_CLIENT_IP_ENABLED", "false", "on", "true", "ip" },
     { "DD_TRACE_CLIENT_IP_HEADER", "", "X-Ip", "X-Ip", NULL },
     { "DD_TRACE_RESOURCE_RENAMING_ENABLED", "false", "y", "true", "res" },
