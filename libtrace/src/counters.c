@@ -130,6 +130,10 @@ void sonde_counters_read(sonde_counters *out)
     c.telemetry_sent = counted(SONDE__TELEMETRY_SENT);
     c.telemetry_failed = counted(SONDE__TELEMETRY_FAILED);
     c.telemetry_dropped = counted(SONDE__TELEMETRY_DROPPED);
+    c.remote_updates = counted(SONDE__REMOTE_UPDATES);
+    c.remote_rejected = counted(SONDE__REMOTE_REJECTED);
+    c.flares_sent = counted(SONDE__FLARES_SENT);
+    c.flares_failed = counted(SONDE__FLARES_FAILED);
     c.telemetry_left_out = counted(SONDE__TELEMETRY_LEFT_OUT);
     c.spans_abandoned = counted(SONDE__SPANS_ABANDONED);
     c.memory_bytes = sonde__cells_used_bytes() + sonde__areas_bytes() + sonde__sender_bytes();

@@ -54,6 +54,10 @@ enum sonde__counter {
     SONDE__LOGS_ERROR, /* of our own lines */
     SONDE__LOGS_WARN,
     SONDE__SPANS_ABANDONED,
+    SONDE__REMOTE_UPDATES,
+    SONDE__REMOTE_REJECTED,
+    SONDE__FLARES_SENT,
+    SONDE__FLARES_FAILED,
     SONDE__SEGMENTS_NEW, /* when the flusher sees their first chunk */
     SONDE__SEGMENTS_CONTINUED,
     SONDE__PARTIAL_FLUSHES,

@@ -8,6 +8,7 @@
 #include "base/log.h"
 
 #include "apm_tracing.h"
+#include "counters.h"
 #include "flare_log.h"
 #include "flare_report.h"
 #include "tracer.h"
@@ -84,8 +85,10 @@ sonde_status sonde__flare_ask(const sonde__flare_task *task)
 {
     if (task->uuid[0] != '\0' && was_seen(task->uuid))
         return SONDE_OK;
-    if (self.len == SONDE__FLARE_TASKS_MAX)
+    if (self.len == SONDE__FLARE_TASKS_MAX) {
+        sonde__count(SONDE__FLARES_FAILED, 1);
         return SONDE_ERR_FULL;
+    }
     self.task[self.len++] = *task;
     (void)snprintf(self.seen[self.seen_len++ % SEEN_MAX], sizeof(self.seen[0]), "%s", task->uuid);
     sonde__beat_hurry(&sonde__flare_beat);
@@ -148,11 +151,13 @@ static uint64_t work(uint64_t now_mono_ns)
         return SONDE__NEVER;
     status = send_flare(sonde__settings());
     if (status >= 200 && status < 300) {
+        sonde__count(SONDE__FLARES_SENT, 1);
         SONDE_LOG_ALWAYS(SONDE_LOG_INFO, "flare sent: case=%s",
                          SONDE_LOG_QUOTE(sonde_str_from(self.task[0].case_id)));
     } else if ((status == 0 || status == 429 || status >= 500) && ++self.attempts < ATTEMPTS_MAX) {
         return sonde_deadline(now_mono_ns, PAUSE_NS);
     } else {
+        sonde__count(SONDE__FLARES_FAILED, 1);
         SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "flare not delivered: case=%s status=%d",
                          SONDE_LOG_QUOTE(sonde_str_from(self.task[0].case_id)), status);
     }

@@ -110,7 +110,11 @@ static const struct {
     COUNTER(stats_spans_collapsed), COUNTER(stats_payloads_sent),
     COUNTER(stats_payloads_failed), COUNTER(tail_kept),
     COUNTER(tail_refused),          COUNTER(tail_evicted),
-    COUNTER(memory_bytes),          COUNTER(memory_max_bytes),
+    COUNTER(telemetry_sent),        COUNTER(telemetry_failed),
+    COUNTER(telemetry_dropped),     COUNTER(remote_updates),
+    COUNTER(remote_rejected),       COUNTER(flares_sent),
+    COUNTER(flares_failed),         COUNTER(memory_bytes),
+    COUNTER(memory_max_bytes),
 };
 
 static void put_drops(sonde_json_writer *w, const char *key, const uint64_t *dropped)

@@ -11,6 +11,7 @@
 #include "sonde/remote.h"
 
 #include "apm_tracing.h"
+#include "counters.h"
 #include "flare.h"
 #include "flusher.h"
 #include "live.h"
@@ -230,6 +231,10 @@ static sonde_status take(const sonde__config *c, const sonde__answer *answer)
         return SONDE_ERR_REFUSED;
     had_tracing = holds(SONDE__APM_TRACING);
     changed = sonde__remote_state_take(&self.state, answer->body);
+    if (changed)
+        sonde__count(SONDE__REMOTE_UPDATES, 1);
+    if (self.state.error[0] != '\0')
+        sonde__count(SONDE__REMOTE_REJECTED, 1);
     if (changed || self.to_apply)
         apply(c);
     if (changed && (had_tracing || holds(SONDE__APM_TRACING)))

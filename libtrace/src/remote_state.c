@@ -8,6 +8,8 @@
 #include "base/digest.h"
 #include "base/log.h"
 
+#include "counters.h"
+
 /* An update being put together. */
 typedef struct update {
     sonde__remote_file *file[SONDE__REMOTE_CONFIGS_MAX];
@@ -57,10 +59,12 @@ static sonde__remote_file *new_file(const sonde__remote_target *t)
 void sonde__remote_file_fail(sonde__remote_file *f, const char *error)
 {
     (void)snprintf(f->error, sizeof(f->error), "%s", error);
-    if (f->state != SONDE__CONFIG_ERROR)
-        SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "remote configuration not used: path=%s reason=\"%s\"",
-                         SONDE_LOG_QUOTE(f->path), f->error);
+    if (f->state == SONDE__CONFIG_ERROR)
+        return; /* it was said */
     f->state = SONDE__CONFIG_ERROR;
+    sonde__count(SONDE__REMOTE_REJECTED, 1);
+    SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "remote configuration not used: path=%s reason=\"%s\"",
+                     SONDE_LOG_QUOTE(f->path), f->error);
 }
 
 static sonde__remote_file *find_held(const sonde__remote_state *s, const sonde__remote_target *t)

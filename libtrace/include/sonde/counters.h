@@ -99,6 +99,11 @@ typedef struct sonde_counters {
     uint64_t otel_ctx_failed;    /* the process context could not be published */
     uint64_t telemetry_left_out; /* sizes and times beyond a sample of 256 */
     uint64_t spans_abandoned;    /* logged: open too long, DD_TRACE_DEBUG_ABANDONED_SPANS */
+    uint64_t remote_updates;     /* answers that brought, changed or took back configurations */
+    uint64_t remote_rejected; /* whole updates, and single configurations that say nothing usable */
+    uint64_t flares_sent;
+    uint64_t
+        flares_failed; /* not taken after three attempts, refused, or beyond the four that wait */
 } sonde_counters;
 
 /* Fills `out` up to out->struct_bytes; a struct_bytes of 0 counts as the size in this header. */

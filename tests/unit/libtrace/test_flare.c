@@ -378,13 +378,22 @@ static void test_more_tasks_than_wait_are_an_error(void **state)
         TASK("tracer_flare", "u-5", ARGS), { NULL, NULL, 0 },
     };
     sonde_remote_config c = { 0 };
+    sonde_counters before = { 0 };
+    sonde_counters after = { 0 };
 
     (void)state;
+    sonde_counters_read(&before);
     assert_int_equal(SONDE__FLARE_TASKS_MAX, 4);
     tell(files);
     assert_status(sonde_remote_config_at(3, &c), SONDE_OK);
     assert_status(sonde_remote_config_at(4, &c), SONDE_ERR_NOT_FOUND);
     free(fake_agent_other(agent, FLARE_PATH, 3, 10000, NULL));
+    sonde_stop();
+    sonde_counters_read(&after);
+    assert_int_equal(after.flares_sent - before.flares_sent, 4);
+    assert_int_equal(after.flares_failed - before.flares_failed, 1);
+    assert_int_equal(after.remote_rejected - before.remote_rejected, 1);
+    assert_int_equal(after.remote_updates - before.remote_updates, 1);
 }
 
 int main(void)
