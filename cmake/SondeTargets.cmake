@@ -33,12 +33,13 @@ function(sonde_add_library name)
     add_library(room::${name} ALIAS sonde_${name})
 endfunction()
 
-# sonde_add_product(<name> [HOOKS] ROOMS <room>... [LIBS <lib>...])
+# sonde_add_product(<name> [HOOKS] ROOMS <room>... [LIBS <lib>...] [FOUND_BY_NAME <symbol>...])
 #
 # libsonde-<name>.so (and .a unless HOOKS) from the objects of its rooms, with the version script made
-# from exports.txt.  Hooks stay unversioned, or the loader passes them over.
+# from exports.txt.  Hooks stay unversioned, or the loader passes them over.  Others look for the symbols
+# FOUND_BY_NAME at run time: an executable exports them when it has the static library in it.
 function(sonde_add_product name)
-    cmake_parse_arguments(PARSE_ARGV 1 ARG "HOOKS" "" "ROOMS;LIBS")
+    cmake_parse_arguments(PARSE_ARGV 1 ARG "HOOKS" "" "ROOMS;LIBS;FOUND_BY_NAME")
     file(STRINGS exports.txt exports REGEX "^[a-z_]")
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS exports.txt)
     list(JOIN exports "; " exports)
@@ -64,6 +65,9 @@ function(sonde_add_product name)
         set_target_properties(sonde-${name}-static PROPERTIES
             OUTPUT_NAME sonde-${name} EXPORT_NAME ${name}-static)
         list(APPEND made sonde-${name}-static)
+        list(TRANSFORM ARG_FOUND_BY_NAME PREPEND "-Wl,--export-dynamic-symbol=")
+        target_link_options(sonde-${name}-static INTERFACE ${ARG_FOUND_BY_NAME})
+        list(JOIN ARG_FOUND_BY_NAME " " static_flags)
         add_library(Sonde::${name}-static ALIAS sonde-${name}-static)
     endif()
     foreach(lib IN LISTS made)

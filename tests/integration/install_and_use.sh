@@ -46,7 +46,8 @@ int main(void)
 C
 cp first.c first.cc
 cc -o first-shared first.c $(pkg-config --cflags --libs sonde-trace)
-cc -o first-static first.c $(pkg-config --cflags sonde-trace) "$lib/libsonde-trace.a" -pthread
+cc -o first-static first.c $(pkg-config --cflags sonde-trace) "$lib/libsonde-trace.a" \
+    $(pkg-config --static --libs-only-other sonde-trace)
 c++ -std=c++17 -Wall -Wextra -Wpedantic -Werror -o first-cxx first.cc $(pkg-config --cflags --libs sonde-trace)
 
 mkdir project
@@ -70,5 +71,13 @@ for program in ./first-shared ./first-static ./first-cxx project/build/first pro
         echo "$program failed"
         exit 1
     }
+done
+for program in first-static project/build/first-static; do
+    for symbol in otel_thread_ctx_v1 sonde_trace_profiler_started; do
+        nm -D --defined-only "$program" | grep -q " $symbol\$" || {
+            echo "$program does not export $symbol, which others look for by name"
+            exit 1
+        }
+    done
 done
 echo "installed, and used in five ways"
