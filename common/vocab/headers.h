@@ -14,6 +14,7 @@
 #define SONDE_HDR_TRACER_VERSION     "Datadog-Meta-Tracer-Version"
 #define SONDE_HDR_COMPUTED_TOP_LEVEL "Datadog-Client-Computed-Top-Level"
 #define SONDE_HDR_COMPUTED_STATS     "Datadog-Client-Computed-Stats"
+#define SONDE_HDR_OBFUSCATION        "Datadog-Obfuscation-Version"
 #define SONDE_HDR_DROPPED_P0_TRACES  "Datadog-Client-Dropped-P0-Traces"
 #define SONDE_HDR_DROPPED_P0_SPANS   "Datadog-Client-Dropped-P0-Spans"
 #define SONDE_HDR_RATES_VERSION      "Datadog-Rates-Payload-Version"

@@ -136,8 +136,8 @@ static sonde__verdict send_one_stats(const sonde__stats_payload *p)
     if (p->body.len == 0)
         return SONDE__REFUSED; /* no memory to encode it */
     sonde__flusher_set_sending(true);
-    verdict =
-        sonde__transport_send_stats(transport, p->body, deadline < latest ? deadline : latest);
+    verdict = sonde__transport_send_stats(transport, p->body, p->obfuscated,
+                                          deadline < latest ? deadline : latest);
     sonde__flusher_set_sending(false);
     return verdict;
 }

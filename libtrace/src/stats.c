@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/table.h"
 #include "codec/msgpack_write.h"
+#include "codec/obfuscate.h"
 #include "codec/sketch.h"
 
 #include "counters.h"
@@ -25,6 +26,9 @@
 
 #define EXTRA_KEY_MAX_BYTES 200
 
+#define OBFUSCATION_VERSION 1 /* the only one we know */
+#define RESOURCE_MAX_BYTES  5000
+
 typedef struct group {
     uint64_t hits;
     uint64_t errors;
@@ -36,6 +40,7 @@ typedef struct group {
 
 typedef struct bucket {
     uint64_t start_unix_ns;
+    bool obfuscated;    /* all of its resources are, where they need it */
     sonde_table groups; /* key -> group */
     sonde_table resources;
     sonde_table endpoints;
@@ -58,6 +63,8 @@ struct sonde__stats {
     sonde_arena scratch; /* of one span */
     sonde_buf key;
     sonde_buf sketch;
+    sonde_buf resource;   /* of one span, obfuscated */
+    bool literal_escapes; /* how SQL reads here, see codec/obfuscate.h */
     sonde_buf body;
     sonde__stats_key facts;
     sonde__texts extras; /* keys of additional tags, into the two arrays below */
@@ -103,6 +110,7 @@ sonde_status sonde__stats_open(const sonde__config *config, const char *runtime_
     s->oldest_unix_ns = align(now_unix_ns);
     sonde_arena_init(&s->scratch, SCRATCH_MAX_BYTES);
     sonde_buf_init(&s->key, KEY_MAX_BYTES);
+    sonde_buf_init(&s->resource, KEY_MAX_BYTES);
     sonde_buf_init(&s->sketch, SKETCH_MAX_BYTES);
     sonde_buf_init(&s->body, max_bytes / 2);
     *out = s;
@@ -142,19 +150,21 @@ void sonde__stats_close(sonde__stats *s)
     sonde_arena_done(&s->scratch);
     sonde_buf_done(&s->key);
     sonde_buf_done(&s->sketch);
+    sonde_buf_done(&s->resource);
     sonde_buf_done(&s->body);
     sonde_free(s);
 }
 
 /* -- counting ------------------------------------------------------------------------------------- */
 
-static bucket *add_bucket(sonde__stats *s, uint64_t start_unix_ns)
+static bucket *add_bucket(sonde__stats *s, uint64_t start_unix_ns, bool obfuscated)
 {
     bucket *b = (bucket *)sonde_calloc(1, sizeof(*b));
 
     if (!b)
         return NULL;
     b->start_unix_ns = start_unix_ns;
+    b->obfuscated = obfuscated;
     sonde_table_init(&b->groups, s->config->stats_keys_max + 1); /* and the blocked one */
     sonde_table_init(&b->resources, s->config->stats_resources_max);
     sonde_table_init(&b->endpoints, s->config->stats_endpoints_max);
@@ -167,7 +177,8 @@ static bucket *add_bucket(sonde__stats *s, uint64_t start_unix_ns)
 }
 
 /* What ended long ago belongs to the oldest bucket still open, what ends far in the future to now's. */
-static bucket *find_bucket(sonde__stats *s, uint64_t end_unix_ns, uint64_t now_unix_ns)
+static bucket *find_bucket(sonde__stats *s, uint64_t end_unix_ns, uint64_t now_unix_ns,
+                           bool obfuscated)
 {
     uint64_t start = align(end_unix_ns);
     uint32_t i;
@@ -177,11 +188,15 @@ static bucket *find_bucket(sonde__stats *s, uint64_t end_unix_ns, uint64_t now_u
     if (start < s->oldest_unix_ns)
         start = s->oldest_unix_ns;
     for (i = 0; i < s->len; i++)
-        if (s->buckets[i]->start_unix_ns == start && s->buckets[i]->sent == 0)
+        if (s->buckets[i]->start_unix_ns == start && s->buckets[i]->sent == 0 &&
+            s->buckets[i]->obfuscated == obfuscated)
             return s->buckets[i];
-    if (s->len == SONDE__STATS_BUCKETS_MAX)
-        return s->buckets[s->len - 1];
-    return add_bucket(s, start);
+    if (s->len < SONDE__STATS_BUCKETS_MAX)
+        return add_bucket(s, start, obfuscated);
+    for (i = s->len; i-- > 0;)
+        if (s->buckets[i]->obfuscated == obfuscated)
+            return s->buckets[i];
+    return NULL;
 }
 
 static void charge(sonde__stats *s, bucket *b, size_t bytes)
@@ -321,6 +336,25 @@ static void count_in(sonde__stats *s, bucket *b, group *g, const sonde__wire_spa
     charge(s, b, (sketch->cap - was) * sizeof(*sketch->bins));
 }
 
+/* The agent's rules; what it would do itself were the resource sent as it is. */
+static void obfuscate(sonde__stats *s, sonde__stats_key *k)
+{
+    bool is_sql =
+        sonde_str_eq(k->type, SONDE_STR("sql")) || sonde_str_eq(k->type, SONDE_STR("cassandra"));
+    bool is_redis =
+        sonde_str_eq(k->type, SONDE_STR("redis")) || sonde_str_eq(k->type, SONDE_STR("valkey"));
+    sonde_status status;
+
+    if (!is_sql && !is_redis)
+        return;
+    status = is_sql ? sonde_obfuscate_sql(k->resource, &s->literal_escapes, &s->resource)
+                    : sonde_obfuscate_redis(k->resource, &s->resource);
+    k->resource = sonde_buf_str(&s->resource);
+    k->resource.len = sonde_utf8_cut(k->resource, RESOURCE_MAX_BYTES);
+    if (status != SONDE_OK)
+        k->resource = SONDE_STR(SONDE_SQL_NOT_PARSABLE);
+}
+
 static void add_span(sonde__stats *s, const sonde__wire_span *span, const sonde__agent_info *agent,
                      uint64_t now_unix_ns)
 {
@@ -333,7 +367,10 @@ static void add_span(sonde__stats *s, const sonde__wire_span *span, const sonde_
         return;
     top_level = s->facts.top_level;
     sonde__count(SONDE__STATS_SPANS, 1);
-    b = find_bucket(s, span->start_unix_ns + span->duration_ns, now_unix_ns);
+    if (agent->obfuscation_version == OBFUSCATION_VERSION)
+        obfuscate(s, &s->facts);
+    b = find_bucket(s, span->start_unix_ns + span->duration_ns, now_unix_ns,
+                    agent->obfuscation_version == OBFUSCATION_VERSION);
     if (b)
         g = find_group(s, b, &collapsed);
     if (!g) {
@@ -502,6 +539,7 @@ bool sonde__stats_next(sonde__stats *s, uint64_t now_unix_ns, bool all, sonde__s
             i++;
         } else {
             out->spans = write_bucket(s, b);
+            out->obfuscated = b->obfuscated;
             out->body =
                 s->body.status == SONDE_OK ? sonde_buf_str(&s->body) : (sonde_str){ NULL, 0 };
             s->sequence += out->body.len > 0;

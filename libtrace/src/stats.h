@@ -29,7 +29,8 @@ typedef struct sonde__stats sonde__stats;
 
 typedef struct sonde__stats_payload {
     sonde_str body;
-    uint64_t spans; /* counted in it */
+    uint64_t spans;  /* counted in it */
+    bool obfuscated; /* resources of databases are, as the agent would do it */
 } sonde__stats_payload;
 
 SONDE_MUST_USE sonde_status sonde__stats_open(const sonde__config *config, const char *runtime_id,

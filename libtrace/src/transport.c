@@ -254,19 +254,25 @@ sonde__verdict sonde__transport_send(sonde__transport *t, const sonde__trace_req
     return verdict;
 }
 
-sonde__verdict sonde__transport_send_stats(sonde__transport *t, sonde_str body,
+sonde__verdict sonde__transport_send_stats(sonde__transport *t, sonde_str body, bool obfuscated,
                                            uint64_t deadline_mono_ns)
 {
+    size_t own_len = t->headers_len;
+    sonde__verdict verdict;
     sonde_http_plain_request request = {
         .method = "POST",
         .path = "/v0.6/stats",
         .headers = t->headers + 1, /* without the count */
-        .headers_len = t->headers_len - 1,
         .body = body,
         .deadline_mono_ns = deadline_mono_ns,
     };
 
-    return post(t, SONDE__CALL_STATS, &request);
+    if (obfuscated)
+        (void)add_header(t, SONDE_HDR_OBFUSCATION, SONDE_STR("1"));
+    request.headers_len = t->headers_len - 1;
+    verdict = post(t, SONDE__CALL_STATS, &request);
+    t->headers_len = own_len;
+    return verdict;
 }
 
 sonde_status sonde__transport_ask(sonde__transport *t, const sonde__request *r, sonde__answer *out)

@@ -52,8 +52,8 @@ typedef struct sonde__trace_request {
 /* Posts traces; takes over the rates of the answer. */
 sonde__verdict sonde__transport_send(sonde__transport *t, const sonde__trace_request *r);
 
-/* Posts statistics to /v0.6/stats. */
-sonde__verdict sonde__transport_send_stats(sonde__transport *t, sonde_str body,
+/* Posts statistics to /v0.6/stats; `obfuscated`: their resources need no more of that. */
+sonde__verdict sonde__transport_send_stats(sonde__transport *t, sonde_str body, bool obfuscated,
                                            uint64_t deadline_mono_ns);
 
 /* -- any request ---------------------------------------------------------------------------------- */

@@ -544,6 +544,32 @@ static void test_children_are_counted_for_their_kind_or_when_measured(void **sta
     (void)unsetenv("DD_TAGS");
 }
 
+static void test_obfuscated_statistics_say_so(void **state)
+{
+    static const char *const infos[] = { COUNTING ",\"obfuscation_version\":1}",
+                                         COUNTING ",\"obfuscation_version\":2}", COUNTING "}" };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(infos); i++) {
+        fake_agent *agent = fake_agent_open(NULL);
+        char *head;
+
+        fake_agent_info(agent, infos[i], NULL);
+        start(fake_agent_url(agent));
+        assert_status(sonde_wait_for_agent(10000), SONDE_OK);
+        traces(3, 1);
+        assert_status(sonde_flush(10000), SONDE_OK);
+        assert_int_equal(fake_agent_counts(agent).stats, 1);
+        head = fake_agent_last_stats_head(agent);
+        assert_true((strstr(head, "Datadog-Obfuscation-Version: 1\r\n") != NULL) == (i == 0));
+        free(head);
+        assert_in_head(agent, "Datadog-Obfuscation-Version", false);
+        (void)stop_and_balance(3, agent, fake_agent_counts(agent));
+        fake_agent_close(agent);
+    }
+}
+
 static void test_statistics_can_be_flushed_without_the_traces(void **state)
 {
     fake_agent *agent = fake_agent_open(NULL);
@@ -692,6 +718,7 @@ int main(void)
         cmocka_unit_test(test_v05_is_sent_once_the_agent_takes_it),
         cmocka_unit_test(test_statistics_are_computed_where_the_agent_leaves_it_to_us),
         cmocka_unit_test(test_children_are_counted_for_their_kind_or_when_measured),
+        cmocka_unit_test(test_obfuscated_statistics_say_so),
         cmocka_unit_test(test_statistics_can_be_flushed_without_the_traces),
         cmocka_unit_test(
             test_single_spans_of_unsampled_traces_travel_with_what_belongs_to_the_trace),

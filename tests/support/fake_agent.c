@@ -58,6 +58,7 @@ struct fake_agent {
     size_t body_len;
     uint8_t *stats;
     size_t stats_len;
+    char *stats_head;
     const char *info;
     const char *state;
     route routes[ROUTES_MAX];
@@ -169,11 +170,13 @@ static fake_answer answer_info(fake_agent *a)
     return answer;
 }
 
-static fake_answer note_stats(fake_agent *a, const uint8_t *body, size_t len)
+static fake_answer note_stats(fake_agent *a, const char *head, const uint8_t *body, size_t len)
 {
     (void)pthread_mutex_lock(&a->mu);
     a->counts.stats++;
     free(a->stats);
+    free(a->stats_head);
+    a->stats_head = strdup(head);
     a->stats = (uint8_t *)malloc(len + 1);
     memcpy(a->stats, body, len);
     a->stats_len = len;
@@ -307,7 +310,7 @@ static bool handle_request(fake_agent *a, connection *c)
     if (strncmp((const char *)c->data, "GET /info ", 10) == 0)
         answer = answer_info(a);
     else if (strncmp((const char *)c->data, "POST /v0.6/stats ", 17) == 0)
-        answer = note_stats(a, c->data + head_len, body_len);
+        answer = note_stats(a, (const char *)c->data, c->data + head_len, body_len);
     else if (!takes_traces((const char *)c->data))
         answer = note_other(a, (const char *)c->data, c->data + head_len, body_len);
     else
@@ -422,6 +425,7 @@ void fake_agent_close(fake_agent *a)
     (void)pthread_mutex_destroy(&a->mu);
     free(a->head);
     free(a->body);
+    free(a->stats_head);
     free(a->stats);
     for (i = 0; i < OTHERS_MAX; i++) {
         free(a->others[i].head);
@@ -567,6 +571,16 @@ uint8_t *fake_agent_last_stats(fake_agent *a, size_t *out_len)
     memcpy(body, a->stats_len ? a->stats : (const uint8_t *)"", a->stats_len);
     (void)pthread_mutex_unlock(&a->mu);
     return body;
+}
+
+char *fake_agent_last_stats_head(fake_agent *a)
+{
+    char *head;
+
+    (void)pthread_mutex_lock(&a->mu);
+    head = strdup(a->stats_head ? a->stats_head : "");
+    (void)pthread_mutex_unlock(&a->mu);
+    return head;
 }
 
 uint8_t *fake_agent_last_body(fake_agent *a, size_t *out_len)

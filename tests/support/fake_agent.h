@@ -77,6 +77,9 @@ bool fake_agent_wait_infos(fake_agent *a, uint64_t infos, unsigned timeout_ms);
 /* The body of the last statistics; to be freed with free(). */
 uint8_t *fake_agent_last_stats(fake_agent *a, size_t *out_len);
 
+/* The head of the last statistics; to be freed with free(). */
+char *fake_agent_last_stats_head(fake_agent *a);
+
 /* The head and the body of the last request; to be freed with free(). */
 char *fake_agent_last_head(fake_agent *a);
 uint8_t *fake_agent_last_body(fake_agent *a, size_t *out_len);

@@ -40,6 +40,7 @@ static const sonde__agent_info agent = { .peer_tags = { peer_names, 2 },
 
 typedef struct spec {
     const char *resource; /* NULL: "GET /" */
+    const char *type;     /* NULL: "web" */
     uint64_t parent_id;
     uint64_t end_unix_ns; /* 0: NOW */
     uint64_t duration_ns;
@@ -89,7 +90,7 @@ static void write_span(sonde_buf *b, const spec *s)
     write_text(b, "service", "web");
     write_text(b, "name", "http.request");
     write_text(b, "resource", s->resource ? s->resource : "GET /");
-    write_text(b, "type", "web");
+    write_text(b, "type", s->type ? s->type : "web");
     write_number(b, "trace_id", 7);
     write_number(b, "span_id", 8);
     write_number(b, "parent_id", s->parent_id);
@@ -324,6 +325,68 @@ static void test_the_key_has_every_element(void **state)
         assert_group(span.meta ? span.meta : "", 0, cases[i].key, cases[i].want);
         sonde__stats_close(s);
     }
+}
+
+static void test_resources_of_databases_are_obfuscated_where_the_agent_knows_how(void **state)
+{
+    static const struct {
+        const char *type, *resource, *want;
+    } cases[] = {
+        { "sql", "SELECT a FROM t WHERE b = 5", "SELECT a FROM t WHERE b = ?" },
+        { "cassandra", "SELECT 'x'", "SELECT ?" },
+        { "sql", "SELECT 'x", "Non-parsable SQL query" },
+        { "redis", "get user:1", "GET" },
+        { "valkey", "set a b", "SET" },
+        { "SQL", "SELECT 'x'", "SELECT 'x'" },
+        { "web", "GET /5", "GET /5" },
+    };
+    sonde__agent_info able = agent;
+    size_t i, version;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        for (version = 0; version < 3; version++) {
+            const spec span = { .type = cases[i].type,
+                                .resource = cases[i].resource,
+                                .metrics = "_dd.top_level=1" };
+            sonde__stats *s = open_with(&config, 1u << 20);
+            sonde_buf b = chunk_of(&span, 1);
+            sonde__stats_payload p;
+
+            able.obfuscation_version = (uint32_t)version;
+            sonde__stats_add(s, sonde_buf_str(&b), NULL, &able, NOW);
+            take(s, NOW, true);
+            assert_group(cases[i].resource, 0, "Resource",
+                         version == 1 ? cases[i].want : cases[i].resource);
+            assert_false(sonde__stats_next(s, NOW, true, &p));
+            sonde_buf_done(&b);
+            sonde__stats_close(s);
+        }
+    }
+}
+
+static void test_obfuscated_and_other_resources_go_in_separate_payloads(void **state)
+{
+    const spec span = { .type = "sql", .resource = "SELECT 1", .metrics = "_dd.top_level=1" };
+    sonde__stats *s = open_with(&config, 1u << 20);
+    sonde_buf b = chunk_of(&span, 1);
+    sonde__agent_info able = agent;
+    sonde__stats_payload p;
+
+    (void)state;
+    able.obfuscation_version = 1;
+    sonde__stats_add(s, sonde_buf_str(&b), NULL, &agent, NOW);
+    sonde__stats_add(s, sonde_buf_str(&b), NULL, &able, NOW);
+    sonde__stats_add(s, sonde_buf_str(&b), NULL, &able, NOW);
+    assert_true(sonde__stats_next(s, NOW, true, &p));
+    assert_false(p.obfuscated);
+    assert_int_equal(p.spans, 1);
+    assert_true(sonde__stats_next(s, NOW, true, &p));
+    assert_true(p.obfuscated);
+    assert_int_equal(p.spans, 2);
+    assert_false(sonde__stats_next(s, NOW, true, &p));
+    sonde_buf_done(&b);
+    sonde__stats_close(s);
 }
 
 static void test_additional_tags_belong_to_the_key(void **state)
@@ -576,6 +639,8 @@ int main(void)
         cmocka_unit_test(test_a_payload_is_as_in_the_specification),
         cmocka_unit_test(test_spans_are_counted_by_their_tags),
         cmocka_unit_test(test_the_key_has_every_element),
+        cmocka_unit_test(test_resources_of_databases_are_obfuscated_where_the_agent_knows_how),
+        cmocka_unit_test(test_obfuscated_and_other_resources_go_in_separate_payloads),
         cmocka_unit_test(test_additional_tags_belong_to_the_key),
         cmocka_unit_test(test_values_of_additional_tags_have_a_ceiling),
         cmocka_unit_test(test_spans_of_one_key_are_summed),

@@ -1,0 +1,31 @@
+/* codec/obfuscate.h - resources of database spans without the values in them, as Datadog's agent has them.
+ *
+ * Statements of SQL keep their shape: literals become `?`, lists of them one, comments and aliases go, one
+ * blank between the rest.  Redis keeps its commands.  The results feed monitors and dashboards, so they
+ * agree byte for byte.
+ *
+ * Threads   none: pure but for what the caller owns.
+ * Failure   SONDE_ERR_SYNTAX: not a statement this tokenizer takes, for which the agent writes
+ *           SONDE_SQL_NOT_PARSABLE; otherwise the status of `out`.
+ * Bounds    those of `out`; a quoted identifier SONDE_SQL_TEXT_MAX_BYTES.
+ * Source    docs/spec/obfuscation.md */
+#ifndef SONDE_CODEC_OBFUSCATE_H
+#define SONDE_CODEC_OBFUSCATE_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/str.h"
+
+#define SONDE_SQL_NOT_PARSABLE   "Non-parsable SQL query"
+#define SONDE_SQL_TEXT_MAX_BYTES 65536
+
+/* Fills `out` (reset first).  `literal_escapes` says whether a backslash in a string stands for itself; when the
+ * statement makes sense only the other way, that is how it is read, and remembered there. */
+SONDE_MUST_USE sonde_status sonde_obfuscate_sql(sonde_str statement, bool *literal_escapes,
+                                                sonde_buf *out);
+
+/* Redis and Valkey: the first three commands of a resource. */
+SONDE_MUST_USE sonde_status sonde_obfuscate_redis(sonde_str resource, sonde_buf *out);
+
+#endif /* SONDE_CODEC_OBFUSCATE_H */

@@ -1,0 +1,433 @@
+/* sql_token.c - one rune of look-ahead, two where a minus or a dot may begin a number. */
+#include "codec/sql_token.h"
+
+#include <string.h>
+
+#define END_OF_TEXT 0x110000u
+
+/* -- runes ---------------------------------------------------------------------------------------- */
+
+/* Beyond ASCII most of what stands outside strings is a letter; these blocks are not. */
+static bool is_other_letter(unsigned c)
+{
+    static const struct {
+        unsigned lo, hi;
+    } others[] = { { 0x80, 0xa9 },       { 0xab, 0xb4 },       { 0xb6, 0xb9 },
+                   { 0xbb, 0xbf },       { 0xd7, 0xd7 },       { 0xf7, 0xf7 },
+                   { 0x300, 0x36f },     { 0x1680, 0x1680 },   { 0x2000, 0x2070 },
+                   { 0x2072, 0x207e },   { 0x2080, 0x208f },   { 0x20a0, 0x20ff },
+                   { 0x2190, 0x2bff },   { 0x3000, 0x3004 },   { 0x3007, 0x3030 },
+                   { 0xe000, 0xf8ff },   { 0xfe00, 0xfe6f },   { 0xff00, 0xff20 },
+                   { 0xff3b, 0xff40 },   { 0xff5b, 0xff65 },   { 0xffe0, 0xffff },
+                   { 0x1f000, 0x1faff }, { 0xe0000, 0x10ffff } };
+    size_t i;
+
+    for (i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        if (c >= others[i].lo && c <= others[i].hi)
+            return false;
+    return c < END_OF_TEXT;
+}
+
+static bool is_blank(unsigned c)
+{
+    if (c < 0x80)
+        return c == ' ' || (c >= '\t' && c <= '\r');
+    return c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 ||
+           c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
+}
+
+static bool is_digit(unsigned c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_leading_letter(unsigned c)
+{
+    if (c >= 0x80)
+        return is_other_letter(c);
+    return (c | 0x20) - 'a' < 26 || c == '_' || c == '@';
+}
+
+static bool is_letter(unsigned c)
+{
+    return is_leading_letter(c) || c == '#';
+}
+
+static size_t rune_at(sonde_str s, unsigned *out)
+{
+    *out = END_OF_TEXT;
+    return s.len > 0 ? sonde_utf8_decode(s, out) : 0;
+}
+
+static unsigned peek(const sql_tokenizer *t)
+{
+    unsigned c;
+
+    (void)rune_at(t->rest, &c);
+    return c;
+}
+
+static unsigned peek_second(const sql_tokenizer *t)
+{
+    return t->rest.len > 1 ? (unsigned char)t->rest.ptr[1] : END_OF_TEXT;
+}
+
+static unsigned take(sql_tokenizer *t)
+{
+    unsigned c;
+    size_t n = rune_at(t->rest, &c);
+
+    t->rest = sonde_str_sub(t->rest, n, t->rest.len);
+    return c;
+}
+
+static bool take_if(sql_tokenizer *t, unsigned c)
+{
+    if (peek(t) != c)
+        return false;
+    (void)take(t);
+    return true;
+}
+
+/* -- identifiers, numbers ------------------------------------------------------------------------- */
+
+static sql_kind keyword_of(sonde_str word)
+{
+    static const struct {
+        const char *word;
+        sql_kind kind;
+    } keywords[] = {
+        { "NULL", SQL_NULL },           { "TRUE", SQL_BOOLEAN },   { "FALSE", SQL_BOOLEAN },
+        { "SAVEPOINT", SQL_SAVEPOINT }, { "AS", SQL_AS },          { "SELECT", SQL_SELECT },
+        { "UPDATE", SQL_UPDATE },       { "DELETE", SQL_DELETE },  { "LIMIT", SQL_KEYWORD },
+        { "ALTER", SQL_KEYWORD },       { "CREATE", SQL_KEYWORD }, { "GRANT", SQL_KEYWORD },
+        { "REVOKE", SQL_KEYWORD },      { "COMMIT", SQL_KEYWORD }, { "BEGIN", SQL_KEYWORD },
+        { "TRUNCATE", SQL_KEYWORD },    { "DROP", SQL_KEYWORD },   { "FROM", SQL_KEYWORD },
+        { "INSERT", SQL_KEYWORD },      { "INTO", SQL_KEYWORD },   { "JOIN", SQL_KEYWORD },
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
+        if (sonde_str_eq_nocase(word, sonde_str_from(keywords[i].word)))
+            return keywords[i].kind;
+    return SQL_ID;
+}
+
+static void skip_identifier(sql_tokenizer *t)
+{
+    unsigned c = peek(t);
+
+    while (is_letter(c) || is_digit(c) || c == '.' || c == '*' || c == '$') {
+        (void)take(t);
+        c = peek(t);
+    }
+}
+
+static void skip_digits(sql_tokenizer *t, bool hex)
+{
+    unsigned c = peek(t);
+
+    while (is_digit(c) || (hex && (c | 0x20) - 'a' < 6)) {
+        (void)take(t);
+        c = peek(t);
+    }
+}
+
+static sql_kind skip_exponent(sql_tokenizer *t)
+{
+    if ((peek(t) | 0x20) == 'e') {
+        (void)take(t);
+        if (!take_if(t, '+'))
+            (void)take_if(t, '-');
+        skip_digits(t, false);
+    }
+    return SQL_NUMBER;
+}
+
+static sql_kind skip_number(sql_tokenizer *t)
+{
+    if (peek(t) == '0' && (peek_second(t) | 0x20) == 'x') {
+        (void)take(t);
+        (void)take(t);
+        skip_digits(t, true);
+        return SQL_NUMBER;
+    }
+    skip_digits(t, false);
+    if (take_if(t, '.'))
+        skip_digits(t, false);
+    return skip_exponent(t);
+}
+
+/* -- comments, strings ---------------------------------------------------------------------------- */
+
+static sql_kind skip_line(sql_tokenizer *t)
+{
+    const char *end = t->rest.len ? (const char *)memchr(t->rest.ptr, '\n', t->rest.len) : NULL;
+
+    t->rest =
+        sonde_str_sub(t->rest, end ? (size_t)(end - t->rest.ptr) + 1 : t->rest.len, t->rest.len);
+    return SQL_COMMENT;
+}
+
+/* Behind what begins it; `end` ends it. */
+static sql_kind skip_to(sql_tokenizer *t, sonde_str end, sql_kind kind)
+{
+    size_t at;
+
+    if (!sonde_str_find(t->rest, end, &at))
+        return SQL_ERROR;
+    t->rest = sonde_str_sub(t->rest, at + end.len, t->rest.len);
+    return kind;
+}
+
+static void keep_rune(sql_tokenizer *t, unsigned c)
+{
+    char bytes[4];
+
+    sonde_buf_append(&t->text, bytes, sonde_utf8_encode(c, bytes));
+}
+
+static bool is_blank_text(sonde_str s)
+{
+    unsigned c;
+
+    while (s.len > 0) {
+        size_t n = rune_at(s, &c);
+
+        if (!is_blank(c))
+            return false;
+        s = sonde_str_sub(s, n, s.len);
+    }
+    return true;
+}
+
+/* Behind the opening quote: leaves in t->text what is between them; blank text keeps its quotes. */
+static sql_kind read_quoted(sql_tokenizer *t, unsigned quote, sql_kind kind)
+{
+    sonde_buf_reset(&t->text);
+    keep_rune(t, quote);
+    for (;;) {
+        unsigned c = take(t);
+
+        if (c == quote && !take_if(t, quote))
+            break;
+        if (c == '\\') {
+            t->seen_escape = true;
+            if (!t->literal_escapes)
+                c = take(t);
+        }
+        if (c == END_OF_TEXT)
+            return SQL_ERROR;
+        keep_rune(t, c);
+    }
+    keep_rune(t, quote);
+    return t->text.status == SONDE_OK ? kind : SQL_ERROR;
+}
+
+static sonde_str quoted_text(const sql_tokenizer *t)
+{
+    sonde_str all = sonde_buf_str(&t->text);
+    sonde_str inner = sonde_str_sub(all, 1, all.len - 2);
+
+    return is_blank_text(inner) ? all : inner;
+}
+
+/* Behind `$`: a tag, another `$`, then text up to the same once more.  What looked like the end but was not
+ * is not looked at again: so does the agent. */
+static sql_kind skip_dollar_quoted(sql_tokenizer *t)
+{
+    sonde_str end;
+    size_t got = 0;
+
+    if (read_quoted(t, '$', SQL_STRING) == SQL_ERROR)
+        return SQL_ERROR;
+    end = sonde_buf_str(&t->text);
+    while (got < end.len) {
+        if (t->rest.len == 0)
+            return SQL_ERROR;
+        got = t->rest.ptr[0] == end.ptr[got] ? got + 1 : 0;
+        t->rest = sonde_str_sub(t->rest, 1, t->rest.len);
+    }
+    return SQL_DOLLAR_QUOTED;
+}
+
+/* -- the rest ------------------------------------------------------------------------------------- */
+
+static sql_kind next_colon(sql_tokenizer *t)
+{
+    unsigned c = peek(t);
+
+    if (take_if(t, ':'))
+        return SQL_OTHER;
+    if (is_blank(c) || c == ']' || c == '$' || c == '=')
+        return (sql_kind)':';
+    if (!is_letter(c) && !is_digit(c))
+        return SQL_ERROR;
+    while (is_letter(c) || is_digit(c) || c == '.') {
+        (void)take(t);
+        c = peek(t);
+    }
+    return SQL_OTHER;
+}
+
+static sql_kind next_percent(sql_tokenizer *t)
+{
+    if (peek(t) == '(') {
+        bool ends = skip_to(t, SONDE_STR(")"), SQL_VARIABLE) != SQL_ERROR;
+
+        return ends && is_letter(take(t)) ? SQL_VARIABLE : SQL_ERROR;
+    }
+    if (!is_letter(peek(t)))
+        return (sql_kind)'%';
+    (void)take(t);
+    return SQL_VARIABLE;
+}
+
+static sql_kind next_dollar(sql_tokenizer *t)
+{
+    if (take_if(t, '?'))
+        return SQL_PREPARED;
+    if (!is_digit(peek(t)))
+        return skip_dollar_quoted(t);
+    skip_digits(t, false);
+    return SQL_PREPARED;
+}
+
+static sql_kind next_minus(sql_tokenizer *t)
+{
+    unsigned c = peek(t);
+
+    if (take_if(t, '-'))
+        return skip_line(t);
+    if (c == '>')
+        return SQL_NUMBER;
+    if (is_digit(c) || (c == '.' && is_digit(peek_second(t))))
+        return skip_number(t);
+    return (sql_kind)'-';
+}
+
+static sql_kind next_slash(sql_tokenizer *t)
+{
+    if (take_if(t, '/'))
+        return skip_line(t);
+    if (take_if(t, '*'))
+        return skip_to(t, SONDE_STR("*/"), SQL_COMMENT);
+    return (sql_kind)'/';
+}
+
+static sql_kind next_bang(sql_tokenizer *t)
+{
+    unsigned c = peek(t);
+
+    if (take_if(t, '='))
+        return SQL_OTHER;
+    if (take_if(t, '~')) {
+        (void)take_if(t, '*');
+        return SQL_OTHER;
+    }
+    if (is_blank(c) || is_letter(c) || is_digit(c) || c == '(' || c == '`' || c == '\'' ||
+        c == '"' || c == '+' || c == '-')
+        return (sql_kind)'!';
+    return SQL_ERROR;
+}
+
+static sql_kind next_less(sql_tokenizer *t)
+{
+    if (take_if(t, '>'))
+        return SQL_OTHER;
+    if (!take_if(t, '='))
+        return (sql_kind)'<';
+    (void)take_if(t, '>');
+    return SQL_OTHER;
+}
+
+static sql_kind next_open_curly(sql_tokenizer *t)
+{
+    bool is_first = t->rest.ptr == t->all.ptr + 1;
+
+    if (!is_first && t->curlys == 0)
+        return skip_to(t, SONDE_STR("}"), SQL_ESCAPE);
+    t->curlys++;
+    return (sql_kind)'{';
+}
+
+static sql_kind next_close_curly(sql_tokenizer *t)
+{
+    if (t->curlys == 0)
+        return SQL_ERROR;
+    t->curlys--;
+    return (sql_kind)'}';
+}
+
+/* Behind the character `c`, which begins neither an identifier nor a number. */
+static sql_kind next_other(sql_tokenizer *t, unsigned c)
+{
+    switch (c) {
+    case ':':
+        return next_colon(t);
+    case '%':
+        return next_percent(t);
+    case '$':
+        return next_dollar(t);
+    case '-':
+        return next_minus(t);
+    case '/':
+        return next_slash(t);
+    case '#':
+        (void)take(t);
+        return skip_line(t);
+    case '!':
+        return next_bang(t);
+    case '<':
+        return next_less(t);
+    case '>':
+        return take_if(t, '=') ? SQL_OTHER : (sql_kind)'>';
+    case '~':
+        return take_if(t, '*') ? SQL_OTHER : (sql_kind)'~';
+    case '.':
+        if (!is_digit(peek(t)))
+            return (sql_kind)'.';
+        skip_digits(t, false);
+        return skip_exponent(t);
+    case '{':
+        return next_open_curly(t);
+    case '}':
+        return next_close_curly(t);
+    case '\'':
+        return read_quoted(t, c, SQL_STRING);
+    case '"':
+        return read_quoted(t, c, SQL_DOUBLE_QUOTED);
+    case '`':
+        return read_quoted(t, c, SQL_ID);
+    default:
+        return c < 0x80 && c != 0 && strchr("=,;()+*&|^[]?", (int)c) ? (sql_kind)c : SQL_ERROR;
+    }
+}
+
+sql_kind sql_next(sql_tokenizer *t, sonde_str *out_text)
+{
+    const char *from;
+    sql_kind kind;
+    unsigned c;
+
+    while (is_blank(c = peek(t)))
+        (void)take(t);
+    from = t->rest.ptr;
+    if (c == END_OF_TEXT)
+        return SQL_END;
+    if (is_digit(c)) {
+        kind = skip_number(t);
+    } else if (is_leading_letter(c)) {
+        (void)take(t);
+        skip_identifier(t);
+        kind = SQL_ID;
+    } else {
+        kind = next_other(t, take(t));
+    }
+    *out_text = (sonde_str){ from, (size_t)(t->all.ptr + t->all.len - from) - t->rest.len };
+    if (c == '"' || c == '`')
+        *out_text = kind == SQL_ERROR ? SONDE_STR("") : quoted_text(t);
+    else if (kind == SQL_ID)
+        kind = keyword_of(*out_text);
+    return kind;
+}

@@ -1,0 +1,56 @@
+/* codec/sql_token.h - a statement of SQL cut into tokens, for obfuscate_sql.c only.
+ *
+ * No dialect: what is a string, a comment or a number in any of them counts as one.
+ *
+ * Threads   none. */
+#ifndef SONDE_CODEC_SQL_TOKEN_H
+#define SONDE_CODEC_SQL_TOKEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "base/str.h"
+
+/* One-character tokens are their character. */
+typedef enum sql_kind {
+    SQL_END = 256,
+    SQL_ERROR,
+    SQL_ID,
+    SQL_KEYWORD, /* those without a meaning of their own here */
+    SQL_NULL,
+    SQL_BOOLEAN,
+    SQL_SAVEPOINT,
+    SQL_AS,
+    SQL_SELECT,
+    SQL_UPDATE,
+    SQL_DELETE,
+    SQL_STRING,
+    SQL_DOUBLE_QUOTED,
+    SQL_DOLLAR_QUOTED,
+    SQL_NUMBER,
+    SQL_COMMENT,
+    SQL_VARIABLE,
+    SQL_PREPARED,
+    SQL_ESCAPE,
+    SQL_OTHER, /* operators of several characters, bind variables, casts */
+    /* what filters make of them */
+    SQL_FILTERED,
+    SQL_GROUPABLE,
+    SQL_GROUPABLE_PARENTHESIS,
+    SQL_BRACKETED
+} sql_kind;
+
+typedef struct sql_tokenizer {
+    sonde_str rest;
+    sonde_str all;
+    unsigned curlys; /* open ones of an escape the statement begins with */
+    bool literal_escapes;
+    bool seen_escape;
+    sonde_buf text; /* of a quoted token */
+} sql_tokenizer;
+
+/* The next token; its text is a view of the statement or of `t->text`, valid until the next call. */
+sql_kind sql_next(sql_tokenizer *t, sonde_str *out_text);
+
+#endif /* SONDE_CODEC_SQL_TOKEN_H */

@@ -1,0 +1,214 @@
+/* test_obfuscate.c - codec/obfuscate.h: the tables of docs/spec/obfuscation.md. */
+#include "support/test.h"
+
+#include <string.h>
+
+#include "codec/obfuscate.h"
+#include "support/alloc_fail.h"
+
+static const struct {
+    const char *statement;
+    const char *want; /* NULL: not parsable */
+} statements[] = {
+    { "SELECT id, name FROM users WHERE id = 42 AND name = 'bob'",
+      "SELECT id, name FROM users WHERE id = ? AND name = ?" },
+    { "select * from orders where total > 10.5 and status in (1, 2, 3)",
+      "select * from orders where total > ? and status in ( ? )" },
+    { "INSERT INTO t (a, b) VALUES (1, 'x'), (2, 'y'), (3, 'z')",
+      "INSERT INTO t ( a, b ) VALUES ( ? )" },
+    { "UPDATE accounts SET balance = -5 WHERE owner = \"ann\"",
+      "UPDATE accounts SET balance = ? WHERE owner = ?" },
+    { "SELECT \"col\" FROM \"tab\" WHERE \"col\" = 'v'", "SELECT col FROM tab WHERE col = ?" },
+    { "SELECT `a`.`b` FROM `db`.`t`", "SELECT a . b FROM db . t" },
+    { "SELECT price AS p, qty AS [my qty] FROM items", "SELECT price, qty FROM items" },
+    { "SELECT 1 -- note\nFROM dual", "SELECT ? FROM dual" },
+    { "/* hint */ SELECT a FROM b; ", "SELECT a FROM b" },
+    { "SELECT a FROM b LIMIT 10 OFFSET 20", "SELECT a FROM b LIMIT ? OFFSET ?" },
+    { "SELECT * FROM t WHERE a IS NULL AND b = TRUE", "SELECT * FROM t WHERE a IS ? AND b = ?" },
+    { "SELECT * FROM t WHERE id = $1 AND x IN (?, ?, ?)",
+      "SELECT * FROM t WHERE id = ? AND x IN ( ? )" },
+    { "SELECT * FROM t WHERE id = :id AND x = @p1", "SELECT * FROM t WHERE id = :id AND x = @p1" },
+    { "SELECT * FROM t WHERE id = %s AND x = %(name)s", "SELECT * FROM t WHERE id = ? AND x = ?" },
+    { "SELECT a::int FROM t WHERE d = '2020-01-01'::date",
+      "SELECT a :: int FROM t WHERE d = ? :: date" },
+    { "SELECT $$it's$$, $tag$ body $tag$", "SELECT ?" },
+    { "SELECT data->'k' FROM t", "SELECT data ? > ? FROM t" },
+    { "SELECT [col] FROM t", "SELECT [ col ] FROM t" },
+    { "SELECT * FROM t WHERE a = 'it''s'", "SELECT * FROM t WHERE a = ?" },
+    { "SELECT * FROM t WHERE a = 'it\\'s'", "SELECT * FROM t WHERE a = ?" },
+    { "SELECT * FROM t WHERE a = 'C:\\' AND b = 2", "SELECT * FROM t WHERE a = ? AND b = ?" },
+    { "SELECT ARRAY[1,2,3]", "SELECT ARRAY [ ? ]" },
+    { "SELECT 0xFF, 1e10, -.5, 007, .25", "SELECT ?" },
+    { "SAVEPOINT s_123", "SAVEPOINT ?" },
+    { "BEGIN; SELECT 1; COMMIT;", "BEGIN SELECT ? COMMIT" },
+    { "SELECT * FROM (SELECT id FROM t WHERE x IN (1,2)) sub",
+      "SELECT * FROM ( SELECT id FROM t WHERE x IN ( ? ) ) sub" },
+    { "INSERT INTO t VALUES (1, (SELECT max(id) FROM u), 3)",
+      "INSERT INTO t VALUES ( ? ( SELECT max ( id ) FROM u ), ? )" },
+    { "SELECT a FROM t WHERE (a, b) IN ((1,2),(3,4))",
+      "SELECT a FROM t WHERE ( a, b ) IN ( ( ? )" },
+    { "{call proc(?, ?)}", "{ call proc ( ? ) }" },
+    { "SELECT {fn NOW()} FROM t", "SELECT ? FROM t" },
+    { "CALL p(1, 'a', NULL)", "CALL p ( ? )" },
+    { "SELECT count(*) FROM t GROUP BY c HAVING count(*) > 5",
+      "SELECT count ( * ) FROM t GROUP BY c HAVING count ( * ) > ?" },
+    { "SELECT 'unterminated FROM t", NULL },
+    { "", NULL },
+    { "  ", NULL },
+    { "-- only a comment", NULL },
+    { ";", NULL },
+    { "SELECT a /* open", NULL },
+    { "SELECT $$ open", NULL },
+    { "SELECT {open", NULL },
+    { "SELECT a } b", NULL },
+    { "SELECT !? a", NULL },
+    { "SELECT a !", NULL },
+    { "SELECT \\ a", NULL },
+    { "SELECT \xff", NULL },
+    { "SELECT '\xff'", NULL },
+    { "SELECT a :", NULL },
+    { "SELECT a :+", NULL },
+    { "SELECT %(x", NULL },
+    { "SELECT %(x) ", NULL },
+    { "SELECT a AS [my-col] FROM t", NULL },
+    { "SELECT ! a, !(b), !'c'", "SELECT ! a, ! ( b ), ! ?" },
+    { "CREATE TABLE x AS SELECT * FROM t", "CREATE TABLE x * FROM t" },
+    { "SET x := 5", "SET x := ?" },
+    { "SELECT a[1:2] : b", "SELECT a [ ? :2 ] : b" },
+    { "SELECT \"\", ``, \" \"", "SELECT \"\", ``, \" \"" },
+    { "SELECT \"a\"\"b\"", "SELECT a\"b" },
+    { "SELECT id % 8, %foo", "SELECT id % ? oo" },
+    { "SELECT a # comment\nFROM b", "SELECT a FROM b" },
+    { "SELECT a #\nb\nFROM c", "SELECT a FROM c" },
+    { "SELECT a // comment\nFROM b", "SELECT a FROM b" },
+    { "SELECT a / b - c * d", "SELECT a / b - c * d" },
+    { "a <=> b <> c <= d >= e != f !~ g !~* h ~* i ~ j",
+      "a <=> b <> c <= d >= e != f !~ g !~* h ~* i ~ j" },
+    { "SELECT $? FROM t", "SELECT ? FROM t" },
+    { "SELECT 1.5e-3 x, 2E+4", "SELECT ? x, ?" },
+    { "SELECT t.* FROM a.b$c#d", "SELECT t.* FROM a.b$c#d" },
+    { "SELECT \xc3\xa9t\xc3\xa9\xc2\xa0 FROM t", "SELECT \xc3\xa9t\xc3\xa9 FROM t" },
+    { "SELECT \xe2\x80\x9c"
+      "a",
+      NULL },
+    { "select null, true, False", "select ?" },
+    { "SAVEPOINT /* c */ a", "SAVEPOINT ? a" },
+};
+
+static void check_sql(const char *statement, const char *want, bool *literal)
+{
+    sonde_buf out;
+    sonde_status status;
+
+    sonde_buf_init(&out, 1u << 16);
+    status = sonde_obfuscate_sql(sonde_str_from(statement), literal, &out);
+    if ((status == SONDE_OK) != (want != NULL) || (!want && status != SONDE_ERR_SYNTAX))
+        fail_msg("%s: %s %s", statement, sonde_status_name(status), sonde_buf_cstr(&out));
+    if (want)
+        assert_string_equal(sonde_buf_cstr(&out), want);
+    sonde_buf_done(&out);
+}
+
+static void test_statements_keep_their_shape(void **state)
+{
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(statements); i++) {
+        bool literal = false;
+
+        check_sql(statements[i].statement, statements[i].want, &literal);
+    }
+}
+
+static void test_what_a_backslash_means_is_remembered(void **state)
+{
+    bool literal = false;
+
+    (void)state;
+    check_sql("SELECT 'a\\'b'", "SELECT ?", &literal);
+    assert_false(literal);
+    check_sql("SELECT 'C:\\', 'D:\\' x", "SELECT ? x", &literal);
+    check_sql("SELECT 'C:\\'", "SELECT ?", &literal);
+    assert_true(literal);
+    check_sql("SELECT 'C:\\' FROM 'x'", "SELECT ? FROM ?", &literal);
+    check_sql("SELECT 'a\\'b'", "SELECT ?", &literal);
+    assert_false(literal);
+    check_sql("SELECT '\\", NULL, &literal);
+    assert_false(literal);
+}
+
+static void test_redis_keeps_its_commands(void **state)
+{
+    static const char *const cases[][2] = {
+        { "GET user:1", "GET" },
+        { "config set maxmemory 1gb", "CONFIG SET" },
+        { "GET a\nSET b 1\nDEL c\nINCR d", "GET SET DEL ..." },
+        { "MULTI\nSET a b\nEXEC", "MULTI SET EXEC ..." },
+        { "GET a\nSE...", "GET ..." },
+        { "SET k...", "SET" },
+        { "  get   a \n\n  del b", "GET DEL" },
+        { "CONFIG", "CONFIG" },
+        { "CONFIG SE...", "..." },
+        { "SE...\nGET a", "GET" },
+        { "", "" },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        sonde_buf out;
+
+        sonde_buf_init(&out, 1u << 16);
+        assert_status(sonde_obfuscate_redis(sonde_str_from(cases[i][0]), &out), SONDE_OK);
+        assert_string_equal(sonde_buf_cstr(&out), cases[i][1]);
+        sonde_buf_done(&out);
+    }
+}
+
+static void test_what_does_not_fit_is_refused(void **state)
+{
+    bool literal = false;
+    sonde_buf out;
+
+    (void)state;
+    sonde_buf_init(&out, 10);
+    assert_status(sonde_obfuscate_sql(SONDE_STR("SELECT a, b, c"), &literal, &out),
+                  SONDE_ERR_TOO_BIG);
+    assert_status(sonde_obfuscate_redis(SONDE_STR("A\nBCDEFGHIJKLM"), &out), SONDE_ERR_TOO_BIG);
+    sonde_buf_done(&out);
+}
+
+static sonde_status obfuscate_once(void *user)
+{
+    bool literal = false;
+    sonde_status status;
+    sonde_buf out;
+
+    (void)user;
+    sonde_buf_init(&out, 1u << 16);
+    status = sonde_obfuscate_sql(SONDE_STR("SELECT \"a\", 'b\\' FROM c"), &literal, &out);
+    if (status == SONDE_OK)
+        status = sonde_obfuscate_redis(SONDE_STR("get a"), &out);
+    sonde_buf_done(&out);
+    return status;
+}
+
+static void test_obfuscating_survives_every_failing_allocation(void **state)
+{
+    (void)state;
+    alloc_fail_each(obfuscate_once, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_statements_keep_their_shape),
+        cmocka_unit_test(test_what_a_backslash_means_is_remembered),
+        cmocka_unit_test(test_redis_keeps_its_commands),
+        cmocka_unit_test(test_what_does_not_fit_is_refused),
+        cmocka_unit_test(test_obfuscating_survives_every_failing_allocation),
+    };
+
+    return cmocka_run_group_tests_name("obfuscate", tests, NULL, NULL);
+}
