@@ -27,6 +27,7 @@ FIGURES = [
     Figure("trace.span3_2t_ns", "ns", None, "low", None, "bench_trace", {"bench": "span", "tags": 3, "threads": 2}, "ns_per_op"),
     Figure("trace.allocs", "per span", 0, "low", (OTEL, 4, 8), "bench_trace", {"bench": "span", "tags": 3, "threads": 1}, "allocs_per_op"),
     Figure("trace.scaling2", "x", 1.9, "high", None, "bench_trace", {"bench": "scaling"}, "ratio"),
+    Figure("trace.scaling2_machine", "x", None, "high", None, "bench_trace", {"bench": "scaling"}, "machine"),
     Figure("trace.unsampled_ns", "ns", 40, "low", None, "bench_trace", {"bench": "unsampled"}, "ns_per_op"),
     Figure("trace.off_ns", "ns", 2, "low", (DD, 5.3, 5.3), "bench_trace", {"bench": "off"}, "ns_per_op"),
     Figure("trace.inject_extract_ns", "ns", 400, "low", (OTEL, 642, 642), "bench_trace", {"bench": "inject_extract"}, "ns_per_op"),
