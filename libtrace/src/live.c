@@ -1,6 +1,7 @@
 /* live.c - a copy of what is set from afar, as values and as texts; putting it in force.
  *
- * What a forked child inherits stays in force there until its own poll is answered. */
+ * What a forked child inherits stays in force there until its own poll is answered, but for tracing that was
+ * switched off. */
 #include "live.h"
 
 #include <string.h>
@@ -316,7 +317,14 @@ SONDE_NO_TSA void sonde__live_prefork(void)
     sonde_mutex_lock(&mu);
 }
 
-SONDE_NO_TSA void sonde__live_postfork(void)
+SONDE_NO_TSA void sonde__live_postfork_parent(void)
 {
+    sonde_mutex_unlock(&mu);
+}
+
+/* It traces until its own poll says otherwise: its thread, which asks, starts with its first trace. */
+SONDE_NO_TSA void sonde__live_postfork_child(void)
+{
+    now.tracing_enabled = -1;
     sonde_mutex_unlock(&mu);
 }

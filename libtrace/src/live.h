@@ -55,6 +55,7 @@ sonde_str sonde__live_text(const char *name, char room[SONDE_DOUBLE_MAX_LEN]);
 bool sonde__live_setting(const char *name, char to[SONDE_SETTING_ROOM], uint32_t *out_bytes);
 
 void sonde__live_prefork(void);
-void sonde__live_postfork(void);
+void sonde__live_postfork_parent(void);
+void sonde__live_postfork_child(void);
 
 #endif /* SONDE_LIBTRACE_LIVE_H */

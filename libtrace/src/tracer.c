@@ -161,7 +161,8 @@ SONDE_NO_TSA static void postfork_child(void)
     sonde__make_uuid(runtime_id);
     atomic_store_explicit(&epoch, e, memory_order_relaxed);
     atomic_store_explicit(&first_epoch, e, memory_order_relaxed);
-    if (atomic_load_explicit(&sonde__live, memory_order_relaxed) != 0) {
+    /* Also where it was switched off from afar: nobody would ask whether it still is (live.c). */
+    if (started && sonde__settings()->enabled) {
         set_live(e, memory_order_relaxed);
         sonde__discovery_open(sonde__settings(), runtime_id);
     }
@@ -177,7 +178,8 @@ static const sonde_fork_hooks fork_hooks[] = {
       sonde__segments_postfork },
     { SONDE_RANK_POLICY, sonde__policy_prefork, sonde__policy_postfork_parent,
       sonde__policy_postfork_child },
-    { SONDE_RANK_LIVE, sonde__live_prefork, sonde__live_postfork, sonde__live_postfork },
+    { SONDE_RANK_LIVE, sonde__live_prefork, sonde__live_postfork_parent,
+      sonde__live_postfork_child },
     { SONDE_RANK_REMOTE, sonde__remote_prefork, sonde__remote_postfork_parent,
       sonde__remote_postfork_child },
     { SONDE_RANK_STORE, sonde__services_prefork, sonde__services_postfork,

@@ -489,6 +489,29 @@ static void test_a_forked_child_asks_for_itself(void **state)
     assert_status(sonde_remote_poll(10000), SONDE_OK);
 }
 
+static void test_a_child_of_a_process_that_was_switched_off_asks_too(void **state)
+{
+    pid_t child;
+    int status;
+
+    (void)state;
+#if defined(__SANITIZE_THREAD__)
+    skip(); /* as above */
+#endif
+    start();
+    tell_lib_config("{\"tracing_enabled\":false}");
+    child = fork();
+    if (child == 0) {
+        bool ok = sonde_enabled() == 1;
+
+        ok = ok && sonde_remote_poll(10000) == SONDE_OK && sonde_enabled() == 0;
+        _exit(ok ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(sonde_enabled(), 0);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -509,6 +532,7 @@ int main(void)
         TEST(test_a_poll_says_how_it_went),
         TEST(test_the_first_poll_goes_out_at_the_start_and_fractions_count),
         TEST(test_a_forked_child_asks_for_itself),
+        TEST(test_a_child_of_a_process_that_was_switched_off_asks_too),
     };
 
     return cmocka_run_group_tests_name("remote", tests, NULL, NULL);
