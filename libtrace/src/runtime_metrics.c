@@ -44,13 +44,18 @@ int64_t sonde__runtime_threads(sonde_str stat)
     return number(field);
 }
 
+static int64_t pages(sonde_str text, int64_t page_bytes)
+{
+    int64_t n = number(text);
+    int64_t bytes;
+
+    return n < 0 || __builtin_mul_overflow(n, page_bytes, &bytes) ? -1 : bytes;
+}
+
 void sonde__runtime_memory(sonde_str statm, int64_t page_bytes, sonde__runtime *out)
 {
-    int64_t size = number(sonde_str_cut(&statm, ' '));
-    int64_t resident = number(sonde_str_cut(&statm, ' '));
-
-    out->virtual_bytes = size < 0 ? -1 : size * page_bytes;
-    out->rss_bytes = resident < 0 ? -1 : resident * page_bytes;
+    out->virtual_bytes = pages(sonde_str_cut(&statm, ' '), page_bytes);
+    out->rss_bytes = pages(sonde_str_cut(&statm, ' '), page_bytes);
 }
 
 /* Kernels from 6.2 tell the number as the size of the folder. */

@@ -45,6 +45,9 @@ static void test_texts_of_the_kernel_are_read_and_odd_ones_are_not(void **state)
     sonde__runtime_memory(SONDE_STR("1000 250 3 4 0 5 0\n"), 4096, &r);
     assert_int_equal(r.virtual_bytes, 4096000);
     assert_int_equal(r.rss_bytes, 1024000);
+    sonde__runtime_memory(SONDE_STR("2251799813685248000 1 1"), 4096, &r);
+    assert_int_equal(r.virtual_bytes, -1); /* does not fit */
+    assert_int_equal(r.rss_bytes, 4096);
     sonde__runtime_memory(SONDE_STR("x"), 4096, &r);
     assert_int_equal(r.virtual_bytes, -1);
     assert_int_equal(r.rss_bytes, -1);
