@@ -1,39 +1,25 @@
 """sonde-parametric, endpoint by endpoint, and what libtrace does behind it, as conformance suites look at it.
 
-Each case is a process of its own, configured by environment only, with an agent of its own, and prints a line.
+Spans and headers; what else passes between libtrace and an agent is in test_parametric_agent.py.
 `python3 test_parametric.py otel` runs those whose name has that word.
 """
 
-import concurrent.futures
 import json
 import signal
 import socket
 import sys
 import time
-import traceback
 import unittest
 
 sys.path.insert(0, sys.path[0] + "/../support")
 from parametric import INFO, Refused, Scenario, dd_member, tracestate
+from parametric_cases import CASES, case, run_cases, same
 from stack import SANITIZED, wait_until
 
-AT_ONCE = 4  # a case mostly waits
-CASES = []  # (name, env, keywords of Scenario, function)
 NO_STATS = {"DD_TRACE_STATS_COMPUTATION_ENABLED": "false"}
 BOTH = {"DD_TRACE_PROPAGATION_STYLE": "tracecontext,datadog"}
 TP = "00-12345678901234567890123456789012-1234567890123456-01"
 TP_0 = TP[:-1] + "0"
-
-
-def case(env=None, **keywords):
-    def add(function):
-        CASES.append((function.__name__, env or {}, keywords, function))
-        return function
-    return add
-
-
-def same(got, want):
-    assert got == want, f"got {got!r}, want {want!r}"
 
 
 def refused(status, function, *arguments):
@@ -824,81 +810,6 @@ def otel_baggage_is_baggage(s):
         same(s.inject(o)["baggage"], "foo=bar")
 
 
-# -- remote configuration -------------------------------------------------------------------------------------
-
-
-def remote(**lib_config):
-    return {"action": "enable", "service_target": {"service": "*", "env": "*"}, "lib_config": lib_config}
-
-
-@case({"DD_REMOTE_CONFIG_POLL_INTERVAL_SECONDS": "600", **NO_STATS})
-def remote_configuration_is_fetched_on_demand_and_in_force_then(s):
-    def apply():
-        return s.call("/trace/remote-config/apply", {})["applied_configs"]
-    same(apply(), [])
-    s.agent.set_remote("APM_TRACING", "first", remote(tracing_sampling_rate=0.25, tracing_tags=["team:a"]))
-    applied = [{"config_id": "first", "product": "APM_TRACING"}]
-    same((apply(), apply()), (applied, applied))
-    with s.span("remote"):
-        pass
-    s.agent.set_remote("APM_TRACING", "first", None)
-    same(apply(), [])
-    with s.span("local"):
-        pass
-    s.flush()
-    same((s.find("remote")["metrics"]["_dd.rule_psr"], s.find("remote")["meta"]["team"]), (0.25, "a"))
-    assert "_dd.rule_psr" not in s.find("local")["metrics"] and "team" not in s.find("local")["meta"]
-
-
-@case({"DD_REMOTE_CONFIG_POLL_INTERVAL_SECONDS": "600"})
-def remote_configuration_switches_tracing_and_back(s):
-    for on in (False, True):
-        s.agent.set_remote("APM_TRACING", "switch", remote(tracing_enabled=on))
-        s.call("/trace/remote-config/apply", {})
-        with s.span(f"while {on}") as span:
-            assert span > 0
-    s.flush()
-    same([x["name"] for x in s.spans()], ["while True"])
-
-
-@case({"DD_REMOTE_CONFIGURATION_ENABLED": "false"})
-def remote_configuration_may_be_off(s):
-    same(s.raw("POST", "/trace/remote-config/apply", "{}")[0], 404)
-    same(s.agent.requests("/v0.7/config"), [])
-
-
-@case({"SONDE_TEST_LANGUAGE": "cpp", "DD_REMOTE_CONFIG_POLL_INTERVAL_SECONDS": "600"})
-def remote_configuration_of_another_library(s):
-    s.call("/trace/remote-config/apply", {})
-    client = json.loads(s.agent.requests("/v0.7/config")[0].body)["client"]
-    same((client["capabilities"], client["client_tracer"]["language"]), ("IAiQAA==", "cpp"))
-
-
-# -- telemetry ------------------------------------------------------------------------------------------------
-
-
-def started(s):
-    """{name: its last entry} of the event app-started."""
-    wait_until("no app-started", lambda: any(e["request_type"] == "app-started" for e in s.agent.telemetry()))
-    event = next(e for e in s.agent.telemetry() if e["request_type"] == "app-started")
-    return {entry["name"]: entry for entry in event["payload"]["configuration"]}
-
-
-@case({"DD_SERVICE": "web", "DD_TRACE_SAMPLE_RATE": "0.3", "DD_TRACE_ENABLED": "false"})
-def telemetry_tells_the_configuration_though_tracing_is_off(s):
-    entries = started(s)
-    same((entries["DD_SERVICE"]["value"], entries["DD_SERVICE"]["origin"]), ("web", "env_var"))
-    same((entries["trace_sample_rate"]["value"], entries["trace_enabled"]["value"]), ("0.3", False))
-
-
-@case({"DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false"})
-def telemetry_may_be_off(s):
-    with s.span("op"):
-        pass
-    s.flush()
-    same(s.agent.telemetry(), [])
-
-
 # -- configuration --------------------------------------------------------------------------------------------
 
 
@@ -920,9 +831,9 @@ CONFIGURED = [
     ("switches", {"DD_PROFILING_ENABLED": "True", "DD_DATA_STREAMS_ENABLED": "yes", "OTEL_SDK_DISABLED": "true", "DD_TRACE_OTEL_ENABLED": None},
      {"dd_profiling_enabled": "true", "dd_data_streams_enabled": "true", "dd_trace_otel_enabled": "false"}),
     ("OTEL", {"OTEL_SERVICE_NAME": "o", "OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.1",
-              "OTEL_TRACES_EXPORTER": "none", "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment=t,k=v"},
+              "OTEL_TRACES_EXPORTER": "none", "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment=t,k=v%2Cw%3Dx"},
      {"dd_service": "o", "dd_trace_sample_rate": "0.1", "dd_trace_enabled": "false", "dd_env": "t",
-      "dd_tags": "env:t,k:v"}),
+      "dd_tags": "env:t,k:v,w=x"}),
 ]
 
 
@@ -941,30 +852,9 @@ for row in CONFIGURED:
     add_configured(*row)
 
 
-# -- running them ---------------------------------------------------------------------------------------------
-
-
-def run(name, env, keywords, function):
-    """None, or what went wrong."""
-    with Scenario(env, **keywords) as s:
-        try:
-            function(s)
-        except Exception:
-            return f"{traceback.format_exc()}\nlog of the program:\n{s.log()[-2000:]}"
-    return None
-
-
 class Parametric(unittest.TestCase):
     def test_every_case(self):
-        words = [a for a in sys.argv[1:] if not a.startswith("-")]
-        cases = [c for c in CASES if all(w in c[0] for w in words)]
-        failed = []
-        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-            for (name, *_), wrong in zip(cases, pool.map(lambda c: run(*c), cases)):
-                print(f"not ok {name}\n{wrong}" if wrong else f"ok {name}", flush=True)
-                failed += [name] if wrong else []
-        self.assertEqual(failed, [])
-        self.assertGreaterEqual(len(cases), 1 if words else 60)
+        run_cases(self, at_least=60)
 
 
 if __name__ == "__main__":
