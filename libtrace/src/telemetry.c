@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "counters.h"
+#include "telemetry_integrations.h"
 #include "telemetry_libraries.h"
 #include "telemetry_logs.h"
 #include "telemetry_metrics.h"
@@ -99,6 +100,7 @@ static void put_extended_heartbeat(const sonde__config *c)
     sonde_json_end_array(w);
     sonde_json_key(w, SONDE_STR("integrations"));
     sonde_json_begin_array(w);
+    sonde__telemetry_integrations_put_all(w);
     sonde_json_end_array(w);
     sonde_json_end_object(w);
     sonde__telemetry_end(&t.request);
@@ -217,6 +219,7 @@ static void tell(const sonde__config *c, uint64_t now, bool ends)
     put_changes();
     if (c->telemetry_dependencies)
         sonde__telemetry_libraries_put(&t.request);
+    sonde__telemetry_integrations_put(&t.request);
     if (is_time && c->telemetry_metrics) {
         take_sample(now);
         sonde__telemetry_metrics_put(&t.request, c);
@@ -232,6 +235,7 @@ static void tell(const sonde__config *c, uint64_t now, bool ends)
         return;
     sonde_buf_done(&t.changes); /* rare enough to give the memory back */
     sonde__telemetry_libraries_told();
+    sonde__telemetry_integrations_told();
     if (!is_time)
         return;
     sonde__telemetry_metrics_told();
@@ -273,6 +277,7 @@ static void forget(void)
     sonde_buf_done(&t.changes);
     sonde__telemetry_metrics_forget();
     sonde__telemetry_libraries_forget();
+    sonde__telemetry_integrations_forget();
     if (t.tried) /* else they are of a start that is under way */
         sonde__telemetry_logs_forget();
     memset(&t, 0, sizeof(t));

@@ -10,7 +10,7 @@
  * A beat (beats.h).  What a request that fails carried is told by the next one, but for signs of life.
  *
  * Threads   the functions here: the flusher's, from beats, unless they say otherwise.
- * Bounds    telemetry_request.h, _metrics.h, _logs.h, _libraries.h, SONDE__TELEMETRY_CHANGES_MAX.
+ * Bounds    telemetry_request.h, _metrics.h, _logs.h, _libraries.h, _integrations.h, SONDE__TELEMETRY_CHANGES_MAX.
  * Source    docs/spec/telemetry.md */
 #ifndef SONDE_LIBTRACE_TELEMETRY_H
 #define SONDE_LIBTRACE_TELEMETRY_H

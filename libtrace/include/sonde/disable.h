@@ -146,6 +146,7 @@
 #define sonde_statsd_drop_name(...) SONDE_NOT_(const char *, "", sonde_statsd_drop_name(__VA_ARGS__))
 
 #define sonde_setting_at(...) SONDE_NOT_(sonde_status, SONDE_ERR_STATE, sonde_setting_at(__VA_ARGS__))
+#define sonde_integration_report(...) SONDE_NOT_(sonde_status, SONDE_OK, sonde_integration_report(__VA_ARGS__))
 #define sonde_setting_find(...) SONDE_NOT_(sonde_status, SONDE_ERR_STATE, sonde_setting_find(__VA_ARGS__))
 
 #define sonde_version(...) SONDE_NOT_(const char *, "", sonde_version(__VA_ARGS__))

@@ -18,6 +18,7 @@
 #include "sonde/event.h"
 #include "sonde/export.h"
 #include "sonde/http.h"
+#include "sonde/integration.h"
 #include "sonde/link.h"
 #include "sonde/log.h"
 #include "sonde/log_ids.h"

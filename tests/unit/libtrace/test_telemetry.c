@@ -526,6 +526,59 @@ static void test_versions_are_read_from_names(void **state)
     }
 }
 
+/* -- integrations --------------------------------------------------------------------------------- */
+
+static void test_integrations_are_told_as_they_were_reported_last(void **state)
+{
+    sonde_integration one = {
+        .struct_bytes = sizeof(one), .enabled = 1, .name = "libone", .version = "1.2"
+    };
+    sonde_integration two = {
+        .name = "libtwo", .automatic = 1, .incompatible = 1, .error = "too old"
+    };
+    char *body;
+
+    (void)state;
+    assert_status(sonde_integration_report(NULL), SONDE_ERR_INVALID);
+    assert_status(sonde_integration_report(&(sonde_integration){ .name = "" }), SONDE_ERR_INVALID);
+    assert_status(sonde_integration_report(&one), SONDE_OK);
+    assert_status(sonde_integration_report(&one), SONDE_OK); /* the same: nothing new */
+    START("DD_TELEMETRY_HEARTBEAT_INTERVAL", "0.02", "DD_TELEMETRY_EXTENDED_HEARTBEAT_INTERVAL",
+          "0.3");
+    body = request_with(1, "\"app-integrations-change\"");
+    expect_in(body,
+              "{\"integrations\":[{\"name\":\"libone\",\"enabled\":true,\"version\":\"1.2\",\"auto_"
+              "enabled\":false,\"compatible\":true,\"error\":\"\"}]}");
+    free(body);
+    one.enabled = 0;
+    assert_status(sonde_integration_report(&one), SONDE_OK);
+    free(request_with(2, "{\"integrations\":[{\"name\":\"libone\",\"enabled\":false,"));
+    assert_status(sonde_integration_report(&two), SONDE_OK);
+    free(request_with(
+        2, "{\"integrations\":[{\"name\":\"libtwo\",\"enabled\":false,\"version\":\"\",\"auto_"
+           "enabled\":true,\"compatible\":false,\"error\":\"too old\"}]}"));
+    body = request_with(2, "\"app-extended-heartbeat\"");
+    expect_in(body, "\"name\":\"libone\",\"enabled\":false,");
+    expect_not_in(body, "\"name\":\"libone\",\"enabled\":true,");
+    free(body);
+}
+
+/* The last of all: what was reported stays for the life of the process. */
+static void test_reports_beyond_the_ceiling_are_refused_and_counted(void **state)
+{
+    sonde_status status = SONDE_OK;
+    char name[32];
+    int i;
+
+    (void)state;
+    for (i = 0; i < 100 && status == SONDE_OK; i++) {
+        (void)snprintf(name, sizeof(name), "lib%d", i);
+        status = sonde_integration_report(&(sonde_integration){ .name = name });
+    }
+    assert_status(status, SONDE_ERR_FULL);
+    assert_int_equal(counters().telemetry_dropped - before.telemetry_dropped, 1);
+}
+
 /* -- failures ------------------------------------------------------------------------------------- */
 
 static void test_the_start_is_told_again_until_it_is_taken(void **state)
@@ -707,6 +760,8 @@ int main(void)
         TEST(test_changes_are_told_soon),
         TEST(test_changes_beyond_the_ceiling_are_counted),
         TEST(test_a_child_speaks_for_itself),
+        TEST(test_integrations_are_told_as_they_were_reported_last),
+        TEST(test_reports_beyond_the_ceiling_are_refused_and_counted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

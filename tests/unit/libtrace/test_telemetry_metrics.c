@@ -6,8 +6,10 @@
 
 #include "base/clock.h"
 #include "libtrace/src/counters.h"
+#include "libtrace/src/telemetry_libraries.h"
 #include "libtrace/src/telemetry_metrics.h"
 #include "sonde/sonde.h"
+#include "support/alloc_fail.h"
 
 #define S         (INT64_C(1) * SONDE_NS_PER_S)
 #define SLOT(n)   (INT64_C(1700000000) + 10 * (n))
@@ -377,6 +379,31 @@ static void test_variables_that_are_hidden_invalid_or_unknown_are_told_once(void
     }
 }
 
+/* -- no memory ------------------------------------------------------------------------------------ */
+
+static sonde_status tell_everything(void *unused)
+{
+    sonde__telemetry_request r = { .events = 0 };
+    sonde_status status;
+
+    (void)unused;
+    sonde__telemetry_metrics_put(&r, config);
+    sonde__telemetry_libraries_put(&r);
+    status = r.payloads.status;
+    sonde__telemetry_request_done(&r);
+    sonde__telemetry_libraries_forget();
+    return status;
+}
+
+static void test_without_memory_nothing_is_told_and_nothing_lost(void **state)
+{
+    (void)state;
+    sonde__count(SONDE__SPANS_STARTED, 7);
+    sonde__telemetry_metrics_sample(AT(0, 0));
+    alloc_fail_each(tell_everything, NULL);
+    expect_in("afterwards", tell(), "\"spans_created\",\"points\":[[1700000000,7]]");
+}
+
 /* -- off ------------------------------------------------------------------------------------------ */
 
 static void test_switched_off_nothing_is_told(void **state)
@@ -415,6 +442,7 @@ int main(void)
         TEST(test_of_many_values_a_sample_is_kept),
         TEST(test_the_time_of_the_start_is_told_once),
         TEST(test_variables_that_are_hidden_invalid_or_unknown_are_told_once),
+        TEST(test_without_memory_nothing_is_told_and_nothing_lost),
         TEST(test_switched_off_nothing_is_told),
     };
 
