@@ -20,4 +20,6 @@ void request_set_header(void *request, const char *name, size_t name_len, const 
                         size_t value_len);
 const char *request_header(void *request, const char *name, size_t name_len);
 
+void request_each_header(void *request, sonde_visitor visit, void *visitor_user);
+
 #endif /* SONDE_GUIDE_PRELUDE_H */

@@ -1,6 +1,7 @@
 /* propagate_baggage.c - the baggage header, ot-baggage-* of older tracers, and tags made from baggage. */
 #include <string.h>
 
+#include "base/log.h"
 #include "vocab/headers.h"
 
 #include "sonde/span.h"
@@ -219,6 +220,9 @@ static __attribute__((noinline)) void set_baggage(sonde__baggage_ref ref, const 
         sonde__count(SONDE__BAGGAGE_DROPPED, sonde__baggage_at(ref)->items - items);
     note_cut(items == c->baggage_max_items && items < sonde__baggage_at(ref)->items,
              items < sonde__baggage_at(ref)->items);
+    if (items < sonde__baggage_at(ref)->items)
+        SONDE_LOG(SONDE_LOG_WARN, "baggage does not fit its header: items=%u sent=%u",
+                  (unsigned)sonde__baggage_at(ref)->items, (unsigned)items);
     if (l.len > 0)
         sonde__count(SONDE__CONTEXTS_INJECTED + SONDE__STYLE_BAGGAGE, 1);
     if (l.len > 0)
