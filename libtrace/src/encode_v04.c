@@ -205,15 +205,39 @@ typedef struct picture {
     uint32_t metrics;
     uint32_t links;
     uint32_t events;
+    uint32_t structs;
     size_t item_bytes;          /* of both */
     const sonde__rule *kept_by; /* a rule for single spans, or NULL */
 } picture;
+
+static inline bool same_key(const sonde__record *a, const sonde__record *b)
+{
+    return a->key_len == b->key_len && memcmp(a->key, b->key, a->key_len) == 0;
+}
 
 static void note_item(picture *p, const sonde__record *r)
 {
     p->links += r->kind == SONDE__TEXT_LINK;
     p->events += r->kind == SONDE__TEXT_EVENT;
     p->item_bytes += r->value_len;
+}
+
+/* The last one of a key counts; an empty one takes it away. */
+static void note_struct(sonde__encoder *e, picture *p, const sonde__record *r)
+{
+    uint32_t i;
+
+    for (i = 0; i < p->structs && !same_key(&e->structs[i], r); i++)
+        ;
+    if (r->value_len == 0) {
+        if (i < p->structs)
+            e->structs[i] = e->structs[--p->structs];
+    } else if (i < SONDE__STRUCTS_MAX && e->has_structs) {
+        e->structs[i] = *r;
+        p->structs += i == p->structs;
+    } else {
+        sonde__count(SONDE__TAGS_DROPPED, 1);
+    }
 }
 
 static void gather(sonde__encoder *e, const sonde__span *span, picture *p)
@@ -230,6 +254,10 @@ static void gather(sonde__encoder *e, const sonde__span *span, picture *p)
             p->tags++;
             continue;
         }
+        if (r->kind == SONDE__TEXT_STRUCT) {
+            note_struct(e, p, r);
+            continue;
+        }
         if (r->kind > SONDE__TEXT_TYPE) {
             note_item(p, r);
             continue;
@@ -242,11 +270,6 @@ static void gather(sonde__encoder *e, const sonde__span *span, picture *p)
         else
             p->type = names[2];
     }
-}
-
-static inline bool same_key(const sonde__record *a, const sonde__record *b)
-{
-    return a->key_len == b->key_len && memcmp(a->key, b->key, a->key_len) == 0;
 }
 
 static void supersede_few(sonde__record *r, uint32_t n)
@@ -570,7 +593,7 @@ static void write_names(sonde__encoder *e, const picture *p)
     const sonde__record *name = p->name && p->name->value_len > 0 ? p->name : &unnamed;
     bool has_resource = p->resource && p->resource->value_len > 0;
 
-    *cursor(e) = (uint8_t)(0x8c + (p->links > 0) + has_native_events(e, p));
+    *cursor(e) = (uint8_t)(0x8c + (p->structs > 0) + (p->links > 0) + has_native_events(e, p));
     e->payload.len++;
     put_literal(e, SONDE_STR("\xa7service"));
     write_text(e, p->service);
@@ -678,8 +701,36 @@ static bool make_room(sonde__encoder *e, const picture *p)
     return sonde_buf_reserve(&e->payload, bytes) != NULL;
 }
 
+static void write_struct(sonde__encoder *e, const sonde__record *r)
+{
+    sonde_buf *b = &e->payload;
+    uint8_t *at = sonde_buf_reserve(b, 2 * TEXT_HEAD_BYTES + (size_t)r->key_len + r->value_len);
+
+    if (!at)
+        return;
+    write_text(e, sonde__record_key(r));
+    at = sonde_buf_reserve(b, TEXT_HEAD_BYTES + (size_t)r->value_len);
+    if (!at)
+        return;
+    at = sonde__put_32(at, 0xc6, r->value_len);
+    sonde__text_copy(r, (char *)at);
+    b->len = (size_t)(at - b->data) + r->value_len;
+}
+
+static void write_structs(sonde__encoder *e, const picture *p)
+{
+    uint32_t i;
+
+    sonde_mp_write_str(&e->payload, SONDE_STR("meta_struct"));
+    sonde_mp_write_map(&e->payload, p->structs);
+    for (i = 0; i < p->structs; i++)
+        write_struct(e, &e->structs[i]);
+}
+
 static void write_items(sonde__encoder *e, const picture *p)
 {
+    if (p->structs > 0)
+        write_structs(e, p);
     if (p->links > 0) {
         sonde_mp_write_str(&e->payload, SONDE_STR("span_links"));
         sonde__write_items(&e->payload, p->span, SONDE__TEXT_LINK, p->links);
@@ -723,7 +774,7 @@ static void encode_span(sonde__encoder *e, const sonde__span *span, sonde__decis
     write_meta(e, &p);
     if (sonde_buf_reserve(&e->payload, e->room)) /* our own tags may have used some */
         write_metrics(e, &p);
-    if (__builtin_expect(p.item_bytes > 0, 0))
+    if (__builtin_expect(p.item_bytes > 0 || p.structs > 0, 0))
         write_items(e, &p);
 }
 

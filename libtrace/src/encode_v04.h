@@ -14,6 +14,7 @@
 #include "segment.h"
 #include "span_rules.h"
 
+#define SONDE__STRUCTS_MAX 32   /* of a span */
 #define SONDE__RECORDS_MAX 1100 /* 1 024 tags, and what the span is called */
 
 typedef struct sonde__encoder {
@@ -32,6 +33,7 @@ typedef struct sonde__encoder {
     uint64_t default_keys; /* which keys may clash with ours, see may_clash() */
     sonde_buf common;      /* meta entries every span has, encoded */
     uint32_t common_count;
+    bool has_structs;   /* the agent knows them; else they are left out */
     bool native_events; /* the agent knows them; else they are JSON in meta */
     bool for_stats;     /* `countable` is wanted */
     bool tags_count;    /* a tag of every span may have it counted */
@@ -41,6 +43,7 @@ typedef struct sonde__encoder {
     sonde_buf fix;  /* a value while it is made valid UTF-8 */
     sonde_buf json; /* the events of a span */
     sonde__rules *span_rules; /* owned; NULL: none */
+    sonde__record structs[SONDE__STRUCTS_MAX];
     sonde__record records[SONDE__RECORDS_MAX];
     uint16_t slots[4096]; /* keys of a span with many tags */
 } sonde__encoder;

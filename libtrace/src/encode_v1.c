@@ -545,6 +545,22 @@ static uint8_t *put_metrics(sonde__v1 *v, const chunk_facts *c, uint8_t *at, son
     return at;
 }
 
+static uint8_t *put_structs(sonde__v1 *v, uint8_t *at, sonde__wire_map map)
+{
+    sonde_str key, value;
+
+    for (; map.len > 0; map.len--) {
+        (void)sonde_mp_read_str(&map.at, &key);
+        (void)sonde_mp_read_bin(&map.at, &value);
+        at = put_text(v, at, key);
+        *at++ = VALUE_BYTES;
+        at = sonde__put_32(at, 0xc6, (uint32_t)value.len);
+        memcpy(at, value.ptr, value.len);
+        at += value.len;
+    }
+    return at;
+}
+
 static uint32_t count_fields(const sonde__wire_span *s, const span_facts *f, uint32_t attributes)
 {
     return (uint32_t)(s->service.len > 0) + (s->name.len > 0) + (s->resource.len > 0) +
@@ -562,8 +578,9 @@ static void write_span(sonde__v1 *v, const chunk_facts *c, const sonde__wire_spa
                        size_t v04_bytes)
 {
     span_facts f = { .kind = 0 };
-    uint32_t attributes = read_meta(v, c, s->meta, &f) + count_metrics(c, s->metrics);
-    size_t entries = (size_t)s->meta.len + s->metrics.len;
+    uint32_t attributes =
+        read_meta(v, c, s->meta, &f) + count_metrics(c, s->metrics) + s->structs.len;
+    size_t entries = (size_t)s->meta.len + s->metrics.len + s->structs.len;
     uint8_t *at =
         sonde_buf_reserve(&v->body, v04_bytes + SPAN_FIXED_BYTES + ENTRY_FIXED_BYTES * entries);
 
@@ -591,6 +608,7 @@ static void write_span(sonde__v1 *v, const chunk_facts *c, const sonde__wire_spa
         at = sonde__put_array_head(at, 3 * attributes);
         at = put_meta(v, c, at, s->meta);
         at = put_metrics(v, c, at, s->metrics);
+        at = put_structs(v, at, s->structs);
     }
     v->body.len = (size_t)(at - v->body.data);
     if (s->links.len > 0)

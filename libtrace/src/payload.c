@@ -100,6 +100,8 @@ static void begin(sonde__payload *p)
 
     p->form = pick_form(p, a);
     p->is_counted = p->v04.for_stats = can_count(p, a);
+    p->v04.has_structs =
+        p->form == SONDE__API_V1 || (p->form == SONDE__API_V04 && a->span_meta_structs);
     p->v04.native_events =
         p->form == SONDE__API_V1 || (p->form == SONDE__API_V04 && a->span_events);
 }

@@ -5,12 +5,14 @@
 
 #include "base/format.h"
 #include "base/stack_libunwind.h"
+#include "codec/msgpack_read.h"
 #include "vocab/tags.h"
 
 #include "attributes.h"
 #include "span.h"
 
 #define STACK_MAX_BYTES 8192
+#define TAGS_MAX        1024 /* with links, events and structured values */
 
 /* -- values of any type --------------------------------------------------------------------------- */
 
@@ -27,6 +29,33 @@ static bool set_one(void *user, sonde_str key, const sonde_value *value)
     else
         sonde_span_set_double_n(span, key, value->as.number);
     return true;
+}
+
+/* One document and nothing behind it. */
+static bool is_document(sonde_str bytes)
+{
+    sonde_mp_reader r;
+
+    sonde_mp_reader_init(&r, bytes.ptr, bytes.len);
+    return sonde_mp_skip(&r) && sonde_mp_left(&r) == 0;
+}
+
+void sonde_span_set_struct(sonde_span *handle, const char *key, const void *bytes, size_t len)
+{
+    sonde__span *span = key && *key ? sonde__span_open(handle) : NULL;
+    sonde__area *a = span ? sonde__area_get() : NULL;
+    sonde_str name = sonde_str_from(key);
+    sonde_str value = { (const char *)bytes, bytes ? len : 0 };
+
+    if (!a)
+        return;
+    name.len = sonde_utf8_cut(name, SONDE__KEY_MAX_BYTES);
+    if (span->text.count < TAGS_MAX && value.len <= SONDE__TEXT_VALUE_MAX &&
+        (value.len == 0 || is_document(value)) &&
+        sonde__text_add(&span->text, &a->cells, SONDE__TEXT_STRUCT, name, value))
+        span->text.count++;
+    else
+        sonde__count_own(&a->counts, SONDE__TAGS_DROPPED, 1);
 }
 
 void sonde_span_set_value(sonde_span *span, const char *key, sonde_value value)

@@ -30,6 +30,7 @@ enum sonde__text_kind {
     SONDE__TEXT_TYPE,
     SONDE__TEXT_LINK,       /* span: value is the link as v0.4 has it, packed */
     SONDE__TEXT_EVENT,      /* span: the same of an event */
+    SONDE__TEXT_STRUCT,     /* span: key, a msgpack document; empty: removed */
     SONDE__TEXT_ORIGIN,     /* segment: value */
     SONDE__TEXT_PROPAGATING,/* segment: key with "_dd.p.", value */
     SONDE__TEXT_TRACESTATE, /* segment: foreign members, joined */
@@ -50,7 +51,7 @@ typedef struct sonde__text {
     union {
         struct {
             uint16_t at;    /* next free byte of the tail cell */
-            uint16_t count; /* records of kinds STR, NUMBER, GONE, LINK, EVENT */
+            uint16_t count; /* records of kinds STR, NUMBER, GONE, LINK, EVENT, STRUCT */
         };
         uint32_t chunk_len; /* once finished: spans of the chunk this span leads */
     };

@@ -30,6 +30,7 @@ static const field fields[] = {
     FIELD("error", FIELD_U64, error),
     FIELD("meta", FIELD_MAP, meta),
     FIELD("metrics", FIELD_MAP, metrics),
+    FIELD("meta_struct", FIELD_MAP, structs),
     FIELD("span_links", FIELD_RAW, links),
     FIELD("span_events", FIELD_RAW, events),
 };

@@ -31,6 +31,7 @@ typedef struct sonde__wire_span {
     uint64_t error;
     sonde__wire_map meta;    /* text -> text */
     sonde__wire_map metrics; /* text -> double */
+    sonde__wire_map structs; /* text -> bytes */
     sonde_str links;         /* the array of maps as it stands; empty: none */
     sonde_str events;        /* the same */
 } sonde__wire_span;

@@ -55,6 +55,7 @@
 #define sonde_span_set_int_n(...) SONDE_NOTHING_(sonde_span_set_int_n(__VA_ARGS__))
 #define sonde_span_set_double_n(...) SONDE_NOTHING_(sonde_span_set_double_n(__VA_ARGS__))
 #define sonde_span_set_bool_n(...) SONDE_NOTHING_(sonde_span_set_bool_n(__VA_ARGS__))
+#define sonde_span_set_struct(...) SONDE_NOTHING_(sonde_span_set_struct(__VA_ARGS__))
 #define sonde_span_set_value(...) SONDE_NOTHING_(sonde_span_set_value(__VA_ARGS__))
 #define sonde_span_get_str(...) SONDE_NOT_(int64_t, -1, sonde_span_get_str(__VA_ARGS__))
 #define sonde_span_get_double(...) SONDE_NOT_(int, 0, sonde_span_get_double(__VA_ARGS__))

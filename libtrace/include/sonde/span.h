@@ -129,6 +129,13 @@ SONDE_API void sonde_span_set_bool_n(sonde_span *span, sonde_str key, int value)
  * deep (beyond: counter tags_dropped). */
 SONDE_API void sonde_span_set_value(sonde_span *span, const char *key, sonde_value value);
 
+/* A structured value: `bytes` is one complete msgpack document of at most 65 535 bytes, which is copied and sent as
+ * it is; NULL or `len` 0 takes the one of that key away.  At most 32 on a span.  Keys are apart from those of tags.
+ * What is not a document, too long, too many, or not known to the agent (its /info says span_meta_structs) or
+ * the form of payload (v0.5) is left out: counter tags_dropped. */
+SONDE_API void sonde_span_set_struct(sonde_span *span, const char *key, const void *bytes,
+                                     size_t len);
+
 /* What was set, on a span that is not finished.  get_str writes at most `out_bytes` with a NUL (0 and NULL:
  * only the length is wanted) and returns the length of the whole text, or -1 when the tag is not there;
  * a number is written in decimal.  get_double returns 1 and the number, or 0 when there is none.  Both

@@ -153,6 +153,29 @@ static void test_links_and_events_keep_their_types(void **state)
     sonde_buf_done(&want);
 }
 
+static void test_structured_values_are_bytes(void **state)
+{
+    sonde__config config = make_config();
+    sonde_buf chunk, want;
+    sonde__v1 v;
+    sonde_str got;
+
+    (void)state;
+    golden_bytes("91 82 a7 7370616e5f6964 02 ab 6d6574615f737472756374 81 a1 6b c6 00000002 9101",
+                 &chunk);
+    golden_bytes("83 01 00 06 c410 00000000000000000000000000000000 04 91"
+                 "82 04 02 09 93 a16b 05 c6 00000002 9101",
+                 &want);
+    assert_status(sonde__v1_open(&v, &config, runtime_id, "", 1u << 16), SONDE_OK);
+    assert_status(sonde__v1_add(&v, sonde_buf_str(&chunk)), SONDE_OK);
+    got = sonde__v1_body(&v, 1);
+    assert_true(got.len > want.len);
+    assert_memory_equal(got.ptr + got.len - want.len, want.data, want.len);
+    sonde__v1_close(&v);
+    sonde_buf_done(&chunk);
+    sonde_buf_done(&want);
+}
+
 /* -- the same meaning: each form becomes the same lines ----------------------------------------------- */
 
 typedef struct lines {
@@ -684,6 +707,7 @@ int main(void)
         cmocka_unit_test(test_a_chunk_is_written_as_in_the_specification),
         cmocka_unit_test(test_a_payload_says_where_it_comes_from),
         cmocka_unit_test(test_links_and_events_keep_their_types),
+        cmocka_unit_test(test_structured_values_are_bytes),
         cmocka_unit_test(test_three_forms_say_the_same),
         cmocka_unit_test(test_what_has_no_place_stays_a_tag),
         cmocka_unit_test(test_what_does_not_fit_leaves_the_payload_as_it_was),

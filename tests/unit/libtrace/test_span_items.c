@@ -529,6 +529,125 @@ static void test_without_memory_links_and_events_are_counted(void **state)
     assert_in_range(after.events_dropped - before.events_dropped, 10, 20);
 }
 
+/* -- structured values ---------------------------------------------------------------------------- */
+
+static void assert_bytes(const msgpack_object *value, const char *want, size_t len)
+{
+    assert_non_null(value);
+    assert_int_equal(value->type, MSGPACK_OBJECT_BIN);
+    assert_int_equal(value->via.bin.size, len);
+    assert_memory_equal(value->via.bin.ptr, want, len);
+}
+
+static void start_with_info(const char *info)
+{
+    sonde_stop();
+    fake_agent_info(agent, info, NULL);
+    assert_status(sonde_start(&(sonde_options){ .agent_url = fake_agent_url(agent) }), SONDE_OK);
+    assert_status(sonde_wait_for_agent(10000), SONDE_OK);
+}
+
+static uint64_t tags_dropped(void)
+{
+    sonde_counters c = { .struct_bytes = sizeof(c) };
+
+    sonde_counters_read(&c);
+    return c.tags_dropped;
+}
+
+static void set_structs(sonde_span *s)
+{
+    static char long_text[3 + 60000] = "\xda\xea\x60";
+    char key[8];
+    int i;
+
+    sonde_span_set_struct(s, "a", "\x81\xa1k\x01", 4);
+    sonde_span_set_struct(s, "a", "\x81\xa1k\x02", 4); /* the last one counts */
+    sonde_span_set_struct(s, "gone", "\x01", 1);
+    sonde_span_set_struct(s, "gone", NULL, 0);
+    sonde_span_set_struct(s, "never", NULL, 5);
+    sonde_span_set_struct(s, "zero", "\x00", 1);
+    memset(long_text + 3, 'x', 60000);
+    sonde_span_set_struct(s, "long", long_text, sizeof(long_text));
+    sonde_span_set_str(s, "a", "a tag");
+    sonde_span_set_struct(s, "", "\x01", 1);
+    sonde_span_set_struct(s, NULL, "\x01", 1);
+    sonde_span_set_struct(NULL, "k", "\x01", 1);
+    for (i = 0; i < 29; i++) { /* up to the ceiling */
+        (void)snprintf(key, sizeof(key), "k%d", i);
+        sonde_span_set_struct(s, key, "\xc0", 1);
+    }
+}
+
+static void test_structured_values_arrive_as_they_are(void **state)
+{
+    const msgpack_object *span, *structs;
+    sonde_span *s;
+    uint64_t dropped;
+
+    (void)state;
+    start_with_info("{\"endpoints\":[\"/v0.4/traces\"],\"span_meta_structs\":true}");
+    dropped = tags_dropped();
+    s = sonde_span_start("s", NULL);
+    set_structs(s);
+    sonde_span_finish(s);
+    span = flush_and_read();
+    structs = member(span, "meta_struct");
+    assert_int_equal(structs->via.map.size, 32);
+    assert_bytes(member(structs, "a"), "\x81\xa1k\x02", 4);
+    assert_bytes(member(structs, "zero"), "\x00", 1);
+    assert_int_equal(member(structs, "long")->via.bin.size, 60003);
+    assert_null(member(structs, "gone"));
+    assert_str(member(member(span, "meta"), "a"), "a tag");
+    assert_int_equal(tags_dropped(), dropped);
+}
+
+static void test_structured_values_that_cannot_be_sent_are_counted(void **state)
+{
+    static const struct {
+        const char *label;
+        const char *bytes;
+        size_t len;
+    } cases[] = {
+        { "cut off", "\x81\xa1k", 3 },
+        { "two", "\x01\x02", 2 },
+        { "no msgpack", "\xc1", 1 },
+    };
+    static char too_long[70000];
+    sonde_span *s;
+    uint64_t dropped;
+    size_t i;
+
+    (void)state;
+    start_with_info("{\"endpoints\":[\"/v0.4/traces\"],\"span_meta_structs\":true}");
+    dropped = tags_dropped();
+    s = sonde_span_start("s", NULL);
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        sonde_span_set_struct(s, "k", cases[i].bytes, cases[i].len);
+        if (tags_dropped() != dropped + i + 1)
+            fail_msg("%s", cases[i].label);
+    }
+    memcpy(too_long, "\xdb\x00\x01\x11\x6b", 5);
+    sonde_span_set_struct(s, "k", too_long, sizeof(too_long));
+    assert_int_equal(tags_dropped(), dropped + 4);
+    for (i = 0; i < 33; i++) {
+        char key[8];
+
+        (void)snprintf(key, sizeof(key), "k%zu", i);
+        sonde_span_set_struct(s, key, "\x01", 1);
+    }
+    sonde_span_finish(s);
+    assert_int_equal(member(flush_and_read(), "meta_struct")->via.map.size, 32);
+    assert_int_equal(tags_dropped(), dropped + 5);
+    start_with_info("{\"endpoints\":[\"/v0.4/traces\"]}"); /* an agent that does not know them */
+    dropped = tags_dropped();
+    s = sonde_span_start("s", NULL);
+    sonde_span_set_struct(s, "k", "\x01", 1);
+    sonde_span_finish(s);
+    assert_null(member(flush_and_read(), "meta_struct"));
+    assert_int_equal(tags_dropped(), dropped + 1);
+}
+
 static int start(void **state)
 {
     sonde_options o = { .service = "unit" };
@@ -566,6 +685,8 @@ int main(void)
         cmocka_unit_test(test_attributes_beyond_128_are_counted),
         cmocka_unit_test(test_links_of_every_length_come_whole_through_the_cells),
         cmocka_unit_test(test_null_and_finished_spans_take_none),
+        cmocka_unit_test(test_structured_values_arrive_as_they_are),
+        cmocka_unit_test(test_structured_values_that_cannot_be_sent_are_counted),
         cmocka_unit_test(test_an_agent_that_knows_events_gets_them_natively),
         cmocka_unit_test(test_without_memory_links_and_events_are_counted),
     };
