@@ -558,7 +558,7 @@ static uint64_t tags_dropped(void)
 static void set_structs(sonde_span *s)
 {
     static char long_text[3 + 60000] = "\xda\xea\x60";
-    char key[8];
+    char key[24];
     int i;
 
     sonde_span_set_struct(s, "a", "\x81\xa1k\x01", 4);
@@ -631,7 +631,7 @@ static void test_structured_values_that_cannot_be_sent_are_counted(void **state)
     sonde_span_set_struct(s, "k", too_long, sizeof(too_long));
     assert_int_equal(tags_dropped(), dropped + 4);
     for (i = 0; i < 33; i++) {
-        char key[8];
+        char key[24];
 
         (void)snprintf(key, sizeof(key), "k%zu", i);
         sonde_span_set_struct(s, key, "\x01", 1);
