@@ -278,6 +278,30 @@ static void test_the_rate_is_on_the_line_of_what_was_sampled(void **state)
     sonde_statsd_free(s);
 }
 
+static void test_what_differs_in_type_tags_or_cardinality_is_kept_apart(void **state)
+{
+    sonde_statsd *s = client((sonde_statsd_options){ 0 });
+    sonde_statsd_metric m = { .type = SONDE_STATSD_COUNT, .name = "ab", .value = 1 };
+    int i;
+
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        m.cardinality = "low";
+        sonde_statsd_send(s, &m);
+        m.cardinality = "high";
+        sonde_statsd_send(s, &m);
+        m.cardinality = NULL;
+        sonde_statsd_send(s, &m);
+        sonde_statsd_gauge(s, "ab", i, NULL);
+        sonde_statsd_count(s, "a", 1, "b");
+        sonde_statsd_count(s, "ab", 1, "c");
+    }
+    (void)sonde_statsd_flush(s, 100);
+    EXPECT_LINES("ab:2|c|card:low", "ab:2|c|card:high", "ab:2|c", "ab:1|g", "a:2|c|#b",
+                 "ab:2|c|#c");
+    sonde_statsd_free(s);
+}
+
 static void test_events_and_checks_are_sent(void **state)
 {
     sonde_statsd *s = client((sonde_statsd_options){ .tags = "a:b", .cardinality = "low" });
@@ -723,6 +747,7 @@ int main(void)
         T(test_without_collection_each_call_is_a_line),
         T(test_a_metric_with_a_time_goes_out_as_it_is),
         T(test_the_rate_is_on_the_line_of_what_was_sampled),
+        T(test_what_differs_in_type_tags_or_cardinality_is_kept_apart),
         T(test_events_and_checks_are_sent),
         T(test_what_is_no_metric_is_refused_and_counted),
         T(test_nothing_happens_without_a_client),
