@@ -76,7 +76,7 @@ static void test_work_of_known_size_is_seen(void **state)
     struct timespec t = { 0, 1 };
     int fd[FDS], i;
     char *memory;
-    void *block;
+    void *volatile block; /* else the compiler does without */
 
     (void)state;
     (void)pthread_barrier_init(&meet, NULL, THREADS + 1);
