@@ -63,6 +63,7 @@ typedef struct agent_config {
     sonde_str apm_env;
     int64_t receiver_port; /* 0: no TCP; -1: any free port */
     sonde_str receiver_socket;
+    bool crash_spans;
     bool non_local_traffic;
     uint64_t receiver_timeout_ns;
     uint64_t max_payload_bytes;

@@ -94,6 +94,12 @@ static void write_body(info *i, const info_options *o, sonde_str env)
     }
     put_empty_object(&w, "filter_tags");
     put_empty_object(&w, "filter_tags_regex");
+    if (o->crash_socket.len) {
+        sonde_json_key(&w, SONDE_STR("sonde"));
+        sonde_json_begin_object(&w);
+        sonde_json_put_str(&w, "crash_socket", o->crash_socket);
+        sonde_json_end_object(&w);
+    }
     sonde_json_end_object(&w);
     sonde_buf_append_byte(&i->body, '\n');
 }

@@ -41,6 +41,7 @@ typedef struct info_options {
     const char *const *peer_tags; /* sorted keys of the aggregation; borrowed; NULL: none */
     size_t peer_tags_len;
     bool stats_by_span_kind;  /* spans of kind server, client, ... count though not top-level */
+    sonde_str crash_socket;   /* empty: none; borrowed for the call */
     bool client_drop_p0s;     /* tracers may leave out p0 chunks: stats of theirs are served */
     const sonde_clock *clock; /* NULL: the system's */
 } info_options;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/crash/crash.h"
 #include "agent/info/info.h"
 #include "agent/payload/normalize.h"
 #include "agent/payload/rates.h"
@@ -63,6 +64,7 @@ struct pipeline {
     bool has_queue;
     worker *workers;
     size_t workers_len; /* started */
+    crash *crash;       /* NULL: no socket for it */
     info *info;
     receiver *receiver;
 
@@ -263,6 +265,19 @@ static void write_queue_json(void *arg, sonde_json_writer *w)
     sonde_json_end_object(w);
 }
 
+/* Never fatal, like the trace socket it stands beside. */
+static void open_crash(pipeline *p)
+{
+    const agent_config *c = p->config;
+    sonde_error error = { 0 };
+
+    if (!c->crash_spans || c->receiver_socket.len == 0)
+        return;
+    if (crash_open(&(crash_options){ c->receiver_socket, { enqueue, p } }, &p->crash, &error) !=
+        SONDE_OK)
+        SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "no spans of processes that die: %s", error.message);
+}
+
 static sonde_status open_info(pipeline *p, sonde_error *out_error)
 {
     const char *peer_tags[STATS_PEER_TAGS_MAX];
@@ -275,7 +290,8 @@ static sonde_status open_info(pipeline *p, sonde_error *out_error)
                              .endpoints_len = receiver_listed_endpoints_len,
                              .peer_tags = peer_tags,
                              .peer_tags_len = len,
-                             .stats_by_span_kind = true };
+                             .stats_by_span_kind = true,
+                             .crash_socket = crash_socket_path(p->crash) };
     sonde_status status;
 
     for (i = 0; i < len; i++)
@@ -303,6 +319,7 @@ static sonde_status open_receiver(pipeline *p, sonde_error *out_error)
 static void add_status_rows(pipeline *p)
 {
     const info_source rows[] = {
+        { "crash", crash_write_json, p->crash }, /* first: it may not be there */
         { "receiver", receiver_write_json, p->receiver },
         { "queue", write_queue_json, &p->queue },
         { "processor", processor_write_json, p->processor },
@@ -313,9 +330,9 @@ static void add_status_rows(pipeline *p)
         { "forwarder", forwarder_write_json, p->forwarder },
         { "process", self_write_json, NULL },
     };
-    size_t i;
+    size_t i = p->crash ? 0 : 1;
 
-    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+    for (; i < sizeof(rows) / sizeof(rows[0]); i++)
         if (info_add_source(p->info, rows[i]) != SONDE_OK)
             return;
 }
@@ -350,6 +367,8 @@ sonde_status pipeline_open(const pipeline_options *options, pipeline **out_pipel
         status = open_middle(p, out_error);
     if (status == SONDE_OK)
         status = start_workers(p, out_error);
+    if (status == SONDE_OK)
+        open_crash(p);
     if (status == SONDE_OK)
         status = open_info(p, out_error);
     if (status == SONDE_OK)
@@ -393,6 +412,7 @@ void pipeline_stop(pipeline *p, uint64_t deadline_mono_ns)
     if (p->stopped)
         return;
     p->stopped = true;
+    crash_stop(p->crash);
     if (p->receiver)
         receiver_stop(p->receiver);
     join_workers(p);
@@ -429,6 +449,7 @@ void pipeline_close(pipeline *p)
     pipeline_stop(p, 0);
     receiver_close(p->receiver, 0);
     info_close(p->info);
+    crash_close(p->crash);
     sonde_free(p->workers);
     if (p->has_queue)
         sonde_queue_done(&p->queue);

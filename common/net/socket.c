@@ -42,9 +42,9 @@ static void close_keeping_errno(int fd)
     errno = saved_errno;
 }
 
-static int open_socket(int family)
+static int open_socket(int family, int type)
 {
-    return socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    return socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 }
 
 static bool literal_address(const char *host, uint16_t port, address *out)
@@ -109,7 +109,7 @@ static sonde_status connect_to(const struct sockaddr *addr, socklen_t len,
                                uint64_t deadline_mono_ns, int *out_fd)
 {
     int one = 1;
-    int fd = open_socket(addr->sa_family);
+    int fd = open_socket(addr->sa_family, SOCK_STREAM);
     sonde_status status = SONDE_OK;
 
     if (fd < 0)
@@ -202,7 +202,7 @@ sonde_status sonde_listen_tcp(const char *host, uint16_t port, int *out_fd, sond
     if (!literal_address(local ? "127.0.0.1" : host, port, &a))
         return sonde_fail(out_error, SONDE_ERR_INVALID,
                           "cannot listen on \"%s\": neither an address nor localhost", host);
-    fd = open_socket(a.as.any.sa_family);
+    fd = open_socket(a.as.any.sa_family, SOCK_STREAM);
     if (fd < 0)
         return sonde_fail_sys(out_error, errno, "cannot listen on %s port %u", host, port);
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
@@ -215,9 +215,9 @@ sonde_status sonde_listen_tcp(const char *host, uint16_t port, int *out_fd, sond
 }
 
 /* A socket nobody listens on any more, left behind by a process that is gone. */
-static bool is_stale(const address *a)
+static bool is_stale(const address *a, int type)
 {
-    int fd = open_socket(AF_UNIX);
+    int fd = open_socket(AF_UNIX, type);
     bool stale;
 
     if (fd < 0)
@@ -227,7 +227,7 @@ static bool is_stale(const address *a)
     return stale;
 }
 
-static sonde_status make_way(const char *path, const address *a, sonde_error *out_error)
+static sonde_status make_way(const char *path, const address *a, int type, sonde_error *out_error)
 {
     struct stat st;
 
@@ -237,14 +237,15 @@ static sonde_status make_way(const char *path, const address *a, sonde_error *ou
     if (!S_ISSOCK(st.st_mode))
         return sonde_fail(out_error, SONDE_ERR_INVALID,
                           "cannot listen on %s: something that is no socket is there", path);
-    if (!is_stale(a))
+    if (!is_stale(a, type))
         return sonde_fail_sys(out_error, EADDRINUSE, "cannot listen on %s", path);
     if (unlink(path) != 0)
         return sonde_fail_sys(out_error, errno, "cannot replace %s", path);
     return SONDE_OK;
 }
 
-sonde_status sonde_listen_unix(const char *path, mode_t mode, int *out_fd, sonde_error *out_error)
+static sonde_status listen_unix(const char *path, int type, mode_t mode, int *out_fd,
+                                sonde_error *out_error)
 {
     address a;
     sonde_status status;
@@ -254,10 +255,10 @@ sonde_status sonde_listen_unix(const char *path, mode_t mode, int *out_fd, sonde
         return sonde_fail(out_error, SONDE_ERR_INVALID,
                           "cannot listen on \"%s\": a socket's path has 1 to %zu bytes", path,
                           sizeof(a.as.un.sun_path) - 1);
-    status = make_way(path, &a, out_error);
+    status = make_way(path, &a, type, out_error);
     if (status != SONDE_OK)
         return status;
-    fd = open_socket(AF_UNIX);
+    fd = open_socket(AF_UNIX, type);
     if (fd < 0)
         return sonde_fail_sys(out_error, errno, "cannot listen on %s", path);
     /* chmod before listen: nobody gets in with the umask's mode. */
@@ -267,6 +268,17 @@ sonde_status sonde_listen_unix(const char *path, mode_t mode, int *out_fd, sonde
     }
     *out_fd = fd;
     return SONDE_OK;
+}
+
+sonde_status sonde_listen_unix(const char *path, mode_t mode, int *out_fd, sonde_error *out_error)
+{
+    return listen_unix(path, SOCK_STREAM, mode, out_fd, out_error);
+}
+
+sonde_status sonde_listen_packets(const char *path, mode_t mode, int *out_fd,
+                                  sonde_error *out_error)
+{
+    return listen_unix(path, SOCK_SEQPACKET, mode, out_fd, out_error);
 }
 
 uint16_t sonde_local_port(int fd)

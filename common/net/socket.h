@@ -22,6 +22,10 @@ SONDE_MUST_USE sonde_status sonde_listen_tcp(const char *host, uint16_t port, in
 SONDE_MUST_USE sonde_status sonde_listen_unix(const char *path, mode_t mode, int *out_fd,
                                               sonde_error *out_error);
 
+/* The same with SOCK_SEQPACKET: connections that keep packets apart. */
+SONDE_MUST_USE sonde_status sonde_listen_packets(const char *path, mode_t mode, int *out_fd,
+                                                 sonde_error *out_error);
+
 uint16_t sonde_local_port(int fd); /* 0 when it has none */
 pid_t sonde_peer_pid(int fd);      /* SO_PEERCRED; 0 when unknown */
 

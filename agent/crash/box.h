@@ -1,0 +1,57 @@
+/* agent/crash/box.h - what a dead process's black box says: its open spans, as a payload.
+ *
+ * The file comes from outside and is never believed: sizes, lengths, text and times are checked, and it is
+ * copied with pread(), never mapped.
+ *
+ * Threads   none.
+ * Bounds    BOX_FILE_MAX_BYTES; SONDE_BLACKBOX_PLACES spans of each area; what a payload's arena holds.
+ * Source    docs/spec/black-box.md
+ */
+#ifndef SONDE_AGENT_CRASH_BOX_H
+#define SONDE_AGENT_CRASH_BOX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/payload/payload.h"
+#include "base/blackbox.h"
+
+#define BOX_FILE_MAX_BYTES (20u * 1024 * 1024)
+
+/* Whether a descriptor is a black box that can be read without danger. */
+enum sonde_crash_reason box_check(int fd, uint32_t said_bytes);
+
+/* How a process ended. */
+typedef enum box_cause {
+    BOX_SIGNAL, /* `number` is the signal */
+    BOX_OOM_KILL,
+    BOX_EXIT, /* `number` is the status */
+    BOX_UNKNOWN,
+    BOX_CAUSES
+} box_cause;
+
+typedef struct box_death {
+    box_cause cause;
+    int number;
+    int pid; /* in the agent's namespace */
+    int64_t unix_ns;
+} box_death;
+
+/* The state the header is in; 0 when it cannot be read. */
+uint32_t box_state(int fd, int *out_signo);
+
+typedef struct box_counts {
+    uint32_t spans;
+    uint32_t torn;     /* texts were being changed */
+    uint32_t unplaced; /* spans the process had no place for */
+    uint32_t lost;     /* no memory */
+} box_counts;
+
+/* The open spans, a chunk for each trace, ordered by start.  NULL: none, or no memory. */
+payload *box_read(int fd, const box_death *death, box_counts *out_counts);
+
+/* "signal:SIGSEGV", "oom_kill", "exit:3", "unknown". */
+#define BOX_CAUSE_ROOM 32
+void box_cause_text(const box_death *death, char out[BOX_CAUSE_ROOM]);
+
+#endif /* SONDE_AGENT_CRASH_BOX_H */
