@@ -234,10 +234,17 @@ def telemetry_counts_variables_that_cannot_be_followed(s):
 # -- discovery ------------------------------------------------------------------------------------------------
 
 
+def target(path):
+    try:
+        return os.readlink(path)
+    except FileNotFoundError:  # closed since it was listed
+        return ""
+
+
 def discovered(s):
     folder = f"/proc/{s.process.pid}/fd"
-    (name,) = [f for f in os.listdir(folder) if os.readlink(f"{folder}/{f}").startswith("/memfd:datadog-tracer-info-")]
-    with open(f"{folder}/{name}", "rb") as file:
+    (path,) = [f"{folder}/{f}" for f in os.listdir(folder) if target(f"{folder}/{f}").startswith("/memfd:datadog-tracer-info-")]
+    with open(path, "rb") as file:
         return unpack(file.read())
 
 
