@@ -176,6 +176,8 @@ void sonde__flare_write_archive(const sonde__config *c, sonde_buf *out)
         sonde_buf_reset(&file);
         files[i].write(c, &file);
         sonde__zip_add(&zip, files[i].name, sonde_buf_str(&file));
+        if (file.status != SONDE_OK && out->status == SONDE_OK)
+            out->status = file.status; /* rather none than half of it */
     }
     sonde__zip_end(&zip);
     sonde_buf_done(&file);

@@ -19,7 +19,7 @@
 #include "remote_state.h"
 #include "tracer.h"
 
-#define BODY_MAX_BYTES  (256u << 10)
+#define BODY_MAX_BYTES  (1u << 20) /* above all that is held, each byte escaped */
 #define TEXTS_MAX_BYTES (1u << 20)
 
 /* Of the beat. */
@@ -103,7 +103,6 @@ typedef struct applying {
 static void read_apm_tracing(applying *a, sonde__remote_file *f)
 {
     char error[SONDE__APM_ERROR_ROOM];
-
     sonde_status status = sonde__apm_tracing_parse(f->content, &a->texts, &a->each[a->len], error);
 
     if (status != SONDE_OK) {
@@ -235,7 +234,7 @@ static sonde_status take(const sonde__config *c, const sonde__answer *answer)
         sonde__count(SONDE__REMOTE_UPDATES, 1);
     if (self.state.error[0] != '\0')
         sonde__count(SONDE__REMOTE_REJECTED, 1);
-    if (changed || self.to_apply)
+    if (changed || (self.to_apply && self.state.error[0] == '\0'))
         apply(c);
     if (changed && (had_tracing || holds(SONDE__APM_TRACING)))
         sonde__live_tell(c);

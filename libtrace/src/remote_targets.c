@@ -251,6 +251,8 @@ static bool read_state(reading *in, sonde_json_event e)
 {
     if (e != SONDE_JSON_STRING)
         return sonde_json_skip(&in->json, e);
+    if (in->json.text.len > SONDE__REMOTE_BACKEND_STATE_MAX_BYTES)
+        return reject_plain(in, SONDE_ERR_TOO_BIG, "targets: too long a state of the backend");
     in->out->backend_state = sonde_arena_copy(&in->out->texts, in->json.text);
     return in->out->backend_state.ptr ||
            reject_plain(in, SONDE_ERR_NOMEM, "no memory for the backend's state");

@@ -5,7 +5,8 @@
  *
  * Threads   none.
  * Bounds    SONDE__REMOTE_CONFIGS_MAX listed paths, SONDE__REMOTE_PATH_MAX_BYTES each,
- *           SONDE__REMOTE_FILES_MAX_BYTES of decoded texts; an answer beyond is rejected.
+ *           SONDE__REMOTE_FILES_MAX_BYTES of decoded texts, SONDE__REMOTE_BACKEND_STATE_MAX_BYTES of the state
+ *           that is sent back; an answer beyond is rejected.
  * Source    docs/spec/remote-config.md */
 #ifndef SONDE_LIBTRACE_REMOTE_TARGETS_H
 #define SONDE_LIBTRACE_REMOTE_TARGETS_H
@@ -17,10 +18,11 @@
 #include "base/str.h"
 #include "sonde/status.h"
 
-#define SONDE__REMOTE_CONFIGS_MAX     64
-#define SONDE__REMOTE_PATH_MAX_BYTES  512
-#define SONDE__REMOTE_FILES_MAX_BYTES (2u << 20)
-#define SONDE__REMOTE_ERROR_ROOM      256
+#define SONDE__REMOTE_CONFIGS_MAX             64
+#define SONDE__REMOTE_PATH_MAX_BYTES          512
+#define SONDE__REMOTE_FILES_MAX_BYTES         (2u << 20)
+#define SONDE__REMOTE_BACKEND_STATE_MAX_BYTES 65536
+#define SONDE__REMOTE_ERROR_ROOM              256
 
 typedef enum sonde__product {
     SONDE__APM_TRACING,

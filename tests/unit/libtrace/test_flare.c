@@ -10,7 +10,9 @@
 #include "libtrace/src/apm_tracing.h"
 #include "libtrace/src/flare.h"
 #include "libtrace/src/flare_log.h"
+#include "libtrace/src/flare_report.h"
 #include "libtrace/src/flare_task.h"
+#include "libtrace/src/tracer.h"
 #include "sonde/sonde.h"
 #include "support/alloc_fail.h"
 #include "support/fake_agent.h"
@@ -341,6 +343,39 @@ static void test_the_log_of_the_level_is_in_the_flare(void **state)
     free(head);
 }
 
+static sonde_status write_a_flare(void *unused)
+{
+    static const sonde__flare_task task = { .case_id = "1" };
+    sonde_status status;
+    sonde_buf zip, form;
+
+    (void)unused;
+    sonde_buf_init(&zip, SONDE__FLARE_MAX_BYTES);
+    sonde_buf_init(&form, SONDE__FLARE_MAX_BYTES);
+    sonde__flare_write_archive(sonde__settings(), &zip);
+    sonde__flare_write_form(sonde__settings(), &task, sonde_buf_str(&zip), "b", 0, &form);
+    status = zip.status != SONDE_OK ? zip.status : form.status;
+    sonde_buf_done(&zip);
+    sonde_buf_done(&form);
+    return status;
+}
+
+static void test_without_memory_there_is_no_half_flare(void **state)
+{
+    static const char *const off[] = { "DD_REMOTE_CONFIGURATION_ENABLED",
+                                       "DD_INSTRUMENTATION_TELEMETRY_ENABLED", "DD_TRACE_ENABLED" };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(off); i++)
+        setenv(off[i], "false", 1); /* no thread beside us */
+    assert_status(sonde_start(NULL), SONDE_OK);
+    for (i = 0; i < COUNT_OF(off); i++)
+        unsetenv(off[i]);
+    alloc_fail_each(write_a_flare, NULL);
+    sonde_stop();
+}
+
 static void test_other_tasks_are_left_alone(void **state)
 {
     static const remote_content files[] = { TASK("flare", "u-1", ARGS),
@@ -406,6 +441,7 @@ int main(void)
         cmocka_unit_test(test_lines_are_copied_while_wanted),
         cmocka_unit_test(test_a_full_copy_loses_its_older_half),
         cmocka_unit_test(test_a_level_holds_for_twenty_minutes),
+        cmocka_unit_test(test_without_memory_there_is_no_half_flare),
         WITH_AGENT(test_a_flare_is_sent_once_with_everything_in_it),
         WITH_AGENT(test_the_log_of_the_level_is_in_the_flare),
         WITH_AGENT(test_other_tasks_are_left_alone),

@@ -13,6 +13,7 @@
 #include "libtrace/src/live.h"
 #include "libtrace/src/tracer.h"
 #include "sonde/remote.h"
+#include "support/alloc_fail.h"
 #include "support/remote_answer.h"
 
 #define PATH "/v0.7/config"
@@ -370,6 +371,46 @@ static void test_settings_change_while_threads_trace(void **state)
     assert_int_equal(c.spans_finished, c.spans_delivered + dropped);
 }
 
+/* -- memory --------------------------------------------------------------------------------------- */
+
+static sonde_status set_and_take_back(void *unused)
+{
+    static const sonde__tag tags[] = { { { "k", 1 }, { "v", 1 } } };
+    static const sonde__remote_values none = SONDE__REMOTE_VALUES_NONE;
+    sonde__remote_values v = SONDE__REMOTE_VALUES_NONE;
+    const sonde__config *c = sonde__settings();
+    uint32_t version = atomic_load(&sonde__live_version);
+    sonde_status status;
+
+    (void)unused;
+    v.rules = SONDE_STR("[{\"service\":\"a*\",\"sample_rate\":0.5}]");
+    v.header_tags = SONDE_STR("x-a");
+    v.tags = tags;
+    v.tags_len = 1;
+    status = sonde__live_apply(c, &v);
+    if (status != SONDE_OK) {
+        assert_int_equal(atomic_load(&sonde__live_version), version);
+        expect_setting("DD_TAGS", "team:core", "code");
+        return status;
+    }
+    expect_setting("DD_TAGS", "k:v", "remote_config");
+    status = sonde__live_apply(c, &none);
+    if (status != SONDE_OK)
+        assert_status(sonde__live_apply(c, &none), SONDE_OK);
+    return status;
+}
+
+static void test_without_memory_nothing_changes(void **state)
+{
+    (void)state;
+    setenv("DD_REMOTE_CONFIGURATION_ENABLED", "false", 1);
+    setenv("DD_INSTRUMENTATION_TELEMETRY_ENABLED", "false", 1);
+    setenv("DD_TRACE_ENABLED", "false", 1); /* no thread beside us */
+    start();
+    unsetenv("DD_INSTRUMENTATION_TELEMETRY_ENABLED");
+    alloc_fail_each(set_and_take_back, NULL);
+}
+
 /* -- polls ---------------------------------------------------------------------------------------- */
 
 static void expect_in_force(const char *want)
@@ -528,6 +569,7 @@ int main(void)
         TEST(test_telemetry_is_told_what_changed_and_what_is_back),
         TEST(test_a_configuration_that_changes_nothing_is_told_too),
         TEST(test_settings_change_while_threads_trace),
+        TEST(test_without_memory_nothing_changes),
         TEST(test_what_is_in_force_is_listed),
         TEST(test_a_poll_says_how_it_went),
         TEST(test_the_first_poll_goes_out_at_the_start_and_fractions_count),

@@ -252,6 +252,34 @@ static void test_more_than_the_ceilings_is_rejected(void **state)
     assert_int_equal(strncmp(error, "too long a path", 15), 0);
 }
 
+static void test_a_state_that_would_not_fit_a_poll_is_rejected(void **state)
+{
+    static const char head[] = "{\"signed\":{\"custom\":{\"opaque_backend_state\":\"";
+    static const char tail[] = "\"}}}";
+    static char targets[SONDE__REMOTE_BACKEND_STATE_MAX_BYTES + sizeof(head) + sizeof(tail) + 1];
+    static char json[2 * sizeof(targets)];
+    size_t more;
+
+    (void)state;
+    for (more = 0; more < 2; more++) {
+        size_t state_len = SONDE__REMOTE_BACKEND_STATE_MAX_BYTES + more;
+        size_t len = sizeof(head) - 1;
+        char error[SONDE__REMOTE_ERROR_ROOM];
+        sonde__remote_answer a;
+
+        memcpy(targets, head, len);
+        memset(targets + len, 's', state_len);
+        memcpy(targets + len + state_len, tail, sizeof(tail));
+        memcpy(json, "{\"targets\":\"", 12);
+        len = 12 + sonde_base64_encode((const uint8_t *)targets, strlen(targets), json + 12);
+        memcpy(json + len, "\"}", 3);
+        assert_status(sonde__remote_answer_parse(sonde_str_from(json), &a, error),
+                      more ? SONDE_ERR_TOO_BIG : SONDE_OK);
+        if (!more)
+            sonde__remote_answer_done(&a);
+    }
+}
+
 static sonde_status parse_golden(void *unused)
 {
     char error[SONDE__REMOTE_ERROR_ROOM];
@@ -279,6 +307,7 @@ int main(void)
         cmocka_unit_test(test_the_order_of_members_does_not_matter),
         cmocka_unit_test(test_paths_have_one_of_two_forms),
         cmocka_unit_test(test_more_than_the_ceilings_is_rejected),
+        cmocka_unit_test(test_a_state_that_would_not_fit_a_poll_is_rejected),
         cmocka_unit_test(test_without_memory_an_answer_is_rejected),
     };
 
