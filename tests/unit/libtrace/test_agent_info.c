@@ -57,6 +57,30 @@ static void test_a_stock_agents_answer_is_read(void **state)
     sonde__agent_info_done(&info);
 }
 
+static void test_what_only_our_agent_says_is_read(void **state)
+{
+    static const struct {
+        const char *json, *want;
+    } cases[] = {
+        { "{\"sonde\":{\"crash_socket\":\"/run/crash.socket\",\"x\":[{}]}}", "/run/crash.socket" },
+        { "{\"sonde\":{}}", "" },
+        { "{\"sonde\":\"crash_socket\"}", "" },
+        { "{\"sonde\":{\"crash_socket\":7}}", "" },
+        { "{\"crash_socket\":\"/not/this\"}", "" },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        sonde__agent_info info;
+
+        assert_status(sonde__agent_info_parse(sonde_str_from(cases[i].json), &info), SONDE_OK);
+        if (!sonde_str_eq(info.crash_socket, sonde_str_from(cases[i].want)))
+            fail_msg("%s: %.*s", cases[i].json, SONDE_STR_ARG(info.crash_socket));
+        sonde__agent_info_done(&info);
+    }
+}
+
 static void test_absent_and_odd_fields_count_as_absent(void **state)
 {
     static const struct {
@@ -163,6 +187,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_stock_agents_answer_is_read),
+        cmocka_unit_test(test_what_only_our_agent_says_is_read),
         cmocka_unit_test(test_absent_and_odd_fields_count_as_absent),
         cmocka_unit_test(test_a_long_list_is_cut_and_says_so),
         cmocka_unit_test(test_what_does_not_parse_keeps_what_is_known),

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -22,15 +23,20 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "libtrace/src/area.h"
 #include "libtrace/src/blackbox.h"
+#include "libtrace/src/ctx_tls.h"
 #include "libtrace/src/tracer.h"
 #include "libtrace/src/watch.h"
 #include "sonde/sonde.h"
 #include "support/fake_agent.h"
 #include "support/fake_crash_socket.h"
+#include "support/sys_fail.h"
 #include "support/temp_dir.h"
 
 extern char **environ;
+
+#define PART_MAX_S 60 /* a part ends by itself when nobody ends it */
 
 static char *self; /* argv[0] */
 static char dir[200];
@@ -839,6 +845,7 @@ static int part_forks(void)
     say(sonde_span_id(inherited));
     pid = fork();
     if (pid == 0) {
+        (void)alarm(PART_MAX_S);
         mine = sonde_span_start("first", NULL);
         sonde_span_finish(mine);
         if (!is_watched(true))
@@ -1000,6 +1007,97 @@ static void test_threads_beyond_the_areas_get_bare_records(void **state)
     assert_int_equal(end_of(&a), 0);
 }
 
+/* There is no memfd: the records are in private memory, and nothing is offered. */
+static int part_no_file(void)
+{
+    sonde_span *span = sonde_span_enter("s", NULL);
+
+    if (has_file() || sonde__blackbox_header() || sonde__blackbox_fd() >= 0)
+        return 1;
+    if (!sonde__self->record || sonde__self->record->span_id_host != sonde_span_id(span))
+        return 2;
+    if (sonde_wait_for_agent(10000) != SONDE_OK)
+        return 3;
+    sonde_span_leave(span);
+    return sonde__watched() == 0 ? 0 : 4;
+}
+
+static void test_without_a_memfd_there_are_the_records(void **state)
+{
+    actor a = play("no_file");
+
+    (void)state;
+    assert_int_equal(end_of(&a), 0);
+    assert_int_equal(fake_crash_socket_hellos(crash), 0);
+}
+
+/* No private memory for the child: it must do without a record, and must not touch the parent's file. */
+static int part_forks_without_memory(void)
+{
+    sonde_span *span = sonde_span_enter("parents", NULL);
+    int status = 0;
+    pid_t pid;
+
+    sys_fail_always(SYS_FAIL_MMAP, ENOMEM);
+    pid = fork();
+    if (pid == 0) {
+        sonde_span *mine = sonde_span_enter("childs", NULL);
+
+        if (sonde__self->record || *sonde__ctx_tls() || sonde_span_id(mine) == 0)
+            _exit(1);
+        sonde_span_leave(mine);
+        sonde_span_leave(span);
+        _exit(0);
+    }
+    sys_fail_clear();
+    if (waitpid(pid, &status, 0) != pid || status != 0)
+        return 2;
+    return sonde__self->record->span_id_host == sonde_span_id(span) ? 0 : 3;
+}
+
+static void test_a_child_without_memory_does_without_a_record(void **state)
+{
+    actor a;
+
+    (void)state;
+    need_threads_after_fork();
+    a = play("forks_without_memory");
+    assert_int_equal(end_of(&a), 0);
+}
+
+/* The child's file cannot be made: its records stay where they are. */
+static int part_forks_without_file(void)
+{
+    sonde_span *span = sonde_span_enter("parents", NULL);
+    int status = 0;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        sonde_span *mine;
+
+        sys_fail_always(SYS_FAIL_MEMFD_CREATE, EMFILE);
+        mine = sonde_span_enter("childs", NULL);
+        if (has_file() || sonde__self->record->span_id_host != sonde_span_id(mine))
+            _exit(1);
+        if (sonde__self->record->tid != (uint32_t)getpid())
+            _exit(2);
+        _exit(0);
+    }
+    if (waitpid(pid, &status, 0) != pid || status != 0)
+        return 3;
+    return sonde__self->record->span_id_host == sonde_span_id(span) ? 0 : 4;
+}
+
+static void test_a_child_without_a_file_keeps_its_record(void **state)
+{
+    actor a;
+
+    (void)state;
+    need_threads_after_fork();
+    a = play("forks_without_file");
+    assert_int_equal(end_of(&a), 0);
+}
+
 static const struct {
     const char *name;
     int (*run)(void);
@@ -1012,6 +1110,9 @@ static const struct {
     { "execs", part_execs },
     { "switched_off", part_switched_off },
     { "seats", part_seats },
+    { "no_file", part_no_file },
+    { "forks_without_memory", part_forks_without_memory },
+    { "forks_without_file", part_forks_without_file },
 };
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_ends, close_ends)
@@ -1041,6 +1142,9 @@ int main(int argc, char **argv)
         TEST(test_exec_hangs_up_and_the_new_program_makes_a_new_file),
         TEST(test_switched_off_there_is_no_file_and_no_connection),
         TEST(test_threads_beyond_the_areas_get_bare_records),
+        TEST(test_without_a_memfd_there_are_the_records),
+        TEST(test_a_child_without_memory_does_without_a_record),
+        TEST(test_a_child_without_a_file_keeps_its_record),
     };
     size_t i;
 
@@ -1049,6 +1153,9 @@ int main(int argc, char **argv)
         if (strcmp(parts[i].name, argv[1]) != 0)
             continue;
         (void)snprintf(url, sizeof(url), "%s", argv[2]);
+        (void)alarm(PART_MAX_S);
+        if (parts[i].run == part_no_file)
+            sys_fail_always(SYS_FAIL_MEMFD_CREATE, ENOSYS);
         start_at(url);
         return parts[i].run();
     }
