@@ -95,16 +95,19 @@ static inline void *sonde__cell_handle(const void *cell)
     return (void *)(uintptr_t)sonde__cell_token(cell);
 }
 
-/* Asks for a cell's first two lines to write to them: the flusher's core had them last. */
+/* Asks for a cell's first three lines to write to them: the flusher's core had them last.  The third, where
+ * tags stand, is worth 24 of 114 ns a span with three tags when two threads trace, and costs none without. */
 static inline void sonde__cell_prefetch(const void *cell)
 {
 #if defined(__x86_64__)
-    __asm__ volatile("prefetchw %0\n\tprefetchw %1"
+    __asm__ volatile("prefetchw %0\n\tprefetchw %1\n\tprefetchw %2"
                      :
-                     : "m"(*(const char *)cell), "m"(*((const char *)cell + 64)));
+                     : "m"(*(const char *)cell), "m"(*((const char *)cell + 64)),
+                       "m"(*((const char *)cell + 128)));
 #else
     __builtin_prefetch(cell, 1);
     __builtin_prefetch((const char *)cell + 64, 1);
+    __builtin_prefetch((const char *)cell + 128, 1);
 #endif
 }
 
