@@ -188,7 +188,8 @@ static sonde_status ask(const sonde__telemetry_request *r, const sonde__config *
 
 static void reset(sonde__telemetry_request *r)
 {
-    sonde_buf_reset(&r->payloads);
+    sonde_buf_done(&r->payloads);
+    sonde_buf_done(&r->body);
     r->events = 0;
 }
 

@@ -25,7 +25,7 @@ typedef struct sonde__telemetry_event {
 } sonde__telemetry_event;
 
 typedef struct sonde__telemetry_request {
-    sonde_buf payloads; /* owned, as `body`; both keep their memory */
+    sonde_buf payloads; /* owned, as `body`; both give their memory back when it is sent */
     sonde_buf body;
     sonde__telemetry_event event[SONDE__TELEMETRY_EVENTS_MAX];
     unsigned events;
