@@ -36,7 +36,7 @@ typedef struct stock {
     uint32_t idle; /* linked by next_idle */
 } stock;
 
-static uint8_t *base;          /* of the mapping, for ever; written once, under the lock of start */
+uint8_t *sonde__blackbox_base; /* written once, under the lock of start */
 static sonde_thread_ctx *bare; /* the records without an area */
 static _Atomic int fd = -1;
 static stock areas = { 0, SONDE_BLACKBOX_AREAS, 0,
@@ -44,11 +44,6 @@ static stock areas = { 0, SONDE_BLACKBOX_AREAS, 0,
 static stock bares = { SONDE_BLACKBOX_AREAS, BARE_MAX, 0, NO_RECORD }; /* as all below */
 static uint16_t next_idle[SONDE__CTX_RECORDS_MAX];
 static sonde__box boxes[SONDE_BLACKBOX_AREAS];
-
-sonde_blackbox_area *sonde__blackbox_area(uint32_t number)
-{
-    return (sonde_blackbox_area *)(void *)(base + SONDE_BLACKBOX_HEADER_BYTES) + number;
-}
 
 sonde__box *sonde__blackbox_box(uint32_t number)
 {
@@ -98,7 +93,7 @@ bool sonde__blackbox_map(bool as_file)
 {
     int file = -1;
 
-    if (base) { /* the first life decided what it is; a later one may still do without the file */
+    if (sonde__blackbox_base) { /* the first life decided what it is; a later one may still do without the file */
         if (!as_file)
             set_fd(-1);
         return true;
@@ -106,8 +101,8 @@ bool sonde__blackbox_map(bool as_file)
     if (as_file)
         file = make_file();
     if (file >= 0)
-        base = (uint8_t *)map_file(NULL, file);
-    if (base) {
+        sonde__blackbox_base = (uint8_t *)map_file(NULL, file);
+    if (sonde__blackbox_base) {
         set_fd(file);
         return true;
     }
@@ -115,8 +110,8 @@ bool sonde__blackbox_map(bool as_file)
         (void)close(file);
     if (as_file)
         SONDE_LOG(SONDE_LOG_INFO, "no black box: errno=%d", errno);
-    base = (uint8_t *)map_private(NULL, SONDE_BLACKBOX_BYTES);
-    return base != NULL;
+    sonde__blackbox_base = (uint8_t *)map_private(NULL, SONDE_BLACKBOX_BYTES);
+    return sonde__blackbox_base != NULL;
 }
 
 int sonde__blackbox_fd(void)
@@ -126,7 +121,7 @@ int sonde__blackbox_fd(void)
 
 sonde_blackbox_header *sonde__blackbox_header(void)
 {
-    return sonde__blackbox_fd() >= 0 ? (sonde_blackbox_header *)(void *)base : NULL;
+    return sonde__blackbox_fd() >= 0 ? (sonde_blackbox_header *)(void *)sonde__blackbox_base : NULL;
 }
 
 void sonde__blackbox_begin(const sonde__config *c, const char *runtime_id)
@@ -206,7 +201,7 @@ static void give_to(stock *to, uint32_t number)
 static sonde_thread_ctx *record_at(uint32_t number)
 {
     if (number < SONDE_BLACKBOX_AREAS)
-        return base ? &sonde__blackbox_area(number)->record : NULL;
+        return sonde__blackbox_base ? &sonde__blackbox_area(number)->record : NULL;
     return bare ? &bare[number - SONDE_BLACKBOX_AREAS] : NULL;
 }
 
@@ -234,7 +229,7 @@ static void count_thread_without_area(void)
 
 sonde__seat sonde__blackbox_take(void)
 {
-    uint32_t number = base ? take_from(&areas) : NO_RECORD;
+    uint32_t number = sonde__blackbox_base ? take_from(&areas) : NO_RECORD;
     sonde__seat seat;
 
     if (number == NO_RECORD) {
@@ -294,12 +289,12 @@ bool sonde__blackbox_postfork_child(const sonde__seat *mine)
 
     set_fd(-1);
     free_all_but(mine && mine->record ? mine->number : NO_RECORD);
-    if (!base)
+    if (!sonde__blackbox_base)
         return true;
     if (has_area)
         memcpy(kept, sonde__blackbox_area(mine->number), sizeof(kept));
-    if (!map_private(base, SONDE_BLACKBOX_BYTES)) {
-        base = NULL; /* the parent's file is not touched, whatever it costs here */
+    if (!map_private(sonde__blackbox_base, SONDE_BLACKBOX_BYTES)) {
+        sonde__blackbox_base = NULL; /* the parent's file is not touched, whatever it costs here */
         return !has_area;
     }
     if (has_area)
@@ -313,7 +308,7 @@ static bool copy_areas(int file)
     uint32_t i;
 
     for (i = 0; i < areas.made; i++) {
-        off_t at = (off_t)((uint8_t *)sonde__blackbox_area(i) - base);
+        off_t at = (off_t)((uint8_t *)sonde__blackbox_area(i) - sonde__blackbox_base);
 
         if (atomic_load_explicit(&sonde__blackbox_area(i)->record.tid, memory_order_relaxed) != 0 &&
             pwrite(file, sonde__blackbox_area(i), KEPT_BYTES, at) != (ssize_t)KEPT_BYTES)
@@ -326,13 +321,13 @@ bool sonde__blackbox_renew(const sonde__config *c, const char *runtime_id)
 {
     int file;
 
-    if (!base || sonde__blackbox_fd() >= 0)
+    if (!sonde__blackbox_base || sonde__blackbox_fd() >= 0)
         return false;
     file = make_file();
     if (file < 0)
         return false;
     /* Only a mapping that cannot be replaced stays as it is. */
-    if (!copy_areas(file) || !map_file(base, file)) {
+    if (!copy_areas(file) || !map_file(sonde__blackbox_base, file)) {
         (void)close(file);
         return false;
     }

@@ -64,7 +64,15 @@ void sonde__blackbox_give(const sonde__seat *seat); /* locked; the record is fre
 /* Locked.  The i-th record that was ever taken, whether or not it is free; NULL: there are no more. */
 sonde_thread_ctx *sonde__blackbox_record(uint32_t i);
 
-sonde_blackbox_area *sonde__blackbox_area(uint32_t number);
+extern __attribute__((visibility("hidden")))
+uint8_t *sonde__blackbox_base; /* of the mapping, for ever */
+
+static inline sonde_blackbox_area *sonde__blackbox_area(uint32_t number)
+{
+    return (sonde_blackbox_area *)(void *)(sonde__blackbox_base + SONDE_BLACKBOX_HEADER_BYTES) +
+           number;
+}
+
 sonde__box *sonde__blackbox_box(uint32_t number);
 
 /* -- fork ----------------------------------------------------------------------------------------- */

@@ -24,7 +24,9 @@ static inline sonde_blackbox_place *place_of(const sonde__span *span)
 /* A forked child has the parent's spans, but not their places. */
 static inline bool has_place(const sonde__span *span)
 {
-    return (span->flags & SONDE__SPAN_RECORDED) && span->epoch >= sonde__first_epoch();
+    return (span->flags & SONDE__SPAN_RECORDED) &&
+           (span->epoch == atomic_load_explicit(&sonde__live, memory_order_relaxed) ||
+            span->epoch >= sonde__first_epoch());
 }
 
 /* -- start ---------------------------------------------------------------------------------------- */

@@ -82,14 +82,18 @@ void sonde__watch_changes(sonde__area *a, sonde__span *span, unsigned kind, sond
 
 void sonde__watch_finishes(sonde__area *a, sonde__span *span)
 {
+    uint32_t watched = sonde__watched();
+
     sonde__blackbox_finishes(a, span);
-    if (sonde__watched() & SONDE__WATCH_ABANDONED)
+    if (watched & SONDE__WATCH_ABANDONED)
         sonde__abandoned_finishes(span);
+    if (!(span->flags & SONDE__SPAN_COSTED) && !(watched & SONDE__WATCH_ENDPOINTS))
+        return;
     if (span->epoch < sonde__first_epoch())
         return; /* the parent's */
     if (span->flags & SONDE__SPAN_COSTED)
         sonde__cost_finishes(a, span);
-    if (sonde__watched() & SONDE__WATCH_ENDPOINTS)
+    if (watched & SONDE__WATCH_ENDPOINTS)
         sonde__endpoint_finishes(span);
 }
 
