@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "codec/json_read.h"
 
 #include "trace_filter.h"
@@ -222,6 +223,20 @@ bool sonde__agent_filter(sonde__trace_filter **out)
 {
     *out = present.filter;
     return !present.filter_failed;
+}
+
+bool sonde__agent_counts_well(const sonde__agent_info *info)
+{
+    sonde_str rest = info->version, major_text = sonde_str_cut(&rest, '.');
+    sonde_str minor_text = sonde_str_cut(&rest, '.');
+    uint64_t major, minor;
+
+    if (info->version.len == 0)
+        return true;
+    if (sonde_parse_u64(major_text, &major) != SONDE_OK ||
+        sonde_parse_u64(minor_text, &minor) != SONDE_OK)
+        return false;
+    return major == 0 || major > 7 || (major == 7 && minor >= 65);
 }
 
 static void make_filter(void)

@@ -52,6 +52,10 @@ typedef struct sonde__agent_info {
 SONDE_MUST_USE sonde_status sonde__agent_info_parse(sonde_str json, sonde__agent_info *out);
 void sonde__agent_info_done(sonde__agent_info *info);
 
+/* Whether statistics are left to tracers without being asked: Datadog's agents do so well from 7.65 on (other
+ * tracers draw the same line), ours (0.x) always.  A version that is said and cannot be read is no promise. */
+bool sonde__agent_counts_well(const sonde__agent_info *info);
+
 bool sonde__agent_serves(const sonde__agent_info *info, sonde_str endpoint);
 
 /* -- the present one ------------------------------------------------------------------------------ */

@@ -415,6 +415,7 @@ static void settle_http(sonde__config *c)
 
 static void settle(sonde__config *c)
 {
+    c->stats_asked_for = is_given(c, FIELD(stats_computation));
     settle_http(c);
     settle_products(c);
     settle_identity(c);

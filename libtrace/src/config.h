@@ -144,6 +144,7 @@ typedef struct sonde__config {
     uint32_t send_retries;
     uint32_t api_version; /* SONDE__API_... */
     bool stats_computation;
+    bool stats_asked_for;    /* that was set, and is not the default */
     uint32_t stats_keys_max; /* of a bucket, as those below */
     uint32_t stats_resources_max;
     uint32_t stats_endpoints_max;

@@ -42,6 +42,7 @@ sonde_status sonde__payload_open(sonde__payload *p, const sonde__config *config,
 
     memset(p, 0, sizeof(*p));
     p->wanted = config->api_version;
+    p->stats_asked_for = config->stats_asked_for;
     if (p->wanted != SONDE__API_V04)
         form_bytes = v04_bytes / 3 * 2;
     v04_bytes -= form_bytes;
@@ -79,8 +80,9 @@ static bool can_count(const sonde__payload *p, const sonde__agent_info *a)
 {
     sonde__trace_filter *filter;
 
-    return p->stats && a->client_drop_p0s && !a->cut &&
-           sonde__agent_serves(a, SONDE_STR("/v0.6/stats")) && sonde__agent_filter(&filter);
+    return p->stats && (p->stats_asked_for || sonde__agent_counts_well(a)) && a->client_drop_p0s &&
+           !a->cut && sonde__agent_serves(a, SONDE_STR("/v0.6/stats")) &&
+           sonde__agent_filter(&filter);
 }
 
 static const sonde_str trace_paths[] = { [SONDE__API_V04] = { "/v0.4/traces", 12 },

@@ -21,6 +21,7 @@ typedef struct sonde__payload {
     sonde__v1 v1;        /* open only where v1 is configured */
     uint32_t wanted;     /* SONDE__API_... */
     sonde__stats *stats; /* NULL: not wanted */
+    bool stats_asked_for;
     uint32_t form;       /* of the payload under construction, as is_counted */
     bool is_counted;     /* its chunks are in our statistics, and unsampled ones are left out */
     uint64_t counted_id; /* first span of the last chunk counted */

@@ -636,6 +636,14 @@ def stats_count_what_is_not_sent(s):
     same((s.spans(), [g["Hits"] for g in s.groups()]), ([], [1]))
 
 
+@case({"DD_TRACE_STATS_COMPUTATION_ENABLED": None, "DD_TRACE_SAMPLE_RATE": "0"})
+def stats_are_left_to_an_agent_of_no_known_version(s):
+    with s.span("op"):
+        pass
+    s.flush()
+    same((len(s.spans()), s.agent.stats()), (1, []))
+
+
 @case(NO_STATS)
 def stats_may_be_off(s):
     with s.span("op"):

@@ -253,6 +253,7 @@ class Scenario:
         env = {
             "PATH": os.environ.get("PATH", ""),
             "DD_TRACE_DEBUG": "true",
+            "DD_TRACE_STATS_COMPUTATION_ENABLED": "true",  # the agent's version is no version
             "DD_TRACE_AGENT_URL": self.agent.url,
             "DD_AGENT_HOST": "127.0.0.1",
             "DD_TRACE_AGENT_PORT": str(self.agent.server_address[1]),

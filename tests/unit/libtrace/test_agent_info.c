@@ -111,6 +111,27 @@ static void test_absent_and_odd_fields_count_as_absent(void **state)
     }
 }
 
+static void test_old_and_unknown_agents_are_not_trusted_with_statistics(void **state)
+{
+    static const struct {
+        const char *version;
+        bool well;
+    } cases[] = {
+        { "7.80.2", true },     { "7.65.0", true }, { "7.64.3", false }, { "6.53.0", false },
+        { "8.0.0-rc.1", true }, { "0.1.0", true },  { "test", false },   { "7", false },
+        { "v7.80.0", false },   { "7.x", false },   { "", true },        { "7.65", true },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        const sonde__agent_info info = { .version = sonde_str_from(cases[i].version) };
+
+        if (sonde__agent_counts_well(&info) != cases[i].well)
+            fail_msg("%s", cases[i].version);
+    }
+}
+
 static void test_a_long_list_is_cut_and_says_so(void **state)
 {
     char json[4096] = "{\"reject\":[],\"filter_tags\":{\"reject\":[\"0\"";
@@ -189,6 +210,7 @@ int main(void)
         cmocka_unit_test(test_a_stock_agents_answer_is_read),
         cmocka_unit_test(test_what_only_our_agent_says_is_read),
         cmocka_unit_test(test_absent_and_odd_fields_count_as_absent),
+        cmocka_unit_test(test_old_and_unknown_agents_are_not_trusted_with_statistics),
         cmocka_unit_test(test_a_long_list_is_cut_and_says_so),
         cmocka_unit_test(test_what_does_not_parse_keeps_what_is_known),
         cmocka_unit_test(test_an_agent_without_info_is_known_to_do_nothing_special),
