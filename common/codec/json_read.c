@@ -355,3 +355,19 @@ bool sonde_json_skip(sonde_json_reader *r, sonde_json_event first)
     }
     return first != SONDE_JSON_ERROR;
 }
+
+bool sonde_json_read_members(sonde_json_reader *r, const sonde_json_member *table, void *user)
+{
+    sonde_json_event e;
+
+    while ((e = sonde_json_next(r)) == SONDE_JSON_KEY) {
+        const sonde_json_member *m = table;
+
+        while (m->name && !sonde_str_eq(r->text, sonde_str_from(m->name)))
+            m++;
+        e = sonde_json_next(r);
+        if (m->name ? !m->read(user, e) : !sonde_json_skip(r, e))
+            return false;
+    }
+    return e == SONDE_JSON_OBJECT_END;
+}

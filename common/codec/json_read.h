@@ -59,4 +59,15 @@ void sonde_json_reader_done(sonde_json_reader *r);
 sonde_json_event sonde_json_next(sonde_json_reader *r);
 bool sonde_json_skip(sonde_json_reader *r, sonde_json_event first); /* false on error */
 
+/* One member of an object: its reader is given the first event of the value and reads all of it; false ends
+ * the walk. */
+typedef struct sonde_json_member {
+    const char *name; /* NULL ends a table */
+    bool (*read)(void *user, sonde_json_event first);
+} sonde_json_member;
+
+/* Behind SONDE_JSON_OBJECT: members of the table are read, others passed over.  False: a reader said so, or
+ * an error of the text. */
+bool sonde_json_read_members(sonde_json_reader *r, const sonde_json_member *table, void *user);
+
 #endif /* SONDE_CODEC_JSON_READ_H */

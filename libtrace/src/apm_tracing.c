@@ -36,29 +36,9 @@ static bool no_memory(reading *in)
 
 /* -- walking -------------------------------------------------------------------------------------- */
 
-/* Handles one member whose value begins with `e`; false ends the walk. */
-typedef bool (*member_reader)(reading *in, sonde_json_event e);
-
-typedef struct member {
-    const char *name; /* NULL ends a table */
-    member_reader read;
-} member;
-
-/* Behind the opening brace: members of the table are read, others are passed over. */
-static bool read_members(reading *in, const member *table)
+static bool read_members(reading *in, const sonde_json_member *table)
 {
-    sonde_json_event e;
-
-    while ((e = sonde_json_next(&in->json)) == SONDE_JSON_KEY) {
-        const member *m = table;
-
-        while (m->name && !sonde_str_eq(in->json.text, sonde_str_from(m->name)))
-            m++;
-        e = sonde_json_next(&in->json);
-        if (m->name ? !m->read(in, e) : !sonde_json_skip(&in->json, e))
-            return false;
-    }
-    return e == SONDE_JSON_OBJECT_END;
+    return sonde_json_read_members(&in->json, table, in);
 }
 
 /* -- whom it is for ------------------------------------------------------------------------------- */
@@ -69,35 +49,40 @@ static bool is_narrow(reading *in, sonde_json_event e)
            !sonde_str_eq(in->json.text, SONDE_STR("*"));
 }
 
-static bool read_service(reading *in, sonde_json_event e)
+static bool read_service(void *arg, sonde_json_event e)
 {
+    reading *in = arg;
     in->for_service = is_narrow(in, e);
     return sonde_json_skip(&in->json, e);
 }
 
-static bool read_env(reading *in, sonde_json_event e)
+static bool read_env(void *arg, sonde_json_event e)
 {
+    reading *in = arg;
     in->for_env = is_narrow(in, e);
     return sonde_json_skip(&in->json, e);
 }
 
-static bool read_service_target(reading *in, sonde_json_event e)
+static bool read_service_target(void *arg, sonde_json_event e)
 {
-    static const member table[] = { { "service", read_service },
-                                    { "env", read_env },
-                                    { NULL, NULL } };
+    reading *in = arg;
+    static const sonde_json_member table[] = { { "service", read_service },
+                                               { "env", read_env },
+                                               { NULL, NULL } };
 
     return e == SONDE_JSON_OBJECT ? read_members(in, table) : sonde_json_skip(&in->json, e);
 }
 
-static bool read_cluster_target(reading *in, sonde_json_event e)
+static bool read_cluster_target(void *arg, sonde_json_event e)
 {
+    reading *in = arg;
     in->for_cluster = e == SONDE_JSON_OBJECT;
     return sonde_json_skip(&in->json, e);
 }
 
-static bool read_revision(reading *in, sonde_json_event e)
+static bool read_revision(void *arg, sonde_json_event e)
 {
+    reading *in = arg;
     if (e == SONDE_JSON_NUMBER)
         (void)sonde_parse_u64(in->json.text, &in->out->revision);
     return sonde_json_skip(&in->json, e);
@@ -123,13 +108,15 @@ static bool read_flag(reading *in, sonde_json_event e, int *to, const char *comp
     return true;
 }
 
-static bool read_tracing_enabled(reading *in, sonde_json_event e)
+static bool read_tracing_enabled(void *arg, sonde_json_event e)
 {
+    reading *in = arg;
     return read_flag(in, e, &in->out->values.tracing_enabled, "tracing_enabled: not a boolean");
 }
 
-static bool read_log_injection(reading *in, sonde_json_event e)
+static bool read_log_injection(void *arg, sonde_json_event e)
 {
+    reading *in = arg;
     return read_flag(in, e, &in->out->values.log_injection, "log_injection_enabled: not a boolean");
 }
 
@@ -138,8 +125,9 @@ static bool is_rate(const reading *in, sonde_json_event e)
     return e == SONDE_JSON_NUMBER && in->json.number >= 0 && in->json.number <= 1;
 }
 
-static bool read_sample_rate(reading *in, sonde_json_event e)
+static bool read_sample_rate(void *arg, sonde_json_event e)
 {
+    reading *in = arg;
     if (is_rate(in, e))
         in->out->values.sample_rate = in->json.number;
     else if (e != SONDE_JSON_NULL)
@@ -180,8 +168,9 @@ static bool check_rule(reading *in)
                : true;
 }
 
-static bool read_rules(reading *in, sonde_json_event e)
+static bool read_rules(void *arg, sonde_json_event e)
 {
+    reading *in = arg;
     const char *from = in->json.at - 1;
     sonde_str text;
 
@@ -227,8 +216,9 @@ static bool keep_tag(reading *in, sonde__tag *tags, uint32_t *len)
     return (t->key.ptr && t->value.ptr) || no_memory(in);
 }
 
-static bool read_tags(reading *in, sonde_json_event e)
+static bool read_tags(void *arg, sonde_json_event e)
 {
+    reading *in = arg;
     sonde__tag *tags;
 
     if (e == SONDE_JSON_NULL)
@@ -310,8 +300,9 @@ static bool read_header_tag_list(reading *in, sonde_buf *list)
     return in->out->values.header_tags.ptr || no_memory(in);
 }
 
-static bool read_header_tags(reading *in, sonde_json_event e)
+static bool read_header_tags(void *arg, sonde_json_event e)
 {
+    reading *in = arg;
     sonde_buf list;
     bool ok;
 
@@ -327,9 +318,10 @@ static bool read_header_tags(reading *in, sonde_json_event e)
 
 /* -- all of it ------------------------------------------------------------------------------------ */
 
-static bool read_lib_config(reading *in, sonde_json_event e)
+static bool read_lib_config(void *arg, sonde_json_event e)
 {
-    static const member table[] = {
+    reading *in = arg;
+    static const sonde_json_member table[] = {
         { "tracing_enabled", read_tracing_enabled },
         { "tracing_sampling_rate", read_sample_rate },
         { "tracing_sampling_rules", read_rules },
@@ -349,7 +341,7 @@ static bool read_lib_config(reading *in, sonde_json_event e)
 sonde_status sonde__apm_tracing_parse(sonde_str json, sonde_arena *texts, sonde__apm_tracing *out,
                                       char error[SONDE__APM_ERROR_ROOM])
 {
-    static const member table[] = {
+    static const sonde_json_member table[] = {
         { "service_target", read_service_target },
         { "k8s_target_v2", read_cluster_target },
         { "revision", read_revision },

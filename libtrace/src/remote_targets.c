@@ -110,8 +110,9 @@ static bool list_path(reading *in)
     return true;
 }
 
-static bool read_list(reading *in, sonde_json_event e)
+static bool read_list(void *arg, sonde_json_event e)
 {
+    reading *in = arg;
     if (e != SONDE_JSON_ARRAY)
         return e == SONDE_JSON_NULL ||
                reject_plain(in, SONDE_ERR_SYNTAX, "client_configs is not an array");
@@ -124,32 +125,12 @@ static bool read_list(reading *in, sonde_json_event e)
 
 /* -- walking objects ------------------------------------------------------------------------------ */
 
-/* Handles one member whose value begins with `e`; false ends the walk. */
-typedef bool (*member_reader)(reading *in, sonde_json_event e);
-
-typedef struct member {
-    const char *name; /* NULL ends a table */
-    member_reader read;
-} member;
-
-/* Behind the opening brace: members of the table are read, others are passed over. */
-static bool read_members(reading *in, const member *table)
+static bool read_members(reading *in, const sonde_json_member *table)
 {
-    sonde_json_event e;
-
-    while ((e = sonde_json_next(&in->json)) == SONDE_JSON_KEY) {
-        const member *m = table;
-
-        while (m->name && !sonde_str_eq(in->json.text, sonde_str_from(m->name)))
-            m++;
-        e = sonde_json_next(&in->json);
-        if (m->name ? !m->read(in, e) : !sonde_json_skip(&in->json, e))
-            return false;
-    }
-    return e == SONDE_JSON_OBJECT_END;
+    return sonde_json_read_members(&in->json, table, in);
 }
 
-static bool read_object(reading *in, sonde_json_event e, const member *table)
+static bool read_object(reading *in, sonde_json_event e, const sonde_json_member *table)
 {
     if (e != SONDE_JSON_OBJECT)
         return sonde_json_skip(&in->json, e);
@@ -157,7 +138,8 @@ static bool read_object(reading *in, sonde_json_event e, const member *table)
 }
 
 /* All of `json` as one object. */
-static bool read_document(reading *in, sonde_str json, const char *what, const member *table)
+static bool read_document(reading *in, sonde_str json, const char *what,
+                          const sonde_json_member *table)
 {
     bool ok;
 
@@ -180,25 +162,29 @@ static bool read_number(reading *in, sonde_json_event e, uint64_t *to)
     return reject_plain(in, SONDE_ERR_SYNTAX, "targets: not a whole number");
 }
 
-static bool read_length(reading *in, sonde_json_event e)
+static bool read_length(void *arg, sonde_json_event e)
 {
+    reading *in = arg;
     return read_number(in, e, &in->at->length);
 }
 
-static bool read_v(reading *in, sonde_json_event e)
+static bool read_v(void *arg, sonde_json_event e)
 {
+    reading *in = arg;
     return read_number(in, e, &in->at->version);
 }
 
-static bool read_custom(reading *in, sonde_json_event e)
+static bool read_custom(void *arg, sonde_json_event e)
 {
-    static const member table[] = { { "v", read_v }, { NULL, NULL } };
+    reading *in = arg;
+    static const sonde_json_member table[] = { { "v", read_v }, { NULL, NULL } };
 
     return read_object(in, e, table);
 }
 
-static bool read_sha256(reading *in, sonde_json_event e)
+static bool read_sha256(void *arg, sonde_json_event e)
 {
+    reading *in = arg;
     sonde_str text = in->json.text;
     int i, j;
 
@@ -216,26 +202,28 @@ static bool read_sha256(reading *in, sonde_json_event e)
     return true;
 }
 
-static bool read_hashes(reading *in, sonde_json_event e)
+static bool read_hashes(void *arg, sonde_json_event e)
 {
-    static const member table[] = { { "sha256", read_sha256 }, { NULL, NULL } };
+    reading *in = arg;
+    static const sonde_json_member table[] = { { "sha256", read_sha256 }, { NULL, NULL } };
 
     return read_object(in, e, table);
 }
 
 static bool read_target(reading *in, sonde_json_event e)
 {
-    static const member table[] = { { "length", read_length },
-                                    { "hashes", read_hashes },
-                                    { "custom", read_custom },
-                                    { NULL, NULL } };
+    static const sonde_json_member table[] = { { "length", read_length },
+                                               { "hashes", read_hashes },
+                                               { "custom", read_custom },
+                                               { NULL, NULL } };
 
     return read_object(in, e, table);
 }
 
 /* {"<path>":{...}} */
-static bool read_target_list(reading *in, sonde_json_event e)
+static bool read_target_list(void *arg, sonde_json_event e)
 {
+    reading *in = arg;
     if (e != SONDE_JSON_OBJECT)
         return sonde_json_skip(&in->json, e);
     while ((e = sonde_json_next(&in->json)) == SONDE_JSON_KEY) {
@@ -247,8 +235,9 @@ static bool read_target_list(reading *in, sonde_json_event e)
     return e == SONDE_JSON_OBJECT_END;
 }
 
-static bool read_state(reading *in, sonde_json_event e)
+static bool read_state(void *arg, sonde_json_event e)
 {
+    reading *in = arg;
     if (e != SONDE_JSON_STRING)
         return sonde_json_skip(&in->json, e);
     if (in->json.text.len > SONDE__REMOTE_BACKEND_STATE_MAX_BYTES)
@@ -258,24 +247,28 @@ static bool read_state(reading *in, sonde_json_event e)
            reject_plain(in, SONDE_ERR_NOMEM, "no memory for the backend's state");
 }
 
-static bool read_signed_custom(reading *in, sonde_json_event e)
+static bool read_signed_custom(void *arg, sonde_json_event e)
 {
-    static const member table[] = { { "opaque_backend_state", read_state }, { NULL, NULL } };
+    reading *in = arg;
+    static const sonde_json_member table[] = { { "opaque_backend_state", read_state },
+                                               { NULL, NULL } };
 
     return read_object(in, e, table);
 }
 
-static bool read_version(reading *in, sonde_json_event e)
+static bool read_version(void *arg, sonde_json_event e)
 {
+    reading *in = arg;
     return read_number(in, e, &in->out->version);
 }
 
-static bool read_signed(reading *in, sonde_json_event e)
+static bool read_signed(void *arg, sonde_json_event e)
 {
-    static const member table[] = { { "version", read_version },
-                                    { "custom", read_signed_custom },
-                                    { "targets", read_target_list },
-                                    { NULL, NULL } };
+    reading *in = arg;
+    static const sonde_json_member table[] = { { "version", read_version },
+                                               { "custom", read_signed_custom },
+                                               { "targets", read_target_list },
+                                               { NULL, NULL } };
 
     if (e != SONDE_JSON_OBJECT)
         return reject_plain(in, SONDE_ERR_SYNTAX, "targets: \"signed\" is not an object");
@@ -304,9 +297,10 @@ static sonde_str decode(reading *in, const char *what)
 }
 
 /* A document within the document: a reader of its own. */
-static bool read_targets(reading *in, sonde_json_event e)
+static bool read_targets(void *arg, sonde_json_event e)
 {
-    static const member table[] = { { "signed", read_signed }, { NULL, NULL } };
+    reading *in = arg;
+    static const sonde_json_member table[] = { { "signed", read_signed }, { NULL, NULL } };
     reading inner = { .out = in->out, .error = in->error };
     sonde_str json;
 
@@ -364,8 +358,9 @@ static bool read_file(reading *in)
     return e == SONDE_JSON_OBJECT_END;
 }
 
-static bool read_files(reading *in, sonde_json_event e)
+static bool read_files(void *arg, sonde_json_event e)
 {
+    reading *in = arg;
     if (e != SONDE_JSON_ARRAY)
         return e == SONDE_JSON_NULL ||
                reject_plain(in, SONDE_ERR_SYNTAX, "target_files is not an array");
@@ -381,10 +376,10 @@ static bool read_files(reading *in, sonde_json_event e)
 sonde_status sonde__remote_answer_parse(sonde_str json, sonde__remote_answer *out,
                                         char error[SONDE__REMOTE_ERROR_ROOM])
 {
-    static const member lists[] = { { "client_configs", read_list }, { NULL, NULL } };
-    static const member rest[] = { { "targets", read_targets },
-                                   { "target_files", read_files },
-                                   { NULL, NULL } };
+    static const sonde_json_member lists[] = { { "client_configs", read_list }, { NULL, NULL } };
+    static const sonde_json_member rest[] = { { "targets", read_targets },
+                                              { "target_files", read_files },
+                                              { NULL, NULL } };
     reading in = { .out = out, .error = error };
 
     out->says_something = false;
