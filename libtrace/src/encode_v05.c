@@ -16,24 +16,13 @@
 
 #define LINKS_MAX_BYTES 25000 /* what an agent takes of a text */
 
-static uint32_t slots_for(size_t bytes)
-{
-    uint32_t n = 64;
-
-    while (2 * n * sizeof(sonde__v05_text) <= bytes && n < 1u << 20)
-        n *= 2;
-    return n;
-}
-
 sonde_status sonde__v05_open(sonde__v05 *v, size_t max_bytes)
 {
     memset(v, 0, sizeof(*v));
     sonde_buf_init(&v->texts, max_bytes / 2);
     sonde_buf_init(&v->spans, max_bytes / 4);
     sonde_buf_init(&v->json, LINKS_MAX_BYTES + 1);
-    v->slots_len = slots_for(max_bytes / 4);
-    v->slots = (sonde__v05_text *)sonde_calloc(v->slots_len, sizeof(*v->slots));
-    if (!v->slots)
+    if (sonde__text_numbers_open(&v->numbers, max_bytes / 4) != SONDE_OK)
         return SONDE_ERR_NOMEM;
     sonde__v05_reset(v);
     return v->texts.status != SONDE_OK ? v->texts.status : v->spans.status;
@@ -44,53 +33,41 @@ void sonde__v05_close(sonde__v05 *v)
     sonde_buf_done(&v->texts);
     sonde_buf_done(&v->spans);
     sonde_buf_done(&v->json);
-    sonde_free(v->slots);
-    v->slots = NULL;
+    sonde__text_numbers_close(&v->numbers);
 }
 
 void sonde__v05_reset(sonde__v05 *v)
 {
-    if (v->texts_len > 1)
-        memset(v->slots, 0, v->slots_len * sizeof(*v->slots));
+    sonde__text_numbers_reset(&v->numbers);
     sonde_buf_reset(&v->texts);
     sonde_buf_reset(&v->spans);
     sonde_mp_write_array(&v->texts, 2);
     v->texts_mark = sonde_mp_begin_array32(&v->texts);
     sonde_mp_write_str(&v->texts, SONDE_STR(""));
-    v->texts_len = 1;
     v->spans_mark = sonde_mp_begin_array32(&v->spans);
 }
 
-static uint32_t add_text(sonde__v05 *v, sonde__v05_text *slot, uint32_t hash, sonde_str text)
+static uint32_t add_text(sonde__v05 *v, sonde__text_slot *slot, uint32_t hash, sonde_str text)
 {
-    if (2 * v->texts_len >= v->slots_len)
+    if (sonde__text_numbers_full(&v->numbers))
         v->spans.status = SONDE_ERR_TOO_BIG;
     if (v->spans.status != SONDE_OK)
         return 0;
     sonde_mp_write_str(&v->texts, text);
     if (v->texts.status != SONDE_OK)
         return 0;
-    *slot = (sonde__v05_text){ v->texts_len++, hash, (uint32_t)(v->texts.len - text.len),
-                               (uint32_t)text.len };
-    return slot->number;
+    return sonde__text_numbers_put(&v->numbers, slot, hash, v->texts.len - text.len, text.len);
 }
 
 static uint32_t number_of(sonde__v05 *v, sonde_str text)
 {
-    uint32_t hash, i;
+    sonde__text_slot *slot;
+    uint32_t hash;
 
     if (text.len == 0)
         return 0;
-    hash = (uint32_t)sonde_hash(0, text.ptr, text.len);
-    for (i = hash;; i++) {
-        sonde__v05_text *slot = &v->slots[i & (v->slots_len - 1)];
-
-        if (slot->number == 0)
-            return add_text(v, slot, hash, text);
-        if (slot->hash == hash && slot->len == text.len &&
-            memcmp(v->texts.data + slot->at, text.ptr, text.len) == 0)
-            return slot->number;
-    }
+    slot = sonde__text_numbers_find(&v->numbers, v->texts.data, text, &hash);
+    return slot->number != 0 ? slot->number : add_text(v, slot, hash, text);
 }
 
 static void write_text(sonde__v05 *v, sonde_str text)
@@ -230,27 +207,16 @@ static sonde_status write_chunk(sonde__v05 *v, sonde_str chunk)
     return v->spans.status;
 }
 
-/* Taking out what was put in last leaves the ways to the others as they were. */
-static void forget_texts(sonde__v05 *v, uint32_t texts_len)
-{
-    uint32_t i;
-
-    for (i = 0; i < v->slots_len; i++)
-        if (v->slots[i].number >= texts_len)
-            v->slots[i].number = 0;
-    v->texts_len = texts_len;
-}
-
 sonde_status sonde__v05_add(sonde__v05 *v, sonde_str chunk)
 {
-    uint32_t texts_len = v->texts_len;
+    uint32_t next = v->numbers.next;
     size_t texts_at = v->texts.len;
     size_t spans_at = v->spans.len;
     sonde_status status = write_chunk(v, chunk);
 
     if (status == SONDE_OK)
         return SONDE_OK;
-    forget_texts(v, texts_len);
+    sonde__text_numbers_forget(&v->numbers, next);
     v->texts.status = v->spans.status = SONDE_OK;
     v->texts.len = texts_at;
     v->spans.len = spans_at;
@@ -259,7 +225,7 @@ sonde_status sonde__v05_add(sonde__v05 *v, sonde_str chunk)
 
 sonde_str sonde__v05_body(sonde__v05 *v, uint64_t chunks)
 {
-    sonde_mp_patch32(&v->texts, v->texts_mark, v->texts_len);
+    sonde_mp_patch32(&v->texts, v->texts_mark, v->numbers.next);
     sonde_mp_patch32(&v->spans, v->spans_mark, (uint32_t)chunks);
     sonde_buf_append_str(&v->texts, sonde_buf_str(&v->spans));
     return v->texts.status == SONDE_OK ? sonde_buf_str(&v->texts) : (sonde_str){ NULL, 0 };

@@ -14,12 +14,7 @@
 #include "base/buf.h"
 #include "base/str.h"
 
-typedef struct sonde__v05_text {
-    uint32_t number; /* 0: free (number 0, the empty text, is not in the table) */
-    uint32_t hash;
-    uint32_t at; /* in `texts` */
-    uint32_t len;
-} sonde__v05_text;
+#include "text_numbers.h"
 
 typedef struct sonde__v05 {
     sonde_buf texts; /* array of two begins; list of texts; in the end the spans too */
@@ -27,9 +22,7 @@ typedef struct sonde__v05 {
     sonde_buf json;    /* the links of a span */
     size_t texts_mark; /* where the two counts stand */
     size_t spans_mark;
-    uint32_t texts_len;
-    uint32_t slots_len; /* power of two; at most half of them are used */
-    sonde__v05_text *slots;
+    sonde__text_numbers numbers; /* of `texts` */
 } sonde__v05;
 
 SONDE_MUST_USE sonde_status sonde__v05_open(sonde__v05 *v, size_t max_bytes);

@@ -62,15 +62,6 @@ enum value_type { VALUE_TEXT = 1, VALUE_BOOL, VALUE_DOUBLE, VALUE_INT, VALUE_BYT
 
 /* -- opening, closing ----------------------------------------------------------------------------- */
 
-static uint32_t slots_for(size_t bytes)
-{
-    uint32_t n = 64;
-
-    while (2 * n * sizeof(sonde__v1_text) <= bytes && n < 1u << 20)
-        n *= 2;
-    return n;
-}
-
 sonde_status sonde__v1_open(sonde__v1 *v, const sonde__config *config, const char *runtime_id,
                             const char *container, size_t max_bytes)
 {
@@ -79,9 +70,7 @@ sonde_status sonde__v1_open(sonde__v1 *v, const sonde__config *config, const cha
     memcpy(v->runtime_id, runtime_id, sizeof(v->runtime_id) - 1);
     memcpy(v->container, container, strnlen(container, sizeof(v->container) - 1));
     sonde_buf_init(&v->body, max_bytes / 3 * 2);
-    v->slots_len = slots_for(max_bytes / 3);
-    v->slots = (sonde__v1_text *)sonde_calloc(v->slots_len, sizeof(*v->slots));
-    if (!v->slots)
+    if (sonde__text_numbers_open(&v->texts, max_bytes / 3) != SONDE_OK)
         return SONDE_ERR_NOMEM;
     sonde__v1_reset(v);
     return v->body.status;
@@ -90,50 +79,34 @@ sonde_status sonde__v1_open(sonde__v1 *v, const sonde__config *config, const cha
 void sonde__v1_close(sonde__v1 *v)
 {
     sonde_buf_done(&v->body);
-    sonde_free(v->slots);
-    v->slots = NULL;
+    sonde__text_numbers_close(&v->texts);
 }
 
 /* -- texts ---------------------------------------------------------------------------------------- */
 
-static sonde__v1_text *find_text(sonde__v1 *v, sonde_str text, uint32_t hash)
-{
-    uint32_t i;
-
-    for (i = hash;; i++) {
-        sonde__v1_text *slot = &v->slots[i & (v->slots_len - 1)];
-
-        if (slot->number == 0 || (slot->hash == hash && slot->len == text.len &&
-                                  memcmp(v->body.data + slot->at, text.ptr, text.len) == 0))
-            return slot;
-    }
-}
-
-static uint8_t *put_new(sonde__v1 *v, uint8_t *at, sonde__v1_text *slot, sonde_str text,
+static uint8_t *put_new(sonde__v1 *v, uint8_t *at, sonde__text_slot *slot, sonde_str text,
                         uint32_t hash)
 {
-    if (2 * v->texts_len >= v->slots_len) {
+    if (sonde__text_numbers_full(&v->texts)) {
         v->body.status = SONDE_ERR_TOO_BIG;
         return at;
     }
     at = sonde__put_str_head(at, text.len);
-    *slot =
-        (sonde__v1_text){ v->texts_len++, hash, (uint32_t)(at - v->body.data), (uint32_t)text.len };
+    (void)sonde__text_numbers_put(&v->texts, slot, hash, (size_t)(at - v->body.data), text.len);
     memcpy(at, text.ptr, text.len);
     return at + text.len;
 }
 
 static inline uint8_t *put_text(sonde__v1 *v, uint8_t *at, sonde_str text)
 {
-    sonde__v1_text *slot;
+    sonde__text_slot *slot;
     uint32_t hash;
 
     if (text.len == 0) {
         *at++ = 0;
         return at;
     }
-    hash = (uint32_t)sonde_hash(0, text.ptr, text.len);
-    slot = find_text(v, text, hash);
+    slot = sonde__text_numbers_find(&v->texts, v->body.data, text, &hash);
     if (slot->number != 0)
         return sonde__put_u64(at, slot->number);
     return put_new(v, at, slot, text, hash);
@@ -186,9 +159,7 @@ void sonde__v1_reset(sonde__v1 *v)
     uint32_t fields = 1u + (c->process_tags.len > 0);
     unsigned i;
 
-    if (v->texts_len > 1)
-        memset(v->slots, 0, v->slots_len * sizeof(*v->slots));
-    v->texts_len = 1;
+    sonde__text_numbers_reset(&v->texts);
     sonde_buf_reset(&v->body);
     for (i = PAYLOAD_CONTAINER; i <= PAYLOAD_VERSION; i++)
         fields += texts[i].len > 0;
@@ -665,20 +636,9 @@ static sonde_status write_chunk(sonde__v1 *v, sonde_str chunk)
     return v->body.status;
 }
 
-/* Taking out what was put in last leaves the ways to the others as they were. */
-static void forget_texts(sonde__v1 *v, uint32_t texts_len)
-{
-    uint32_t i;
-
-    for (i = 0; i < v->slots_len; i++)
-        if (v->slots[i].number >= texts_len)
-            v->slots[i].number = 0;
-    v->texts_len = texts_len;
-}
-
 sonde_status sonde__v1_add(sonde__v1 *v, sonde_str chunk)
 {
-    uint32_t texts_len = v->texts_len;
+    uint32_t next = v->texts.next;
     size_t len = v->body.len;
     sonde_status status;
 
@@ -687,7 +647,7 @@ sonde_status sonde__v1_add(sonde__v1 *v, sonde_str chunk)
     status = write_chunk(v, chunk);
     if (status == SONDE_OK)
         return SONDE_OK;
-    forget_texts(v, texts_len);
+    sonde__text_numbers_forget(&v->texts, next);
     v->body.status = SONDE_OK;
     v->body.len = len;
     return status;

@@ -18,20 +18,12 @@
 
 #include "config.h"
 #include "container.h"
-
-typedef struct sonde__v1_text {
-    uint32_t number; /* 0: free (number 0, the empty text, is not in the table) */
-    uint32_t hash;
-    uint32_t at; /* in `body` */
-    uint32_t len;
-} sonde__v1_text;
+#include "text_numbers.h"
 
 typedef struct sonde__v1 {
     sonde_buf body;
-    size_t chunks_mark; /* where the number of chunks stands */
-    uint32_t texts_len;
-    uint32_t slots_len; /* power of two; at most half of them are used */
-    sonde__v1_text *slots;
+    size_t chunks_mark;          /* where the number of chunks stands */
+    sonde__text_numbers texts;   /* in `body` */
     const sonde__config *config; /* borrowed */
     char runtime_id[37];
     char container[SONDE__CONTAINER_ID_MAX];

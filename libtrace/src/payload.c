@@ -236,6 +236,6 @@ void sonde__payload_not_served(const sonde__payload *p)
 size_t sonde__payload_bytes(const sonde__payload *p)
 {
     return p->v04.payload.cap + p->v04.countable.cap + p->v05.texts.cap + p->v05.spans.cap +
-           p->v05.slots_len * sizeof(*p->v05.slots) + p->v1.body.cap +
-           p->v1.slots_len * sizeof(*p->v1.slots) + (p->stats ? sonde__stats_bytes(p->stats) : 0);
+           sonde__text_numbers_bytes(&p->v05.numbers) + p->v1.body.cap +
+           sonde__text_numbers_bytes(&p->v1.texts) + (p->stats ? sonde__stats_bytes(p->stats) : 0);
 }
