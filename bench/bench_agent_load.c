@@ -1,5 +1,6 @@
-/* bench_agent_load.c - a real `sonde agent` process between senders and a sink: spans per CPU second,
- * and its memory idle, at 100 000 spans a second, and with an intake that never answers.
+/* bench_agent_load.c - a real `sonde agent` process between senders and a sink: spans per CPU second in small and in
+ * large payloads, how long answers take at 50 000 spans a second, and its memory idle, at 100 000 spans a second, and
+ * with an intake that never answers.
  *
  * The agent is the program beside this one; the sink is a forked child that answers 200 (or nothing).
  * CPU time is the agent's whole life, drain included, from wait4(2).
@@ -29,17 +30,24 @@
 #define TRACES           20
 #define SPANS            (TRACES * BODY_SPANS_A_TRACE) /* of one body */
 #define SENDERS          4
+#define LARGE_TRACES     2000 /* of a large one */
 #define PACED_PER_S      100000
 #define PACED_S          10
+#define ANSWERS_PER_S    50000
+#define ANSWERS_S        10
+#define ANSWERS          (ANSWERS_PER_S * ANSWERS_S / SPANS)
 #define IDLE_S           10
 #define START_TRIES      200
 #define BACK_PRESSURE_NS (UINT64_C(20) * SONDE_NS_PER_MS)
 
-static sonde_buf bodies[BODIES];
+static sonde_buf bodies[BODIES], large_bodies[1];
+static uint64_t answer_ns[ANSWERS]; /* of the paced scenario that asks for it */
 static uint16_t agent_port;
 static _Atomic uint64_t next_body, refused;
 static uint64_t bodies_to_send;
 static uint64_t paced_since_mono_ns; /* 0: as fast as possible */
+static uint64_t paced_per_s = PACED_PER_S;
+static bool send_large;
 
 static void die(const char *what)
 {
@@ -204,7 +212,7 @@ static void wait_for_turn(uint64_t index)
 
     if (!paced_since_mono_ns)
         return;
-    due = paced_since_mono_ns + index * SPANS * (SONDE_NS_PER_S / PACED_PER_S);
+    due = paced_since_mono_ns + index * SPANS * (SONDE_NS_PER_S / paced_per_s);
     if (due > now)
         sleep_ns(due - now);
 }
@@ -219,19 +227,22 @@ static void *send_bodies(void *arg)
     sonde_url url = { .scheme = SONDE_URL_HTTP, .port = agent_port, .host = "127.0.0.1" };
     sonde_http_plain_answer answer = { 0 };
     sonde_http_plain *c;
-    uint64_t i;
+    uint64_t i, start;
 
     (void)arg;
     if (sonde_http_plain_open(&url, 1u << 20, &c) != SONDE_OK)
         exit(1);
     while ((i = atomic_fetch_add(&next_body, 1)) < bodies_to_send) {
-        sonde_http_plain_request request = { .method = "PUT",
-                                             .path = "/v0.4/traces",
-                                             .headers = headers,
-                                             .headers_len = 3,
-                                             .body = sonde_buf_str(&bodies[i % BODIES]) };
+        sonde_http_plain_request request = {
+            .method = "PUT",
+            .path = "/v0.4/traces",
+            .headers = headers,
+            .headers_len = 3,
+            .body = sonde_buf_str(send_large ? &large_bodies[0] : &bodies[i % BODIES])
+        };
 
         wait_for_turn(i);
+        start = sonde_mono_ns();
         for (;;) {
             request.deadline_mono_ns = sonde_mono_ns() + 30u * SONDE_NS_PER_S;
             if (sonde_http_plain_send(c, &request, &answer) != SONDE_OK)
@@ -243,6 +254,8 @@ static void *send_bodies(void *arg)
                 break;                  /* lost, and reported */
             sleep_ns(BACK_PRESSURE_NS); /* at full speed the sender waits for the agent */
         }
+        if (paced_per_s == ANSWERS_PER_S)
+            answer_ns[i] = sonde_mono_ns() - start;
     }
     sonde_http_plain_close(c);
     return NULL;
@@ -280,7 +293,7 @@ static void watch_rss(pid_t pid, double *max)
 
 /* ---- the scenarios ---- */
 
-static void measure_speed(uint64_t millions)
+static double measure_speed(uint64_t millions)
 {
     uint16_t sink_port;
     pid_t sink = start_sink(false, &sink_port), agent = start_agent(sink_port);
@@ -301,6 +314,49 @@ static void measure_speed(uint64_t millions)
                  (double)(count * SPANS) / cpu, cpu * 1e9 / (double)(count * SPANS),
                  (unsigned long long)(count * SPANS), wall,
                  (unsigned long long)atomic_load(&refused));
+    return cpu * 1e9 / (double)(count * SPANS);
+}
+
+static int ascending(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static void measure_answers(void)
+{
+    uint16_t sink_port;
+    pid_t sink = start_sink(false, &sink_port), agent = start_agent(sink_port);
+
+    paced_per_s = ANSWERS_PER_S;
+    send_all(ANSWERS, true, NULL, agent, NULL);
+    paced_per_s = PACED_PER_S;
+    (void)stop(agent, SIGTERM);
+    (void)stop(sink, SIGKILL);
+    qsort(answer_ns, ANSWERS, sizeof(answer_ns[0]), ascending);
+    (void)printf("{\"bench\":\"agent_answers\",\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"max_ms\":%.3f}\n",
+                 (double)answer_ns[ANSWERS / 2] * 1e-6,
+                 (double)answer_ns[ANSWERS * 99 / 100] * 1e-6,
+                 (double)answer_ns[ANSWERS - 1] * 1e-6);
+}
+
+/* CPU of a span in a payload of LARGE_TRACES traces. */
+static void measure_large(uint64_t millions, double small_ns)
+{
+    uint16_t sink_port;
+    pid_t sink = start_sink(false, &sink_port), agent = start_agent(sink_port);
+    uint64_t spans = (uint64_t)LARGE_TRACES * BODY_SPANS_A_TRACE;
+    uint64_t count = millions * 1000000 / spans;
+    double ns;
+
+    send_large = true;
+    send_all(count, false, NULL, agent, NULL);
+    send_large = false;
+    ns = stop(agent, SIGTERM) * 1e9 / (double)(count * spans);
+    (void)stop(sink, SIGKILL);
+    (void)printf("{\"bench\":\"agent_large\",\"cpu_ns_per_span\":%.0f,\"of_small\":%.3f}\n", ns,
+                 ns / small_ns);
 }
 
 static void measure_memory(const char *name, bool stalled)
@@ -328,10 +384,14 @@ int main(int argc, char **argv)
         sonde_buf_init(&bodies[i], 1 << 24);
         trace_body_v04(&bodies[i], (uint64_t)i + 1, TRACES, sonde_unix_ns());
     }
-    measure_speed(millions);
+    sonde_buf_init(&large_bodies[0], 1 << 26);
+    trace_body_v04(&large_bodies[0], 1, LARGE_TRACES, sonde_unix_ns());
+    measure_large(millions, measure_speed(millions));
+    measure_answers();
     measure_memory("agent_loaded", false);
     measure_memory("agent_stalled", true);
     for (i = 0; i < BODIES; i++)
         sonde_buf_done(&bodies[i]);
+    sonde_buf_done(&large_bodies[0]);
     return 0;
 }

@@ -39,6 +39,8 @@ FIGURES = [
     Figure("statsd.distribution_ns", "ns", None, "low", None, "bench_statsd", {"bench": "statsd", "what": "distribution"}, "ns_per_op"),
     Figure("statsd.line_ns", "ns", None, "low", None, "bench_statsd", {"bench": "statsd", "what": "count_line"}, "ns_per_op"),
     Figure("agent.spans_per_s", "spans/CPU s", 400000, "high", ("trace-agent", 58000, 58000), "bench_agent_load", {"bench": "agent_speed"}, "spans_per_cpu_s"),
+    Figure("agent.large_x", "x small", 1.5, "low", None, "bench_agent_load", {"bench": "agent_large"}, "of_small"),
+    Figure("agent.answer_p99_ms", "ms", 5, "low", None, "bench_agent_load", {"bench": "agent_answers"}, "p99_ms"),
     Figure("agent.idle_mib", "MiB", 8, "low", ("Datadog agent", 178, 178), "bench_agent_load", {"bench": "agent_idle"}, "mib"),
     Figure("agent.loaded_mib", "MiB", 32, "low", None, "bench_agent_load", {"bench": "agent_loaded"}, "mib"),
     Figure("agent.cap_mib", "MiB", 64, "low", None, "bench_agent_load", {"bench": "agent_stalled"}, "mib"),
