@@ -348,6 +348,7 @@ static void settle_metrics(sonde__config *c)
 static void settle_transport(sonde__config *c)
 {
     c->api_version %= SONDE__APIS;
+    c->events_told = is_given(c, FIELD(native_events));
     if (c->attribute_schema > 0 && !c->peer_defaults) {
         c->peer_defaults = true;
         set_calculated(c, FIELD(peer_defaults), SONDE_STR("true"));
@@ -397,6 +398,19 @@ static void settle_products(sonde__config *c)
     set_calculated(c, FIELD(apm_tracing), SONDE_STR("false"));
 }
 
+/* Nobody has it; a program that relies on it should know. */
+static void settle_ignore_parent(sonde__config *c)
+{
+    sonde__setting *s = sonde__setting_of(c, FIELD(ignore_parent));
+
+    if (!c->ignore_parent)
+        return;
+    sonde__config_complain(s->name, s->value, "not to be had here", SONDE_STR("false"));
+    s->bad |= 1u << s->origin;
+    c->ignore_parent = false;
+    set_calculated(c, FIELD(ignore_parent), SONDE_STR("false"));
+}
+
 static void settle_http(sonde__config *c)
 {
     sonde_str ours = SONDE_STR("builtin");
@@ -418,6 +432,7 @@ static void settle(sonde__config *c)
     c->stats_asked_for = is_given(c, FIELD(stats_computation));
     settle_http(c);
     settle_products(c);
+    settle_ignore_parent(c);
     settle_identity(c);
     settle_transport(c);
     settle_metrics(c);

@@ -128,6 +128,8 @@ typedef struct sonde__config {
     sonde_str baggage_tag_keys; /* "a,b", or "*" */
     sonde_str sampling_rules;
     sonde_str sampling_rules_file;
+    sonde_str sampling_rules_format; /* reported only */
+    bool ignore_parent;              /* never true */
     sonde_str span_rules;
     sonde_str span_rules_file;
     double sample_rate; /* negative: none */
@@ -150,7 +152,9 @@ typedef struct sonde__config {
     uint32_t stats_endpoints_max;
     uint32_t stats_peers_max;
     uint32_t stats_extras_max;
-    sonde_str stats_extras;  /* "a,b": keys of additional tags */
+    sonde_str stats_extras; /* "a,b": keys of additional tags */
+    bool native_events;
+    bool events_told;        /* that was set: the agent's word does not count */
     uint64_t retry_pause_ns; /* before the first retry; doubled for the next */
     sonde_str agent_url;
     sonde_str agent_host;
@@ -191,6 +195,11 @@ typedef struct sonde__config {
     sonde_str inject_force;
     sonde_str sca_enabled;
     sonde_str profiling_enabled;
+    bool crash_tracking;
+    sonde_str site;
+    sonde_str api_key;
+    bool keep_service; /* these two are read by integrations */
+    uint32_t dbm_mode;
     bool otel_enabled;
     bool data_streams;
     bool dynamic_instrumentation;

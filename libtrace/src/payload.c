@@ -43,6 +43,8 @@ sonde_status sonde__payload_open(sonde__payload *p, const sonde__config *config,
     memset(p, 0, sizeof(*p));
     p->wanted = config->api_version;
     p->stats_asked_for = config->stats_asked_for;
+    p->events_told = config->events_told;
+    p->native_events = config->native_events;
     if (p->wanted != SONDE__API_V04)
         form_bytes = v04_bytes / 3 * 2;
     v04_bytes -= form_bytes;
@@ -96,6 +98,14 @@ static uint32_t pick_form(const sonde__payload *p, const sonde__agent_info *a)
     return sonde__agent_serves(a, trace_paths[p->wanted]) ? p->wanted : SONDE__API_V04;
 }
 
+/* v1 knows no other events, v0.5 none; in v0.4 the program or else the agent says it. */
+static bool has_native_events(const sonde__payload *p, const sonde__agent_info *a)
+{
+    if (p->form != SONDE__API_V04)
+        return p->form == SONDE__API_V1;
+    return p->events_told ? p->native_events : a->span_events;
+}
+
 static void begin(sonde__payload *p)
 {
     const sonde__agent_info *a = sonde__agent();
@@ -104,8 +114,7 @@ static void begin(sonde__payload *p)
     p->is_counted = p->v04.for_stats = can_count(p, a);
     p->v04.has_structs =
         p->form == SONDE__API_V1 || (p->form == SONDE__API_V04 && a->span_meta_structs);
-    p->v04.native_events =
-        p->form == SONDE__API_V1 || (p->form == SONDE__API_V04 && a->span_events);
+    p->v04.native_events = has_native_events(p, a);
 }
 
 /* Counts the chunk from `at` on, once, and takes out of it what is not sent.  Returns the spans left. */

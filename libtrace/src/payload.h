@@ -22,6 +22,8 @@ typedef struct sonde__payload {
     uint32_t wanted;     /* SONDE__API_... */
     sonde__stats *stats; /* NULL: not wanted */
     bool stats_asked_for;
+    bool events_told; /* the next, whatever the agent says */
+    bool native_events;
     uint32_t form;       /* of the payload under construction, as is_counted */
     bool is_counted;     /* its chunks are in our statistics, and unsampled ones are left out */
     uint64_t counted_id; /* first span of the last chunk counted */

@@ -52,13 +52,13 @@ void sonde__setting_print(const sonde__row *row, sonde_str value, char to[SONDE_
     *out_bytes = (uint32_t)value.len;
 }
 
-/* A boolean in one form, whatever was written. */
+/* A boolean in one form, whatever was written; "" is one that has no default and was not given. */
 static sonde_str value_text(const sonde__config *c, size_t at)
 {
     const sonde__row *row = &sonde__rows[at];
     bool on;
 
-    if (row->type != SONDE__TYPE_BOOL)
+    if (row->type != SONDE__TYPE_BOOL || c->settings[at].value.len == 0)
         return c->settings[at].value;
     memcpy(&on, (const char *)c + row->field, sizeof(on));
     return on ? SONDE_STR("true") : SONDE_STR("false");

@@ -89,7 +89,8 @@ static void put_value(sonde_json_writer *w, const sonde__row *row, unsigned flag
     bool on;
 
     sonde_json_key(w, SONDE_STR("value"));
-    if (value.len == 0 && (row->type == SONDE__TYPE_NUMBER || (flags & UNSET_NULL)))
+    if (value.len == 0 &&
+        (row->type == SONDE__TYPE_NUMBER || row->type == SONDE__TYPE_BOOL || (flags & UNSET_NULL)))
         sonde_json_null(w);
     else if ((row->type == SONDE__TYPE_BOOL || (flags & AS_BOOL)) && sonde__read_bool(value, &on))
         sonde_json_bool(w, on);

@@ -389,6 +389,35 @@ static void test_an_agent_that_knows_events_gets_them_natively(void **state)
     assert_str(member(member(member(event, "attributes"), "a"), "string_value"), "x");
 }
 
+static void test_a_program_decides_the_form_of_events_over_the_agent(void **state)
+{
+    static const struct {
+        const char *told, *info;
+        bool native;
+    } cases[] = { { "false", "{\"span_events\":true}", false },
+                  { "true", "{\"span_events\":false}", true } };
+    sonde_options o = { .service = "unit", .agent_url = fake_agent_url(agent) };
+    const msgpack_object *span;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        sonde_stop();
+        assert_int_equal(setenv("DD_TRACE_NATIVE_SPAN_EVENTS", cases[i].told, 1), 0);
+        fake_agent_info(agent, cases[i].info, cases[i].told);
+        assert_status(sonde_start(&o), SONDE_OK);
+        {
+            SONDE_SPAN(s, "told");
+            sonde_span_add_event(s, "evt", NULL, 0);
+        }
+        span = flush_and_read();
+        if ((member(span, "span_events") != NULL) != cases[i].native ||
+            (member(member(span, "meta"), "events") == NULL) != cases[i].native)
+            fail_msg("told %s", cases[i].told);
+    }
+    unsetenv("DD_TRACE_NATIVE_SPAN_EVENTS");
+}
+
 /* -- limits --------------------------------------------------------------------------------------- */
 
 static void test_links_and_events_beyond_the_ceilings_are_counted(void **state)
@@ -688,6 +717,7 @@ int main(void)
         cmocka_unit_test(test_structured_values_arrive_as_they_are),
         cmocka_unit_test(test_structured_values_that_cannot_be_sent_are_counted),
         cmocka_unit_test(test_an_agent_that_knows_events_gets_them_natively),
+        cmocka_unit_test(test_a_program_decides_the_form_of_events_over_the_agent),
         cmocka_unit_test(test_without_memory_links_and_events_are_counted),
     };
 
