@@ -149,10 +149,15 @@ static void log_warnings(const agent_config *c)
 
     if (c->file.len)
         SONDE_LOG_ALWAYS(SONDE_LOG_INFO, "configuration: file=%.*s", SONDE_STR_ARG(c->file));
+    for (i = 0; i < c->overrides_len; i++)
+        SONDE_LOG_ALWAYS(SONDE_LOG_INFO, "configuration: override=%.*s",
+                         SONDE_STR_ARG(c->overrides[i]));
     for (i = 0; i < c->warnings_len; i++)
         SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "configuration: %.*s", SONDE_STR_ARG(c->warnings[i]));
     if (c->warnings_dropped)
         SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "configuration: %zu more warnings", c->warnings_dropped);
+    for (i = 0; i < c->notes_len; i++)
+        SONDE_LOG_ALWAYS(SONDE_LOG_INFO, "configuration: %.*s", SONDE_STR_ARG(c->notes[i]));
 }
 
 agent_config *cli_config(const char *file, const cli_line *line)

@@ -1,5 +1,6 @@
 /* cmd_agent.c - `sonde agent`: receives, counts, samples and forwards; hosts the intake in local mode. */
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 
 #include "agent/main/agent_main.h"
@@ -8,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#include "check_config.h"
 #include "cli.h"
 #include "local_intake.h"
 
@@ -36,16 +38,18 @@ static const char help[] =
     "      --data-dir DIR    where the intake keeps its store\n"
     "      --log-level LEVEL error, warn, info, debug or trace\n"
     "      --show-config     print every setting and where it comes from, then exit\n"
+    "      --check-config    the same, and whether anything is wrong; exit status 1 if so\n"
     "      --help-config     print what every setting means, then exit\n"
     "  -h, --help            print this text, then exit\n"
     "\n"
-    "Options win over environment variables, which win over the file.  SIGTERM and\n"
-    "Ctrl-C stop the agent after it has sent what it holds.\n"
+    "Options win over environment variables, which win over the files conf.d/*.yaml\n"
+    "beside FILE, which win over FILE.  SIGTERM and Ctrl-C stop the agent after it has\n"
+    "sent what it holds; after SIGHUP it reads its configuration again.\n"
     "\n"
     "  sonde agent\n"
     "  DD_API_KEY=... DD_SITE=datadoghq.eu sonde agent\n";
 
-enum { OPT_CONFIG, OPT_SHOW = 10, OPT_HELP_CONFIG };
+enum { OPT_CONFIG, OPT_SHOW = 10, OPT_CHECK, OPT_HELP_CONFIG };
 
 static const cli_option options[] = {
     { 'c', "config", NULL, NULL },
@@ -59,6 +63,7 @@ static const cli_option options[] = {
     { 0, "data-dir", "SONDE_DATA_DIR", NULL },
     { 0, "log-level", "DD_LOG_LEVEL", NULL },
     [OPT_SHOW] = { 0, "show-config", NULL, "1" },
+    [OPT_CHECK] = { 0, "check-config", NULL, "1" },
     [OPT_HELP_CONFIG] = { 0, "help-config", NULL, "1" },
 };
 
@@ -118,7 +123,20 @@ static void tame_malloc(void)
     (void)mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
 }
 
-static int serve(const command *self, agent_config *c)
+/* Whatever cannot be read leaves the agent as it runs. */
+static void reload(agent_main *agent, const cli_line *line)
+{
+    agent_config *c = cli_config(line->values[OPT_CONFIG], line);
+
+    if (!c) {
+        SONDE_LOG_ALWAYS(SONDE_LOG_ERROR, "reload failed, going on as before");
+        return;
+    }
+    agent_main_reload(agent, c);
+    config_put(c);
+}
+
+static int serve(const command *self, agent_config *c, const cli_line *line)
 {
     sonde_error error = { 0 };
     local_intake *in = NULL;
@@ -128,7 +146,8 @@ static int serve(const command *self, agent_config *c)
     tame_malloc();
     signals_block();
     if (start(c, &in, &agent, &error) == SONDE_OK) {
-        (void)signals_wait();
+        while (signals_wait() == SIGHUP)
+            reload(agent, line);
         signals_unblock(); /* a second Ctrl-C does not wait */
         agent_main_stop(agent);
     } else {
@@ -157,8 +176,10 @@ static int run(const command *self, int argc, char **argv)
         code = EXIT_FAILED;
     else if (line.values[OPT_SHOW])
         code = print_text(config_print_values, c);
+    else if (line.values[OPT_CHECK])
+        code = check_config(c);
     else
-        code = serve(self, c);
+        code = serve(self, c, &line);
     config_put(c);
     cli_line_done(&line);
     return code;

@@ -1,4 +1,5 @@
 /* cmd_intake.c - `sonde intake`: the Datadog-compatible intake with store, query API and web UI. */
+#include <signal.h>
 #include <stdio.h>
 
 #include "agent/main/signals.h"
@@ -54,7 +55,8 @@ static int serve(const command *self, const agent_config *c, const char *keys)
                         error.message[0] ? error.message : sonde_status_str(error.status));
     SONDE_LOG_ALWAYS(SONDE_LOG_INFO, "intake and UI: listening on %s data=%.*s",
                      local_intake_url(in), SONDE_STR_ARG(c->data_dir));
-    (void)signals_wait();
+    while (signals_wait() == SIGHUP)
+        ; /* nothing to read again */
     signals_unblock();
     local_intake_close(in, sonde_deadline(sonde_mono_ns(), STOP_NS));
     SONDE_LOG_ALWAYS(SONDE_LOG_INFO, "intake stopped");

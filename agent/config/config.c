@@ -1,4 +1,4 @@
-/* config.c - builds the snapshot: defaults, then the file, then the environment, then what follows.
+/* config.c - builds the snapshot: defaults, the file, its overrides, the environment, then what follows.
  *
  * Threads   building: the caller's; afterwards nothing but the reference count changes.
  * Bounds    the arena: ARENA_MAX_BYTES.
@@ -66,6 +66,20 @@ void warn(builder *b, const char *fmt, ...)
     va_end(args);
 }
 
+void note(builder *b, const char *fmt, ...)
+{
+    agent_config *c = b->c;
+    va_list args;
+
+    if (c->notes_len == CONFIG_NOTES_MAX) {
+        c->notes_dropped++;
+        return;
+    }
+    va_start(args, fmt);
+    c->notes[c->notes_len++] = keep_vprintf(b, fmt, args);
+    va_end(args);
+}
+
 static void set_defaults(builder *b)
 {
     for (size_t i = 0; i < config_keys_len; i++)
@@ -87,9 +101,25 @@ bool env_get(const config_options *options, sonde_str name, sonde_str *out_value
     return false;
 }
 
+const char *env_names(const char *name, const char *env, char room[CONFIG_ENV_NAME_MAX])
+{
+    size_t i = 0, len = 3;
+
+    if (*env)
+        return env;
+    memcpy(room, "DD_", 3);
+    for (; name[i] && len + 1 < CONFIG_ENV_NAME_MAX; i++)
+        room[len++] = name[i] >= 'a' && name[i] <= 'z' ? (char)(name[i] - 'a' + 'A')
+                      : name[i] == '.'                 ? '_'
+                                                       : name[i];
+    room[len] = '\0';
+    return room;
+}
+
 static void read_variable(builder *b, const config_key *key)
 {
-    sonde_str names = sonde_str_from(key->env);
+    char room[CONFIG_ENV_NAME_MAX];
+    sonde_str names = sonde_str_from(env_names(key->name, key->env, room));
 
     while (names.len) {
         sonde_str name = sonde_str_cut(&names, ','), value;
@@ -101,10 +131,26 @@ static void read_variable(builder *b, const config_key *key)
     }
 }
 
+static void note_variable(builder *b, const known_key *key)
+{
+    sonde_str names = sonde_str_from(key->env ? key->env : ""), value;
+
+    if (key_find(sonde_str_from(key->name)))
+        return; /* it does something by now */
+    while (names.len) {
+        sonde_str name = sonde_str_cut(&names, ',');
+
+        if (env_get(b->options, name, &value) && value.len)
+            note(b, "%.*s: %s has no effect here", SONDE_STR_ARG(name), key->name);
+    }
+}
+
 static void read_environment(builder *b)
 {
     for (size_t i = 0; i < config_keys_len; i++)
         read_variable(b, &config_keys[i]);
+    for (size_t i = 0; i < known_keys_len; i++)
+        note_variable(b, &known_keys[i]);
 }
 
 static sonde_status begin(builder *b, const config_options *options)
@@ -150,10 +196,10 @@ sonde_status config_load_text(const config_options *options, sonde_str yaml, con
     if (status != SONDE_OK)
         return status;
     b.c->file = keep(&b, sonde_str_from(name));
-    return finish(&b, read_yaml(&b, yaml, name, out_error), out_config);
+    return finish(&b, read_yaml(&b, yaml, name, false, out_error), out_config);
 }
 
-static sonde_status read_file(const char *path, sonde_buf *out, sonde_error *out_error)
+sonde_status read_file(const char *path, sonde_buf *out, sonde_error *out_error)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t got = 0;
@@ -182,25 +228,37 @@ static sonde_status read_file(const char *path, sonde_buf *out, sonde_error *out
     return out->status;
 }
 
-sonde_status config_load(const config_options *options, agent_config **out_config,
-                         sonde_error *out_error)
+/* The main file may be missing when nobody named it. */
+static sonde_status read_main_file(builder *b, const char *path, sonde_error *out_error)
 {
-    const char *path = options->file ? options->file : CONFIG_DEFAULT_FILE;
     sonde_status status;
     sonde_buf text;
-    builder b;
 
     sonde_buf_init(&text, CONFIG_FILE_MAX_BYTES);
     status = read_file(path, &text, out_error);
     if (status == SONDE_OK) {
-        status = config_load_text(options, sonde_buf_str(&text), path, out_config, out_error);
-    } else if (status == SONDE_ERR_NOT_FOUND && !options->file) {
-        status = begin(&b, options);
-        if (status == SONDE_OK)
-            status = finish(&b, SONDE_OK, out_config);
+        b->c->file = keep(b, sonde_str_from(path));
+        status = read_yaml(b, sonde_buf_str(&text), path, false, out_error);
+    } else if (status == SONDE_ERR_NOT_FOUND && !b->options->file) {
+        status = SONDE_OK;
     }
     sonde_buf_done(&text);
     return status;
+}
+
+sonde_status config_load(const config_options *options, agent_config **out_config,
+                         sonde_error *out_error)
+{
+    const char *path = options->file ? options->file : CONFIG_DEFAULT_FILE;
+    builder b;
+    sonde_status status = begin(&b, options);
+
+    if (status != SONDE_OK)
+        return status;
+    status = read_main_file(&b, path, out_error);
+    if (status == SONDE_OK)
+        status = read_overrides(&b, path, out_error);
+    return finish(&b, status, out_config);
 }
 
 agent_config *config_get(agent_config *c)
@@ -222,4 +280,12 @@ sonde_str config_origin(const agent_config *c, const char *key)
     const config_key *found = key_find(sonde_str_from(key));
 
     return found ? c->origins[found - config_keys] : (sonde_str){ NULL, 0 };
+}
+
+void config_compare(const agent_config *before, const agent_config *after,
+                    void (*tell)(void *user, const char *key, bool reloads), void *user)
+{
+    for (size_t i = 0; i < config_keys_len; i++)
+        if (!key_equal(before, after, &config_keys[i]))
+            tell(user, config_keys[i].name, config_keys[i].reloads);
 }

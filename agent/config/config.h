@@ -2,13 +2,14 @@
  *
  * One table (keys.c) names every key, its environment variables, type, default, range and the field it
  * sets; reading, checking, help text and docs/CONFIGURATION.md come from it.  Later sources win:
- * default, file (datadog.yaml style), environment.
+ * default, file (datadog.yaml style), overrides (YAML files of conf.d beside it), environment.
  *
  * Failure   a bad value never stops the agent: the value before it stays and a warning names key,
  *           value, origin and place.  Only a file that cannot be read or parsed is an error.
  * Threads   the snapshot is read by all; the count of references is atomic.
  * Memory    texts are NUL-terminated behind their length and live as long as the snapshot.
- * Bounds    file 1 MiB, one value 64 KiB, CONFIG_WARNINGS_MAX warnings (the rest is counted).
+ * Bounds    file 1 MiB, one value 64 KiB, CONFIG_OVERRIDES_MAX overrides, CONFIG_WARNINGS_MAX warnings
+ *           and CONFIG_NOTES_MAX notes (the rest is counted).
  */
 #ifndef SONDE_AGENT_CONFIG_CONFIG_H
 #define SONDE_AGENT_CONFIG_CONFIG_H
@@ -24,8 +25,10 @@
 #include "base/str.h"
 #include "sonde/status.h"
 
-#define CONFIG_DEFAULT_FILE "/etc/sonde/datadog.yaml"
-#define CONFIG_WARNINGS_MAX 64
+#define CONFIG_DEFAULT_FILE  "/etc/sonde/datadog.yaml"
+#define CONFIG_WARNINGS_MAX  64
+#define CONFIG_NOTES_MAX     64
+#define CONFIG_OVERRIDES_MAX 64 /* files of conf.d */
 
 typedef struct config_list {
     sonde_str *items;
@@ -57,6 +60,9 @@ typedef struct agent_config {
     int32_t log_level; /* sonde_log_level */
     bool log_format_json;
     sonde_str log_file; /* "": standard error */
+    bool use_dogstatsd;
+    int64_t dogstatsd_port;
+    sonde_str dogstatsd_socket;
 
     /* apm_config: receiver */
     bool apm_enabled;
@@ -104,6 +110,10 @@ typedef struct agent_config {
     /* memory and life */
     uint64_t max_memory_bytes;   /* apm_config.max_memory; 0: not set */
     uint64_t memory_limit_bytes; /* the agent's budget, after max_memory replaced it */
+    uint64_t memory_kill_bytes;  /* where the watchdog ends the process; 0: never */
+    uint64_t watchdog_check_ns;
+    double max_cpu_percent; /* reported, nothing else */
+    bool send_all_internal_stats;
     uint64_t shutdown_ns;
 
     /* local intake */
@@ -124,9 +134,14 @@ typedef struct agent_config {
 
     /* about the snapshot */
     sonde_str file; /* "" when none was read */
+    sonde_str overrides[CONFIG_OVERRIDES_MAX];
+    size_t overrides_len;
     sonde_str warnings[CONFIG_WARNINGS_MAX];
     size_t warnings_len;
     size_t warnings_dropped;
+    sonde_str notes[CONFIG_NOTES_MAX]; /* keys of Datadog's that do nothing here */
+    size_t notes_len;
+    size_t notes_dropped;
     sonde_str *origins; /* per row of the table: "default", "DD_ENV", "file:line" */
     sonde_arena arena;
     _Atomic uint32_t refs;
@@ -149,6 +164,14 @@ SONDE_MUST_USE sonde_status config_load_text(const config_options *options, sond
 
 agent_config *config_get(agent_config *c);
 void config_put(agent_config *c); /* NULL does nothing */
+
+/* Calls `tell` for every key whose value differs; `reloads`: a running agent takes it over. */
+void config_compare(const agent_config *before, const agent_config *after,
+                    void (*tell)(void *user, const char *key, bool reloads), void *user);
+
+/* Every secret in it (API keys, passwords), for those who must cut them out of a text. */
+void config_each_secret(const agent_config *c, void (*tell)(void *user, sonde_str secret),
+                        void *user);
 
 /* Where the value of a key ("apm_config.receiver_port") came from; empty: no such key. */
 sonde_str config_origin(const agent_config *c, const char *key);

@@ -135,6 +135,17 @@ static void derive_data_dir(builder *b)
         b->c->data_dir = SONDE_STR("/var/lib/sonde");
 }
 
+/* The intake of local mode has a budget of its own, which nobody bounded here. */
+static void derive_kill_line(builder *b)
+{
+    agent_config *c = b->c;
+    bool said = !is_default(b, "apm_config.max_memory");
+
+    c->memory_kill_bytes = 0;
+    if (said ? c->max_memory_bytes > 0 : !c->local_mode)
+        c->memory_kill_bytes = c->memory_limit_bytes + c->memory_limit_bytes / 2;
+}
+
 void derive(builder *b)
 {
     agent_config *c = b->c;
@@ -148,4 +159,5 @@ void derive(builder *b)
     c->receiver_host = c->non_local_traffic ? SONDE_STR("0.0.0.0") : c->bind_host;
     if (c->max_memory_bytes)
         c->memory_limit_bytes = c->max_memory_bytes;
+    derive_kill_line(b);
 }

@@ -21,6 +21,7 @@
 typedef struct walk {
     builder *b;
     const char *name; /* of the file */
+    bool is_override;
 } walk;
 
 static sonde_str scalar_of(struct fy_node *node)
@@ -107,6 +108,13 @@ static bool is_section(sonde_str path)
         if (sonde_str_starts(name, path) && name.len > path.len && name.ptr[path.len] == '.')
             return true;
     }
+    for (size_t i = 0; i < known_keys_len; i++) {
+        sonde_str name = sonde_str_from(known_keys[i].name);
+
+        if (sonde_str_starts(name, path) && name.len > path.len && name.ptr[path.len] == '.' &&
+            !sonde_str_ends(name, SONDE_STR(".*")))
+            return true;
+    }
     return false;
 }
 
@@ -114,7 +122,9 @@ static void warn_unknown(walk *w, sonde_str path, sonde_str place)
 {
     const config_key *nearest = key_nearest(path);
 
-    if (nearest)
+    if (known_find(path))
+        note(w->b, "%.*s: %.*s has no effect here", SONDE_STR_ARG(place), SONDE_STR_ARG(path));
+    else if (nearest)
         warn(w->b, "%.*s: %s: unknown key, passed over; did you mean %s?", SONDE_STR_ARG(place),
              SONDE_LOG_QUOTE(path), nearest->name);
     else
@@ -177,6 +187,13 @@ static sonde_status report(struct fy_diag *diag, const char *name, sonde_error *
                       error->msg);
 }
 
+/* conf.d is also where Datadog's agent keeps the settings of its checks. */
+static bool is_integration(struct fy_node *root)
+{
+    return fy_node_mapping_lookup_by_string(root, "instances", FY_NT) ||
+           fy_node_mapping_lookup_by_string(root, "init_config", FY_NT);
+}
+
 static sonde_status walk_document(walk *w, struct fy_document *document, sonde_error *out_error)
 {
     struct fy_node *root = fy_document_root(document);
@@ -185,6 +202,10 @@ static sonde_status walk_document(walk *w, struct fy_document *document, sonde_e
         return SONDE_OK; /* nothing but comments */
     if (fy_node_get_type(root) != FYNT_MAPPING)
         return sonde_fail(out_error, SONDE_ERR_SYNTAX, "%s: expected keys with values", w->name);
+    if (w->is_override && is_integration(root)) {
+        note(w->b, "%s: an integration of Datadog's agent, passed over", w->name);
+        return SONDE_OK;
+    }
     walk_mapping(w, root, (sonde_str){ NULL, 0 }, 0);
     return SONDE_OK;
 }
@@ -208,11 +229,12 @@ static sonde_status check_text(sonde_str yaml, const char *name, sonde_error *ou
     return sonde_fail(out_error, SONDE_ERR_SYNTAX, "%s:%zu: not UTF-8 text", name, line);
 }
 
-sonde_status read_yaml(builder *b, sonde_str yaml, const char *name, sonde_error *out_error)
+sonde_status read_yaml(builder *b, sonde_str yaml, const char *name, bool is_override,
+                       sonde_error *out_error)
 {
     sonde_status status = check_text(yaml, name, out_error);
     struct fy_parse_cfg cfg = { .flags = FYPCF_QUIET | FYPCF_JSON_NONE };
-    walk w = { .b = b, .name = name };
+    walk w = { .b = b, .name = name, .is_override = is_override };
     struct fy_document *document;
 
     if (status != SONDE_OK)

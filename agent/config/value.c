@@ -410,3 +410,66 @@ void key_print_value(const agent_config *c, const config_key *key, sonde_buf *ou
         break;
     }
 }
+
+static bool lists_equal(const config_list *a, const config_list *b)
+{
+    if (a->len != b->len)
+        return false;
+    for (size_t i = 0; i < a->len; i++)
+        if (!sonde_str_eq(a->items[i], b->items[i]))
+            return false;
+    return true;
+}
+
+static bool endpoints_equal(const config_endpoints *a, const config_endpoints *b)
+{
+    if (a->len != b->len)
+        return false;
+    for (size_t i = 0; i < a->len; i++)
+        if (!sonde_str_eq(a->items[i].url, b->items[i].url) ||
+            !sonde_str_eq(a->items[i].api_key, b->items[i].api_key))
+            return false;
+    return true;
+}
+
+bool key_equal(const agent_config *a, const agent_config *b, const config_key *key)
+{
+    const void *x = const_field_of(a, key), *y = const_field_of(b, key);
+
+    switch (key->type) {
+    case KEY_TEXT:
+    case KEY_SECRET:
+        return sonde_str_eq(*(const sonde_str *)x, *(const sonde_str *)y);
+    case KEY_BOOL:
+        return *(const bool *)x == *(const bool *)y;
+    case KEY_SWITCH:
+        return *(const config_switch *)x == *(const config_switch *)y;
+    case KEY_LEVEL:
+        return *(const int32_t *)x == *(const int32_t *)y;
+    case KEY_INT:
+    case KEY_NUMBER:
+    case KEY_BYTES:
+    case KEY_DURATION:
+        return memcmp(x, y, 8) == 0;
+    case KEY_LIST:
+        return lists_equal(x, y);
+    case KEY_ENDPOINTS:
+        return endpoints_equal(x, y);
+    }
+    return true;
+}
+
+void config_each_secret(const agent_config *c, void (*tell)(void *user, sonde_str secret),
+                        void *user)
+{
+    for (size_t i = 0; i < config_keys_len; i++) {
+        const void *field = const_field_of(c, &config_keys[i]);
+
+        if (config_keys[i].type == KEY_SECRET && ((const sonde_str *)field)->len)
+            tell(user, *(const sonde_str *)field);
+        if (config_keys[i].type != KEY_ENDPOINTS)
+            continue;
+        for (size_t k = 0; k < ((const config_endpoints *)field)->len; k++)
+            tell(user, ((const config_endpoints *)field)->items[k].api_key);
+    }
+}

@@ -84,6 +84,28 @@ sonde_status agent_main_open(const agent_main_options *options, agent_main **out
     return status;
 }
 
+static void log_change(void *user, const char *key, bool reloads)
+{
+    unsigned *changes = user;
+
+    (*changes)++;
+    if (reloads)
+        SONDE_LOG_ALWAYS(SONDE_LOG_INFO, "reload: %s changed", key);
+    else
+        SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "reload: %s changed, which takes a restart", key);
+}
+
+void agent_main_reload(agent_main *a, agent_config *config)
+{
+    unsigned changes = 0;
+
+    config_compare(a->config, config, log_change, &changes);
+    pipeline_reload(a->pipeline, config);
+    config_put(a->config);
+    a->config = config_get(config);
+    SONDE_LOG_ALWAYS(SONDE_LOG_INFO, "reload done: changes=%u", changes);
+}
+
 void agent_main_stop(agent_main *a)
 {
     pipeline_summary n;

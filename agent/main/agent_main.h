@@ -20,6 +20,10 @@ typedef struct agent_main_options {
 SONDE_MUST_USE sonde_status agent_main_open(const agent_main_options *options,
                                             agent_main **out_agent, sonde_error *out_error);
 
+/* Takes a new snapshot over as far as a running agent can, and logs what changed and what of it waits for
+ * a restart. */
+void agent_main_reload(agent_main *a, agent_config *config);
+
 /* Drains within the configured time and logs the sums. */
 void agent_main_stop(agent_main *a);
 void agent_main_close(agent_main *a); /* NULL does nothing */

@@ -382,6 +382,17 @@ sonde_status pipeline_open(const pipeline_options *options, pipeline **out_pipel
     return SONDE_OK;
 }
 
+void pipeline_reload(pipeline *p, const agent_config *config)
+{
+    const sampler_options sampling = { .target_per_s = config->target_tps,
+                                       .extra_sample_rate = config->extra_sample_rate,
+                                       .errors_per_s = config->errors_tps,
+                                       .events = { .max_per_s = config->max_eps } };
+
+    sampler_set_targets(p->sampler, &sampling);
+    trace_writer_set_targets(p->trace_writer, config->target_tps, config->errors_tps);
+}
+
 static void join_timers(pipeline *p)
 {
     if (!p->has_timers)

@@ -37,6 +37,10 @@ SONDE_MUST_USE sonde_status pipeline_open(const pipeline_options *options, pipel
 void pipeline_stop(pipeline *p, uint64_t deadline_mono_ns);
 void pipeline_close(pipeline *p); /* NULL does nothing; stops at once if it was not stopped */
 
+/* Takes over what may change while running (config_key.reloads); everything else keeps the snapshot it
+ * was opened with. */
+void pipeline_reload(pipeline *p, const agent_config *config);
+
 uint16_t pipeline_port(const pipeline *p);         /* of the TCP listener; 0: none */
 sonde_str pipeline_socket_path(const pipeline *p); /* empty: none */
 

@@ -29,10 +29,8 @@ int signals_wait(void)
     int got;
 
     ours(&set);
-    do {
-        if (sigwait(&set, &got) != 0)
-            got = SIGHUP; /* interrupted: wait on */
-    } while (got == SIGHUP);
+    while (sigwait(&set, &got) != 0)
+        ; /* interrupted: wait on */
     return got;
 }
 

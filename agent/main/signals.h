@@ -8,7 +8,7 @@
 /* Blocks SIGTERM, SIGINT and SIGHUP for this thread and all it starts; ignores SIGPIPE. */
 void signals_block(void);
 
-/* Waits for SIGTERM or SIGINT and returns its number.  SIGHUP is taken and does nothing yet. */
+/* Waits for SIGTERM, SIGINT or SIGHUP and returns its number. */
 int signals_wait(void);
 
 /* From now on SIGTERM and SIGINT end the program at once: for the second Ctrl-C. */

@@ -84,6 +84,21 @@ void sampler_close(sampler *s)
     sonde_free(s);
 }
 
+void sampler_set_targets(sampler *s, const sampler_options *options)
+{
+    double extra = options->extra_sample_rate > 0.0 ? options->extra_sample_rate : 1.0;
+
+    sonde_mutex_lock(&s->mu);
+    s->priority.core.target_per_s = options->target_per_s;
+    s->priority.core.extra_rate = extra;
+    s->no_priority.core.target_per_s = options->target_per_s;
+    s->no_priority.core.extra_rate = extra;
+    s->errors.core.target_per_s = options->errors_per_s;
+    s->errors.core.extra_rate = extra;
+    s->events.options.max_per_s = options->events.max_per_s;
+    sonde_mutex_unlock(&s->mu);
+}
+
 /* -- the question --------------------------------------------------------------------------------- */
 
 static double rate_metric(const payload_span *s, sonde_str key)

@@ -86,6 +86,10 @@ typedef struct sampler_counters {
 SONDE_MUST_USE sonde_status sampler_open(const sampler_options *options, sampler **out_sampler);
 void sampler_close(sampler *s); /* NULL does nothing */
 
+/* From now on these count: target_per_s, extra_sample_rate, errors_per_s and events.max_per_s of
+ * `options`.  The rates follow with the next 5 s bucket. */
+void sampler_set_targets(sampler *s, const sampler_options *options);
+
 /* Decides about one chunk.  True: what the chunk holds now is to be sent, which is all of it, or the spans
  * kept by themselves.  Sets the decision's marks on its spans.  `dropped_p0_share`: how many traces the
  * client dropped itself for each chunk of this payload. */

@@ -48,7 +48,7 @@ struct trace_writer {
     sonde_buf spare; /* memory of a body that was sent, for the next one */
     uint64_t last_flush_mono_ns;
     trace_writer_counters counters;
-    trace_writer_options options; /* immutable, as the rest */
+    trace_writer_options options; /* immutable, as the rest; but agent's targets: guarded by mu */
 };
 
 static void pending_init(pending *p)
@@ -117,6 +117,14 @@ static sonde_status compress(pending *p, sonde_buf *out)
 }
 
 /* Finishes, compresses and hands over.  No lock is held. */
+void trace_writer_set_targets(trace_writer *w, double target_tps, double errors_tps)
+{
+    sonde_mutex_lock(&w->mu);
+    w->options.agent.target_tps = target_tps;
+    w->options.agent.errors_tps = errors_tps;
+    sonde_mutex_unlock(&w->mu);
+}
+
 static void send(trace_writer *w, pending *p)
 {
     upload u = { .kind = UPLOAD_TRACES,
@@ -130,7 +138,9 @@ static void send(trace_writer *w, pending *p)
     sonde_status status;
     sonde_buf out;
 
+    sonde_mutex_lock(&w->mu);
     encode_agent_tail(&p->body, &w->options.agent);
+    sonde_mutex_unlock(&w->mu);
     raw = p->body.len;
     sonde_buf_init(&out, UPLOAD_BODY_MAX_BYTES);
     languages_header(&p->languages, u.headers, sizeof(u.headers));

@@ -64,6 +64,8 @@ typedef struct trace_writer_counters {
 
 SONDE_MUST_USE sonde_status trace_writer_open(const trace_writer_options *options,
                                               uint64_t now_mono_ns, trace_writer **out_writer);
+/* What payloads say of the samplers from now on. */
+void trace_writer_set_targets(trace_writer *w, double target_tps, double errors_tps);
 void trace_writer_close(trace_writer *w); /* NULL does nothing; flush first, what waits is lost */
 
 /* Encodes the chunks of `p`.  `scratch` is the calling thread's own, made by trace_scratch_init() and

@@ -16,7 +16,7 @@ _sonde()
     esac
     case ${COMP_WORDS[1]} in
     agent) COMPREPLY=($(compgen -W "--config --port --bind --socket --intake-url --local --no-local --local-port
-        --data-dir --log-level --show-config --help-config --help" -- "$cur")) ;;
+        --data-dir --log-level --show-config --check-config --help-config --help" -- "$cur")) ;;
     intake) COMPREPLY=($(compgen -W "--config --port --bind --data-dir --max-size --retention --api-keys --log-level
         --help" -- "$cur")) ;;
     status) COMPREPLY=($(compgen -W "--config --port --socket --json --help" -- "$cur")) ;;

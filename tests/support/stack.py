@@ -193,8 +193,9 @@ class Stack:
             env)
         self._await_answer(self.intake, self.intake_port, "/api/sonde/v1/counters")
 
-    def start_agent(self, **env):
-        """Sends everything at once and keeps every trace, so that counts can be compared; `env` wins."""
+    def start_agent(self, *arguments, **env):
+        """Sends everything at once and keeps every trace, so that counts can be compared; `env` wins, and what is
+        None in it is not set."""
         settings = {
             "DD_API_KEY": "key-of-a-test",
             "DD_APM_DD_URL": f"http://127.0.0.1:{self.intake_port}",
@@ -206,7 +207,8 @@ class Stack:
             "DD_FORWARDER_BACKOFF_BASE": "0.2",
             "DD_FORWARDER_BACKOFF_MAX": "1",
         }
-        self.agent = self.start("agent", [self.build / "bin/sonde", "agent"], {**settings, **env})
+        self.agent = self.start("agent", [self.build / "bin/sonde", "agent", *arguments],
+                                {k: v for k, v in {**settings, **env}.items() if v is not None})
         self._await_answer(self.agent, self.agent_port, "/info")
 
     def start_program(self, name, *arguments, env=None, under=()):

@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "support/alloc_fail.h"
+#include "support/temp_dir.h"
 #include "support/test.h"
 
 /* A configuration from a file's text and variables; must load. */
@@ -148,8 +150,8 @@ static void test_unknown_keys_are_warned_about_with_the_nearest_known(void **sta
         { "apm_config:\n  reciever_port: 1\n",
           "t.yaml:2:3: \"apm_config.reciever_port\": unknown key, passed over; did you mean "
           "apm_config.receiver_port?" },
-        { "logs_config:\n  a: 1\n  b: 2\n",
-          "t.yaml:1:1: \"logs_config\": unknown key, passed over" },
+        { "lumps_config:\n  a: 1\n  b: 2\n",
+          "t.yaml:1:1: \"lumps_config\": unknown key, passed over" },
     };
 
     (void)state;
@@ -160,6 +162,158 @@ static void test_unknown_keys_are_warned_about_with_the_nearest_known(void **sta
         assert_text(c->warnings[0], cases[i].warning);
         config_put(c);
     }
+}
+
+static void test_keys_without_effect_are_noted_and_no_warning(void **state)
+{
+    static const char *const variables[] = { "DD_APM_INTERNAL_PROFILING_ENABLED=true",
+                                             "DD_INSTRUMENTATION_INSTALL_ID=", NULL };
+    agent_config *c = load("log_to_syslog: true\nlogs_config:\n  a: 1\n"
+                           "apm_config:\n  internal_profiling:\n    enabled: true\n"
+                           "network_path:\n",
+                           variables);
+
+    (void)state;
+    assert_int_equal(c->warnings_len, 0);
+    assert_int_equal(c->notes_len, 5);
+    assert_text(c->notes[0], "t.yaml:1:1: log_to_syslog has no effect here");
+    assert_text(c->notes[1], "t.yaml:2:1: logs_config has no effect here");
+    assert_text(c->notes[2],
+                "t.yaml:6:5: apm_config.internal_profiling.enabled has no effect here");
+    assert_text(c->notes[4],
+                "DD_APM_INTERNAL_PROFILING_ENABLED: apm_config.internal_profiling.enabled "
+                "has no effect here");
+    config_put(c);
+}
+
+static void test_a_key_without_a_variable_of_its_own_has_one_made_from_its_name(void **state)
+{
+    static const char *const variables[] = { "DD_APM_CONFIG_RARE_SAMPLER_TPS=7", NULL };
+    agent_config *c = load("", variables);
+
+    (void)state;
+    assert_true(c->rare_tps == 7);
+    assert_text(config_origin(c, "apm_config.rare_sampler.tps"), "DD_APM_CONFIG_RARE_SAMPLER_TPS");
+    config_put(c);
+}
+
+static void write_file(const char *folder, const char *name, const char *text)
+{
+    char path[512];
+    FILE *f;
+
+    (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
+    f = fopen(path, "w");
+    if (!f || fputs(text, f) < 0 || fclose(f) != 0)
+        fail_msg("%s cannot be written", path);
+}
+
+static void test_overrides_win_over_the_file_in_byte_order(void **state)
+{
+    static const char *const variables[] = { "DD_SITE=from.variable", NULL };
+    char folder[256], conf_d[300], file[300];
+    config_options options = { .environment = (char *const *)(uintptr_t)variables,
+                               .os_hostname = "h0",
+                               .cpus = 4 };
+    sonde_error error = { 0 };
+    agent_config *c = NULL;
+
+    (void)state;
+    temp_dir_make(folder, sizeof(folder));
+    (void)snprintf(conf_d, sizeof(conf_d), "%s/conf.d", folder);
+    (void)snprintf(file, sizeof(file), "%s/datadog.yaml", folder);
+    assert_int_equal(mkdir(conf_d, 0700), 0);
+    write_file(folder, "datadog.yaml", "env: one\nsite: one\nhostname: one\n");
+    write_file(conf_d, "20-b.yaml", "env: three\nsite: three\n");
+    write_file(conf_d, "10-a.yml", "env: two\nhostname: two\n");
+    write_file(conf_d, "redis.yaml", "init_config:\ninstances:\n  - host: x\nenv: four\n");
+    write_file(conf_d, "note.txt", "env: five\n");
+    write_file(conf_d, ".hidden.yaml", "env: six\n");
+    options.file = file;
+    assert_status(config_load(&options, &c, &error), SONDE_OK);
+    assert_text(c->env, "three");
+    assert_text(c->hostname, "two");
+    assert_text(c->site, "from.variable");
+    assert_int_equal(c->warnings_len, 0);
+    assert_int_equal(c->notes_len, 1);
+    assert_int_equal(c->overrides_len, 3);
+    config_put(c);
+
+    write_file(conf_d, "30-bad.yaml", "env: [\n");
+    c = NULL;
+    assert_status(config_load(&options, &c, &error), SONDE_ERR_SYNTAX);
+    assert_non_null(strstr(error.message, "30-bad.yaml:"));
+    temp_dir_remove(folder);
+}
+
+typedef struct changes {
+    char text[256];
+} changes;
+
+static void add_change(void *user, const char *key, bool reloads)
+{
+    changes *all = user;
+    size_t len = strlen(all->text);
+
+    (void)snprintf(all->text + len, sizeof(all->text) - len, "%s%s ", key, reloads ? "!" : "");
+}
+
+static void test_what_differs_between_two_snapshots_is_told(void **state)
+{
+    agent_config *a = load("api_key: k1\ntags: [a, b]\nlog_level: warn\n", NULL);
+    agent_config *b = load("api_key: k2\ntags: [a, c]\nlog_level: debug\n"
+                           "apm_config:\n  errors_per_second: 3\n  receiver_port: 9\n"
+                           "  additional_endpoints: { 'http://x': [k] }\n",
+                           NULL);
+    changes all = { "" };
+
+    (void)state;
+    config_compare(a, a, add_change, &all);
+    assert_string_equal(all.text, "");
+    config_compare(a, b, add_change, &all);
+    assert_string_equal(all.text, "api_key tags log_level! apm_config.receiver_port "
+                                  "apm_config.errors_per_second! apm_config.additional_endpoints ");
+    config_put(a);
+    config_put(b);
+}
+
+static void test_the_kill_line_is_one_and_a_half_of_the_memory(void **state)
+{
+    static const struct {
+        const char *label, *yaml;
+        uint64_t want;
+    } cases[] = {
+        { "the default", "api_key: k\n", (uint64_t)96 << 20 },
+        { "hosting the intake", "", 0 },
+        { "said", "apm_config:\n  max_memory: 1000000\n", 1500000 },
+        { "switched off", "api_key: k\napm_config:\n  max_memory: 0\n", 0 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        agent_config *c = load(cases[i].yaml, NULL);
+
+        if (c->memory_kill_bytes != cases[i].want)
+            fail_msg("%s: %llu", cases[i].label, (unsigned long long)c->memory_kill_bytes);
+        config_put(c);
+    }
+}
+
+static void count_secret(void *user, sonde_str secret)
+{
+    *(size_t *)user += secret.len;
+}
+
+static void test_every_secret_is_told(void **state)
+{
+    agent_config *c =
+        load("api_key: abc\napm_config:\n  additional_endpoints: { 'http://x': [de, f] }\n", NULL);
+    size_t bytes = 0;
+
+    (void)state;
+    config_each_secret(c, count_secret, &bytes);
+    assert_int_equal(bytes, 6);
+    config_put(c);
 }
 
 static void test_warnings_are_bounded_and_the_rest_counted(void **state)
@@ -463,6 +617,12 @@ int main(void)
         cmocka_unit_test(test_an_empty_socket_variable_switches_it_off),
         cmocka_unit_test(test_bad_values_are_named_and_the_value_before_stays),
         cmocka_unit_test(test_unknown_keys_are_warned_about_with_the_nearest_known),
+        cmocka_unit_test(test_keys_without_effect_are_noted_and_no_warning),
+        cmocka_unit_test(test_a_key_without_a_variable_of_its_own_has_one_made_from_its_name),
+        cmocka_unit_test(test_overrides_win_over_the_file_in_byte_order),
+        cmocka_unit_test(test_what_differs_between_two_snapshots_is_told),
+        cmocka_unit_test(test_the_kill_line_is_one_and_a_half_of_the_memory),
+        cmocka_unit_test(test_every_secret_is_told),
         cmocka_unit_test(test_warnings_are_bounded_and_the_rest_counted),
         cmocka_unit_test(test_secrets_never_reach_a_warning_or_the_printed_values),
         cmocka_unit_test(test_lists_are_taken_in_every_form),
