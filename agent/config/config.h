@@ -45,6 +45,37 @@ typedef struct config_endpoints {
     size_t len;
 } config_endpoints;
 
+/* apm_config.obfuscation of one kind of document in JSON */
+typedef struct config_json_obfuscation {
+    bool enabled;
+    config_list keep_values;
+    config_list sql_values;
+} config_json_obfuscation;
+
+typedef struct config_redis_obfuscation {
+    bool enabled;
+    bool remove_all_args;
+} config_redis_obfuscation;
+
+/* apm_config.obfuscation */
+typedef struct config_obfuscation {
+    config_json_obfuscation elasticsearch;
+    config_json_obfuscation opensearch;
+    config_json_obfuscation mongodb;
+    config_json_obfuscation sql_exec_plan; /* no span carries plans: shown in /info only */
+    config_json_obfuscation sql_exec_plan_normalize; /* as above */
+    bool http_remove_query_string;
+    bool http_remove_path_digits;
+    bool remove_stack_traces;
+    config_redis_obfuscation redis;
+    config_redis_obfuscation valkey;
+    bool memcached_enabled;
+    bool memcached_keep_command;
+    bool cards_enabled;
+    bool cards_luhn;
+    config_list cards_keep_values;
+} config_obfuscation;
+
 typedef enum config_switch { CONFIG_AUTO, CONFIG_ON, CONFIG_OFF } config_switch;
 
 typedef struct agent_config {
@@ -92,6 +123,14 @@ typedef struct agent_config {
     bool errors_only;
     config_list analyzed_spans;
     config_list features;
+    config_list ignore_resources;
+    config_list filter_require; /* filter_tags */
+    config_list filter_reject;
+    config_list filter_regex_require;
+    config_list filter_regex_reject;
+    sonde_str replace_tags; /* JSON; "": no rules */
+    sonde_str sql_obfuscation_mode;
+    config_obfuscation obfuscation;
     uint64_t trace_flush_ns;
     uint64_t stats_flush_ns;
     uint64_t bucket_ns;         /* width of a statistics bucket */

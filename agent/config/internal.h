@@ -30,6 +30,7 @@ typedef struct config_key {
     const char *fallback; /* the default, as text; "" none */
     double min, max;      /* of KEY_INT, KEY_NUMBER, KEY_BYTES; KEY_DURATION in seconds; 0, 0: any */
     uint64_t unit_ns;     /* KEY_DURATION: what a bare number counts */
+    char separator;       /* KEY_LIST in a variable: ' ', or ',' with quotes as in CSV; 0: either */
     bool empty_is_a_value; /* an empty variable switches off instead of meaning "not set" */
     bool reloads;         /* a running agent takes a new value over (SIGHUP) */
     size_t offset;        /* of the field in agent_config */

@@ -149,23 +149,77 @@ static refusal read_json_items(builder *b, sonde_json_reader *j, items *list)
     }
 }
 
-static refusal split_items(builder *b, sonde_str text, items *list)
+/* One field of CSV: as it stands, or in quotes, of which two stand for one. */
+static refusal take_csv_item(builder *b, sonde_str *rest, items *list)
 {
-    char separator = text.len && memchr(text.ptr, ',', text.len) ? ',' : ' ';
+    bool is_doubled = false;
     refusal why = NULL;
+    sonde_buf item;
+
+    *rest = sonde_str_trim(*rest);
+    if (!sonde_str_starts(*rest, SONDE_STR("\"")))
+        return add_item(b, list, sonde_str_trim(sonde_str_cut(rest, ',')));
+    sonde_buf_init(&item, CONFIG_VALUE_MAX_BYTES);
+    do {
+        *rest = sonde_str_sub(*rest, 1, rest->len);
+        if (is_doubled)
+            sonde_buf_append_byte(&item, '"');
+        is_doubled = true;
+        if (!memchr(rest->len ? rest->ptr : "", '"', rest->len))
+            why = "a quote without its end";
+        sonde_buf_append_str(&item, sonde_str_cut(rest, '"'));
+    } while (!why && sonde_str_starts(*rest, SONDE_STR("\"")));
+    if (!why && item.status == SONDE_OK)
+        why = add_item(b, list, sonde_buf_str(&item));
+    if (item.status != SONDE_OK)
+        b->out_of_memory = true;
+    sonde_buf_done(&item);
+    if (!why && sonde_str_trim(sonde_str_cut(rest, ',')).len)
+        why = "something behind a quote";
+    return why;
+}
+
+static refusal split_csv(builder *b, sonde_str text, items *list)
+{
+    refusal why = NULL;
+
+    while (!why && text.len)
+        why = take_csv_item(b, &text, list);
+    return why;
+}
+
+static refusal split_items(builder *b, sonde_str text, char separator, items *list)
+{
+    refusal why = NULL;
+
+    if (!separator)
+        separator = text.len && memchr(text.ptr, ',', text.len) ? ',' : ' ';
 
     while (!why && text.len)
         why = add_item(b, list, sonde_str_trim(sonde_str_cut(&text, separator)));
     return why;
 }
 
-static refusal read_list(builder *b, sonde_str text, items *list)
+static bool is_json(sonde_str text)
+{
+    sonde_json_reader j;
+    bool whole;
+
+    sonde_json_reader_init(&j, text, CONFIG_VALUE_MAX_BYTES);
+    whole = sonde_json_skip(&j, sonde_json_next(&j)) && sonde_json_next(&j) == SONDE_JSON_END;
+    sonde_json_reader_done(&j);
+    return whole;
+}
+
+static refusal read_list(builder *b, const config_key *key, sonde_str text, items *list)
 {
     sonde_json_reader j;
     refusal why;
 
-    if (!sonde_str_starts(text, SONDE_STR("[")))
-        return split_items(b, text, list);
+    /* a pattern may begin with a bracket: a text that is no JSON is split */
+    if (!sonde_str_starts(text, SONDE_STR("[")) || (key->separator == ',' && !is_json(text)))
+        return key->separator == ',' ? split_csv(b, text, list)
+                                     : split_items(b, text, key->separator, list);
     sonde_json_reader_init(&j, text, CONFIG_VALUE_MAX_BYTES);
     (void)sonde_json_next(&j);
     why = read_json_items(b, &j, list);
@@ -173,10 +227,10 @@ static refusal read_list(builder *b, sonde_str text, items *list)
     return why;
 }
 
-static refusal set_list(builder *b, sonde_str text, config_list *out)
+static refusal set_list(builder *b, const config_key *key, sonde_str text, config_list *out)
 {
     items list = { .len = 0 };
-    refusal why = read_list(b, text, &list);
+    refusal why = read_list(b, key, text, &list);
     sonde_str *copy;
 
     if (why)
@@ -298,7 +352,7 @@ static refusal set_value(builder *b, const config_key *key, sonde_str text)
     case KEY_LEVEL:
         return set_level(text, field);
     case KEY_LIST:
-        return set_list(b, text, field);
+        return set_list(b, key, text, field);
     case KEY_ENDPOINTS:
         return set_endpoints(b, text, field);
     }

@@ -205,7 +205,7 @@ static sonde_status open_middle(pipeline *p, sonde_error *out_error)
     const concentrator_options statistics = { .agent_env = p->agent_env,
                                               .hostname = c->hostname,
                                               .sink = { stats_writer_push, &p->stats_writer } };
-    const processor_options processing = { .clock = NULL };
+    const processor_options processing = { .config = p->config };
     sonde_status status = rates_cell_init(&p->rates);
 
     p->has_rates = status == SONDE_OK;

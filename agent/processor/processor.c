@@ -12,7 +12,22 @@
 struct processor {
     const sonde_clock *clock; /* borrowed */
     uint64_t seed;
+    agent_config *config; /* held; NULL */
+    const config_obfuscation *obfuscation;
+    _Atomic bool
+        literal_escapes; /* how SQL was last read: hint for all workers, as in Datadog's agent */
     processor_counters counters;
+};
+
+/* Of a processor without a configuration; config.keys has the same for all others. */
+static const config_obfuscation default_obfuscation = {
+    .elasticsearch.enabled = true,
+    .opensearch.enabled = true,
+    .mongodb.enabled = true,
+    .redis.enabled = true,
+    .valkey.enabled = true,
+    .memcached_enabled = true,
+    .cards_enabled = true,
 };
 
 /* In the order of docs/spec/normalization.md.  Rooms to come take their place where it is named. */
@@ -21,7 +36,7 @@ static const chunk_stage stages[] = {
     stage_root,
     stage_chunk_attributes,
     /* filters: ignore_resources, filter_tags */
-    /* obfuscation */
+    stage_obfuscate,
     stage_truncate,
     /* replace_tags */
     stage_client_rate,
@@ -37,12 +52,17 @@ sonde_status processor_open(const processor_options *options, processor **out_pr
         return SONDE_ERR_NOMEM;
     p->clock = options->clock ? options->clock : &sonde_system_clock;
     p->seed = sonde_random_u64();
+    p->config = options->config ? config_get(options->config) : NULL;
+    p->obfuscation = p->config ? &p->config->obfuscation : &default_obfuscation;
     *out_processor = p;
     return SONDE_OK;
 }
 
 void processor_close(processor *p)
 {
+    if (!p)
+        return;
+    config_put(p->config);
     sonde_free(p);
 }
 
@@ -63,13 +83,30 @@ static void add(_Atomic uint64_t *counter, uint64_t n)
         atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
+static void begin_scratch(processor *p, run *r)
+{
+    sonde_buf_init(&r->scratch, PROCESSOR_TEXT_MAX_BYTES);
+    r->literal_escapes = atomic_load_explicit(&p->literal_escapes, memory_order_relaxed);
+}
+
+static void end_scratch(processor *p, run *r)
+{
+    if (r->literal_escapes != atomic_load_explicit(&p->literal_escapes, memory_order_relaxed))
+        atomic_store_explicit(&p->literal_escapes, r->literal_escapes, memory_order_relaxed);
+    sonde_buf_done(&r->scratch);
+}
+
 void processor_run(processor *p, payload *what)
 {
     processor_counters *c = &p->counters;
-    run r = { .p = what, .now_unix_ns = p->clock->unix_ns(p->clock->user), .seed = p->seed };
+    run r = { .p = what,
+              .now_unix_ns = p->clock->unix_ns(p->clock->user),
+              .seed = p->seed,
+              .obfuscation = p->obfuscation };
     uint64_t spans_received = 0, spans_out = 0;
     uint32_t kept = 0;
 
+    begin_scratch(p, &r);
     if (normalize_tag_value(&what->arena, what->env, &what->env) != SONDE_OK)
         what->env = (sonde_str){ NULL, 0 }; /* the agent's env stands in */
     for (uint32_t i = 0; i < what->chunks_len; i++) {
@@ -93,6 +130,7 @@ void processor_run(processor *p, payload *what)
     for (int i = 0; i < PROCESSOR_FIXES; i++)
         add(&c->fixed[i], r.fixed[i]);
     what->chunks_len = kept;
+    end_scratch(p, &r);
 }
 
 const processor_counters *processor_read_counters(const processor *p)

@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "agent/config/config.h"
 #include "agent/payload/payload.h"
 #include "base/clock.h"
 #include "codec/json_write.h"
@@ -78,6 +79,7 @@ typedef struct processor_counters {
 
 typedef struct processor_options {
     const sonde_clock *clock; /* NULL: the system's */
+    agent_config *config;     /* obfuscation; held.  NULL: its defaults */
 } processor_options;
 
 SONDE_MUST_USE sonde_status processor_open(const processor_options *options,

@@ -21,11 +21,16 @@ typedef struct span_index {
 typedef struct run {
     payload *p;
     int64_t now_unix_ns;
-    uint64_t seed;              /* of the index: ids come from outside */
-    span_index index;           /* of the chunk at hand, built by stage_normalize */
+    uint64_t seed;    /* of the index: ids come from outside */
+    span_index index; /* of the chunk at hand, built by stage_normalize */
+    const config_obfuscation *obfuscation;
+    sonde_buf scratch;          /* a text being rewritten; its memory serves the whole payload */
+    bool literal_escapes;       /* see sonde_obfuscate_sql() */
     sonde_str fallback_service; /* unnamed-<lang>-service, made at its first use */
     uint32_t fixed[PROCESSOR_FIXES];
 } run;
+
+#define PROCESSOR_TEXT_MAX_BYTES (128u << 20) /* above what any payload makes of one text */
 
 /* PROCESSOR_DROPS: go on; anything else removes the chunk for that reason. */
 typedef processor_drop (*chunk_stage)(run *r, payload_chunk *chunk);
@@ -35,6 +40,7 @@ typedef processor_drop (*chunk_stage)(run *r, payload_chunk *chunk);
 processor_drop stage_normalize(run *r, payload_chunk *chunk);          /* stage_normalize.c */
 processor_drop stage_root(run *r, payload_chunk *chunk);               /* stage_root.c */
 processor_drop stage_chunk_attributes(run *r, payload_chunk *chunk);   /* stage_root.c */
+processor_drop stage_obfuscate(run *r, payload_chunk *chunk);          /* stage_obfuscate.c */
 processor_drop stage_truncate(run *r, payload_chunk *chunk);           /* stage_truncate.c */
 processor_drop stage_client_rate(run *r, payload_chunk *chunk);        /* stage_root.c */
 processor_drop stage_top_level(run *r, payload_chunk *chunk);          /* stage_root.c */

@@ -56,7 +56,13 @@ static bool is_letter(unsigned c)
 static size_t rune_at(sonde_str s, unsigned *out)
 {
     *out = END_OF_TEXT;
-    return s.len > 0 ? sonde_utf8_decode(s, out) : 0;
+    if (s.len == 0)
+        return 0;
+    if ((unsigned char)s.ptr[0] < 0x80) {
+        *out = (unsigned char)s.ptr[0];
+        return 1;
+    }
+    return sonde_utf8_decode(s, out);
 }
 
 static unsigned peek(const sql_tokenizer *t)
@@ -180,13 +186,6 @@ static sql_kind skip_to(sql_tokenizer *t, sonde_str end, sql_kind kind)
     return kind;
 }
 
-static void keep_rune(sql_tokenizer *t, unsigned c)
-{
-    char bytes[4];
-
-    sonde_buf_append(&t->text, bytes, sonde_utf8_encode(c, bytes));
-}
-
 static bool is_blank_text(sonde_str s)
 {
     unsigned c;
@@ -201,47 +200,92 @@ static bool is_blank_text(sonde_str s)
     return true;
 }
 
-/* Behind the opening quote: leaves in t->text what is between them; blank text keeps its quotes. */
-static sql_kind read_quoted(sql_tokenizer *t, unsigned quote, sql_kind kind)
+/* Behind the opening quote: over the text and the closing one.  `plain` says whether the text is what it
+ * stands for: no quote in it is doubled, no backslash means something. */
+static bool skip_quoted(sql_tokenizer *t, char quote, bool *plain)
 {
-    sonde_buf_reset(&t->text);
-    keep_rune(t, quote);
-    for (;;) {
-        unsigned c = take(t);
+    const char *at = t->rest.ptr;
+    const char *end = at + t->rest.len;
 
-        if (c == quote && !take_if(t, quote))
-            break;
-        if (c == '\\') {
+    *plain = true;
+    for (; at < end; at++) {
+        if (*at == quote) {
+            if (at + 1 == end || at[1] != quote) {
+                t->rest = sonde_str_sub(t->rest, (size_t)(at - t->rest.ptr) + 1, t->rest.len);
+                return true;
+            }
+            *plain = false;
+            at++;
+        } else if (*at == '\\') {
             t->seen_escape = true;
-            if (!t->literal_escapes)
-                c = take(t);
+            if (!t->literal_escapes) {
+                *plain = false;
+                at++;
+            }
         }
-        if (c == END_OF_TEXT)
-            return SQL_ERROR;
-        keep_rune(t, c);
     }
-    keep_rune(t, quote);
-    return t->text.status == SONDE_OK ? kind : SQL_ERROR;
+    t->rest.len = 0;
+    return false;
 }
 
-static sonde_str quoted_text(const sql_tokenizer *t)
+/* What quoted text stands for, quotes left as they are, into t->text; it was skipped before. */
+static void unquote(sql_tokenizer *t, sonde_str quoted)
 {
-    sonde_str all = sonde_buf_str(&t->text);
-    sonde_str inner = sonde_str_sub(all, 1, all.len - 2);
+    char quote = quoted.ptr[0];
+    size_t i;
 
-    return is_blank_text(inner) ? all : inner;
+    sonde_buf_reset(&t->text);
+    sonde_buf_append_byte(&t->text, (uint8_t)quote);
+    for (i = 1; i + 1 < quoted.len; i++) {
+        if (quoted.ptr[i] == quote || (quoted.ptr[i] == '\\' && !t->literal_escapes))
+            i++;
+        sonde_buf_append_byte(&t->text, (uint8_t)quoted.ptr[i]);
+    }
+    sonde_buf_append_byte(&t->text, (uint8_t)quote);
+}
+
+/* A token from `from` to the closing quote; blank text keeps its quotes. */
+static sql_kind next_quoted(sql_tokenizer *t, const char *from, sql_kind kind, sonde_str *out_text)
+{
+    bool plain;
+    sonde_str all;
+
+    if (!skip_quoted(t, *from, &plain))
+        return SQL_ERROR;
+    all = (sonde_str){ from, (size_t)(t->rest.ptr - from) };
+    *out_text = all;
+    if (kind == SQL_STRING)
+        return kind;
+    if (!plain) {
+        unquote(t, all);
+        if (t->text.status != SONDE_OK)
+            return SQL_ERROR;
+        all = sonde_buf_str(&t->text);
+    }
+    *out_text = sonde_str_sub(all, 1, all.len - 2);
+    if (is_blank_text(*out_text))
+        *out_text = all;
+    return kind;
 }
 
 /* Behind `$`: a tag, another `$`, then text up to the same once more.  What looked like the end but was not
  * is not looked at again: so does the agent. */
 static sql_kind skip_dollar_quoted(sql_tokenizer *t)
 {
+    const char *from = t->rest.ptr - 1;
     sonde_str end;
     size_t got = 0;
+    bool plain;
 
-    if (read_quoted(t, '$', SQL_STRING) == SQL_ERROR)
+    if (!skip_quoted(t, '$', &plain))
         return SQL_ERROR;
-    end = sonde_buf_str(&t->text);
+    end = (sonde_str){ from, (size_t)(t->rest.ptr - from) };
+    if (!plain) {
+        unquote(t, end);
+        if (t->text.status != SONDE_OK)
+            return SQL_ERROR;
+        end = sonde_buf_str(&t->text);
+    }
     while (got < end.len) {
         if (t->rest.len == 0)
             return SQL_ERROR;
@@ -393,15 +437,16 @@ static sql_kind next_other(sql_tokenizer *t, unsigned c)
         return next_open_curly(t);
     case '}':
         return next_close_curly(t);
-    case '\'':
-        return read_quoted(t, c, SQL_STRING);
-    case '"':
-        return read_quoted(t, c, SQL_DOUBLE_QUOTED);
-    case '`':
-        return read_quoted(t, c, SQL_ID);
     default:
         return c < 0x80 && c != 0 && strchr("=,;()+*&|^[]?", (int)c) ? (sql_kind)c : SQL_ERROR;
     }
+}
+
+static sql_kind quoted_kind(unsigned quote)
+{
+    if (quote == '\'')
+        return SQL_STRING;
+    return quote == '"' ? SQL_DOUBLE_QUOTED : SQL_ID;
 }
 
 sql_kind sql_next(sql_tokenizer *t, sonde_str *out_text)
@@ -422,12 +467,11 @@ sql_kind sql_next(sql_tokenizer *t, sonde_str *out_text)
         skip_identifier(t);
         kind = SQL_ID;
     } else {
-        kind = next_other(t, take(t));
+        (void)take(t);
+        if (c == '\'' || c == '"' || c == '`')
+            return next_quoted(t, from, quoted_kind(c), out_text);
+        kind = next_other(t, c);
     }
     *out_text = (sonde_str){ from, (size_t)(t->all.ptr + t->all.len - from) - t->rest.len };
-    if (c == '"' || c == '`')
-        *out_text = kind == SQL_ERROR ? SONDE_STR("") : quoted_text(t);
-    else if (kind == SQL_ID)
-        kind = keyword_of(*out_text);
-    return kind;
+    return kind == SQL_ID ? keyword_of(*out_text) : kind;
 }

@@ -1,0 +1,200 @@
+/* stage_obfuscate.c - values out of resources and tags, by the type of the span.
+ *
+ * A text that does not change stays the view it was; one that does is written once into the run's scratch
+ * and from there into the payload's arena.
+ *
+ * Source   docs/spec/obfuscation.md. */
+#include "stages.h"
+
+#include <string.h>
+
+#include "agent/obfuscate/obfuscators.h"
+#include "base/format.h"
+#include "codec/obfuscate.h"
+
+/* What stands in the scratch takes the place of `text`. */
+static sonde_status take_scratch(run *r, sonde_str *text)
+{
+    sonde_str result = sonde_buf_str(&r->scratch);
+    char *copy;
+
+    if (r->scratch.status != SONDE_OK)
+        return r->scratch.status;
+    if (sonde_str_eq(result, *text))
+        return SONDE_OK;
+    copy = sonde_arena_alloc_aligned(&r->p->arena, result.len + 1, 1);
+    if (!copy)
+        return SONDE_ERR_NOMEM;
+    memcpy(copy, result.len ? result.ptr : "", result.len);
+    *text = (sonde_str){ copy, result.len };
+    return SONDE_OK;
+}
+
+/* -- by type --------------------------------------------------------------------------------------- */
+
+static sonde_status hide_sql(run *r, payload_span *s)
+{
+    sonde_status status;
+
+    if (s->resource.len == 0)
+        return SONDE_OK;
+    status = sonde_obfuscate_sql(s->resource, &r->literal_escapes, &r->scratch);
+    if (status == SONDE_ERR_NOMEM)
+        return status;
+    if (status != SONDE_OK)
+        s->resource = SONDE_STR(SONDE_SQL_NOT_PARSABLE);
+    else if (take_scratch(r, &s->resource) != SONDE_OK)
+        return SONDE_ERR_NOMEM;
+    return span_meta_set(s, &r->p->arena, SONDE_STR("sql.query"), s->resource);
+}
+
+static sonde_status hide_redis(run *r, payload_span *s, sonde_str tag,
+                               const config_redis_obfuscation *o)
+{
+    sonde_str *command = span_meta_get(s, tag);
+    sonde_status status = sonde_obfuscate_redis(s->resource, &r->scratch);
+
+    if (status == SONDE_OK)
+        status = take_scratch(r, &s->resource);
+    if (status != SONDE_OK || !command || !o->enabled)
+        return status;
+    status = o->remove_all_args ? obfuscate_redis_all_arguments(*command, &r->scratch)
+                                : obfuscate_redis_arguments(*command, &r->scratch);
+    return status == SONDE_OK ? take_scratch(r, command) : status;
+}
+
+static void hide_memcached(const run *r, payload_span *s)
+{
+    sonde_str *command = span_meta_get(s, SONDE_STR("memcached.command"));
+
+    if (command && r->obfuscation->memcached_enabled)
+        *command =
+            r->obfuscation->memcached_keep_command ? obfuscate_memcached(*command) : SONDE_STR("");
+}
+
+static sonde_status hide_url(run *r, payload_span *s)
+{
+    const config_obfuscation *o = r->obfuscation;
+    sonde_str *url = span_meta_get(s, SONDE_STR("http.url"));
+    unsigned what = (o->http_remove_query_string ? OBFUSCATE_URL_QUERY : 0) |
+                    (o->http_remove_path_digits ? OBFUSCATE_URL_PATH_DIGITS : 0);
+
+    if (!url || !obfuscate_url(*url, what, &r->scratch))
+        return SONDE_OK;
+    return take_scratch(r, url);
+}
+
+static sonde_status hide_json(run *r, payload_span *s, sonde_str tag,
+                              const config_json_obfuscation *o)
+{
+    const obfuscate_json_options options = {
+        .keep_values = { o->keep_values.items, o->keep_values.len },
+        .sql_values = { o->sql_values.items, o->sql_values.len },
+    };
+    sonde_str *text = o->enabled ? span_meta_get(s, tag) : NULL;
+
+    if (!text || text->len == 0)
+        return SONDE_OK;
+    if (obfuscate_json(*text, &options, &r->literal_escapes, &r->scratch) != SONDE_OK)
+        return SONDE_ERR_NOMEM;
+    return take_scratch(r, text);
+}
+
+static sonde_status hide_search(run *r, payload_span *s)
+{
+    const config_obfuscation *o = r->obfuscation;
+
+    if (hide_json(r, s, SONDE_STR("elasticsearch.body"), &o->elasticsearch) != SONDE_OK)
+        return SONDE_ERR_NOMEM;
+    return hide_json(r, s, SONDE_STR("opensearch.body"), &o->opensearch);
+}
+
+static sonde_status hide_by_type(run *r, payload_span *s)
+{
+    const config_obfuscation *o = r->obfuscation;
+    const sonde_str type = s->type;
+
+    if (type.len < 3)
+        return SONDE_OK;
+    if (sonde_str_eq(type, SONDE_STR("web")) || sonde_str_eq(type, SONDE_STR("http")))
+        return hide_url(r, s);
+    if (sonde_str_eq(type, SONDE_STR("sql")) || sonde_str_eq(type, SONDE_STR("cassandra")))
+        return hide_sql(r, s);
+    if (sonde_str_eq(type, SONDE_STR("redis")))
+        return hide_redis(r, s, SONDE_STR("redis.raw_command"), &o->redis);
+    if (sonde_str_eq(type, SONDE_STR("valkey")))
+        return hide_redis(r, s, SONDE_STR("valkey.raw_command"), &o->valkey);
+    if (sonde_str_eq(type, SONDE_STR("memcached")))
+        hide_memcached(r, s);
+    else if (sonde_str_eq(type, SONDE_STR("mongodb")))
+        return hide_json(r, s, SONDE_STR("mongodb.query"), &o->mongodb);
+    else if (sonde_str_eq(type, SONDE_STR("elasticsearch")) ||
+             sonde_str_eq(type, SONDE_STR("opensearch")))
+        return hide_search(r, s);
+    return SONDE_OK;
+}
+
+/* -- credit cards ---------------------------------------------------------------------------------- */
+
+static bool is_kept(const run *r, sonde_str key)
+{
+    const config_list *keep = &r->obfuscation->cards_keep_values;
+    size_t i;
+
+    for (i = 0; i < keep->len; i++)
+        if (sonde_str_eq(keep->items[i], key))
+            return true;
+    return obfuscate_is_card_exempt(key);
+}
+
+static bool is_card(const run *r, sonde_str key, sonde_str value)
+{
+    return obfuscate_is_card(value, r->obfuscation->cards_luhn) && !is_kept(r, key);
+}
+
+static void hide_card_in_any(const run *r, sonde_str key, span_any *v)
+{
+    char number[SONDE_DOUBLE_MAX_LEN];
+    sonde_str text = v->str;
+    uint32_t i;
+
+    if (v->type == SPAN_ANY_ARRAY) {
+        for (i = 0; i < v->values_len; i++)
+            if (v->values[i].type != SPAN_ANY_ARRAY)
+                hide_card_in_any(r, key, &v->values[i]);
+        return;
+    }
+    if (v->type == SPAN_ANY_BOOL)
+        return;
+    if (v->type == SPAN_ANY_INT)
+        text = (sonde_str){ number, sonde_format_i64(v->integer, number) };
+    else if (v->type == SPAN_ANY_DOUBLE)
+        text = (sonde_str){ number, sonde_format_double(v->number, number) };
+    if (is_card(r, key, text))
+        *v = (span_any){ .type = SPAN_ANY_STRING, .str = SONDE_STR("?") };
+}
+
+static void hide_cards(const run *r, payload_span *s)
+{
+    uint32_t i, k;
+
+    for (i = 0; i < s->meta_len; i++)
+        if (is_card(r, s->meta[i].key, s->meta[i].value))
+            s->meta[i].value = SONDE_STR("?");
+    for (i = 0; i < s->events_len; i++)
+        for (k = 0; k < s->events[i].attributes_len; k++)
+            hide_card_in_any(r, s->events[i].attributes[k].key, &s->events[i].attributes[k].value);
+}
+
+processor_drop stage_obfuscate(run *r, payload_chunk *chunk)
+{
+    uint32_t i;
+
+    for (i = 0; i < chunk->spans_len; i++) {
+        if (r->obfuscation->cards_enabled)
+            hide_cards(r, &chunk->spans[i]);
+        if (hide_by_type(r, &chunk->spans[i]) != SONDE_OK)
+            return PROCESSOR_DROP_NO_MEMORY;
+    }
+    return KEEP;
+}

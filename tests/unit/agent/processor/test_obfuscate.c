@@ -1,0 +1,254 @@
+/* test_obfuscate.c - which texts of which spans the processor takes values out of. */
+#include <string.h>
+
+#include "agent/config/config.h"
+#include "agent/processor/processor.h"
+#include "support/test.h"
+
+static const char *const no_environment[] = { NULL };
+
+static agent_config *config_of(const char *yaml)
+{
+    const config_options options = { .environment = (char *const *)no_environment };
+    agent_config *c = NULL;
+
+    assert_status(config_load_text(&options, sonde_str_from(yaml), "test", &c, NULL), SONDE_OK);
+    assert_int_equal(c->warnings_len, 0);
+    return c;
+}
+
+static processor *processor_of(const char *yaml)
+{
+    agent_config *c = yaml ? config_of(yaml) : NULL;
+    processor *p = NULL;
+
+    assert_status(processor_open(&(processor_options){ .config = c }, &p), SONDE_OK);
+    config_put(c);
+    return p;
+}
+
+/* One chunk of one span with one tag. */
+static payload *payload_of(const char *type, const char *resource, const char *key,
+                           const char *value)
+{
+    payload *p = payload_new(16u << 20);
+    payload_span *s;
+
+    p->chunks = sonde_arena_zalloc(&p->arena, 1, sizeof(*p->chunks));
+    p->chunks_len = 1;
+    p->chunks[0].priority = PRIORITY_NONE;
+    p->chunks[0].spans_len = 1;
+    p->chunks[0].spans = s = sonde_arena_zalloc(&p->arena, 1, sizeof(*s));
+    *s = (payload_span){ .service = SONDE_STR("s"),
+                         .name = SONDE_STR("op"),
+                         .resource = sonde_str_from(resource),
+                         .type = sonde_str_from(type),
+                         .trace_id = 1,
+                         .span_id = 2,
+                         .start = 1700000000000000000,
+                         .duration = 1 };
+    if (key)
+        assert_status(span_meta_set(s, &p->arena, sonde_str_from(key), sonde_str_from(value)),
+                      SONDE_OK);
+    return p;
+}
+
+static void assert_tag(const payload *p, const char *key, const char *want)
+{
+    const sonde_str *got = span_meta_get(&p->chunks[0].spans[0], sonde_str_from(key));
+
+    if ((got != NULL) != (want != NULL) || (got && !sonde_str_eq(*got, sonde_str_from(want))))
+        fail_msg("%s: got %.*s, want %s", key, got ? (int)got->len : 6, got ? got->ptr : "(none)",
+                 want ? want : "(none)");
+}
+
+static void assert_resource(const payload *p, const char *want)
+{
+    sonde_str got = p->chunks[0].spans[0].resource;
+
+    if (!sonde_str_eq(got, sonde_str_from(want)))
+        fail_msg("got %.*s, want %s", SONDE_STR_ARG(got), want);
+}
+
+static const char every_json_off[] = "apm_config:\n"
+                                     "  obfuscation:\n"
+                                     "    elasticsearch: {enabled: false}\n"
+                                     "    opensearch: {enabled: false}\n"
+                                     "    mongodb: {enabled: false}\n"
+                                     "    redis: {enabled: false}\n"
+                                     "    valkey: {enabled: false}\n"
+                                     "    memcached: {enabled: false}\n"
+                                     "    credit_cards: {enabled: false}\n";
+static const char more[] = "apm_config:\n"
+                           "  obfuscation:\n"
+                           "    elasticsearch: {keep_values: [a]}\n"
+                           "    mongodb: {obfuscate_sql_values: [q]}\n"
+                           "    redis: {remove_all_args: true}\n"
+                           "    memcached: {keep_command: true}\n"
+                           "    http: {remove_query_string: true, remove_paths_with_digits: true}\n"
+                           "    credit_cards: {luhn: true, keep_values: [known]}\n";
+
+static void test_tags_are_rewritten_by_type(void **state)
+{
+    static const struct {
+        const char *yaml, *type, *key, *value, *want;
+    } cases[] = {
+        { NULL, "redis", "redis.raw_command", "SET a b", "SET a ?" },
+        { NULL, "valkey", "valkey.raw_command", "SET a b", "SET a ?" },
+        { NULL, "valkey", "redis.raw_command", "SET a b", "SET a b" },
+        { NULL, "memcached", "memcached.command", "set k 0 60 5\r\nhello", "" },
+        { NULL, "web", "http.url", "http://u:p@h/a?b=1", "http://h/a?b=1" },
+        { NULL, "http", "http.url", "http://u:p@h/a?b=1", "http://h/a?b=1" },
+        { NULL, "rpc", "http.url", "http://u:p@h/a?b=1", "http://u:p@h/a?b=1" },
+        { NULL, "mongodb", "mongodb.query", "{\"a\":1}", "{\"a\":\"?\"}" },
+        { NULL, "mongodb", "elasticsearch.body", "{\"a\":1}", "{\"a\":1}" },
+        { NULL, "elasticsearch", "elasticsearch.body", "{\"a\":1}", "{\"a\":\"?\"}" },
+        { NULL, "elasticsearch", "opensearch.body", "{\"a\":1}", "{\"a\":\"?\"}" },
+        { NULL, "opensearch", "elasticsearch.body", "{\"a\":1}", "{\"a\":\"?\"}" },
+        { NULL, "opensearch", "opensearch.body", "{\"a\":1}", "{\"a\":\"?\"}" },
+        { NULL, "opensearch", "opensearch.body", "", "" },
+        { NULL, "web", "card", "4111111111111111", "?" },
+        { NULL, "", "card", "4532015112830367", "?" },
+        { NULL, "", "account_id", "4111111111111111", "4111111111111111" },
+        { NULL, "", "_card", "4111111111111111", "4111111111111111" },
+        { every_json_off, "redis", "redis.raw_command", "SET a b", "SET a b" },
+        { every_json_off, "valkey", "valkey.raw_command", "SET a b", "SET a b" },
+        { every_json_off, "memcached", "memcached.command", "get k", "get k" },
+        { every_json_off, "mongodb", "mongodb.query", "{\"a\":1}", "{\"a\":1}" },
+        { every_json_off, "opensearch", "elasticsearch.body", "{\"a\":1}", "{\"a\":1}" },
+        { every_json_off, "elasticsearch", "opensearch.body", "{\"a\":1}", "{\"a\":1}" },
+        { every_json_off, "", "card", "4111111111111111", "4111111111111111" },
+        { more, "redis", "redis.raw_command", "SET a b c", "SET ?" },
+        { more, "valkey", "valkey.raw_command", "SET a b c", "SET a ? c" },
+        { more, "memcached", "memcached.command", "set k 0 60 5\r\nhello", "set k 0 60 5" },
+        { more, "web", "http.url", "/a/b1/c?q=2", "/a/?/c?" },
+        { more, "elasticsearch", "elasticsearch.body", "{\"a\":1,\"b\":2}",
+          "{\"a\":1,\"b\":\"?\"}" },
+        { more, "elasticsearch", "opensearch.body", "{\"a\":1}", "{\"a\":\"?\"}" },
+        { more, "mongodb", "mongodb.query", "{\"q\":\"SELECT 1 FROM t\"}",
+          "{\"q\":\"SELECT ? FROM t\"}" },
+        { more, "", "card", "4532015112830367", "4532015112830367" },
+        { more, "", "card", "4111111111111111", "?" },
+        { more, "", "known", "4111111111111111", "4111111111111111" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        processor *p = processor_of(cases[i].yaml);
+        payload *pl = payload_of(cases[i].type, "r", cases[i].key, cases[i].value);
+
+        processor_run(p, pl);
+        assert_tag(pl, cases[i].key, cases[i].want);
+        payload_free(pl);
+        processor_close(p);
+    }
+}
+
+static void test_resources_are_rewritten_by_type(void **state)
+{
+    static const struct {
+        const char *type, *resource, *want, *want_query; /* meta sql.query */
+    } cases[] = {
+        { "sql", "SELECT a FROM t WHERE b = 5", "SELECT a FROM t WHERE b = ?",
+          "SELECT a FROM t WHERE b = ?" },
+        { "cassandra", "SELECT a FROM t WHERE b = 5", "SELECT a FROM t WHERE b = ?",
+          "SELECT a FROM t WHERE b = ?" },
+        { "sql", "SELECT 'open", "Non-parsable SQL query", "Non-parsable SQL query" },
+        { "sql", "SELECT a FROM t", "SELECT a FROM t", "SELECT a FROM t" },
+        { "SQL", "SELECT 5", "SELECT 5", NULL },
+        { "redis", "get user:1", "GET", NULL },
+        { "valkey", "config set a b", "CONFIG SET", NULL },
+        { "web", "GET /5", "GET /5", NULL },
+    };
+    processor *p = processor_of(NULL);
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        payload *pl = payload_of(cases[i].type, cases[i].resource, NULL, NULL);
+
+        processor_run(p, pl);
+        assert_resource(pl, cases[i].want);
+        assert_tag(pl, "sql.query", cases[i].want_query);
+        payload_free(pl);
+    }
+    processor_close(p);
+}
+
+static void test_values_are_taken_out_before_texts_are_cut(void **state)
+{
+    static char statement[8000];
+    processor *p = processor_of(NULL);
+    payload *pl;
+
+    (void)state;
+    memset(statement, 'x', sizeof(statement) - 1);
+    memcpy(statement, "SELECT '", 8);
+    statement[sizeof(statement) - 2] = '\'';
+    pl = payload_of("sql", statement, NULL, NULL);
+    processor_run(p, pl);
+    assert_resource(pl, "SELECT ?");
+    payload_free(pl);
+    processor_close(p);
+}
+
+static void test_a_long_literal_is_a_literal(void **state)
+{
+    static char statement[200000];
+    processor *p = processor_of(NULL);
+    payload *pl;
+
+    (void)state;
+    memset(statement, 'x', sizeof(statement) - 1);
+    memcpy(statement, "SELECT '", 8);
+    statement[sizeof(statement) - 2] = '\'';
+    pl = payload_of("sql", statement, NULL, NULL);
+    processor_run(p, pl);
+    assert_resource(pl, "SELECT ?");
+    payload_free(pl);
+    processor_close(p);
+}
+
+static void test_cards_in_events_go(void **state)
+{
+    span_any numbers[] = { { .type = SPAN_ANY_INT, .integer = 4111111111111111 },
+                           { .type = SPAN_ANY_INT, .integer = 41 } };
+    span_event_attr attributes[] = {
+        { SONDE_STR("text"), { .type = SPAN_ANY_STRING, .str = SONDE_STR("4111111111111111") } },
+        { SONDE_STR("double"), { .type = SPAN_ANY_DOUBLE, .number = 4111111111111111 } },
+        { SONDE_STR("list"), { .type = SPAN_ANY_ARRAY, .values = numbers, .values_len = 2 } },
+        { SONDE_STR("error"), { .type = SPAN_ANY_STRING, .str = SONDE_STR("4111111111111111") } },
+        { SONDE_STR("flag"), { .type = SPAN_ANY_BOOL, .integer = 1 } },
+    };
+    span_event event = { .name = SONDE_STR("e"), .attributes = attributes, .attributes_len = 5 };
+    payload *pl = payload_of("", "r", NULL, NULL);
+    processor *p = processor_of(NULL);
+    payload_span *s = &pl->chunks[0].spans[0];
+
+    (void)state;
+    s->events = &event;
+    s->events_len = 1;
+    processor_run(p, pl);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(attributes[i].value.type, SPAN_ANY_STRING);
+        assert_true(sonde_str_eq(attributes[i].value.str, SONDE_STR("?")));
+    }
+    assert_int_equal(numbers[0].type, SPAN_ANY_STRING);
+    assert_int_equal(numbers[1].type, SPAN_ANY_INT);
+    assert_int_equal(attributes[3].value.str.len, 16);
+    assert_int_equal(attributes[4].value.type, SPAN_ANY_BOOL);
+    payload_free(pl);
+    processor_close(p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tags_are_rewritten_by_type),
+        cmocka_unit_test(test_resources_are_rewritten_by_type),
+        cmocka_unit_test(test_values_are_taken_out_before_texts_are_cut),
+        cmocka_unit_test(test_a_long_literal_is_a_literal),
+        cmocka_unit_test(test_cards_in_events_go),
+    };
+
+    return cmocka_run_group_tests_name("obfuscate", tests, NULL, NULL);
+}
