@@ -14,9 +14,11 @@
 #include "agent/info/info.h"
 #include "agent/payload/normalize.h"
 #include "agent/payload/rates.h"
+#include "agent/processor/client_stats.h"
 #include "agent/processor/processor.h"
 #include "agent/receiver/receiver.h"
 #include "agent/sampler/sampler.h"
+#include "agent/stats/client_aggregator.h"
 #include "agent/stats/concentrator.h"
 #include "agent/stats/limits.h"
 #include "agent/writer/stats.h"
@@ -59,7 +61,9 @@ struct pipeline {
     event_rate event_rates[EVENT_RATES_MAX]; /* what the sampler's options point to */
     sampler *sampler;
     concentrator *concentrator;
+    client_aggregator *client_aggregator;
     processor *processor;
+    client_stats_stage client_stats;
     sonde_queue queue;
     bool has_queue;
     worker *workers;
@@ -95,7 +99,14 @@ static double dropped_p0_share(const payload *what)
     return (double)what->client_dropped_p0_traces / what->chunks_len;
 }
 
-static void process_payload(worker *w, payload *what)
+/* Statistics a tracer made of its spans. */
+static void process_stats(pipeline *p, payload *what)
+{
+    client_stats_run(&p->client_stats, what);
+    client_aggregator_add(p->client_aggregator, what->stats, sonde_unix_ns());
+}
+
+static void process_traces(worker *w, payload *what)
 {
     pipeline *p = w->p;
     double share = dropped_p0_share(what);
@@ -105,6 +116,14 @@ static void process_payload(worker *w, payload *what)
     concentrator_add(p->concentrator, what, now_unix_ns);
     drop_unsampled(p, what, share, now_unix_ns);
     trace_writer_add(p->trace_writer, &w->scratch, what, sonde_mono_ns());
+}
+
+static void process_payload(worker *w, payload *what)
+{
+    if (what->stats)
+        process_stats(w->p, what);
+    else
+        process_traces(w, what);
     payload_free(what);
 }
 
@@ -144,6 +163,7 @@ static void *run_timers(void *arg)
             settle_at = UINT64_MAX;
         }
         concentrator_flush(p->concentrator, sonde_unix_ns(), CONCENTRATOR_FLUSH_READY);
+        client_aggregator_flush(p->client_aggregator, sonde_unix_ns(), CLIENT_FLUSH_READY);
         trace_writer_tick(p->trace_writer, sonde_mono_ns());
         sonde_mutex_lock(&p->mu);
     }
@@ -205,6 +225,7 @@ static sonde_status open_middle(pipeline *p, sonde_error *out_error)
     const concentrator_options statistics = { .agent_env = p->agent_env,
                                               .hostname = c->hostname,
                                               .sink = { stats_writer_push, &p->stats_writer } };
+    const stats_sink of_clients = { stats_writer_push, &p->stats_writer };
     const processor_options processing = { .config = p->config };
     sonde_status status = rates_cell_init(&p->rates);
 
@@ -216,6 +237,10 @@ static sonde_status open_middle(pipeline *p, sonde_error *out_error)
         status = sampler_open(&sampling, &p->sampler);
     if (status == SONDE_OK)
         status = concentrator_open(&statistics, sonde_unix_ns(), &p->concentrator);
+    if (status == SONDE_OK)
+        status = client_aggregator_open(of_clients, 0, sonde_unix_ns(), &p->client_aggregator);
+    client_stats_stage_init(&p->client_stats, p->agent_env,
+                            (client_stats_rules){ NULL, NULL, NULL });
     if (status == SONDE_OK)
         status = processor_open(&processing, &p->processor);
     if (status == SONDE_OK)
@@ -291,6 +316,7 @@ static sonde_status open_info(pipeline *p, sonde_error *out_error)
                              .peer_tags = peer_tags,
                              .peer_tags_len = len,
                              .stats_by_span_kind = true,
+                             .client_drop_p0s = !p->config->probabilistic_enabled,
                              .crash_socket = crash_socket_path(p->crash) };
     sonde_status status;
 
@@ -324,6 +350,8 @@ static void add_status_rows(pipeline *p)
         { "queue", write_queue_json, &p->queue },
         { "processor", processor_write_json, p->processor },
         { "stats", concentrator_write_json, p->concentrator },
+        { "client_stats", client_stats_write_json, &p->client_stats },
+        { "client_aggregator", client_aggregator_write_json, p->client_aggregator },
         { "sampler", sampler_write_json, p->sampler },
         { "trace_writer", trace_writer_write_json, p->trace_writer },
         { "stats_writer", stats_writer_write_json, &p->stats_writer },
@@ -430,6 +458,8 @@ void pipeline_stop(pipeline *p, uint64_t deadline_mono_ns)
     join_timers(p);
     if (p->concentrator)
         concentrator_flush(p->concentrator, sonde_unix_ns(), CONCENTRATOR_FLUSH_ALL);
+    if (p->client_aggregator)
+        client_aggregator_flush(p->client_aggregator, sonde_unix_ns(), CLIENT_FLUSH_ALL);
     if (p->trace_writer)
         trace_writer_flush(p->trace_writer, sonde_mono_ns());
     if (p->forwarder)
@@ -465,6 +495,7 @@ void pipeline_close(pipeline *p)
     if (p->has_queue)
         sonde_queue_done(&p->queue);
     processor_close(p->processor);
+    client_aggregator_close(p->client_aggregator);
     concentrator_close(p->concentrator);
     sampler_close(p->sampler);
     if (p->has_rates)

@@ -1,4 +1,4 @@
-/* agent/payload/payload.h - what travels from receiver to writer: one request's chunks.
+/* agent/payload/payload.h - what travels from receiver to writer: one request's chunks, or its statistics.
  *
  * A payload owns the request's body and an arena; everything inside points into the two.  It is handed
  * on whole from stage to stage and freed by whoever holds it last.  The writer encodes kept chunks into
@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "agent/payload/span.h"
+#include "agent/payload/stats.h"
 #include "base/arena.h"
 #include "base/str.h"
 
@@ -40,6 +41,7 @@ typedef struct payload {
 
     payload_chunk *chunks;
     uint32_t chunks_len;
+    client_stats *stats; /* of /v0.6/stats, which carries no chunks; else NULL */
 
     /* from headers (v0.1-v0.5) or body (v0.7, v1.0) */
     sonde_str container_id;

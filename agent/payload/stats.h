@@ -1,9 +1,10 @@
-/* agent/payload/stats.h - statistics on their way from the concentrator to the stats writer.
+/* agent/payload/stats.h - statistics: from a tracer into the agent, and from the concentrators to the writer.
  *
  * Field for field what travels on the wire (docs/spec/stats-concentrator.md, "Output").
  *
  * Threads   none.
- * Memory    everything is borrowed from who pushes; the sink reads during the call and keeps nothing.
+ * Memory    what a sink gets is borrowed from who pushes: it reads during the call and keeps nothing.  What a
+ *           tracer sent lives in its payload.
  */
 #ifndef SONDE_AGENT_PAYLOAD_STATS_H
 #define SONDE_AGENT_PAYLOAD_STATS_H
@@ -25,6 +26,7 @@ typedef struct stats_group { /* ClientGroupedStats */
     sonde_str name;
     sonde_str resource;
     sonde_str type;
+    sonde_str db_type; /* of a tracer's only; not carried on */
     sonde_str span_kind;
     sonde_str grpc_status_code;
     sonde_str http_method;
@@ -39,14 +41,16 @@ typedef struct stats_group { /* ClientGroupedStats */
     uint64_t duration_ns; /* sum */
     sonde_str ok_summary; /* DDSketch protobuf */
     sonde_str error_summary;
-    const sonde_str *peer_tags; /* "key:value", sorted */
+    sonde_str *peer_tags;   /* "key:value", sorted */
+    sonde_str *metric_tags; /* the same: AdditionalMetricTags, tracers only */
     uint32_t peer_tags_len;
+    uint32_t metric_tags_len;
 } stats_group;
 
 typedef struct stats_bucket { /* ClientStatsBucket */
     uint64_t start_unix_ns;
     uint64_t duration_ns;
-    const stats_group *groups;
+    stats_group *groups;
     uint32_t groups_len;
 } stats_bucket;
 
@@ -61,8 +65,9 @@ typedef struct client_stats { /* ClientStatsPayload */
     sonde_str image_tag;
     sonde_str process_tags;
     uint64_t process_tags_hash;
-    const stats_bucket *buckets;
+    stats_bucket *buckets;
     uint32_t buckets_len;
+    bool obfuscated; /* the tracer did that to its resources (Datadog-Obfuscation-Version) */
 } client_stats;
 
 typedef struct stats_payload {

@@ -105,19 +105,19 @@ static sonde_status fallback_service(run *r, sonde_str *out)
     return SONDE_OK;
 }
 
-static sonde_status fix_service(run *r, payload_span *s)
+sonde_status normalize_service(run *r, sonde_str *service)
 {
-    if (s->service.len == 0) {
+    if (service->len == 0) {
         count(r, PROCESSOR_FIX_SERVICE_EMPTY);
-        return fallback_service(r, &s->service);
+        return fallback_service(r, service);
     }
-    (void)cut(r, &s->service, SERVICE_MAX_BYTES, PROCESSOR_FIX_SERVICE_TRUNCATE);
-    if (normalize_tag_value(&r->p->arena, s->service, &s->service) != SONDE_OK)
+    (void)cut(r, service, SERVICE_MAX_BYTES, PROCESSOR_FIX_SERVICE_TRUNCATE);
+    if (normalize_tag_value(&r->p->arena, *service, service) != SONDE_OK)
         return SONDE_ERR_NOMEM;
-    if (s->service.len)
+    if (service->len)
         return SONDE_OK;
     count(r, PROCESSOR_FIX_SERVICE_INVALID);
-    return fallback_service(r, &s->service);
+    return fallback_service(r, service);
 }
 
 /* peer.service and _dd.base_service: as a service, but nothing stands in for an invalid one. */
@@ -134,19 +134,19 @@ static sonde_status fix_service_tag(run *r, sonde_str *value, processor_fix cut_
     return SONDE_OK;
 }
 
-static sonde_status fix_name(run *r, payload_span *s)
+sonde_status normalize_operation(run *r, sonde_str *name)
 {
-    if (s->name.len == 0) {
+    if (name->len == 0) {
         count(r, PROCESSOR_FIX_SPAN_NAME_EMPTY);
-        s->name = SONDE_STR(NAME_FALLBACK);
+        *name = SONDE_STR(NAME_FALLBACK);
         return SONDE_OK;
     }
-    (void)cut(r, &s->name, NAME_MAX_BYTES, PROCESSOR_FIX_SPAN_NAME_TRUNCATE);
-    if (normalize_name(&r->p->arena, s->name, &s->name) != SONDE_OK)
+    (void)cut(r, name, NAME_MAX_BYTES, PROCESSOR_FIX_SPAN_NAME_TRUNCATE);
+    if (normalize_name(&r->p->arena, *name, name) != SONDE_OK)
         return SONDE_ERR_NOMEM;
-    if (s->name.len == 0) {
+    if (name->len == 0) {
         count(r, PROCESSOR_FIX_SPAN_NAME_INVALID);
-        s->name = SONDE_STR(NAME_FALLBACK);
+        *name = SONDE_STR(NAME_FALLBACK);
     }
     return SONDE_OK;
 }
@@ -218,7 +218,8 @@ static sonde_status fix_known_tags(run *r, payload_span *s, const known_tags *kn
 
 static sonde_status fix_span(run *r, payload_span *s, const known_tags *known)
 {
-    if (fix_service(r, s) != SONDE_OK || fix_name(r, s) != SONDE_OK)
+    if (normalize_service(r, &s->service) != SONDE_OK ||
+        normalize_operation(r, &s->name) != SONDE_OK)
         return SONDE_ERR_NOMEM;
     if (s->resource.len == 0) {
         count(r, PROCESSOR_FIX_RESOURCE_EMPTY);

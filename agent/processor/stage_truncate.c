@@ -6,9 +6,8 @@
 
 #include <string.h>
 
-#define RESOURCE_MAX_BYTES 5000
-#define KEY_MAX_BYTES      200
-#define VALUE_MAX_BYTES    25000
+#define KEY_MAX_BYTES   200
+#define VALUE_MAX_BYTES 25000
 
 /* _dd.*.json and its like carry documents that must stay whole. */
 static bool is_exempt(sonde_str key)

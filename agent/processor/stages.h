@@ -35,6 +35,8 @@ typedef struct run {
 /* PROCESSOR_DROPS: go on; anything else removes the chunk for that reason. */
 typedef processor_drop (*chunk_stage)(run *r, payload_chunk *chunk);
 
+#define RESOURCE_MAX_BYTES 5000
+
 #define KEEP PROCESSOR_DROPS
 
 processor_drop stage_normalize(run *r, payload_chunk *chunk);          /* stage_normalize.c */
@@ -45,6 +47,10 @@ processor_drop stage_truncate(run *r, payload_chunk *chunk);           /* stage_
 processor_drop stage_client_rate(run *r, payload_chunk *chunk);        /* stage_root.c */
 processor_drop stage_top_level(run *r, payload_chunk *chunk);          /* stage_root.c */
 processor_drop stage_payload_attributes(run *r, payload_chunk *chunk); /* stage_root.c */
+
+/* stage_normalize.c: what stands for a service or an operation, in statistics of tracers too. */
+SONDE_MUST_USE sonde_status normalize_service(run *r, sonde_str *service);
+SONDE_MUST_USE sonde_status normalize_operation(run *r, sonde_str *name);
 
 /* Indexes the chunk's spans by id, a later one in place of an earlier; counts repeated ids. */
 sonde_status span_index_build(run *r, const payload_chunk *chunk, uint32_t *out_repeated);

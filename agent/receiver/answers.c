@@ -35,16 +35,18 @@ void answer_rates(receiver *r, http_request *request, http_response *response)
 }
 
 /* A whole answer that tracers accept, never a 5xx: with 200 they cannot tell that it was lost, so
- * those who ask for the real status get 429. */
+ * those who ask for the real status get 429, and so does who sends statistics. */
 void answer_refused(receiver *r, const endpoint *e, http_request *request, http_response *response)
 {
-    response->status = header_is_true(request, SONDE_HDR_REAL_STATUS) ? 429 : 200;
+    bool real = e->answer == ANSWER_EMPTY || header_is_true(request, SONDE_HDR_REAL_STATUS);
+
+    response->status = real ? 429 : 200;
     if (e->answer == ANSWER_RATES) {
         rates_snapshot *rates = rates_cell_get(r->rates);
 
         rates_body(response, rates);
         rates_put(rates);
-    } else {
+    } else if (e->answer == ANSWER_OK) {
         answer_ok(response);
     }
 }

@@ -19,6 +19,7 @@
 
 typedef struct decode_tally {
     uint64_t spans;
+    uint64_t groups;           /* of statistics */
     uint64_t nil_spans;        /* nil where a span belongs: dropped */
     uint64_t strings_repaired; /* held invalid UTF-8 */
     uint64_t tags_cut;         /* beyond SPAN_ENTRIES_MAX or SPAN_META_STRUCT_MAX_BYTES */
@@ -30,5 +31,8 @@ sonde_status decode_v04(payload *p, decode_tally *out_tally, sonde_error *out_er
 sonde_status decode_v05(payload *p, decode_tally *out_tally, sonde_error *out_error);
 sonde_status decode_json(payload *p, decode_tally *out_tally,
                          sonde_error *out_error); /* v0.2 - v0.4 */
+
+/* /v0.6/stats: p->stats instead of chunks; tally->groups. */
+sonde_status decode_stats(payload *p, decode_tally *out_tally, sonde_error *out_error);
 
 #endif /* SONDE_AGENT_RECEIVER_DECODE_H */

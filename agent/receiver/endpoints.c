@@ -20,6 +20,7 @@ const endpoint receiver_endpoints[] = {
     { "/v0.4/traces",   "v0.4", ENDPOINT_TRACES,   decode_v04, decode_json, ANSWER_RATES, true },
     { "/v0.4/services", "v0.4", ENDPOINT_SERVICES, NULL,       NULL,        ANSWER_OK,    true },
     { "/v0.5/traces",   "v0.5", ENDPOINT_TRACES,   decode_v05, NULL,        ANSWER_RATES, true },
+    { "/v0.6/stats",    "v0.6", ENDPOINT_STATS,    decode_stats, NULL,      ANSWER_EMPTY, true },
     { "/v0.2/traces",   "v0.2", ENDPOINT_TRACES,   NULL,       decode_json, ANSWER_OK,    false },
     { "/services",      "v0.1", ENDPOINT_SERVICES, NULL,       NULL,        ANSWER_OK,    false },
     { "/v0.1/services", "v0.1", ENDPOINT_SERVICES, NULL,       NULL,        ANSWER_OK,    false },
@@ -31,6 +32,7 @@ const size_t receiver_endpoints_len = sizeof(receiver_endpoints) / sizeof(receiv
 /* The listed rows again, in the order of the protocol; a test keeps the two together. */
 const char *const receiver_listed_endpoints[] = {
     "/v0.3/traces", "/v0.3/services", "/v0.4/traces", "/v0.4/services", "/v0.5/traces",
+    "/v0.6/stats",
 };
 /* clang-format on */
 const size_t receiver_listed_endpoints_len =
@@ -75,7 +77,7 @@ static bool refuse_head(receiver *r, const endpoint *e, http_request *request,
     if (e->kind == ENDPOINT_TRACES && !e->msgpack && is_msgpack(request)) {
         why = RECEIVER_MEDIA_TYPE;
         answer_error(response, 415, "unsupported media type: \"application/msgpack\"\n");
-    } else if (e->kind != ENDPOINT_CONFIG &&
+    } else if (e->kind != ENDPOINT_CONFIG && e->kind != ENDPOINT_STATS &&
                sonde_str_eq_nocase(http_request_header(request, HDR_SEC_FETCH_SITE),
                                    SONDE_STR("cross-site"))) {
         why = RECEIVER_CROSS_SITE;
@@ -114,8 +116,8 @@ static void reject(const bound_endpoint *b, http_request *request, http_response
     (void)snprintf(text, sizeof(text), "%s\n", error->message);
     answer_error(response, http_status, text);
     count_dropped(b->r, why, header_trace_count(request));
-    SONDE_LOG(SONDE_LOG_WARN, "trace payload rejected: endpoint=%s status=%u reason=%s",
-              b->row->path, http_status, SONDE_LOG_QUOTE(sonde_str_from(error->message)));
+    SONDE_LOG(SONDE_LOG_WARN, "payload rejected: endpoint=%s status=%u reason=%s", b->row->path,
+              http_status, SONDE_LOG_QUOTE(sonde_str_from(error->message)));
 }
 
 /* Ours: there is no room for a good request. */
@@ -196,6 +198,8 @@ static void count_accepted(receiver *r, const payload *p, const decode_tally *ta
     add(&c->bytes_received, p->body.len);
     add(&c->traces_received, p->chunks_len);
     add(&c->spans_received, tally->spans);
+    add(&c->stats_payloads_received, p->stats != NULL);
+    add(&c->stats_groups_received, tally->groups);
     add(&c->strings_repaired, tally->strings_repaired);
     add(&c->tags_cut, tally->tags_cut);
     add(&c->nil_spans, tally->nil_spans);
@@ -208,7 +212,7 @@ static sonde_status hand_on(receiver *r, payload *p)
 {
     sonde_status status;
 
-    if (p->chunks_len == 0) {
+    if (p->chunks_len == 0 && !p->stats) {
         payload_free(p);
         return SONDE_OK;
     }
@@ -226,9 +230,12 @@ static sonde_status decode(const bound_endpoint *b, http_request *request, paylo
 
     if (status == SONDE_OK)
         status = decoder_for(b->row, request)(*out_payload, out_tally, out_error);
-    if (status == SONDE_OK)
-        status = take_process_tags(*out_payload, request);
-    return status;
+    if (status != SONDE_OK)
+        return status;
+    if (b->row->kind == ENDPOINT_TRACES)
+        return take_process_tags(*out_payload, request);
+    take_stats_headers(*out_payload, request);
+    return SONDE_OK;
 }
 
 http_result receive_traces(void *user, http_request *request, http_response *response)
@@ -254,7 +261,7 @@ http_result receive_traces(void *user, http_request *request, http_response *res
     count_accepted(b->r, &copy, &tally);
     if (b->row->answer == ANSWER_RATES)
         answer_rates(b->r, request, response);
-    else
+    else if (b->row->answer == ANSWER_OK)
         answer_ok(response);
     return HTTP_DONE;
 }
@@ -290,8 +297,8 @@ void lose_traces(void *user, http_request *request)
     count_received(b->r);
     count_dropped(b->r, why, header_trace_count(request));
     if (why == RECEIVER_TOO_BIG)
-        SONDE_LOG(SONDE_LOG_WARN, "trace payload too large: endpoint=%s max_bytes=%llu",
-                  b->row->path, (unsigned long long)b->r->config->max_payload_bytes);
+        SONDE_LOG(SONDE_LOG_WARN, "payload too large: endpoint=%s max_bytes=%llu", b->row->path,
+                  (unsigned long long)b->r->config->max_payload_bytes);
 }
 
 http_result receive_anything(void *user, http_request *request, http_response *response)

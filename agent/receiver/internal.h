@@ -15,11 +15,12 @@
 
 typedef enum endpoint_kind {
     ENDPOINT_TRACES,
+    ENDPOINT_STATS,    /* statistics of a tracer: travels as traces do */
     ENDPOINT_SERVICES, /* takes anything, says OK */
     ENDPOINT_CONFIG,   /* remote configuration: nothing is new, ever */
 } endpoint_kind;
 
-typedef enum answer_kind { ANSWER_OK, ANSWER_RATES } answer_kind;
+typedef enum answer_kind { ANSWER_OK, ANSWER_RATES, ANSWER_EMPTY } answer_kind;
 
 /* One row of the table in endpoints.c. */
 typedef struct endpoint {
@@ -75,6 +76,7 @@ void answer_error(http_response *response, unsigned status, const char *text);
 /* request_headers.c: language, container, flags; the texts are copied into the arena. */
 sonde_status read_request_headers(payload *p, const http_request *request);
 sonde_status take_process_tags(payload *p, const http_request *request); /* after decoding */
+void take_stats_headers(payload *p, const http_request *request);        /* after decoding */
 bool header_is_true(const http_request *request, const char *name);
 uint64_t header_trace_count(const http_request *request);
 sonde_str

@@ -21,7 +21,7 @@
 static void bind_route(receiver *r, size_t i)
 {
     const endpoint *e = &receiver_endpoints[i];
-    bool traces = e->kind == ENDPOINT_TRACES;
+    bool traces = e->kind == ENDPOINT_TRACES || e->kind == ENDPOINT_STATS;
 
     r->bound[i] = (bound_endpoint){ .r = r, .row = e };
     r->routes[i] = (http_route){
@@ -229,6 +229,8 @@ void receiver_write_json(void *receiver_, sonde_json_writer *w)
     put_counter(w, "bytes_received", &c->bytes_received);
     put_counter(w, "traces_received", &c->traces_received);
     put_counter(w, "spans_received", &c->spans_received);
+    put_counter(w, "stats_payloads_received", &c->stats_payloads_received);
+    put_counter(w, "stats_groups_received", &c->stats_groups_received);
     put_counter(w, "strings_repaired", &c->strings_repaired);
     put_counter(w, "tags_cut", &c->tags_cut);
     put_counter(w, "nil_spans", &c->nil_spans);

@@ -50,16 +50,18 @@ typedef enum receiver_reason {
 } receiver_reason;
 
 typedef struct receiver_counters {
-    _Atomic uint64_t payloads_received; /* trace requests that reached a handler */
+    _Atomic uint64_t payloads_received; /* trace and stats requests that reached a handler */
     _Atomic uint64_t payloads_accepted; /* handed to the sink, or empty */
     _Atomic uint64_t payloads_dropped[RECEIVER_REASONS];
     _Atomic uint64_t traces_dropped[RECEIVER_REASONS]; /* by X-Datadog-Trace-Count, or decoded */
     _Atomic uint64_t bytes_received;                   /* bodies of accepted payloads */
     _Atomic uint64_t traces_received;                  /* chunks handed on */
     _Atomic uint64_t spans_received;                   /* spans handed on */
-    _Atomic uint64_t strings_repaired;                 /* invalid UTF-8 */
-    _Atomic uint64_t tags_cut;                         /* beyond SPAN_ENTRIES_MAX */
-    _Atomic uint64_t nil_spans;                        /* dropped while decoding */
+    _Atomic uint64_t stats_payloads_received;          /* of payloads_accepted */
+    _Atomic uint64_t stats_groups_received;
+    _Atomic uint64_t strings_repaired; /* invalid UTF-8 */
+    _Atomic uint64_t tags_cut;         /* beyond SPAN_ENTRIES_MAX */
+    _Atomic uint64_t nil_spans;        /* dropped while decoding */
     _Atomic uint64_t client_dropped_p0_traces;
     _Atomic uint64_t client_dropped_p0_spans;
     _Atomic uint64_t config_requests; /* /v0.7/config, answered with {} */

@@ -108,6 +108,15 @@ sonde_status read_request_headers(payload *p, const http_request *request)
     return SONDE_OK;
 }
 
+/* The container a tracer's head names counts, never the one in the body. */
+void take_stats_headers(payload *p, const http_request *request)
+{
+    p->stats->container_id = p->container_id;
+    if (p->stats->lang.len == 0)
+        p->stats->lang = p->language_name;
+    p->stats->obfuscated = http_request_header(request, SONDE_HDR_OBFUSCATION).len > 0;
+}
+
 sonde_status take_process_tags(payload *p, const http_request *request)
 {
     const sonde_str key = SONDE_STR(TAG_PROCESS_TAGS);

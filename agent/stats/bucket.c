@@ -6,6 +6,10 @@
 #include "base/alloc.h"
 #include "base/digest.h"
 
+#include "agent/payload/stats.h"
+
+#include "limits.h"
+
 #define SLOTS_MIN 64u
 
 bucket *bucket_new(int64_t start_unix_ns, size_t max_bytes)
@@ -57,6 +61,7 @@ uint64_t owner_key_hash(const owner_key *k)
     h = mix(h, k->version);
     h = mix(h, k->container_id);
     h = mix(h, k->git_commit_sha);
+    h = mix(h, k->image_tag);
     h = mix(h, k->lang);
     return mix(h, k->base_service);
 }
@@ -66,14 +71,15 @@ bool owner_key_eq(const owner_key *a, const owner_key *b)
     return a->process_tags_hash == b->process_tags_hash && sonde_str_eq(a->env, b->env) &&
            sonde_str_eq(a->hostname, b->hostname) && sonde_str_eq(a->version, b->version) &&
            sonde_str_eq(a->container_id, b->container_id) &&
-           sonde_str_eq(a->git_commit_sha, b->git_commit_sha) && sonde_str_eq(a->lang, b->lang) &&
+           sonde_str_eq(a->git_commit_sha, b->git_commit_sha) &&
+           sonde_str_eq(a->image_tag, b->image_tag) && sonde_str_eq(a->lang, b->lang) &&
            sonde_str_eq(a->base_service, b->base_service);
 }
 
 uint64_t group_key_hash(const group_key *k)
 {
-    uint64_t h = k->peer_tags_hash ^
-                 ((uint64_t)k->http_status << 2 | (uint64_t)k->is_trace_root << 1 | k->synthetics);
+    uint64_t h = k->peer_tags_hash ^ k->metric_tags_hash * 3 ^
+                 ((uint64_t)k->http_status << 3 | (uint64_t)k->is_trace_root << 1 | k->synthetics);
 
     h = mix(h, k->service);
     h = mix(h, k->name);
@@ -81,18 +87,22 @@ uint64_t group_key_hash(const group_key *k)
     h = mix(h, k->type);
     h = mix(h, k->span_kind);
     h = mix(h, k->service_source);
-    return mix(h, k->grpc_status);
+    h = mix(h, k->grpc_status);
+    h = mix(h, k->http_method);
+    return mix(h, k->http_endpoint);
 }
 
 static bool group_key_eq(const group_key *a, const group_key *b)
 {
-    return a->peer_tags_hash == b->peer_tags_hash && a->http_status == b->http_status &&
-           a->is_trace_root == b->is_trace_root && a->synthetics == b->synthetics &&
-           sonde_str_eq(a->resource, b->resource) && sonde_str_eq(a->name, b->name) &&
-           sonde_str_eq(a->service, b->service) && sonde_str_eq(a->type, b->type) &&
-           sonde_str_eq(a->span_kind, b->span_kind) &&
+    return a->peer_tags_hash == b->peer_tags_hash && a->metric_tags_hash == b->metric_tags_hash &&
+           a->http_status == b->http_status && a->is_trace_root == b->is_trace_root &&
+           a->synthetics == b->synthetics && sonde_str_eq(a->resource, b->resource) &&
+           sonde_str_eq(a->name, b->name) && sonde_str_eq(a->service, b->service) &&
+           sonde_str_eq(a->type, b->type) && sonde_str_eq(a->span_kind, b->span_kind) &&
            sonde_str_eq(a->service_source, b->service_source) &&
-           sonde_str_eq(a->grpc_status, b->grpc_status);
+           sonde_str_eq(a->grpc_status, b->grpc_status) &&
+           sonde_str_eq(a->http_method, b->http_method) &&
+           sonde_str_eq(a->http_endpoint, b->http_endpoint);
 }
 
 /* Copies each text into the arena; false when that is full. */
@@ -115,7 +125,7 @@ static bool own_texts(sonde_arena *arena, sonde_str *const *texts, size_t len)
 static owner *owner_new(bucket *b, const owner_key *k, uint64_t hash)
 {
     owner *o = sonde_arena_zalloc(&b->arena, 1, sizeof(*o));
-    sonde_str *texts[8];
+    sonde_str *texts[9];
 
     if (!o)
         return NULL;
@@ -128,7 +138,8 @@ static owner *owner_new(bucket *b, const owner_key *k, uint64_t hash)
     texts[5] = &o->key.lang;
     texts[6] = &o->key.base_service;
     texts[7] = &o->key.process_tags;
-    if (!own_texts(&b->arena, texts, 8))
+    texts[8] = &o->key.image_tag;
+    if (!own_texts(&b->arena, texts, 9))
         return NULL;
     o->hash = hash;
     o->bucket = b;
@@ -207,41 +218,9 @@ static bool grow_slots(bucket *b)
     return true;
 }
 
-static sonde_str join_tag(sonde_arena *arena, sonde_str name, sonde_str value)
+group *bucket_add(bucket *b, owner *o, const group_key *k, uint64_t hash, const group_tags *tags)
 {
-    char *text = sonde_arena_alloc_aligned(arena, name.len + 1 + value.len, 1);
-
-    if (!text)
-        return (sonde_str){ NULL, 0 };
-    memcpy(text, name.ptr, name.len);
-    text[name.len] = ':';
-    memcpy(text + name.len + 1, value.ptr, value.len);
-    return (sonde_str){ text, name.len + 1 + value.len };
-}
-
-static bool own_peer_tags(bucket *b, group *g, const peer_tag_set *set, const peer_tags *peers)
-{
-    size_t i;
-
-    if (!peers || !peers->len)
-        return true;
-    g->peer_tags = sonde_arena_zalloc(&b->arena, peers->len, sizeof(*g->peer_tags));
-    if (!g->peer_tags)
-        return false;
-    for (i = 0; i < peers->len; i++) {
-        g->peer_tags[i] =
-            join_tag(&b->arena, set->names[peers->items[i].name], peers->items[i].value);
-        if (!g->peer_tags[i].ptr)
-            return false;
-    }
-    g->peer_tags_len = (uint32_t)peers->len;
-    return true;
-}
-
-group *bucket_add(bucket *b, owner *o, const group_key *k, uint64_t hash, const peer_tag_set *set,
-                  const peer_tags *peers)
-{
-    sonde_str *texts[7];
+    sonde_str *texts[9];
     group_slot *slot;
     group *g;
 
@@ -258,8 +237,11 @@ group *bucket_add(bucket *b, owner *o, const group_key *k, uint64_t hash, const 
     texts[4] = &g->key.span_kind;
     texts[5] = &g->key.service_source;
     texts[6] = &g->key.grpc_status;
-    if (!own_texts(&b->arena, texts, 7) || !own_peer_tags(b, g, set, peers))
+    texts[7] = &g->key.http_method;
+    texts[8] = &g->key.http_endpoint;
+    if (!own_texts(&b->arena, texts, 9))
         return NULL;
+    g->tags = *tags;
     sonde_sketch_init(&g->ok);
     sonde_sketch_init(&g->error);
     g->owner = o;
@@ -276,11 +258,14 @@ group *bucket_add(bucket *b, owner *o, const group_key *k, uint64_t hash, const 
 group *bucket_other(bucket *b, owner *o)
 {
     static const sonde_str text = { "other", 5 };
-    const group_key k = { .service = text, .name = text, .resource = text };
+    static const group_tags no_tags = { 0 };
+    const group_key k = {
+        .service = text, .name = text, .resource = text, .is_trace_root = STATS_ROOT_FALSE
+    };
 
     if (!o->other)
         o->other = bucket_find(b, o, &k, group_key_hash(&k));
     if (!o->other)
-        o->other = bucket_add(b, o, &k, group_key_hash(&k), NULL, NULL);
+        o->other = bucket_add(b, o, &k, group_key_hash(&k), &no_tags);
     return o->other;
 }

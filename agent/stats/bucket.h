@@ -1,10 +1,10 @@
-/* agent/stats/bucket.h - ten seconds of statistics: groups of spans with the same key.
+/* agent/stats/bucket.h - a span of time of statistics: groups of spans with the same key.
  *
  * A bucket owns every text of its keys (arena), its groups and their sketches; finding a group that
  * exists allocates nothing.  Groups hang on their payload key ("owner"): env, host, version, ... that
  * many groups share and that becomes one ClientStatsPayload.
  *
- * Threads   none: concentrator.c guards it.
+ * Threads   none: concentrator.c or client_aggregator.c guards it.
  * Bounds    limits.h; a key beyond them is counted in the owner's "other" group.
  */
 #ifndef SONDE_AGENT_STATS_BUCKET_H
@@ -17,14 +17,13 @@
 #include "base/str.h"
 #include "codec/sketch.h"
 
-#include "peer_tags.h"
-
 typedef struct owner_key {
     sonde_str env;
     sonde_str hostname;
     sonde_str version;
     sonde_str container_id;
     sonde_str git_commit_sha;
+    sonde_str image_tag;
     sonde_str lang;
     sonde_str base_service;
     sonde_str process_tags;
@@ -39,11 +38,22 @@ typedef struct group_key {
     sonde_str span_kind;
     sonde_str service_source;
     sonde_str grpc_status;
+    sonde_str http_method; /* of tracers' statistics only, as the next */
+    sonde_str http_endpoint;
     uint64_t peer_tags_hash;
+    uint64_t metric_tags_hash;
     uint32_t http_status;
-    bool is_trace_root;
+    uint8_t is_trace_root; /* stats_trace_root */
     bool synthetics;
 } group_key;
+
+/* "key:value" texts a hash in the key stands for; array and texts lie in the bucket's arena. */
+typedef struct group_tags {
+    sonde_str *peer;
+    sonde_str *metric;
+    uint32_t peer_len;
+    uint32_t metric_len;
+} group_tags;
 
 typedef struct group {
     struct group *next; /* of the same owner */
@@ -56,8 +66,7 @@ typedef struct group {
     double duration_ns;
     sonde_sketch ok;
     sonde_sketch error;
-    sonde_str *peer_tags; /* "key:value" */
-    uint32_t peer_tags_len;
+    group_tags tags;
 } group;
 
 typedef struct owner {
@@ -103,8 +112,7 @@ owner *bucket_owner(bucket *b, const owner_key *k, uint64_t hash, bool *out_coll
 group *bucket_find(const bucket *b, const owner *o, const group_key *k, uint64_t hash);
 
 /* Makes it.  NULL: no memory. */
-group *bucket_add(bucket *b, owner *o, const group_key *k, uint64_t hash, const peer_tag_set *set,
-                  const peer_tags *peers);
+group *bucket_add(bucket *b, owner *o, const group_key *k, uint64_t hash, const group_tags *tags);
 
 /* The owner's group for everything beyond a ceiling.  NULL: no memory. */
 group *bucket_other(bucket *b, owner *o);

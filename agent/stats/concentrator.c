@@ -18,6 +18,7 @@
 #include "bucket.h"
 #include "export.h"
 #include "limits.h"
+#include "peer_tags.h"
 #include "process_tags.h"
 #include "span_facts.h"
 
@@ -153,6 +154,16 @@ static owner *owner_for(chunk_context *x, bucket *b)
     return x->last_owner;
 }
 
+static group *new_group(concentrator *c, bucket *b, owner *o, const group_key *k, uint64_t hash,
+                        const peer_tags *peers)
+{
+    group_tags tags = { .peer_len = (uint32_t)peers->len };
+
+    if (peers->len && peer_tags_join(&c->peer_tags, peers, &b->arena, &tags.peer) != SONDE_OK)
+        return NULL;
+    return bucket_add(b, o, k, hash, &tags);
+}
+
 static group *group_for(chunk_context *x, bucket *b, owner *o, const group_key *k,
                         const peer_tags *peers)
 {
@@ -166,7 +177,7 @@ static group *group_for(chunk_context *x, bucket *b, owner *o, const group_key *
     }
     full = b->groups_len >= STATS_GROUPS_MAX || held_bytes_locked(x->c) >= x->c->max_bytes;
     x->c->counters.spans_collapsed += full || x->owner_collapsed;
-    return full ? bucket_other(b, o) : bucket_add(b, o, k, hash, &x->c->peer_tags, peers);
+    return full ? bucket_other(b, o) : new_group(x->c, b, o, k, hash, peers);
 }
 
 static void count(concentrator *c, bucket *b, group *g, const payload_span *s, bool top_level,
@@ -243,7 +254,7 @@ static void add_span(chunk_context *x, const payload_span *s)
             .grpc_status = facts_grpc_status(&f, scratch),
             .peer_tags_hash = peers.hash,
             .http_status = facts_http_status(&f),
-            .is_trace_root = s->parent_id == 0,
+            .is_trace_root = s->parent_id ? STATS_ROOT_FALSE : STATS_ROOT_TRUE,
             .synthetics = x->synthetics,
         };
 
@@ -365,7 +376,7 @@ static size_t take_locked(concentrator *c, int64_t now, concentrator_flush_what 
 
 void concentrator_flush(concentrator *c, int64_t now_unix_ns, concentrator_flush_what what)
 {
-    const export_random random = { c->options.random, c->options.random_user };
+    const export_options how = { .random = { c->options.random, c->options.random_user } };
     bucket *taken[STATS_BUCKETS_MAX];
     sonde_status status;
     uint64_t groups = 0;
@@ -377,7 +388,7 @@ void concentrator_flush(concentrator *c, int64_t now_unix_ns, concentrator_flush
     if (!len)
         return;
 
-    status = export_buckets(taken, len, random, c->options.sink, &groups);
+    status = export_buckets(taken, len, &how, c->options.sink, &groups);
     for (i = 0; i < len; i++)
         bucket_free(taken[i]);
 

@@ -37,6 +37,8 @@ static uint64_t round_by_chance(double value, export_random random)
         return 0;
     if (value >= 18446744073709549568.0)
         return UINT64_MAX;
+    if (!random.unit)
+        return (uint64_t)whole;
     return (uint64_t)whole + (random.unit(random.user) < value - whole);
 }
 
@@ -91,9 +93,11 @@ static void put_group(exporter *e, const group *g)
         .type = g->key.type,
         .span_kind = g->key.span_kind,
         .grpc_status_code = g->key.grpc_status,
+        .http_method = g->key.http_method,
+        .http_endpoint = g->key.http_endpoint,
         .service_source = g->key.service_source,
         .http_status_code = g->key.http_status,
-        .is_trace_root = g->key.is_trace_root ? STATS_ROOT_TRUE : STATS_ROOT_FALSE,
+        .is_trace_root = g->key.is_trace_root,
         .synthetics = g->key.synthetics,
         .hits = round_by_chance(g->hits, e->random),
         .errors = round_by_chance(g->errors, e->random),
@@ -101,8 +105,10 @@ static void put_group(exporter *e, const group *g)
         .duration_ns = round_by_chance(g->duration_ns, e->random),
         .ok_summary = put_sketch(e, &g->ok),
         .error_summary = put_sketch(e, &g->error),
-        .peer_tags = g->peer_tags,
-        .peer_tags_len = g->peer_tags_len,
+        .peer_tags = g->tags.peer,
+        .peer_tags_len = g->tags.peer_len,
+        .metric_tags = g->tags.metric,
+        .metric_tags_len = g->tags.metric_len,
     };
 }
 
@@ -134,6 +140,7 @@ static void put_client(exporter *e, size_t index)
         .service = k->base_service,
         .container_id = k->container_id,
         .git_commit_sha = k->git_commit_sha,
+        .image_tag = k->image_tag,
         .process_tags = k->process_tags,
         .process_tags_hash = k->process_tags_hash,
         .buckets = e->buckets + index,
@@ -158,10 +165,10 @@ static void put_all(exporter *e)
     }
 }
 
-sonde_status export_buckets(bucket *const *buckets, size_t len, export_random random,
+sonde_status export_buckets(bucket *const *buckets, size_t len, const export_options *how,
                             stats_sink sink, uint64_t *out_groups)
 {
-    exporter e = { .random = random };
+    exporter e = { .random = how->random };
     sonde_status status;
 
     sonde_buf_init(&e.summaries, SUMMARIES_MAX_BYTES);
@@ -171,7 +178,9 @@ sonde_status export_buckets(bucket *const *buckets, size_t len, export_random ra
     if (status == SONDE_OK)
         status = e.summaries.status;
     if (status == SONDE_OK) {
-        const stats_payload s = { .stats = e.clients, .stats_len = (uint32_t)e.clients_len };
+        const stats_payload s = { .stats = e.clients,
+                                  .stats_len = (uint32_t)e.clients_len,
+                                  .client_computed = how->client_computed };
 
         status = sink.push(sink.stage, &s);
         *out_groups = e.groups_len;

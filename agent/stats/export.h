@@ -5,6 +5,7 @@
 #ifndef SONDE_AGENT_STATS_EXPORT_H
 #define SONDE_AGENT_STATS_EXPORT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,9 +19,15 @@ typedef struct export_random {
     void *user;
 } export_random;
 
+typedef struct export_options {
+    export_random random; /* .unit NULL: every number is whole */
+    bool client_computed;
+} export_options;
+
 /* Gathers the buckets by owner, encodes the sketches and pushes one stats_payload.  *out_groups is the
  * number of groups in it.  SONDE_ERR_NOMEM, or what the sink said. */
-SONDE_MUST_USE sonde_status export_buckets(bucket *const *buckets, size_t len, export_random random,
-                                           stats_sink sink, uint64_t *out_groups);
+SONDE_MUST_USE sonde_status export_buckets(bucket *const *buckets, size_t len,
+                                           const export_options *how, stats_sink sink,
+                                           uint64_t *out_groups);
 
 #endif /* SONDE_AGENT_STATS_EXPORT_H */

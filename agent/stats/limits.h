@@ -24,4 +24,9 @@
 /* Tags by which client spans are grouped: the built-in list and what the user adds. */
 #define STATS_PEER_TAGS_MAX 128u
 
+/* Statistics of tracers: memory of all open two-second buckets, and how many there are: those of 20 s, and some
+ * for a timer that is late (then the newest takes what would open another). */
+#define STATS_CLIENT_MAX_BYTES   (8u * 1024 * 1024)
+#define STATS_CLIENT_BUCKETS_MAX 16u
+
 #endif /* SONDE_AGENT_STATS_LIMITS_H */

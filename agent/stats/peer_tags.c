@@ -158,3 +158,32 @@ void peer_tags_collect(const peer_tag_set *set, const payload_span *s, const spa
     }
     out->hash = peer_tags_hash(set, out->items, out->len);
 }
+
+static sonde_str join(sonde_arena *arena, sonde_str name, sonde_str value)
+{
+    char *text = sonde_arena_alloc_aligned(arena, name.len + 1 + value.len, 1);
+
+    if (!text)
+        return (sonde_str){ NULL, 0 };
+    memcpy(text, name.ptr, name.len);
+    text[name.len] = ':';
+    memcpy(text + name.len + 1, value.ptr, value.len);
+    return (sonde_str){ text, name.len + 1 + value.len };
+}
+
+sonde_status peer_tags_join(const peer_tag_set *set, const peer_tags *tags, sonde_arena *arena,
+                            sonde_str **out_texts)
+{
+    sonde_str *texts = sonde_arena_zalloc(arena, tags->len, sizeof(*texts));
+    size_t i;
+
+    if (!texts)
+        return SONDE_ERR_NOMEM;
+    for (i = 0; i < tags->len; i++) {
+        texts[i] = join(arena, set->names[tags->items[i].name], tags->items[i].value);
+        if (!texts[i].ptr)
+            return SONDE_ERR_NOMEM;
+    }
+    *out_texts = texts;
+    return SONDE_OK;
+}

@@ -42,6 +42,10 @@ typedef struct peer_tags {
 void peer_tags_collect(const peer_tag_set *set, const payload_span *s, const span_facts *f,
                        span_kind kind, sonde_arena *arena, peer_tags *out);
 
+/* As "key:value" texts in `arena`.  SONDE_ERR_NOMEM: it is full. */
+SONDE_MUST_USE sonde_status peer_tags_join(const peer_tag_set *set, const peer_tags *tags,
+                                           sonde_arena *arena, sonde_str **out_texts);
+
 /* FNV-1a 64 over the sorted "key:value" texts with one zero byte between them; 0 for none. */
 uint64_t peer_tags_hash(const peer_tag_set *set, const peer_tag *items, size_t len);
 

@@ -1,4 +1,4 @@
-/* agent/stats/process_tags.h - the hash a process's tags are known by.
+/* agent/stats/process_tags.h - the hash lists of tags are known by.
  *
  * Threads   pure.
  * Bounds    PROCESS_TAGS_MAX tags; what follows is taken as one.
@@ -6,6 +6,7 @@
 #ifndef SONDE_AGENT_STATS_PROCESS_TAGS_H
 #define SONDE_AGENT_STATS_PROCESS_TAGS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/str.h"
@@ -14,5 +15,8 @@
 
 /* FNV-1a 64 over the sorted entries of a comma list with one zero byte between them; 0 for none. */
 uint64_t process_tags_hash(sonde_str list);
+
+/* The same over entries already apart, which are sorted in place. */
+uint64_t tag_texts_hash(sonde_str *texts, size_t len);
 
 #endif /* SONDE_AGENT_STATS_PROCESS_TAGS_H */

@@ -53,10 +53,17 @@ static void put_array(sonde_buf *b, const char *key, uint32_t count)
     sonde_mp_write_array(b, count);
 }
 
-static void group(sonde_buf *b, const stats_group *g)
+static void put_texts(sonde_buf *b, const char *key, const sonde_str *texts, uint32_t len)
 {
     uint32_t i;
 
+    put_array(b, key, len);
+    for (i = 0; i < len; i++)
+        sonde_mp_write_str(b, texts[i]);
+}
+
+static void group(sonde_buf *b, const stats_group *g)
+{
     sonde_mp_write_map(b, 22);
     put_str(b, "Service", g->service);
     put_str(b, "Name", g->name);
@@ -72,16 +79,14 @@ static void group(sonde_buf *b, const stats_group *g)
     put_bool(b, "Synthetics", g->synthetics);
     put_u64(b, "TopLevelHits", g->top_level_hits);
     put_str(b, "SpanKind", g->span_kind);
-    put_array(b, "PeerTags", g->peer_tags_len);
-    for (i = 0; i < g->peer_tags_len; i++)
-        sonde_mp_write_str(b, g->peer_tags[i]);
+    put_texts(b, "PeerTags", g->peer_tags, g->peer_tags_len);
     put_u64(b, "IsTraceRoot", (uint64_t)g->is_trace_root);
     put_str(b, "GRPCStatusCode", g->grpc_status_code);
     put_str(b, "HTTPMethod", g->http_method);
     put_str(b, "HTTPEndpoint", g->http_endpoint);
     put_str(b, "srv_src", g->service_source);
     put_array(b, "SpanDerivedPrimaryTags", 0);
-    put_array(b, "AdditionalMetricTags", 0);
+    put_texts(b, "AdditionalMetricTags", g->metric_tags, g->metric_tags_len);
 }
 
 static void bucket(sonde_buf *b, const stats_bucket *s, deal *d, uint64_t in_part)

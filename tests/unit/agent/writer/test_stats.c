@@ -95,28 +95,28 @@ static void unpack(msgpack_unpacked *u, const sonde_buf *b)
 
 static void test_every_field_is_there_under_its_go_name(void **state)
 {
-    const sonde_str peers[] = { SONDE_STR("db.name:a"), SONDE_STR("peer.service:b") };
-    const stats_group g = { .service = SONDE_STR("web"),
-                            .name = SONDE_STR("http.request"),
-                            .resource = SONDE_STR("GET /"),
-                            .type = SONDE_STR("web"),
-                            .span_kind = SONDE_STR("client"),
-                            .grpc_status_code = SONDE_STR("14"),
-                            .http_method = SONDE_STR("GET"),
-                            .http_endpoint = SONDE_STR("/e"),
-                            .service_source = SONDE_STR("src"),
-                            .http_status_code = 503,
-                            .is_trace_root = 1,
-                            .synthetics = true,
-                            .hits = 7,
-                            .errors = 2,
-                            .top_level_hits = 6,
-                            .duration_ns = 1234567890,
-                            .ok_summary = SONDE_STR("ok!"),
-                            .error_summary = SONDE_STR("err!"),
-                            .peer_tags = peers,
-                            .peer_tags_len = 2 };
-    const stats_bucket bucket = { UINT64_C(1700000000000000000), UINT64_C(10000000000), &g, 1 };
+    sonde_str peers[] = { SONDE_STR("db.name:a"), SONDE_STR("peer.service:b") };
+    stats_group g = { .service = SONDE_STR("web"),
+                      .name = SONDE_STR("http.request"),
+                      .resource = SONDE_STR("GET /"),
+                      .type = SONDE_STR("web"),
+                      .span_kind = SONDE_STR("client"),
+                      .grpc_status_code = SONDE_STR("14"),
+                      .http_method = SONDE_STR("GET"),
+                      .http_endpoint = SONDE_STR("/e"),
+                      .service_source = SONDE_STR("src"),
+                      .http_status_code = 503,
+                      .is_trace_root = 1,
+                      .synthetics = true,
+                      .hits = 7,
+                      .errors = 2,
+                      .top_level_hits = 6,
+                      .duration_ns = 1234567890,
+                      .ok_summary = SONDE_STR("ok!"),
+                      .error_summary = SONDE_STR("err!"),
+                      .peer_tags = peers,
+                      .peer_tags_len = 2 };
+    stats_bucket bucket = { UINT64_C(1700000000000000000), UINT64_C(10000000000), &g, 1 };
     const client_stats client = { .hostname = SONDE_STR("h"),
                                   .env = SONDE_STR("e"),
                                   .version = SONDE_STR("v"),
@@ -282,8 +282,8 @@ static void test_nothing_is_sent_for_no_groups(void **state)
 
 static sonde_status push_one(void *user)
 {
-    const stats_group g = { .service = SONDE_STR("web") };
-    const stats_bucket bucket = { 1, 2, &g, 1 };
+    stats_group g = { .service = SONDE_STR("web") };
+    stats_bucket bucket = { 1, 2, &g, 1 };
     const client_stats client = { .buckets = &bucket, .buckets_len = 1 };
     const stats_payload s = { &client, 1, false };
     sink_log log = { .keep = false };
