@@ -78,6 +78,40 @@ typedef struct config_obfuscation {
 
 typedef enum config_switch { CONFIG_AUTO, CONFIG_ON, CONFIG_OFF } config_switch;
 
+/* Where what comes in at one of the other doors (agent/proxy) goes. */
+typedef struct config_door {
+    sonde_str url;         /* "": the site's */
+    sonde_str api_key;     /* secret; "": the agent's */
+    config_endpoints more; /* further targets */
+} config_door;
+
+typedef struct config_proxy {
+    sonde_str app_key; /* secret */
+
+    config_door profiling;
+    bool profiling_main; /* send to the main target at all */
+    uint64_t profiling_timeout_ns;
+    uint64_t profiling_max_bytes;
+    config_list profile_tags;
+
+    config_door telemetry;
+    bool telemetry_enabled;
+    sonde_str install_id, install_type, install_time;
+
+    config_door evp; /* url: a host, or scheme and host */
+    bool evp_enabled;
+    uint64_t evp_max_bytes;
+    uint64_t evp_timeout_ns; /* 0: 30 s */
+
+    config_door lineage; /* url: a host, or scheme and host */
+    bool lineage_enabled;
+    int64_t lineage_version;
+
+    config_door debugger, diagnostics, symdb;
+    bool logs_enabled;           /* false only counts when it was configured */
+    bool debugger_logs_override; /* debugger snapshots pass although logs are off */
+} config_proxy;
+
 typedef struct agent_config {
     /* global */
     sonde_str api_key; /* secret */
@@ -105,8 +139,10 @@ typedef struct agent_config {
     uint64_t receiver_timeout_ns;
     uint64_t max_payload_bytes;
     int64_t max_connections;
-    int64_t decoders; /* threads that read, decode and answer */
-    int64_t workers;  /* threads that process */
+    int64_t connection_limit;               /* counts only when it was configured */
+    int64_t net_fd, unix_fd, net_client_fd; /* inherited descriptors; -1: none */
+    int64_t decoders;                       /* threads that read, decode and answer */
+    int64_t workers;                        /* threads that process */
 
     /* apm_config: samplers, stats, writers */
     double target_tps;
@@ -137,6 +173,8 @@ typedef struct agent_config {
     int64_t max_sender_retries; /* 0: retry within the age and byte limits */
     sonde_str apm_dd_url;
     config_endpoints additional_endpoints;
+
+    config_proxy proxy;
 
     /* forwarder */
     uint64_t forwarder_timeout_ns;   /* one request */

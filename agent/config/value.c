@@ -149,6 +149,25 @@ static refusal read_json_items(builder *b, sonde_json_reader *j, items *list)
     }
 }
 
+/* The pairs of the object whose "{" was just read, as key:value. */
+static refusal read_json_pairs(builder *b, sonde_json_reader *j, items *list)
+{
+    sonde_json_event e;
+
+    while ((e = sonde_json_next(j)) == SONDE_JSON_KEY) {
+        sonde_str key = keep(b, j->text);
+
+        e = sonde_json_next(j);
+        if (e != SONDE_JSON_STRING && e != SONDE_JSON_NUMBER)
+            return "expected a map of texts";
+        if (list->len == CONFIG_LIST_MAX)
+            return "too many items";
+        list->item[list->len++] =
+            keep_printf(b, "%.*s:%.*s", SONDE_STR_ARG(key), SONDE_STR_ARG(j->text));
+    }
+    return e == SONDE_JSON_OBJECT_END ? NULL : "expected a map of texts";
+}
+
 /* One field of CSV: as it stands, or in quotes, of which two stand for one. */
 static refusal take_csv_item(builder *b, sonde_str *rest, items *list)
 {
@@ -215,14 +234,16 @@ static refusal read_list(builder *b, const config_key *key, sonde_str text, item
 {
     sonde_json_reader j;
     refusal why;
+    bool is_map = sonde_str_starts(text, SONDE_STR("{"));
 
     /* a pattern may begin with a bracket: a text that is no JSON is split */
-    if (!sonde_str_starts(text, SONDE_STR("[")) || (key->separator == ',' && !is_json(text)))
+    if ((!is_map && !sonde_str_starts(text, SONDE_STR("["))) ||
+        (key->separator == ',' && !is_json(text)))
         return key->separator == ',' ? split_csv(b, text, list)
                                      : split_items(b, text, key->separator, list);
     sonde_json_reader_init(&j, text, CONFIG_VALUE_MAX_BYTES);
     (void)sonde_json_next(&j);
-    why = read_json_items(b, &j, list);
+    why = is_map ? read_json_pairs(b, &j, list) : read_json_items(b, &j, list);
     sonde_json_reader_done(&j);
     return why;
 }

@@ -1,13 +1,14 @@
 /* info.c - the fixed body of /info, and the status document.
  *
- * Keys of /info whose feature is not there (obfuscation_version, evp_proxy_allowed_headers) are left
- * out rather than filled: tracers take what is listed for real.
+ * Keys of /info whose feature is not there (obfuscation_version) are left out rather than filled:
+ * tracers take what is listed for real.
  *
  * Threads   sources only grow: written by agent/main, read up to an acquired length.
  */
 #include "info.h"
 
 #include <stdatomic.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "agent/payload/normalize.h"
@@ -35,6 +36,43 @@ static void put_strings(sonde_json_writer *w, const char *key, const char *const
     sonde_json_begin_array(w);
     for (size_t i = 0; i < len; i++)
         sonde_json_str(w, sonde_str_from(items[i]));
+    sonde_json_end_array(w);
+}
+
+/* In the protocol's order, whoever serves them. */
+static const char *const endpoint_order[] = {
+    "/v0.3/traces",        "/v0.3/services",       "/v0.4/traces",
+    "/v0.4/services",      "/v0.5/traces",         "/v0.7/traces",
+    "/v1.0/traces",        "/profiling/v1/input",  "/telemetry/proxy/",
+    "/v0.6/stats",         "/v0.1/pipeline_stats", "/openlineage/api/v1/lineage",
+    "/evp_proxy/v1/",      "/evp_proxy/v2/",       "/evp_proxy/v3/",
+    "/evp_proxy/v4/",      "/debugger/v1/input",   "/debugger/v1/diagnostics",
+    "/debugger/v2/input",  "/symdb/v1/input",      "/dogstatsd/v1/proxy",
+    "/dogstatsd/v2/proxy", "/tracer_flare/v1",     "/v0.7/config",
+    "/config/set",
+};
+#define ENDPOINT_ORDER_LEN (sizeof(endpoint_order) / sizeof(endpoint_order[0]))
+
+static size_t endpoint_rank(const char *path)
+{
+    size_t rank = 0;
+
+    while (rank < ENDPOINT_ORDER_LEN && strcmp(endpoint_order[rank], path) != 0)
+        rank++;
+    return rank;
+}
+
+/* What the protocol does not know comes last, as given. */
+static void put_endpoints(sonde_json_writer *w, const char *const *paths, size_t len)
+{
+    sonde_json_key(w, SONDE_STR("endpoints"));
+    sonde_json_begin_array(w);
+    for (size_t rank = 0; rank <= ENDPOINT_ORDER_LEN; rank++) {
+        for (size_t i = 0; i < len; i++) {
+            if (endpoint_rank(paths[i]) == rank)
+                sonde_json_str(w, sonde_str_from(paths[i]));
+        }
+    }
     sonde_json_end_array(w);
 }
 
@@ -74,11 +112,12 @@ static void write_body(info *i, const info_options *o, sonde_str env)
     sonde_json_begin_object(&w);
     sonde_json_put_str(&w, "version", sonde_str_from(i->version));
     sonde_json_put_str(&w, "git_commit", sonde_str_from(i->commit));
-    put_strings(&w, "endpoints", o->endpoints, o->endpoints_len);
+    put_endpoints(&w, o->endpoints, o->endpoints_len);
     sonde_json_put_bool(&w, "client_drop_p0s", o->client_drop_p0s);
     sonde_json_put_bool(&w, "span_meta_structs", true);
     sonde_json_put_bool(&w, "long_running_spans", true);
     sonde_json_put_bool(&w, "span_events", true);
+    put_strings(&w, "evp_proxy_allowed_headers", o->evp_headers, o->evp_headers_len);
     put_config(&w, i->config, env);
     if (o->peer_tags) {
         put_strings(&w, "peer_tags", o->peer_tags, o->peer_tags_len);

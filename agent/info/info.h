@@ -36,8 +36,11 @@ typedef struct info_options {
     agent_config *config;         /* a reference is taken */
     const char *agent_version;    /* static */
     const char *git_commit;       /* static; "" unknown */
-    const char *const *endpoints; /* listed paths in order; borrowed for the call */
+    const char *const *endpoints; /* listed paths, in any order; borrowed for the call */
     size_t endpoints_len;
+    const char *const
+        *evp_headers; /* request headers that pass /evp_proxy; borrowed for the call */
+    size_t evp_headers_len;
     const char *const *peer_tags; /* sorted keys of the aggregation; borrowed; NULL: none */
     size_t peer_tags_len;
     bool stats_by_span_kind;  /* spans of kind server, client, ... count though not top-level */

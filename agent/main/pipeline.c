@@ -16,6 +16,7 @@
 #include "agent/payload/rates.h"
 #include "agent/processor/client_stats.h"
 #include "agent/processor/processor.h"
+#include "agent/proxy/proxy.h"
 #include "agent/receiver/receiver.h"
 #include "agent/sampler/sampler.h"
 #include "agent/stats/client_aggregator.h"
@@ -39,6 +40,7 @@
 #define TICK_NS            (UINT64_C(500) * SONDE_NS_PER_MS)
 #define SETTLE_NS          (UINT64_C(5) * SONDE_NS_PER_S)
 #define TEXT_MAX_BYTES     4096
+#define ENDPOINTS_MAX      32
 #define USER_AGENT         "Datadog Trace Agent/" SONDE_VERSION "/sonde"
 
 typedef struct worker {
@@ -69,6 +71,7 @@ struct pipeline {
     worker *workers;
     size_t workers_len; /* started */
     crash *crash;       /* NULL: no socket for it */
+    proxy *proxy;
     info *info;
     receiver *receiver;
 
@@ -303,16 +306,22 @@ static void open_crash(pipeline *p)
         SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "no spans of processes that die: %s", error.message);
 }
 
+static sonde_status open_proxy(pipeline *p, sonde_error *out_error)
+{
+    return proxy_open(&(proxy_options){ p->config, p->agent_env, SONDE_VERSION }, &p->proxy,
+                      out_error);
+}
+
 static sonde_status open_info(pipeline *p, sonde_error *out_error)
 {
     const char *peer_tags[STATS_PEER_TAGS_MAX];
-    size_t len, i;
+    const char *endpoints[ENDPOINTS_MAX + PROXY_ROUTES_MAX];
+    size_t len, i, endpoints_len = receiver_listed_endpoints_len;
     const sonde_str *names = concentrator_peer_tags(p->concentrator, &len);
     info_options options = { .config = p->config,
                              .agent_version = SONDE_VERSION,
                              .git_commit = "",
-                             .endpoints = receiver_listed_endpoints,
-                             .endpoints_len = receiver_listed_endpoints_len,
+                             .endpoints = endpoints,
                              .peer_tags = peer_tags,
                              .peer_tags_len = len,
                              .stats_by_span_kind = true,
@@ -320,6 +329,10 @@ static sonde_status open_info(pipeline *p, sonde_error *out_error)
                              .crash_socket = crash_socket_path(p->crash) };
     sonde_status status;
 
+    memcpy(endpoints, receiver_listed_endpoints, endpoints_len * sizeof(endpoints[0]));
+    options.endpoints_len = endpoints_len + proxy_listed(p->proxy, endpoints + endpoints_len);
+    options.evp_headers = proxy_evp_headers;
+    options.evp_headers_len = proxy_evp_headers_len;
     for (i = 0; i < len; i++)
         peer_tags[i] = names[i].ptr; /* literals and configuration: NUL-terminated */
     status = info_open(&options, &p->info);
@@ -328,14 +341,16 @@ static sonde_status open_info(pipeline *p, sonde_error *out_error)
 
 static sonde_status open_receiver(pipeline *p, sonde_error *out_error)
 {
-    http_route routes[INFO_ROUTES];
-    const receiver_options options = { .config = p->config,
-                                       .sink = { enqueue, p },
-                                       .rates = &p->rates,
-                                       .agent_version = SONDE_VERSION,
-                                       .agent_state = info_state(p->info),
-                                       .more_routes = routes,
-                                       .more_routes_len = INFO_ROUTES };
+    http_route routes[INFO_ROUTES + PROXY_ROUTES_MAX];
+    const receiver_options options = {
+        .config = p->config,
+        .sink = { enqueue, p },
+        .rates = &p->rates,
+        .agent_version = SONDE_VERSION,
+        .agent_state = info_state(p->info),
+        .more_routes = routes,
+        .more_routes_len = INFO_ROUTES + proxy_routes(p->proxy, routes + INFO_ROUTES)
+    };
 
     info_routes(p->info, routes);
     return receiver_open(&options, &p->receiver, out_error);
@@ -356,6 +371,7 @@ static void add_status_rows(pipeline *p)
         { "trace_writer", trace_writer_write_json, p->trace_writer },
         { "stats_writer", stats_writer_write_json, &p->stats_writer },
         { "forwarder", forwarder_write_json, p->forwarder },
+        { "proxies", proxy_write_json, p->proxy },
         { "process", self_write_json, NULL },
     };
     size_t i = p->crash ? 0 : 1;
@@ -397,6 +413,8 @@ sonde_status pipeline_open(const pipeline_options *options, pipeline **out_pipel
         status = start_workers(p, out_error);
     if (status == SONDE_OK)
         open_crash(p);
+    if (status == SONDE_OK)
+        status = open_proxy(p, out_error);
     if (status == SONDE_OK)
         status = open_info(p, out_error);
     if (status == SONDE_OK)
@@ -462,6 +480,7 @@ void pipeline_stop(pipeline *p, uint64_t deadline_mono_ns)
         client_aggregator_flush(p->client_aggregator, sonde_unix_ns(), CLIENT_FLUSH_ALL);
     if (p->trace_writer)
         trace_writer_flush(p->trace_writer, sonde_mono_ns());
+    proxy_stop(p->proxy, deadline_mono_ns);
     if (p->forwarder)
         forwarder_stop(p->forwarder, deadline_mono_ns);
 }
@@ -489,6 +508,7 @@ void pipeline_close(pipeline *p)
         return;
     pipeline_stop(p, 0);
     receiver_close(p->receiver, 0);
+    proxy_close(p->proxy);
     info_close(p->info);
     crash_close(p->crash);
     sonde_free(p->workers);

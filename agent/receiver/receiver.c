@@ -35,7 +35,8 @@ static void bind_route(receiver *r, size_t i)
 }
 
 /* Our rows, then those of other rooms. */
-static sonde_status make_routes(receiver *r, const receiver_options *options, size_t *out_len)
+static sonde_status make_routes(receiver *r, const receiver_options *options, size_t budget,
+                                size_t *out_len)
 {
     size_t ours = receiver_endpoints_len;
 
@@ -48,6 +49,10 @@ static sonde_status make_routes(receiver *r, const receiver_options *options, si
     if (options->more_routes_len)
         memcpy(r->routes + ours, options->more_routes,
                options->more_routes_len * sizeof(*r->routes));
+    for (size_t i = ours; i < ours + options->more_routes_len; i++) {
+        if (r->routes[i].max_body_bytes > budget) /* it could never be taken: say so with 413 */
+            r->routes[i].max_body_bytes = budget;
+    }
     *out_len = ours + options->more_routes_len;
     return SONDE_OK;
 }
@@ -111,7 +116,7 @@ static sonde_status serve(receiver *r, const receiver_options *options, sonde_er
     };
     http_listener listeners[LISTENERS_MAX];
     size_t listeners_len = 0;
-    sonde_status status = make_routes(r, options, &server.routes_len);
+    sonde_status status = make_routes(r, options, server.body_budget_bytes, &server.routes_len);
 
     if (status != SONDE_OK)
         return status;

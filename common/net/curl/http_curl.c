@@ -35,6 +35,7 @@ typedef struct transfer {
     CURL *easy;
     struct curl_slist *headers;
     sonde_buf body;
+    bool body_cut;
     uint64_t start_mono_ns;
     void (*done)(void *user, const http_curl_answer *answer);
     void *user;
@@ -110,9 +111,10 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
 {
     transfer *t = user;
     size_t len = size * count;
-    size_t room = ANSWER_MAX_BYTES - t->body.len;
+    size_t room = t->body.max_bytes - t->body.len;
 
     sonde_buf_append(&t->body, data, len < room ? len : room);
+    t->body_cut |= len > room;
     return len;
 }
 
@@ -257,7 +259,8 @@ static sonde_status transfer_new(const http_curl *c, const http_curl_request *re
 
     if (!t)
         return SONDE_ERR_NOMEM;
-    sonde_buf_init(&t->body, ANSWER_MAX_BYTES);
+    sonde_buf_init(&t->body,
+                   request->max_answer_bytes ? request->max_answer_bytes : ANSWER_MAX_BYTES);
     t->done = request->done;
     t->user = request->user;
     t->start_mono_ns = sonde_mono_ns();
@@ -325,12 +328,24 @@ static void finish(http_curl *c, transfer *t, sonde_status status, const char *e
         (void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &http_status);
         answer.http_status = (unsigned)http_status;
         answer.body = sonde_buf_str(&t->body);
+        answer.body_cut = t->body_cut || t->body.status != SONDE_OK;
+        answer.transfer = t;
     }
     sonde_mutex_lock(&c->mu);
     c->in_flight--;
     sonde_mutex_unlock(&c->mu);
     t->done(t->user, &answer);
     transfer_free(t);
+}
+
+sonde_str http_curl_answer_header(const http_curl_answer *answer, const char *name)
+{
+    const transfer *t = answer->transfer;
+    struct curl_header *h = NULL;
+
+    if (!t || curl_easy_header(t->easy, name, 0, CURLH_HEADER, -1, &h) != CURLHE_OK)
+        return (sonde_str){ NULL, 0 };
+    return sonde_str_from(h->value);
 }
 
 /* ---- the thread ---- */
@@ -561,6 +576,7 @@ static void end_call(void *user, const http_curl_answer *answer)
     sonde_mutex_lock(&k->mu);
     *k->out = *answer;
     k->out->body = (sonde_str){ NULL, 0 };
+    k->out->transfer = NULL;
     if (answer->error)
         k->out->error = sonde_status_str(answer->status);
     if (k->out_body) {

@@ -7,7 +7,8 @@
  * environment is not read, nothing waits for "100 Continue".
  *
  * Threads   send, call: all (call not from done).  done: the client's thread; it may send again.
- * Bounds    max_in_flight transfers; beyond it SONDE_ERR_FULL.  Answer bodies are cut at 64 KiB.
+ * Bounds    max_in_flight transfers; beyond it SONDE_ERR_FULL.  Answer bodies are cut at 64 KiB, or
+ *           where the request says.
  */
 #ifndef SONDE_NET_CURL_HTTP_CURL_H
 #define SONDE_NET_CURL_HTTP_CURL_H
@@ -37,10 +38,15 @@ typedef struct http_curl_options {
 typedef struct http_curl_answer {
     sonde_status status; /* OK: an HTTP answer came; CONNECT, TIMEOUT, REFUSED (TLS), EOF, CLOSED */
     unsigned http_status; /* when status is OK */
-    sonde_str body;       /* at most 64 KiB, valid during done() */
+    sonde_str body;       /* valid during done() */
+    bool body_cut;        /* it was longer */
     const char *error; /* text of libcurl for a failure, without secrets; NULL when status is OK */
     uint64_t elapsed_ns;
+    void *transfer; /* private */
 } http_curl_answer;
+
+/* A header of the answer, during done(); empty: not there. */
+sonde_str http_curl_answer_header(const http_curl_answer *answer, const char *name);
 
 typedef struct http_curl_request {
     const char *method;         /* "POST", "GET" */
@@ -48,6 +54,7 @@ typedef struct http_curl_request {
     const char *const *headers; /* "Name: value", copied; NULL-terminated */
     sonde_str body;             /* borrowed until done() */
     unsigned timeout_ms;        /* whole transfer; 0: 10 000 */
+    size_t max_answer_bytes;    /* 0: 64 KiB */
     void (*done)(void *user, const http_curl_answer *answer);
     void *user;
 } http_curl_request;

@@ -37,6 +37,33 @@ bool http_request_query(const http_request *r, const char *key, sonde_str *out_v
     return true;
 }
 
+sonde_str http_request_query_text(const http_request *r)
+{
+    return sonde_str_from(r->conn->query);
+}
+
+typedef struct header_visit {
+    http_header_fn each;
+    void *user;
+} header_visit;
+
+static enum MHD_Result visit_header(void *cls, enum MHD_ValueKind kind, const char *name,
+                                    size_t name_len, const char *value, size_t value_len)
+{
+    const header_visit *visit = cls;
+
+    (void)kind;
+    visit->each(visit->user, (sonde_str){ name, name_len }, (sonde_str){ value, value_len });
+    return MHD_YES;
+}
+
+void http_request_each_header(const http_request *r, http_header_fn each, void *user)
+{
+    header_visit visit = { each, user };
+
+    (void)MHD_get_connection_values_n(r->connection, MHD_HEADER_KIND, visit_header, &visit);
+}
+
 sonde_str http_request_body(const http_request *r)
 {
     return (sonde_str){ (const char *)r->body.data, r->body.len };

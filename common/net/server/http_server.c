@@ -62,8 +62,10 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **s
     http_conn *conn = *socket_context;
 
     if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
-        if (conn)
+        if (conn) {
             conn_watch_forget(s->watch, &conn->watch);
+            sonde_free(conn->query);
+        }
         sonde_free(conn);
         *socket_context = NULL;
         return;

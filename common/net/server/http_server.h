@@ -53,8 +53,9 @@ void http_response_text(http_response *r, unsigned status,
 typedef http_result (*http_handler)(void *user, http_request *request, http_response *response);
 
 /* Told of a request whose body never came whole, so that what it carried can be counted:
- * http_request_body_status() is TOO_BIG (413 was answered), TIMEOUT (408), EOF (the client left)
- * or FULL (it left while a refused body was drained). */
+ * http_request_body_status() is TOO_BIG (413 is about to be answered; http_later_response() is that
+ * answer and may be made another), TIMEOUT (408), EOF (the client left) or FULL (it left while a
+ * refused body was drained). */
 typedef void (*http_lost)(void *user, http_request *request);
 
 typedef struct http_route {
@@ -121,6 +122,12 @@ sonde_str http_request_path(const http_request *r); /* decoded, without query */
 sonde_str http_request_header(const http_request *r,
                               const char *name); /* any case; empty: absent */
 bool http_request_query(const http_request *r, const char *key, sonde_str *out_value); /* decoded */
+sonde_str http_request_query_text(const http_request *r); /* as it came, without "?" */
+
+/* Calls `each` for every header line, in order. */
+typedef void (*http_header_fn)(void *user, sonde_str name, sonde_str value);
+void http_request_each_header(const http_request *r, http_header_fn each, void *user);
+
 sonde_str http_request_body(const http_request *r);
 bool http_request_is_unix(const http_request *r);
 pid_t http_request_peer_pid(const http_request *r); /* Unix sockets; 0: unknown */

@@ -39,6 +39,7 @@ typedef struct http_listening { /* one daemon of libmicrohttpd */
 typedef struct http_conn {
     conn_watch_entry watch;
     http_listening *on; /* borrowed */
+    char *query;        /* of the request line, as it came; NULL: none */
 } http_conn;
 
 struct http_server {

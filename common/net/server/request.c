@@ -266,13 +266,13 @@ static http_result run_handler(http_request *r)
 {
     if (r->plan == PLAN_HANDLE)
         return r->route->handle(r->route->user, r, &r->response);
+    if (r->body_status == SONDE_ERR_TOO_BIG && r->route->lost)
+        r->route->lost(r->route->user, r);
     if (r->plan == PLAN_REFUSE) {
         if (r->route->refuse)
             return r->route->refuse(r->route->user, r, &r->response);
         http_response_text(&r->response, 503, "too many requests in flight\n");
     }
-    if (r->body_status == SONDE_ERR_TOO_BIG && r->route->lost)
-        r->route->lost(r->route->user, r);
     return HTTP_DONE;
 }
 
@@ -309,14 +309,24 @@ enum MHD_Result request_on_access(void *cls, struct MHD_Connection *connection, 
     return later_is_detached(r) ? answer_detached(r) : send_later_answer(r);
 }
 
+/* Copied now, because libmicrohttpd decodes it in place. */
+static void keep_query(http_conn *conn, const char *uri)
+{
+    const char *query = strchr(uri, '?');
+
+    sonde_free(conn->query);
+    conn->query = query && query[1] ? sonde_strndup(query + 1, strlen(query + 1)) : NULL;
+}
+
 void *request_on_line(void *cls, const char *uri, struct MHD_Connection *connection)
 {
     http_listening *on = cls;
     http_conn *conn = conn_of(connection);
 
-    (void)uri;
-    if (conn)
+    if (conn) {
+        keep_query(conn, uri);
         conn_watch_set(on->server->watch, &conn->watch, CONN_READING);
+    }
     return NULL;
 }
 

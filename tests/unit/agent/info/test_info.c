@@ -11,7 +11,8 @@
 
 static agent_config *config;
 
-static const char *const endpoints[] = { "/v0.3/traces", "/v0.4/traces" };
+static const char *const endpoints[] = { "/v0.4/traces", "/v0.3/traces" };
+static const char *const evp_headers[] = { "Content-Type" };
 static const char *const peer_tags[] = { "_dd.base_service", "db.name" };
 
 static int64_t fixed_unix_ns(void *user)
@@ -26,6 +27,8 @@ static sonde_status open_info(info **out_info)
                                    .git_commit = "abc1234",
                                    .endpoints = endpoints,
                                    .endpoints_len = COUNT_OF(endpoints),
+                                   .evp_headers = evp_headers,
+                                   .evp_headers_len = COUNT_OF(evp_headers),
                                    .peer_tags = peer_tags,
                                    .peer_tags_len = COUNT_OF(peer_tags),
                                    .stats_by_span_kind = true };
@@ -62,6 +65,7 @@ static void test_the_body_is_exactly_this(void **state)
         "\t\"span_meta_structs\": true,\n"
         "\t\"long_running_spans\": true,\n"
         "\t\"span_events\": true,\n"
+        "\t\"evp_proxy_allowed_headers\": [\n\t\t\"Content-Type\"\n\t],\n"
         "\t\"config\": {\n"
         "\t\t\"default_env\": \"my_env\",\n"
         "\t\t\"target_tps\": 1000,\n"
