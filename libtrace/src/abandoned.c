@@ -205,7 +205,7 @@ static uint64_t work(uint64_t now_mono_ns)
     return sonde_deadline(now_mono_ns, pause_ns < LOOK_MIN_NS ? LOOK_MIN_NS : pause_ns);
 }
 
-const sonde__beat sonde__abandoned_beat = { "abandoned", wanted, work, NULL, NULL };
+const sonde__beat sonde__abandoned_beat = { "abandoned", wanted, work, NULL, NULL, NULL };
 
 /* -- fork ----------------------------------------------------------------------------------------- */
 

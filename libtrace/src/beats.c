@@ -44,7 +44,7 @@ bool sonde__beats_wanted(const sonde__config *c)
     unsigned i;
 
     for (i = 0; i < beats_len; i++)
-        if (is_wanted(beats[i], c))
+        if (is_wanted(beats[i], c) && !(beats[i]->idle && beats[i]->idle()))
             return true;
     return false;
 }

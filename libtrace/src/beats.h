@@ -12,14 +12,14 @@
  *           take(&answer);
  *       return sonde_deadline(now, 5 * (uint64_t)SONDE_NS_PER_S);       when it is due again
  *   }
- *   const sonde__beat sonde__remote_beat = { "remote", wanted, work, NULL, forget };
+ *   const sonde__beat sonde__remote_beat = { "remote", wanted, work, NULL, forget, NULL };
  *
  * The thread does one beat, empties the queues of traces, does the next; a beat may hold traces up for
  * the time of one request, SONDE__BEAT_REQUEST_NS.  What needs more requests returns `now` and goes on
  * when it is called again.
  *
- * The thread starts with sonde_start() when any beat is wanted, also when tracing is switched off, and
- * in a forked child with the first chunk.
+ * The thread starts with sonde_start() when any beat is wanted that has something to do, also when tracing is
+ * switched off, and in a forked child with the first chunk.
  *
  * Threads   a beat's functions: the flusher's thread; forget() also the thread that stops or forks,
  *           when that one is gone.  A beat's state needs no lock of its own: all of them run under the
@@ -58,6 +58,9 @@ typedef struct sonde__beat {
     /* The life is over, or this is a forked child and all of it is the parent's: frees and forgets.  Also
      * called when it never worked.  NULL: it keeps nothing. */
     void (*forget)(void);
+
+    /* True while it has nothing to do, so that no thread is started for it alone.  NULL: it always has. */
+    bool (*idle)(void);
 } sonde__beat;
 
 /* -- for beats ------------------------------------------------------------------------------------ */
@@ -74,7 +77,7 @@ void sonde__beat_hurry(const sonde__beat *beat);
 
 /* -- for the flusher ------------------------------------------------------------------------------ */
 
-bool sonde__beats_wanted(const sonde__config *c); /* any of them */
+bool sonde__beats_wanted(const sonde__config *c); /* any of them, with something to do */
 void sonde__beats_open(const sonde__config *c);   /* the thread begins */
 uint64_t sonde__beats_work(uint64_t now_mono_ns); /* does one that is due; when the next is */
 void sonde__beats_last(uint64_t now_mono_ns);

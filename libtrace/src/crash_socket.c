@@ -215,7 +215,7 @@ static void forget(void)
     link_to.is_refused = false;
 }
 
-const sonde__beat sonde__crash_socket_beat = { "crash_socket", wanted, work, NULL, forget };
+const sonde__beat sonde__crash_socket_beat = { "crash_socket", wanted, work, NULL, forget, NULL };
 
 void sonde__crash_socket_agent_seen(void)
 {

@@ -172,4 +172,4 @@ static void forget(void)
     memset(&self, 0, sizeof(self));
 }
 
-const sonde__beat sonde__flare_beat = { "flare", wanted, work, NULL, forget };
+const sonde__beat sonde__flare_beat = { "flare", wanted, work, NULL, forget, NULL };

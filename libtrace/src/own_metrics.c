@@ -132,4 +132,4 @@ void sonde__health_answered(int http_status)
     sonde_statsd_count(m.health, "datadog.tracer.api.responses", 1, tag);
 }
 
-const sonde__beat sonde__own_metrics_beat = { "metrics", wanted, work, last, forget };
+const sonde__beat sonde__own_metrics_beat = { "metrics", wanted, work, last, forget, NULL };

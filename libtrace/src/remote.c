@@ -290,7 +290,7 @@ static void forget(void)
     sonde_mutex_unlock(&mu);
 }
 
-const sonde__beat sonde__remote_beat = { "remote", wanted, work, NULL, forget };
+const sonde__beat sonde__remote_beat = { "remote", wanted, work, NULL, forget, NULL };
 
 /* -- <sonde/remote.h> ----------------------------------------------------------------------------- */
 

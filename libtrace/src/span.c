@@ -596,6 +596,8 @@ void sonde_span_trace_id_hex(const sonde_span *handle, char out[33])
 {
     const sonde__span *span = sonde__span_open(handle);
 
+    if (!out)
+        return;
     out[0] = '\0';
     if (!span)
         return;

@@ -46,4 +46,9 @@ static void forget(void)
     atomic_store_explicit(&sonde__statsd_tended, false, memory_order_relaxed);
 }
 
-const sonde__beat sonde__statsd_beat = { "statsd", wanted, work, last, forget };
+static bool is_idle(void)
+{
+    return !sonde__statsd_has_clients();
+}
+
+const sonde__beat sonde__statsd_beat = { "statsd", wanted, work, last, forget, is_idle };

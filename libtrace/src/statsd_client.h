@@ -48,6 +48,7 @@ extern _Atomic bool sonde__statsd_tended;
 
 /* Sends of all clients but those flushed by hand what is due, or all of it.  Waits until the deadline for
  * full sockets.  Returns when the next is due, UINT64_MAX without any. */
+bool sonde__statsd_has_clients(void);
 uint64_t sonde__statsd_send_due(uint64_t now_mono_ns, bool all, uint64_t deadline_mono_ns);
 
 /* Sends what was collected up to now.  False: another thread was at it until the deadline. */

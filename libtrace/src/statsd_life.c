@@ -16,6 +16,7 @@
 #include "base/mutex.h"
 
 #include "container.h"
+#include "flusher.h"
 #include "statsd_beat.h"
 #include "tracer.h"
 
@@ -121,6 +122,16 @@ uint64_t sonde__statsd_send_due(uint64_t now_mono_ns, bool all, uint64_t deadlin
     }
     sonde_mutex_unlock(&mu);
     return next;
+}
+
+bool sonde__statsd_has_clients(void)
+{
+    bool any;
+
+    sonde_mutex_lock(&mu);
+    any = clients != NULL;
+    sonde_mutex_unlock(&mu);
+    return any;
 }
 
 static void join_list(sonde_statsd *s)
@@ -295,6 +306,8 @@ static sonde_statsd *new_by_settings(const sonde_statsd_options *options)
     sonde_statsd *s = c ? sonde__statsd_new(options, c) : NULL;
     sonde__config *own;
 
+    if (s)
+        sonde__flusher_begin(); /* there is something to tend */
     sonde__settings_release();
     if (c)
         return s;

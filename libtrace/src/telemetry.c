@@ -283,4 +283,4 @@ static void forget(void)
     memset(&t, 0, sizeof(t));
 }
 
-const sonde__beat sonde__telemetry_beat = { "telemetry", wanted, work, last, forget };
+const sonde__beat sonde__telemetry_beat = { "telemetry", wanted, work, last, forget, NULL };

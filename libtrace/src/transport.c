@@ -86,7 +86,7 @@ sonde_status sonde__transport_open(const sonde__config *config, sonde__transport
     if (!t)
         return SONDE_ERR_NOMEM;
     t->agent = config->agent_text;
-    t->may_diagnose = config->startup_logs;
+    t->may_diagnose = config->enabled && config->startup_logs;
     sonde__container_read(t->container, t->entity);
     make_headers(t, config);
     status = sonde_http_plain_open(&config->agent, ANSWER_MAX_BYTES, &t->http);

@@ -53,10 +53,11 @@ typedef struct sonde_options {
     const char *tracer_version; /* the same: of that library; default: SONDE_VERSION */
 } sonde_options;
 
-/* Starts the process's tracer, and a thread of our own that tells the agent so; with
- * DD_INSTRUMENTATION_TELEMETRY_ENABLED=false that thread and the network wait for the first finished trace (or
- * for sonde_wait_for_agent()).  Only with DD_TRACE_ORG_GUARD_ENABLED does it wait, up to a second, for what
- * the agent says.
+/* Starts the process's tracer, and a thread of our own that tells the agent so and asks it for settings.  With
+ * DD_INSTRUMENTATION_TELEMETRY_ENABLED, DD_REMOTE_CONFIGURATION_ENABLED and, where the agent is behind a Unix
+ * socket, SONDE_BLACKBOX all false, that thread and the network wait for the first finished trace (or for
+ * sonde_wait_for_agent(), or a statsd client).  Only with DD_TRACE_ORG_GUARD_ENABLED does the call itself wait,
+ * up to a second, for what the agent says.
  *
  * options   may be NULL.
  * Returns   SONDE_OK, also when tracing is switched off by configuration; SONDE_ERR_STATE when it was

@@ -14,6 +14,7 @@
 #include "libtrace/src/flusher.h"
 #include "libtrace/src/tracer.h"
 #include "sonde/sonde.h"
+#include "sonde/statsd.h"
 #include "support/fake_agent.h"
 
 static fake_agent *agent;
@@ -62,7 +63,14 @@ static void forget(void)
     atomic_fetch_add(&forgets, 1);
 }
 
-static const sonde__beat told = { "told", wanted, work, last, forget };
+static bool has_nothing;
+
+static bool idle(void)
+{
+    return has_nothing;
+}
+
+static const sonde__beat told = { "told", wanted, work, last, forget, idle };
 static const sonde__beat *const only[] = { &told };
 
 static int set_up(void **state)
@@ -70,6 +78,7 @@ static int set_up(void **state)
     (void)state;
     agent = fake_agent_open(NULL);
     want = true;
+    has_nothing = false;
     path = NULL;
     every_ns = 0;
     atomic_store(&works, 0);
@@ -128,13 +137,15 @@ static void test_the_thread_starts_only_when_a_beat_is_wanted(void **state)
     static const struct {
         const char *label;
         bool want;
+        bool idle;
         int enabled;
         unsigned more_threads;
     } cases[] = {
-        { "wanted, tracing", true, 1, 1 },
-        { "wanted, tracing off", true, -1, 1 },
-        { "not wanted, tracing", false, 1, 0 },
-        { "not wanted, tracing off", false, -1, 0 },
+        { "wanted, tracing", true, false, 1, 1 },
+        { "wanted, tracing off", true, false, -1, 1 },
+        { "wanted, nothing to do", true, true, 1, 0 },
+        { "not wanted, tracing", false, false, 1, 0 },
+        { "not wanted, tracing off", false, false, -1, 0 },
     };
     unsigned had = threads();
     size_t i;
@@ -142,6 +153,7 @@ static void test_the_thread_starts_only_when_a_beat_is_wanted(void **state)
     (void)state;
     for (i = 0; i < COUNT_OF(cases); i++) {
         want = cases[i].want;
+        has_nothing = cases[i].idle;
         start(cases[i].enabled);
         if (threads() != had + cases[i].more_threads)
             fail_msg("%s: %u threads instead of %u", cases[i].label, threads(),
@@ -149,6 +161,35 @@ static void test_the_thread_starts_only_when_a_beat_is_wanted(void **state)
         sonde_stop();
         assert_int_equal(threads(), had);
     }
+}
+
+/* As <sonde/tracer.h> says: with nobody to tell and nobody to ask. */
+static void
+test_a_quiet_tracer_has_no_thread_until_there_is_a_trace_or_a_statsd_client(void **state)
+{
+    unsigned had = threads();
+    sonde_statsd *client;
+
+    (void)state;
+    sonde__beats_replace(NULL, 0);
+    assert_int_equal(setenv("DD_INSTRUMENTATION_TELEMETRY_ENABLED", "false", 1), 0);
+    assert_int_equal(setenv("DD_REMOTE_CONFIGURATION_ENABLED", "false", 1), 0);
+    start(1);
+    assert_int_equal(threads(), had);
+    sonde_span_finish(sonde_span_start("first", NULL));
+    assert_int_equal(threads(), had + 1);
+    sonde_stop();
+    start(1);
+    assert_int_equal(threads(), had);
+    client = sonde_statsd_new(&(sonde_statsd_options){ .address = "udp://127.0.0.1:9" });
+    assert_int_equal(threads(), had + 1);
+    sonde_stop();
+    start(1); /* it is there already */
+    assert_int_equal(threads(), had + 1);
+    sonde_statsd_free(client);
+    sonde_stop();
+    assert_int_equal(unsetenv("DD_INSTRUMENTATION_TELEMETRY_ENABLED"), 0);
+    assert_int_equal(unsetenv("DD_REMOTE_CONFIGURATION_ENABLED"), 0);
 }
 
 static void test_a_beat_works_at_once_and_then_when_due(void **state)
@@ -246,6 +287,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_the_thread_starts_only_when_a_beat_is_wanted, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_a_quiet_tracer_has_no_thread_until_there_is_a_trace_or_a_statsd_client, set_up,
+            tear_down),
         cmocka_unit_test_setup_teardown(test_a_beat_works_at_once_and_then_when_due, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_a_beat_that_hurries_is_done_now, set_up, tear_down),

@@ -113,6 +113,9 @@ int main(void)
     };
     int failed;
 
+    (void)setenv("DD_INSTRUMENTATION_TELEMETRY_ENABLED", "0",
+                 1);                                         /* no thread that misses the agent, */
+    (void)setenv("DD_REMOTE_CONFIGURATION_ENABLED", "0", 1); /* and says so */
     temp_dir_make(dir, sizeof(dir));
     failed = cmocka_run_group_tests_name("log_file", tests, NULL, NULL);
     temp_dir_remove(dir);

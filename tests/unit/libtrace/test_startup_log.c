@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <unistd.h>
+
 #include "base/log.h"
 #include "codec/json_read.h"
 #include "libtrace/src/startup_log.h"
@@ -115,10 +117,28 @@ static void test_each_line_is_logged_once(void **state)
     assert_int_equal(times_logged("DIAGNOSTIC"), 1);
 }
 
+/* Telemetry goes on while tracing is off, and finds nobody. */
+static uint64_t failed_requests(void)
+{
+    sonde_counters c = { .struct_bytes = sizeof(c) };
+
+    sonde_counters_read(&c);
+    return c.telemetry_failed;
+}
+
 static void test_lines_can_be_switched_off(void **state)
 {
+    sonde_options off = { .agent_url = NOBODY, .enabled = -1 };
+    uint64_t before = failed_requests();
+    unsigned ms = 0;
+
     (void)state;
-    run_once(&(sonde_options){ .agent_url = NOBODY, .enabled = -1 });
+    lines[0] = '\0';
+    assert_status(sonde_start(&off), SONDE_OK);
+    while (failed_requests() == before && ms++ < 10000)
+        (void)usleep(1000);
+    assert_true(failed_requests() > before);
+    sonde_stop();
     assert_int_equal(times_logged("DATADOG TRACER"), 0);
     assert_int_equal(setenv("DD_TRACE_STARTUP_LOGS", "false", 1), 0);
     run_once(&(sonde_options){ .agent_url = NOBODY });

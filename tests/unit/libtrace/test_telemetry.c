@@ -415,7 +415,7 @@ static uint64_t warn(uint64_t now)
     return SONDE__NEVER;
 }
 
-static const sonde__beat warner = { "warner", always, warn, NULL, NULL };
+static const sonde__beat warner = { "warner", always, warn, NULL, NULL, NULL };
 static const sonde__beat *const with_warner[] = { &warner, &sonde__telemetry_beat };
 
 static void test_the_same_warning_is_told_once_with_its_count(void **state)
@@ -640,7 +640,7 @@ static uint64_t change(uint64_t now)
     return SONDE__NEVER;
 }
 
-static const sonde__beat changer = { "changer", always, change, NULL, NULL };
+static const sonde__beat changer = { "changer", always, change, NULL, NULL, NULL };
 static const sonde__beat *const with_changer[] = { &sonde__telemetry_beat, &changer };
 
 static void test_changes_are_told_soon(void **state)
@@ -673,7 +673,7 @@ static uint64_t change_much(uint64_t now)
     return SONDE__NEVER;
 }
 
-static const sonde__beat much = { "much", always, change_much, NULL, NULL };
+static const sonde__beat much = { "much", always, change_much, NULL, NULL, NULL };
 static const sonde__beat *const with_much[] = { &much, &sonde__telemetry_beat };
 
 static void test_changes_beyond_the_ceiling_are_counted(void **state)
