@@ -32,6 +32,11 @@ typedef struct info_source {
     void *user;                                           /* must stay valid until info_close() */
 } info_source;
 
+typedef struct info_analyzed { /* one operation whose spans become events */
+    sonde_str service, operation;
+    double rate;
+} info_analyzed;
+
 typedef struct info_options {
     agent_config *config;         /* a reference is taken */
     const char *agent_version;    /* static */
@@ -43,6 +48,8 @@ typedef struct info_options {
     size_t evp_headers_len;
     const char *const *peer_tags; /* sorted keys of the aggregation; borrowed; NULL: none */
     size_t peer_tags_len;
+    const info_analyzed *analyzed; /* borrowed for the call */
+    size_t analyzed_len;
     bool stats_by_span_kind;  /* spans of kind server, client, ... count though not top-level */
     sonde_str crash_socket;   /* empty: none; borrowed for the call */
     bool client_drop_p0s;     /* tracers may leave out p0 chunks: stats of theirs are served */

@@ -312,8 +312,22 @@ static sonde_status open_proxy(pipeline *p, sonde_error *out_error)
                       out_error);
 }
 
+static size_t list_analyzed(const agent_config *c, info_analyzed out[EVENT_RATES_MAX])
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < c->analyzed_spans.len && len < EVENT_RATES_MAX; i++) {
+        event_rate rate;
+
+        if (sampling_parse_event_rate(c->analyzed_spans.items[i], &rate))
+            out[len++] = (info_analyzed){ rate.service, rate.operation, rate.rate };
+    }
+    return len;
+}
+
 static sonde_status open_info(pipeline *p, sonde_error *out_error)
 {
+    info_analyzed analyzed[EVENT_RATES_MAX];
     const char *peer_tags[STATS_PEER_TAGS_MAX];
     const char *endpoints[ENDPOINTS_MAX + PROXY_ROUTES_MAX];
     size_t len, i, endpoints_len = receiver_listed_endpoints_len;
@@ -331,6 +345,8 @@ static sonde_status open_info(pipeline *p, sonde_error *out_error)
 
     memcpy(endpoints, receiver_listed_endpoints, endpoints_len * sizeof(endpoints[0]));
     options.endpoints_len = endpoints_len + proxy_listed(p->proxy, endpoints + endpoints_len);
+    options.analyzed = analyzed;
+    options.analyzed_len = list_analyzed(p->config, analyzed);
     options.evp_headers = proxy_evp_headers;
     options.evp_headers_len = proxy_evp_headers_len;
     for (i = 0; i < len; i++)

@@ -69,21 +69,46 @@ static void test_the_body_is_exactly_this(void **state)
         "\t\"config\": {\n"
         "\t\t\"default_env\": \"my_env\",\n"
         "\t\t\"target_tps\": 1000,\n"
-        "\t\t\"max_eps\": 0,\n"
+        "\t\t\"max_eps\": 200,\n"
         "\t\t\"receiver_port\": 8126,\n"
         "\t\t\"receiver_socket\": \"/var/run/datadog/apm.socket\",\n"
         "\t\t\"connection_limit\": 0,\n"
-        "\t\t\"receiver_timeout\": 5,\n"
+        "\t\t\"receiver_timeout\": 0,\n"
         "\t\t\"max_request_bytes\": 26214400,\n"
         "\t\t\"statsd_port\": 0,\n"
         "\t\t\"max_memory\": 67108864,\n"
-        "\t\t\"max_cpu\": 0,\n"
-        "\t\t\"analyzed_spans_by_service\": {}\n"
+        "\t\t\"max_cpu\": 0.5,\n"
+        "\t\t\"analyzed_spans_by_service\": {},\n"
+        "\t\t\"obfuscation\": {\n"
+        "\t\t\t\"elastic_search\": true,\n"
+        "\t\t\t\"mongo\": true,\n"
+        "\t\t\t\"sql_exec_plan\": false,\n"
+        "\t\t\t\"sql_exec_plan_normalize\": false,\n"
+        "\t\t\t\"sql_obfuscation_mode\": \"\",\n"
+        "\t\t\t\"http\": {\n"
+        "\t\t\t\t\"remove_query_string\": false,\n"
+        "\t\t\t\t\"remove_path_digits\": false\n"
+        "\t\t\t},\n"
+        "\t\t\t\"remove_stack_traces\": false,\n"
+        "\t\t\t\"redis\": {\n"
+        "\t\t\t\t\"enabled\": true,\n"
+        "\t\t\t\t\"remove_all_args\": false\n"
+        "\t\t\t},\n"
+        "\t\t\t\"valkey\": {\n"
+        "\t\t\t\t\"enabled\": true,\n"
+        "\t\t\t\t\"remove_all_args\": false\n"
+        "\t\t\t},\n"
+        "\t\t\t\"memcached\": {\n"
+        "\t\t\t\t\"enabled\": true,\n"
+        "\t\t\t\t\"keep_command\": false\n"
+        "\t\t\t}\n"
+        "\t\t}\n"
         "\t},\n"
         "\t\"peer_tags\": [\n\t\t\"_dd.base_service\",\n\t\t\"db.name\"\n\t],\n"
         "\t\"span_kinds_stats_computed\": "
         "[\n\t\t\"client\",\n\t\t\"consumer\",\n\t\t\"producer\",\n"
         "\t\t\"server\"\n\t],\n"
+        "\t\"obfuscation_version\": 1,\n"
         "\t\"filter_tags\": {},\n"
         "\t\"filter_tags_regex\": {}\n"
         "}\n";
@@ -94,6 +119,68 @@ static void test_the_body_is_exactly_this(void **state)
     if (!sonde_str_eq(info_body(i), sonde_str_from(want)))
         fail_msg("%.*s", SONDE_STR_ARG(info_body(i)));
     info_close(i);
+}
+
+static bool says(const info *i, const char *text)
+{
+    size_t at;
+
+    return sonde_str_find(info_body(i), sonde_str_from(text), &at);
+}
+
+static void test_what_is_configured_is_said_in_a_fixed_order(void **state)
+{
+    static const char yaml[] =
+        "apm_config: {features: [b, a], receiver_timeout: 7, connection_limit: 12, "
+        "max_cpu_percent: 30, "
+        "filter_tags: {require: [\"z:1\", a], reject: [\"x<y\"]}, "
+        "filter_tags_regex: {reject: [\"k:^v\"]}, ignore_resources: [\"GET /b\", \"GET /a\"], "
+        "obfuscation: {redis: {remove_all_args: true}, memcached: {keep_command: true}}}\n";
+    const info_analyzed analyzed[] = {
+        { SONDE_STR("web"), SONDE_STR("z"), 0.5 },
+        { SONDE_STR("api"), SONDE_STR("q"), 1 },
+        { SONDE_STR("web"), SONDE_STR("a"), 0.25 },
+    };
+    static const char *const listed[] = { "/sonde/profiling/v1/batch", "/tracer_flare/v1",
+                                          "/v0.6/stats", "/profiling/v1/input", "/v0.5/traces" };
+    static const char *const wants[] = {
+        "\t\"endpoints\": [\n\t\t\"/v0.5/traces\",\n\t\t\"/profiling/v1/input\",\n"
+        "\t\t\"/v0.6/stats\",\n\t\t\"/tracer_flare/v1\",\n\t\t\"/sonde/profiling/v1/batch\"\n\t],\n"
+        "\t\"feature_flags\": [\n\t\t\"a\",\n\t\t\"b\"\n\t],\n\t\"client_drop_p0s\"",
+        "\"connection_limit\": 12,",
+        "\"receiver_timeout\": 7,",
+        "\"max_cpu\": 0.3,",
+        "\t\t\"analyzed_spans_by_service\": {\n\t\t\t\"api\": {\n\t\t\t\t\"q\": 1\n\t\t\t},\n"
+        "\t\t\t\"web\": {\n\t\t\t\t\"a\": 0.25,\n\t\t\t\t\"z\": 0.5\n\t\t\t}\n\t\t},\n",
+        "\"redis\": {\n\t\t\t\t\"enabled\": true,\n\t\t\t\t\"remove_all_args\": true",
+        "\"keep_command\": true",
+        "\t\"filter_tags\": {\n\t\t\"require\": [\n\t\t\t\"z:1\",\n\t\t\t\"a\"\n\t\t],\n"
+        "\t\t\"reject\": [\n\t\t\t\"x\\u003cy\"\n\t\t]\n\t},\n"
+        "\t\"filter_tags_regex\": {\n\t\t\"reject\": [\n\t\t\t\"k:^v\"\n\t\t]\n\t},\n"
+        "\t\"ignore_resources\": [\n\t\t\"GET /b\",\n\t\t\"GET /a\"\n\t],\n"
+        "\t\"sonde\": {\n\t\t\"crash_socket\": \"/run/c\"\n\t}\n}\n",
+        "\t\"peer_tags\": null,\n\t\"span_kinds_stats_computed\": null,\n",
+    };
+    config_options from = { .os_hostname = "h1", .cpus = 1 };
+    info_options options = { .agent_version = "0.1.0",
+                             .git_commit = "",
+                             .endpoints = listed,
+                             .endpoints_len = COUNT_OF(listed),
+                             .analyzed = analyzed,
+                             .analyzed_len = COUNT_OF(analyzed),
+                             .crash_socket = SONDE_STR("/run/c") };
+    info *i = NULL;
+
+    (void)state;
+    assert_status(config_load_text(&from, sonde_str_from(yaml), "t", &options.config, NULL),
+                  SONDE_OK);
+    assert_status(info_open(&options, &i), SONDE_OK);
+    for (size_t k = 0; k < COUNT_OF(wants); k++) {
+        if (!says(i, wants[k]))
+            fail_msg("no %s in %.*s", wants[k], SONDE_STR_ARG(info_body(i)));
+    }
+    info_close(i);
+    config_put(options.config);
 }
 
 static void test_the_state_is_the_digest_of_the_body(void **state)
@@ -184,6 +271,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_body_is_exactly_this),
+        cmocka_unit_test(test_what_is_configured_is_said_in_a_fixed_order),
         cmocka_unit_test(test_the_state_is_the_digest_of_the_body),
         cmocka_unit_test(test_the_status_joins_its_sources_in_order),
         cmocka_unit_test(test_sources_are_bounded),
