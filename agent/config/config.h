@@ -175,6 +175,11 @@ typedef struct agent_config {
     config_endpoints additional_endpoints;
 
     config_proxy proxy;
+    /* otlp_config */
+    sonde_str otlp_http_endpoint; /* "": not listening */
+    sonde_str otlp_grpc_endpoint;
+    bool otlp_traces;
+    double otlp_percentage;
 
     /* forwarder */
     uint64_t forwarder_timeout_ns;   /* one request */

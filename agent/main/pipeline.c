@@ -12,6 +12,7 @@
 
 #include "agent/crash/crash.h"
 #include "agent/info/info.h"
+#include "agent/otlp/otlp.h"
 #include "agent/payload/normalize.h"
 #include "agent/payload/rates.h"
 #include "agent/processor/client_stats.h"
@@ -74,6 +75,7 @@ struct pipeline {
     proxy *proxy;
     info *info;
     receiver *receiver;
+    otlp *otlp; /* NULL: not configured */
 
     pthread_t timers;
     bool has_timers;
@@ -372,12 +374,23 @@ static sonde_status open_receiver(pipeline *p, sonde_error *out_error)
     return receiver_open(&options, &p->receiver, out_error);
 }
 
+/* Never fatal: the trace endpoints above are what most tracers use. */
+static void open_otlp(pipeline *p)
+{
+    const otlp_options options = { .config = p->config, .sink = { enqueue, p } };
+    sonde_error error = { 0 };
+
+    if (otlp_open(&options, &p->otlp, &error) != SONDE_OK)
+        SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "no traces over OTLP: %s", error.message);
+}
+
 /* In the order of the data; a row that finds no place is left out of the page, nothing else. */
 static void add_status_rows(pipeline *p)
 {
     const info_source rows[] = {
-        { "crash", crash_write_json, p->crash }, /* first: it may not be there */
+        { "crash", crash_write_json, p->crash }, /* may not be there, as otlp */
         { "receiver", receiver_write_json, p->receiver },
+        { "otlp", otlp_write_json, p->otlp },
         { "queue", write_queue_json, &p->queue },
         { "processor", processor_write_json, p->processor },
         { "stats", concentrator_write_json, p->concentrator },
@@ -390,11 +403,13 @@ static void add_status_rows(pipeline *p)
         { "proxies", proxy_write_json, p->proxy },
         { "process", self_write_json, NULL },
     };
-    size_t i = p->crash ? 0 : 1;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        bool is_absent = (rows[i].write_json == crash_write_json && !p->crash) ||
+                         (rows[i].write_json == otlp_write_json && !p->otlp);
 
-    for (; i < sizeof(rows) / sizeof(rows[0]); i++)
-        if (info_add_source(p->info, rows[i]) != SONDE_OK)
+        if (!is_absent && info_add_source(p->info, rows[i]) != SONDE_OK)
             return;
+    }
 }
 
 static sonde_status open_text(pipeline *p, sonde_error *out_error)
@@ -435,6 +450,8 @@ sonde_status pipeline_open(const pipeline_options *options, pipeline **out_pipel
         status = open_info(p, out_error);
     if (status == SONDE_OK)
         status = open_receiver(p, out_error);
+    if (status == SONDE_OK)
+        open_otlp(p);
     if (status != SONDE_OK) {
         pipeline_close(p);
         return status;
@@ -488,6 +505,7 @@ void pipeline_stop(pipeline *p, uint64_t deadline_mono_ns)
     crash_stop(p->crash);
     if (p->receiver)
         receiver_stop(p->receiver);
+    otlp_stop(p->otlp);
     join_workers(p);
     join_timers(p);
     if (p->concentrator)
@@ -525,6 +543,7 @@ void pipeline_close(pipeline *p)
     pipeline_stop(p, 0);
     receiver_close(p->receiver, 0);
     proxy_close(p->proxy);
+    otlp_close(p->otlp, 0);
     info_close(p->info);
     crash_close(p->crash);
     sonde_free(p->workers);
