@@ -134,7 +134,8 @@ static void exec_agent(uint16_t sink_port)
 {
     char program[512], port[32], url[64];
     ssize_t len = readlink("/proc/self/exe", program, sizeof(program) - 16);
-    char *const environment[] = { (char[]){ "DD_API_KEY=bench" }, NULL };
+    char data_dir[64];
+    char *const environment[] = { (char[]){ "DD_API_KEY=bench" }, data_dir, NULL };
     char *slash;
 
     if (len <= 0)
@@ -144,6 +145,7 @@ static void exec_agent(uint16_t sink_port)
     memcpy(slash + 1, "sonde", 6);
     (void)snprintf(port, sizeof(port), "%u", agent_port);
     (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u", sink_port);
+    (void)snprintf(data_dir, sizeof(data_dir), "SONDE_DATA_DIR=/tmp/sonde-bench-%u", agent_port);
     (void)execle(program, "sonde", "agent", "--port", port, "--socket", "", "--intake-url", url,
                  "--log-level", "error", (char *)NULL, environment);
     _exit(127);

@@ -188,6 +188,10 @@ typedef struct agent_config {
     uint64_t forwarder_backoff_max_ns;
     uint64_t forwarder_max_age_ns; /* older ones are given up */
     int64_t forwarder_requests;    /* in flight per endpoint */
+    double forwarder_spill_ratio;  /* of forwarder_memory_bytes */
+    uint64_t forwarder_disk_bytes; /* of one endpoint; 0: none */
+    double forwarder_disk_ratio;
+    sonde_str forwarder_storage_path;
 
     /* memory and life */
     uint64_t max_memory_bytes;   /* apm_config.max_memory; 0: not set */

@@ -146,6 +146,13 @@ static void derive_kill_line(builder *b)
         c->memory_kill_bytes = c->memory_limit_bytes + c->memory_limit_bytes / 2;
 }
 
+static void derive_storage(builder *b)
+{
+    if (!b->c->forwarder_storage_path.len)
+        b->c->forwarder_storage_path =
+            keep_printf(b, "%.*s/forwarder", SONDE_STR_ARG(b->c->data_dir));
+}
+
 void derive(builder *b)
 {
     agent_config *c = b->c;
@@ -156,6 +163,7 @@ void derive(builder *b)
     derive_endpoints(b);
     derive_local_only(b);
     derive_data_dir(b);
+    derive_storage(b);
     c->receiver_host = c->non_local_traffic ? SONDE_STR("0.0.0.0") : c->bind_host;
     if (c->max_memory_bytes)
         c->memory_limit_bytes = c->max_memory_bytes;

@@ -15,9 +15,13 @@
 
 #include "agent/payload/sink.h"
 
+#include "record.h"
+#include "spool_entry.h"
+
 typedef struct shared_upload {
     _Atomic uint32_t refs;
-    upload what; /* owns what.body */
+    upload what;         /* owns what.body */
+    record_texts *texts; /* what the texts of `what` point into when they came from disk; or NULL */
 } shared_upload;
 
 struct endpoint;
@@ -29,6 +33,7 @@ typedef struct delivery {
     uint64_t sequence;         /* order of arrival at this endpoint */
     uint64_t accepted_mono_ns;
     uint32_t attempts;
+    spool_entry on_disk; /* on_disk.sequence 0: it is in memory only */
 } delivery;
 
 /* Takes over `u`'s body with one reference.  NULL: no memory, the body stays the caller's. */
@@ -37,5 +42,10 @@ void shared_upload_put(shared_upload *s); /* NULL does nothing */
 
 delivery *delivery_new(shared_upload *s); /* takes a reference of its own; NULL: no memory */
 void delivery_free(delivery *d);          /* NULL does nothing */
+
+/* A delivery from what was read back.  Takes over `body` when it returns OK; NOMEM. */
+SONDE_MUST_USE sonde_status delivery_from_record(const record_facts *facts,
+                                                 const record_texts *texts, uint8_t *body,
+                                                 delivery **out_delivery);
 
 #endif /* SONDE_AGENT_FORWARDER_DELIVERY_H */

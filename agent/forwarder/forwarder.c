@@ -1,9 +1,9 @@
 /* forwarder.c - one thread that decides, libcurl's that carries. */
 #include "forwarder.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -13,29 +13,17 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "base/thread.h"
-#include "net/curl/http_curl.h"
 #include "vocab/headers.h"
 
-#include "limits.h"
+#include "disk.h"
+#include "internal.h"
+#include "storage.h"
 
 #define STACK_BYTES       (128u * 1024)
 #define URL_MAX_BYTES     1400
 #define HEADERS_MAX       12
 #define HEADER_TEXT_BYTES 1024
 #define ABORT_GRACE_NS    (UINT64_C(100) * SONDE_NS_PER_MS)
-
-struct forwarder {
-    http_curl *curl;
-    pthread_t thread;
-    bool started;
-    uint64_t timeout_ns;
-    sonde_mutex mu;
-    pthread_cond_t changed;
-    endpoint *endpoints; /* all below guarded by mu */
-    size_t endpoints_len;
-    bool closing;
-    uint64_t deadline_mono_ns;
-};
 
 /* The only part of a key that may be shown. */
 static const char *key_end(const endpoint *e)
@@ -70,6 +58,33 @@ static void log_answer(const endpoint *e, const http_curl_answer *a, outcome wha
     }
 }
 
+/* What the counters of this life and the former ones are together, where a kill cannot reach it. */
+static void publish_locked(forwarder *f, const endpoint *e)
+{
+    book *b = &f->books[e - f->endpoints];
+    const endpoint_counters *n = &e->counters;
+    int kind, why;
+
+    for (kind = 0; b->row && kind < UPLOAD_KINDS; kind++) {
+        const ledger_count *base = b->base[kind];
+        tally dropped = { 0 };
+        const tally *now[LEDGER_COLUMNS] = { [LEDGER_ACCEPTED] = &n->accepted[kind],
+                                             [LEDGER_DELIVERED] = &n->delivered[kind],
+                                             [LEDGER_DROPPED] = &dropped,
+                                             [LEDGER_SPOOLED] = &n->spooled[kind] };
+
+        for (why = 0; why < FORWARDER_DROPS; why++) {
+            dropped.payloads += n->dropped[why][kind].payloads;
+            dropped.items += n->dropped[why][kind].items;
+        }
+        for (why = 0; why < LEDGER_COLUMNS; why++)
+            if (now[why])
+                ledger_store(b->row, (upload_kind)kind, (ledger_column)why,
+                             (ledger_count){ base[why].payloads + now[why]->payloads,
+                                             base[why].items + now[why]->items });
+    }
+}
+
 typedef struct flight { /* what done() needs */
     forwarder *f;
     delivery *d;
@@ -84,11 +99,16 @@ static void on_done(void *user, const http_curl_answer *a)
     size_t waiting;
     bool was_failing;
 
+    if (fl->d->on_disk.sequence && endpoint_is_last(e, fl->d, what))
+        spool_remove(&e->spool, fl->d->on_disk.sequence); /* at once: a kill must not repeat it */
     sonde_mutex_lock(&f->mu);
+    if (what != OUTCOME_SENT)
+        e->counters.failures[failure_of(a->status, a->http_status)]++;
     was_failing = endpoint_is_failing(e);
     endpoint_done(e, fl->d, what, a->status == SONDE_OK ? a->http_status : 0, sonde_mono_ns(),
                   sonde_random_u64());
     waiting = e->waiting.len;
+    publish_locked(f, e);
     pthread_cond_signal(&f->changed);
     sonde_mutex_unlock(&f->mu);
 
@@ -158,7 +178,22 @@ static void send_delivery(forwarder *f, delivery *d)
     sonde_mutex_unlock(&f->mu);
 }
 
-/* The next delivery of any endpoint; *out_wake is the earliest time one may be due. */
+/* Memory, then disk, then what memory has too much of. */
+static delivery *next_of_locked(forwarder *f, endpoint *e, uint64_t now_mono_ns, uint64_t *out_wake,
+                                bool *out_worked)
+{
+    delivery *d = endpoint_next(e, now_mono_ns, out_wake);
+
+    if (d)
+        return d;
+    disk_expire_locked(&f->mu, e, now_mono_ns);
+    d = disk_load_locked(&f->mu, e, now_mono_ns, out_worked);
+    if (!d)
+        *out_worked |= disk_spill_locked(&f->mu, e, false, now_mono_ns);
+    return d;
+}
+
+/* The next delivery of any endpoint; *out_wake is the earliest time to ask again. */
 static delivery *next_locked(forwarder *f, uint64_t now_mono_ns, uint64_t *out_wake)
 {
     delivery *d = NULL;
@@ -167,7 +202,13 @@ static delivery *next_locked(forwarder *f, uint64_t now_mono_ns, uint64_t *out_w
 
     *out_wake = UINT64_MAX;
     for (i = 0; i < f->endpoints_len && !d; i++) {
-        d = endpoint_next(&f->endpoints[i], now_mono_ns, &wake);
+        bool worked = false;
+
+        d = next_of_locked(f, &f->endpoints[i], now_mono_ns, &wake, &worked);
+        if (worked)
+            wake = now_mono_ns; /* the mutex was free meanwhile */
+        if (worked || !d)       /* something may have been dropped or moved */
+            publish_locked(f, &f->endpoints[i]);
         if (wake < *out_wake)
             *out_wake = wake;
     }
@@ -240,9 +281,120 @@ static sonde_status set_endpoint(endpoint *e, const forwarder_endpoint *from,
         .requests = o->requests ? o->requests : FORWARDER_REQUESTS,
         .max_attempts = o->max_attempts,
     };
+    e->limits.spill_bytes = (size_t)((double)e->limits.memory_bytes *
+                                     (o->spill_ratio > 0 ? o->spill_ratio : FORWARDER_SPILL_RATIO));
     e->backoff.base_ns = o->backoff_base_ns ? o->backoff_base_ns : FORWARDER_BACKOFF_BASE_NS;
     e->backoff.max_ns = o->backoff_max_ns ? o->backoff_max_ns : FORWARDER_BACKOFF_MAX_NS;
     return SONDE_OK;
+}
+
+/* How many endpoints before `index` have its URL. */
+static unsigned ordinal_of(const forwarder *f, size_t index)
+{
+    unsigned n = 0;
+    size_t i;
+
+    for (i = 0; i < index; i++)
+        n += strcmp(f->endpoints[i].url, f->endpoints[index].url) == 0;
+    return n;
+}
+
+static void log_loss(const char *what, const ledger_row *row, ledger_count before)
+{
+    ledger_count lost = ledger_read(row, UPLOAD_TRACES, LEDGER_LOST_CRASH);
+
+    if (lost.items > before.items)
+        SONDE_LOG_ALWAYS(
+            SONDE_LOG_WARN,
+            "the former life did not stop in order, what only its memory held is lost: "
+            "where=%s spans=%llu",
+            what, (unsigned long long)(lost.items - before.items));
+}
+
+/* Settles the row of an endpoint and takes its values as the base of this life's. */
+static void open_book(forwarder *f, size_t index, const char *name)
+{
+    const endpoint_counters *n = &f->endpoints[index].counters;
+    book *b = &f->books[index];
+    ledger_count on_disk[UPLOAD_KINDS], before;
+    int kind, column;
+
+    b->row = ledger_claim(f->ledger, name);
+    before = ledger_read(b->row, UPLOAD_TRACES, LEDGER_LOST_CRASH);
+    for (kind = 0; kind < UPLOAD_KINDS; kind++)
+        on_disk[kind] = (ledger_count){ n->recovered[kind].payloads, n->recovered[kind].items };
+    ledger_settle(b->row, on_disk);
+    for (kind = 0; kind < UPLOAD_KINDS; kind++)
+        for (column = 0; column < LEDGER_SPOOLED; column++)
+            b->base[kind][column] = ledger_read(b->row, (upload_kind)kind, (ledger_column)column);
+    log_loss(f->endpoints[index].url, b->row, before);
+}
+
+static void open_pipeline_row(forwarder *f)
+{
+    const ledger_count none[UPLOAD_KINDS] = { { 0, 0 } };
+    ledger_count before;
+
+    f->pipeline = ledger_claim(f->ledger, LEDGER_PIPELINE);
+    before = ledger_read(f->pipeline, UPLOAD_TRACES, LEDGER_LOST_CRASH);
+    ledger_settle(f->pipeline, none);
+    log_loss("before the forwarder", f->pipeline, before);
+}
+
+static sonde_status open_ledger(forwarder *f, const forwarder_options *o, sonde_error *out_error)
+{
+    char path[SPOOL_PATH_MAX + 8];
+    sonde_status status;
+
+    (void)snprintf(path, sizeof(path), "%s/ledger", o->storage_path);
+    status = ledger_open(path, &f->ledger, out_error);
+    if (status == SONDE_OK)
+        open_pipeline_row(f);
+    return status;
+}
+
+static sonde_status open_spool(forwarder *f, size_t index, const forwarder_options *o,
+                               sonde_error *out_error)
+{
+    char name[STORAGE_NAME_MAX], dir[SPOOL_PATH_MAX];
+    endpoint *e = &f->endpoints[index];
+    sonde_status status;
+
+    storage_endpoint_name(e->url, ordinal_of(f, index), name);
+    (void)snprintf(dir, sizeof(dir), "%s/%s", o->storage_path, name);
+    status = spool_open(&e->spool,
+                        &(spool_options){ .dir = dir,
+                                          .max_bytes = o->disk_bytes,
+                                          .max_disk_ratio = o->disk_ratio,
+                                          .now_unix_ns = sonde_unix_ns(),
+                                          .now_mono_ns = sonde_mono_ns() },
+                        out_error);
+    if (status != SONDE_OK)
+        return status;
+    endpoint_recover(e);
+    open_book(f, index, name);
+    if (e->spool.len)
+        SONDE_LOG_ALWAYS(SONDE_LOG_INFO, "payloads found on disk: url=%s payloads=%zu bytes=%llu",
+                         e->url, e->spool.len, (unsigned long long)e->spool.bytes);
+    return SONDE_OK;
+}
+
+/* Never fatal: without a disk there is memory. */
+static void open_storage(forwarder *f, const forwarder_options *o)
+{
+    sonde_error error = { .message = "" };
+    sonde_status status;
+    size_t i;
+
+    if (!o->storage_path || !f->endpoints_len)
+        return;
+    status = storage_open(o->storage_path, &f->storage_fd, &error);
+    if (status == SONDE_OK)
+        status = open_ledger(f, o, &error);
+    for (i = 0; status == SONDE_OK && i < f->endpoints_len; i++)
+        status = open_spool(f, i, o, &error);
+    if (status != SONDE_OK)
+        SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "payloads wait in memory only: %s", error.message);
 }
 
 static sonde_status set_endpoints(forwarder *f, const forwarder_options *o, sonde_error *out_error)
@@ -273,10 +425,12 @@ sonde_status forwarder_open(const forwarder_options *options, forwarder **out_fo
         return sonde_fail(out_error, SONDE_ERR_NOMEM, "forwarder");
     sonde_mutex_init(&f->mu, SONDE_RANK_ROOM);
     sonde_cond_init(&f->changed);
+    f->storage_fd = -1;
     f->timeout_ns = options->timeout_ns ? options->timeout_ns : FORWARDER_TIMEOUT_NS;
     status = set_endpoints(f, options, out_error);
     if (status != SONDE_OK)
         goto fail;
+    open_storage(f, options);
     status =
         http_curl_open(&(http_curl_options){ .name = "agent-curl",
                                              .max_in_flight = requests * FORWARDER_ENDPOINTS_MAX,
@@ -317,23 +471,34 @@ void forwarder_stop(forwarder *f, uint64_t deadline_mono_ns)
     http_curl_close(f->curl, sonde_deadline(sonde_mono_ns(), ABORT_GRACE_NS));
     f->curl = NULL;
     sonde_mutex_lock(&f->mu);
-    for (i = 0; i < f->endpoints_len; i++)
+    for (i = 0; i < f->endpoints_len; i++) {
+        while (disk_spill_locked(&f->mu, &f->endpoints[i], true, sonde_mono_ns()))
+            ;
         endpoint_abandon(&f->endpoints[i]);
+        publish_locked(f, &f->endpoints[i]);
+    }
     sonde_mutex_unlock(&f->mu);
 }
 
 void forwarder_close(forwarder *f)
 {
+    size_t i;
+
     if (!f)
         return;
     forwarder_stop(f, 0);
+    for (i = 0; i < f->endpoints_len; i++)
+        spool_close(&f->endpoints[i].spool);
+    ledger_close(f->ledger);
+    if (f->storage_fd >= 0)
+        (void)close(f->storage_fd);
     sonde_free(f->endpoints);
     (void)pthread_cond_destroy(&f->changed);
     sonde_mutex_done(&f->mu);
     sonde_free(f);
 }
 
-static void push_to_locked(endpoint *e, shared_upload *s, uint64_t now_mono_ns)
+static void push_to_locked(forwarder *f, endpoint *e, shared_upload *s, uint64_t now_mono_ns)
 {
     delivery *d = delivery_new(s);
 
@@ -341,6 +506,7 @@ static void push_to_locked(endpoint *e, shared_upload *s, uint64_t now_mono_ns)
         endpoint_push(e, d, now_mono_ns);
     else
         endpoint_lose(e, &s->what);
+    publish_locked(f, e);
 }
 
 sonde_status forwarder_push(void *forwarder_, upload *u)
@@ -356,7 +522,7 @@ sonde_status forwarder_push(void *forwarder_, upload *u)
     sonde_mutex_lock(&f->mu);
     closing = f->closing;
     for (i = 0; !closing && i < f->endpoints_len; i++)
-        push_to_locked(&f->endpoints[i], s, now);
+        push_to_locked(f, &f->endpoints[i], s, now);
     pthread_cond_signal(&f->changed);
     sonde_mutex_unlock(&f->mu);
     if (closing)
@@ -375,52 +541,7 @@ bool forwarder_read_counters(forwarder *f, size_t index, endpoint_counters *out)
     return true;
 }
 
-static void write_tally(sonde_json_writer *w, const char *key, const tally *t)
+void forwarder_note(forwarder *f, ledger_column column, uint64_t spans)
 {
-    sonde_json_key(w, sonde_str_from(key));
-    sonde_json_begin_object(w);
-    sonde_json_put_u64(w, "payloads", t->payloads);
-    sonde_json_put_u64(w, "items", t->items);
-    sonde_json_put_u64(w, "chunks", t->chunks);
-    sonde_json_put_u64(w, "bytes", t->bytes);
-    sonde_json_end_object(w);
-}
-
-static void write_kind(sonde_json_writer *w, const char *name, const endpoint_counters *n,
-                       upload_kind kind)
-{
-    int i;
-
-    sonde_json_key(w, sonde_str_from(name));
-    sonde_json_begin_object(w);
-    write_tally(w, "accepted", &n->accepted[kind]);
-    write_tally(w, "delivered", &n->delivered[kind]);
-    write_tally(w, "queued", &n->queued[kind]);
-    sonde_json_key(w, SONDE_STR("dropped"));
-    sonde_json_begin_object(w);
-    for (i = 0; i < FORWARDER_DROPS; i++)
-        if (n->dropped[i][kind].payloads)
-            write_tally(w, forwarder_drop_names[i], &n->dropped[i][kind]);
-    sonde_json_end_object(w);
-    sonde_json_end_object(w);
-}
-
-void forwarder_write_json(void *arg, sonde_json_writer *w)
-{
-    forwarder *f = arg;
-    endpoint_counters n;
-    size_t i;
-
-    sonde_json_begin_array(w);
-    for (i = 0; forwarder_read_counters(f, i, &n); i++) {
-        sonde_json_begin_object(w);
-        sonde_json_put_str(w, "url", sonde_str_from(f->endpoints[i].url));
-        write_kind(w, "traces", &n, UPLOAD_TRACES);
-        write_kind(w, "stats", &n, UPLOAD_STATS);
-        sonde_json_put_u64(w, "attempts", n.attempts);
-        sonde_json_put_u64(w, "retries", n.retries);
-        sonde_json_put_u64(w, "last_http_status", n.last_http_status);
-        sonde_json_end_object(w);
-    }
-    sonde_json_end_array(w);
+    ledger_add(f->pipeline, UPLOAD_TRACES, column, (ledger_count){ 0, spans });
 }

@@ -1,7 +1,7 @@
 /* agent/forwarder/forwarder.h - finished bodies to one or several intakes, whatever happens on the way.
  *
  * forwarder_push() has the shape of upload_sink.push.  Every endpoint gets every body and has its own
- * queue, pause and counters (endpoint.h).
+ * queue, pause, folder on disk and counters (endpoint.h).
  *
  * Threads   "agent-forward" picks what to send next; libcurl's thread "agent-curl" carries it and
  *           reports back.  push and counters: all threads.  One mutex (rank SONDE_RANK_ROOM).
@@ -20,6 +20,8 @@
 #include "sonde/status.h"
 
 #include "endpoint.h"
+#include "ledger.h"
+#include "limits.h"
 
 typedef struct forwarder forwarder;
 
@@ -39,14 +41,18 @@ typedef struct forwarder_options {
     uint64_t backoff_base_ns;
     uint64_t backoff_max_ns;
     unsigned requests;
-    uint32_t max_attempts; /* 0: no limit */
+    uint32_t max_attempts;    /* 0: no limit */
+    const char *storage_path; /* NULL: memory only; unusable: the same, with a warning */
+    uint64_t disk_bytes;      /* per endpoint; 0: memory only */
+    double disk_ratio;        /* of the file system that may be full; 0: all */
+    double spill_ratio; /* of memory_bytes that may wait before it goes to disk; 0: limits.h */
 } forwarder_options;
 
 SONDE_MUST_USE sonde_status forwarder_open(const forwarder_options *options,
                                            forwarder **out_forwarder, sonde_error *out_error);
 
-/* Goes on sending until everything is delivered or the deadline; the rest is dropped as `shutdown`.
- * Pushes are refused from the call on.  The object stays for its counters. */
+/* Goes on sending until everything is delivered or the deadline; the rest goes to disk, or is dropped as
+ * `shutdown`.  Pushes are refused from the call on.  The object stays for its counters. */
 void forwarder_stop(forwarder *f, uint64_t deadline_mono_ns);
 void forwarder_close(forwarder *f); /* stops at once if it was not stopped; NULL does nothing */
 
@@ -55,6 +61,12 @@ SONDE_MUST_USE sonde_status forwarder_push(void *forwarder, upload *u);
 
 /* Of one endpoint, in the order of the options; false beyond the last. */
 bool forwarder_read_counters(forwarder *f, size_t endpoint, endpoint_counters *out);
-void forwarder_write_json(void *forwarder, sonde_json_writer *w); /* an info_source row: an array */
+
+/* Adds spans to the row of the stages before (LEDGER_PIPELINE); cheap, any thread. */
+void forwarder_note(forwarder *f, ledger_column column, uint64_t spans);
+
+/* Rows of the status document: an array of endpoints; what the stages before have had over all lives. */
+void forwarder_write_json(void *forwarder, sonde_json_writer *w);
+void forwarder_write_ledger_json(void *forwarder, sonde_json_writer *w);
 
 #endif /* SONDE_AGENT_FORWARDER_FORWARDER_H */

@@ -13,6 +13,9 @@
 /* Requests in flight to one endpoint; one while it is failing. */
 #define FORWARDER_REQUESTS 5
 
+/* Part of FORWARDER_MEMORY_BYTES that may wait before the oldest goes to disk. */
+#define FORWARDER_SPILL_RATIO 0.5
+
 #define FORWARDER_TIMEOUT_NS      (UINT64_C(10) * 1000000000u)
 #define FORWARDER_BACKOFF_BASE_NS (UINT64_C(100) * 1000000u)
 #define FORWARDER_BACKOFF_MAX_NS  (UINT64_C(10) * 1000000000u)

@@ -80,8 +80,9 @@ struct pipeline {
     pthread_t timers;
     bool has_timers;
     sonde_mutex mu;
-    pthread_cond_t wake; /* the timers thread */
-    bool stopping;       /* guarded by mu */
+    pthread_cond_t wake;     /* the timers thread */
+    bool stopping;           /* guarded by mu */
+    uint64_t writer_dropped; /* spans, as the ledger knows; the timers' own */
     bool stopped;
 };
 
@@ -104,6 +105,16 @@ static double dropped_p0_share(const payload *what)
     return (double)what->client_dropped_p0_traces / what->chunks_len;
 }
 
+static uint64_t count_spans(const payload *what)
+{
+    uint64_t spans = 0;
+    uint32_t i;
+
+    for (i = 0; i < what->chunks_len; i++)
+        spans += what->chunks[i].spans_len;
+    return spans;
+}
+
 /* Statistics a tracer made of its spans. */
 static void process_stats(pipeline *p, payload *what)
 {
@@ -116,10 +127,12 @@ static void process_traces(worker *w, payload *what)
     pipeline *p = w->p;
     double share = dropped_p0_share(what);
     int64_t now_unix_ns = sonde_unix_ns();
+    uint64_t received = count_spans(what);
 
     processor_run(p->processor, what);
     concentrator_add(p->concentrator, what, now_unix_ns);
     drop_unsampled(p, what, share, now_unix_ns);
+    forwarder_note(p->forwarder, LEDGER_DROPPED, received - count_spans(what));
     trace_writer_add(p->trace_writer, &w->scratch, what, sonde_mono_ns());
 }
 
@@ -148,10 +161,41 @@ static sonde_status enqueue(void *stage, payload *what)
 {
     pipeline *p = stage;
     size_t bytes = what->charged_bytes;
+    uint64_t spans = count_spans(what); /* once it is pushed it is the worker's */
+    sonde_status status;
 
     /* what is larger than the whole queue waits alone, instead of never */
-    return sonde_queue_push(&p->queue, what,
-                            bytes < p->queue.max_bytes ? bytes : p->queue.max_bytes);
+    status =
+        sonde_queue_push(&p->queue, what, bytes < p->queue.max_bytes ? bytes : p->queue.max_bytes);
+    if (status == SONDE_OK)
+        forwarder_note(p->forwarder, LEDGER_ACCEPTED, spans);
+    return status;
+}
+
+/* The writers' sink. */
+static sonde_status upload_body(void *stage, upload *u)
+{
+    pipeline *p = stage;
+    uint64_t spans = u->kind == UPLOAD_TRACES ? u->items : 0;
+    sonde_status status = forwarder_push(p->forwarder, u);
+
+    if (status == SONDE_OK)
+        forwarder_note(p->forwarder, LEDGER_DELIVERED, spans);
+    return status;
+}
+
+/* What the trace writer dropped since the last time. */
+static void note_writer_drops(pipeline *p)
+{
+    trace_writer_counters n;
+    uint64_t dropped = 0;
+    int i;
+
+    trace_writer_read_counters(p->trace_writer, &n);
+    for (i = 0; i < TRACE_WRITER_DROPS; i++)
+        dropped += n.spans_dropped[i];
+    forwarder_note(p->forwarder, LEDGER_DROPPED, dropped - p->writer_dropped);
+    p->writer_dropped = dropped;
 }
 
 static void *run_timers(void *arg)
@@ -170,6 +214,7 @@ static void *run_timers(void *arg)
         concentrator_flush(p->concentrator, sonde_unix_ns(), CONCENTRATOR_FLUSH_READY);
         client_aggregator_flush(p->client_aggregator, sonde_unix_ns(), CLIENT_FLUSH_READY);
         trace_writer_tick(p->trace_writer, sonde_mono_ns());
+        note_writer_drops(p);
         sonde_mutex_lock(&p->mu);
     }
     sonde_mutex_unlock(&p->mu);
@@ -200,6 +245,10 @@ static sonde_status open_forwarder(pipeline *p, const pipeline_options *o, sonde
             .backoff_max_ns = configured(c, "forwarder_backoff_max", c->forwarder_backoff_max_ns),
             .requests = (unsigned)c->forwarder_requests,
             .max_attempts = (uint32_t)c->max_sender_retries,
+            .storage_path = c->forwarder_storage_path.ptr,
+            .disk_bytes = c->forwarder_disk_bytes,
+            .disk_ratio = c->forwarder_disk_ratio,
+            .spill_ratio = c->forwarder_spill_ratio,
         },
         &p->forwarder, out_error);
 }
@@ -207,7 +256,7 @@ static sonde_status open_forwarder(pipeline *p, const pipeline_options *o, sonde
 static sonde_status open_writers(pipeline *p, sonde_error *out_error)
 {
     const agent_config *c = p->config;
-    const upload_sink sink = { forwarder_push, p->forwarder };
+    const upload_sink sink = { upload_body, p };
     const trace_writer_options traces = {
         .agent = { .hostname = c->hostname,
                    .env = p->agent_env,
@@ -400,6 +449,7 @@ static void add_status_rows(pipeline *p)
         { "trace_writer", trace_writer_write_json, p->trace_writer },
         { "stats_writer", stats_writer_write_json, &p->stats_writer },
         { "forwarder", forwarder_write_json, p->forwarder },
+        { "ledger", forwarder_write_ledger_json, p->forwarder },
         { "proxies", proxy_write_json, p->proxy },
         { "process", self_write_json, NULL },
     };
@@ -512,8 +562,10 @@ void pipeline_stop(pipeline *p, uint64_t deadline_mono_ns)
         concentrator_flush(p->concentrator, sonde_unix_ns(), CONCENTRATOR_FLUSH_ALL);
     if (p->client_aggregator)
         client_aggregator_flush(p->client_aggregator, sonde_unix_ns(), CLIENT_FLUSH_ALL);
-    if (p->trace_writer)
+    if (p->trace_writer) {
         trace_writer_flush(p->trace_writer, sonde_mono_ns());
+        note_writer_drops(p);
+    }
     proxy_stop(p->proxy, deadline_mono_ns);
     if (p->forwarder)
         forwarder_stop(p->forwarder, deadline_mono_ns);

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "net/socket.h"
+#include "support/temp_dir.h"
 
 #define ENVIRONMENT_MAX 16
 #define START_NS        (UINT64_C(30) * SONDE_NS_PER_S)
@@ -28,16 +29,19 @@ uint16_t agent_process_free_port(void)
     return port;
 }
 
-static void run(uint16_t port, const char *intake_url, const char *const *environment)
+static void run(uint16_t port, const char *intake_url, const char *data_dir,
+                const char *const *environment)
 {
-    char port_text[16];
-    char *list[ENVIRONMENT_MAX + 2];
+    char port_text[16], data_text[300];
+    char *list[ENVIRONMENT_MAX + 3];
     size_t n = 0;
 
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that crashes leaves no agent behind */
     list[n++] = (char[]){ "DD_API_KEY=0123456789abcdef" };
     for (; environment && *environment && n <= ENVIRONMENT_MAX; environment++)
         list[n++] = (char *)(uintptr_t)*environment;
+    (void)snprintf(data_text, sizeof(data_text), "SONDE_DATA_DIR=%s", data_dir);
+    list[n++] = data_text;
     list[n] = NULL;
     (void)snprintf(port_text, sizeof(port_text), "%u", (unsigned)port);
     (void)execle(SONDE_PROGRAM, "sonde", "agent", "--port", port_text, "--bind", "127.0.0.1",
@@ -53,9 +57,10 @@ void agent_process_start(agent_process *a, const char *intake_url, const char *c
     int fd;
 
     a->port = url.port = agent_process_free_port();
+    temp_dir_make(a->data_dir, sizeof(a->data_dir));
     a->pid = fork();
     if (a->pid == 0)
-        run(a->port, intake_url, environment);
+        run(a->port, intake_url, a->data_dir, environment);
     while (sonde_mono_ns() < deadline) {
         if (sonde_connect(&url, sonde_deadline(sonde_mono_ns(), SONDE_NS_PER_S), &fd) == SONDE_OK) {
             (void)close(fd);
@@ -75,6 +80,7 @@ static int await(agent_process *a)
     if (a->pid <= 0 || waitpid(a->pid, &status, 0) != a->pid)
         return -1;
     a->pid = 0;
+    temp_dir_remove(a->data_dir);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 

@@ -11,6 +11,7 @@
 typedef struct agent_process {
     pid_t pid;
     uint16_t port;
+    char data_dir[256]; /* removed at its end */
 } agent_process;
 
 /* Starts it forwarding to `intake_url` and waits until it listens.  `environment`: "NAME=value" ..., NULL at the

@@ -206,6 +206,8 @@ class Stack:
             "DD_APM_TRACE_WRITER_FLUSH_PERIOD_SECONDS": "0.2",
             "DD_FORWARDER_BACKOFF_BASE": "0.2",
             "DD_FORWARDER_BACKOFF_MAX": "1",
+            "SONDE_DATA_DIR": str(self.dir / "agent"),
+            "DD_FORWARDER_STORAGE_MAX_SIZE_IN_BYTES": "0",  # memory only
         }
         self.agent = self.start("agent", [self.build / "bin/sonde", "agent", *arguments],
                                 {k: v for k, v in {**settings, **env}.items() if v is not None})

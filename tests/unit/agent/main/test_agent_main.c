@@ -1,32 +1,46 @@
 /* The agent as a library: what it says about bad settings, and that half an agent can always be closed. */
 #include "support/test.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/main/agent_main.h"
 #include "base/log.h"
 #include "support/alloc_fail.h"
+#include "support/temp_dir.h"
 
 static void quiet(void *user, sonde_log_level level, const char *line, size_t len)
 {
     (void)user, (void)level, (void)line, (void)len;
 }
 
+static char data_dir[256], data_setting[300];
+
 static int setup(void **state)
 {
     (void)state;
     sonde_log_set_sink(quiet, NULL);
+    temp_dir_make(data_dir, sizeof(data_dir));
+    (void)snprintf(data_setting, sizeof(data_setting), "SONDE_DATA_DIR=%s", data_dir);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    temp_dir_remove(data_dir);
     return 0;
 }
 
 static agent_config *configure(const char *const *environment)
 {
     agent_config *c = NULL;
-    char *list[5] = { NULL };
+    char *list[6] = { NULL };
     size_t i;
 
     for (i = 0; i < 4 && environment[i]; i++)
         list[i] = (char *)(uintptr_t)environment[i];
+    list[i] = data_setting;
 
     assert_status(
         config_load_text(&(config_options){ .environment = list, .os_hostname = "h", .cpus = 2 },
@@ -111,9 +125,10 @@ static void test_opened_and_closed_a_hundred_times(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_settings_that_cannot_work_are_named, setup),
-        cmocka_unit_test_setup(test_an_agent_that_had_no_memory_can_be_closed, setup),
-        cmocka_unit_test_setup(test_opened_and_closed_a_hundred_times, setup),
+        cmocka_unit_test_setup_teardown(test_settings_that_cannot_work_are_named, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_an_agent_that_had_no_memory_can_be_closed, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_opened_and_closed_a_hundred_times, setup, teardown),
     };
 
     return cmocka_run_group_tests_name("agent_main", tests, NULL, NULL);
