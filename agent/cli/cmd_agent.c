@@ -2,6 +2,7 @@
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "agent/main/agent_main.h"
 #include "agent/main/signals.h"
@@ -12,6 +13,7 @@
 #include "check_config.h"
 #include "cli.h"
 #include "local_intake.h"
+#include "log_file.h"
 
 #define INTAKE_STOP_NS (UINT64_C(5) * SONDE_NS_PER_S)
 #define TEXT_MAX_BYTES (1024u * 1024)
@@ -96,8 +98,8 @@ static int start_failed(const command *self, const agent_config *c, const sonde_
     return EXIT_FAILED;
 }
 
-static sonde_status start(agent_config *c, local_intake **out_intake, agent_main **out_agent,
-                          sonde_error *error)
+static sonde_status start(agent_config *c, const notify *supervisor, local_intake **out_intake,
+                          agent_main **out_agent, sonde_error *error)
 {
     sonde_status status = SONDE_OK;
 
@@ -109,8 +111,8 @@ static sonde_status start(agent_config *c, local_intake **out_intake, agent_main
                          local_intake_url(*out_intake), SONDE_STR_ARG(c->data_dir));
     }
     return agent_main_open(
-        &(agent_main_options){ c, *out_intake ? local_intake_url(*out_intake) : NULL }, out_agent,
-        error);
+        &(agent_main_options){ c, *out_intake ? local_intake_url(*out_intake) : NULL, supervisor },
+        out_agent, error);
 }
 
 /* Payloads are taken by one thread and freed by another.  glibc's arena per thread and its growing
@@ -123,17 +125,36 @@ static void tame_malloc(void)
     (void)mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
 }
 
-/* Whatever cannot be read leaves the agent as it runs. */
-static void reload(agent_main *agent, const cli_line *line)
+static void open_supervisor(notify *out)
 {
-    agent_config *c = cli_config(line->values[OPT_CONFIG], line);
+    notify_open(out, sonde_str_from(getenv("NOTIFY_SOCKET")),
+                sonde_str_from(getenv("WATCHDOG_USEC")), sonde_str_from(getenv("WATCHDOG_PID")));
+}
 
+static void use_log_file(const agent_config *c)
+{
+    sonde_error error = { 0 };
+
+    if (log_file_use(c->log_file, &error) != SONDE_OK)
+        SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "%s", error.message);
+}
+
+/* Whatever cannot be read leaves the agent as it runs. */
+static void reload(agent_main *agent, const notify *supervisor, const cli_line *line)
+{
+    agent_config *c;
+
+    notify_send(supervisor, "RELOADING=1\nMONOTONIC_USEC=%llu",
+                (unsigned long long)(sonde_mono_ns() / SONDE_NS_PER_US));
+    c = cli_config(line->values[OPT_CONFIG], line);
     if (!c) {
         SONDE_LOG_ALWAYS(SONDE_LOG_ERROR, "reload failed, going on as before");
-        return;
+    } else {
+        use_log_file(c);
+        agent_main_reload(agent, c);
+        config_put(c);
     }
-    agent_main_reload(agent, c);
-    config_put(c);
+    notify_send(supervisor, "READY=1");
 }
 
 static int serve(const command *self, agent_config *c, const cli_line *line)
@@ -141,13 +162,19 @@ static int serve(const command *self, agent_config *c, const cli_line *line)
     sonde_error error = { 0 };
     local_intake *in = NULL;
     agent_main *agent = NULL;
+    notify supervisor;
     int code = EXIT_DONE;
 
     tame_malloc();
     signals_block();
-    if (start(c, &in, &agent, &error) == SONDE_OK) {
+    use_log_file(c);
+    open_supervisor(&supervisor);
+    if (start(c, &supervisor, &in, &agent, &error) == SONDE_OK) {
+        notify_send(&supervisor, "READY=1\nSTATUS=%s",
+                    c->local_mode ? "hosting the intake" : "forwarding");
         while (signals_wait() == SIGHUP)
-            reload(agent, line);
+            reload(agent, &supervisor, line);
+        notify_send(&supervisor, "STOPPING=1\nSTATUS=sending what is left");
         signals_unblock(); /* a second Ctrl-C does not wait */
         agent_main_stop(agent);
     } else {
@@ -155,6 +182,7 @@ static int serve(const command *self, agent_config *c, const cli_line *line)
     }
     agent_main_close(agent);
     local_intake_close(in, sonde_deadline(sonde_mono_ns(), INTAKE_STOP_NS));
+    notify_close(&supervisor);
     return code;
 }
 

@@ -6,13 +6,15 @@
 #define SONDE_AGENT_MAIN_AGENT_MAIN_H
 
 #include "agent/config/config.h"
+#include "agent/ops/notify.h"
 #include "sonde/status.h"
 
 typedef struct agent_main agent_main;
 
 typedef struct agent_main_options {
-    agent_config *config;  /* a reference is taken */
-    const char *local_url; /* the intake in this process, one endpoint more; NULL: none */
+    agent_config *config;     /* a reference is taken */
+    const char *local_url;    /* the intake in this process, one endpoint more; NULL: none */
+    const notify *supervisor; /* is told how things are; borrowed; NULL: nobody */
 } agent_main_options;
 
 /* Starts everything and logs what listens where and where it forwards.  Without any endpoint it fails

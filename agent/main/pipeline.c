@@ -12,6 +12,7 @@
 
 #include "agent/crash/crash.h"
 #include "agent/info/info.h"
+#include "agent/ops/ops.h"
 #include "agent/otlp/otlp.h"
 #include "agent/payload/normalize.h"
 #include "agent/payload/rates.h"
@@ -76,6 +77,10 @@ struct pipeline {
     info *info;
     receiver *receiver;
     otlp *otlp; /* NULL: not configured */
+    ops *ops;
+    _Atomic bool watched;  /* ops may be ticked: everything is open */
+    _Atomic bool shedding; /* memory is short */
+    _Atomic uint64_t shed; /* payloads refused for it */
 
     pthread_t timers;
     bool has_timers;
@@ -164,6 +169,10 @@ static sonde_status enqueue(void *stage, payload *what)
     uint64_t spans = count_spans(what); /* once it is pushed it is the worker's */
     sonde_status status;
 
+    if (atomic_load_explicit(&p->shedding, memory_order_relaxed)) {
+        atomic_fetch_add_explicit(&p->shed, 1, memory_order_relaxed);
+        return SONDE_ERR_FULL;
+    }
     /* what is larger than the whole queue waits alone, instead of never */
     status =
         sonde_queue_push(&p->queue, what, bytes < p->queue.max_bytes ? bytes : p->queue.max_bytes);
@@ -198,6 +207,17 @@ static void note_writer_drops(pipeline *p)
     p->writer_dropped = dropped;
 }
 
+static void watch(pipeline *p)
+{
+    sonde_queue_stats n = sonde_queue_read_stats(&p->queue);
+    ops_progress progress = { .taken = n.popped, .waiting = n.len };
+
+    if (!atomic_load_explicit(&p->watched, memory_order_acquire)) /* pairs with pipeline_open() */
+        return;
+    self_measure(&progress.memory_bytes, &progress.cpu_user_s);
+    ops_tick(p->ops, &progress, sonde_mono_ns());
+}
+
 static void *run_timers(void *arg)
 {
     pipeline *p = arg;
@@ -215,6 +235,7 @@ static void *run_timers(void *arg)
         client_aggregator_flush(p->client_aggregator, sonde_unix_ns(), CLIENT_FLUSH_READY);
         trace_writer_tick(p->trace_writer, sonde_mono_ns());
         note_writer_drops(p);
+        watch(p);
         sonde_mutex_lock(&p->mu);
     }
     sonde_mutex_unlock(&p->mu);
@@ -331,7 +352,8 @@ static sonde_status start_workers(pipeline *p, sonde_error *out_error)
 
 static void write_queue_json(void *arg, sonde_json_writer *w)
 {
-    sonde_queue_stats n = sonde_queue_read_stats(arg);
+    const pipeline *p = arg;
+    sonde_queue_stats n = sonde_queue_read_stats(&((pipeline *)arg)->queue);
 
     sonde_json_begin_object(w);
     sonde_json_put_u64(w, "accepted", n.accepted);
@@ -339,7 +361,9 @@ static void write_queue_json(void *arg, sonde_json_writer *w)
     sonde_json_put_u64(w, "refused_full", n.refused_full);
     sonde_json_put_u64(w, "refused_too_big", n.refused_too_big);
     sonde_json_put_u64(w, "refused_closed", n.refused_closed);
+    sonde_json_put_u64(w, "refused_memory", atomic_load_explicit(&p->shed, memory_order_relaxed));
     sonde_json_put_u64(w, "waiting", n.len);
+    sonde_json_put_double(w, "filled", (double)n.len / PIPELINE_QUEUE_ITEMS);
     sonde_json_put_u64(w, "waiting_bytes", n.bytes);
     sonde_json_end_object(w);
 }
@@ -406,20 +430,50 @@ static sonde_status open_info(pipeline *p, sonde_error *out_error)
     return status == SONDE_OK ? status : sonde_fail(out_error, status, "info");
 }
 
+static void write_status(void *user, sonde_buf *out)
+{
+    info_write_status(((pipeline *)user)->info, out);
+}
+
+static void set_shedding(void *user, bool on)
+{
+    pipeline *p = user;
+
+    atomic_store_explicit(&p->shedding, on, memory_order_relaxed);
+    settle_memory();
+}
+
+static sonde_status open_ops(pipeline *p, const notify *supervisor, sonde_error *out_error)
+{
+    sonde_status status = ops_open(&(ops_options){ .config = p->config,
+                                                   .version = SONDE_VERSION,
+                                                   .commit = "",
+                                                   .rates = &p->rates,
+                                                   .supervisor = supervisor,
+                                                   .write_status = write_status,
+                                                   .status_user = p,
+                                                   .shed = set_shedding,
+                                                   .shed_user = p },
+                                   &p->ops);
+
+    return status == SONDE_OK ? status : sonde_fail(out_error, status, "operations");
+}
+
 static sonde_status open_receiver(pipeline *p, sonde_error *out_error)
 {
-    http_route routes[INFO_ROUTES + PROXY_ROUTES_MAX];
-    const receiver_options options = {
-        .config = p->config,
-        .sink = { enqueue, p },
-        .rates = &p->rates,
-        .agent_version = SONDE_VERSION,
-        .agent_state = info_state(p->info),
-        .more_routes = routes,
-        .more_routes_len = INFO_ROUTES + proxy_routes(p->proxy, routes + INFO_ROUTES)
-    };
+    http_route routes[OPS_ROUTES + INFO_ROUTES + PROXY_ROUTES_MAX];
+    http_route *proxies = routes + OPS_ROUTES + INFO_ROUTES;
+    const receiver_options options = { .config = p->config,
+                                       .sink = { enqueue, p },
+                                       .rates = &p->rates,
+                                       .agent_version = SONDE_VERSION,
+                                       .agent_state = info_state(p->info),
+                                       .more_routes = routes,
+                                       .more_routes_len = OPS_ROUTES + INFO_ROUTES +
+                                                          proxy_routes(p->proxy, proxies) };
 
-    info_routes(p->info, routes);
+    ops_routes(p->ops, routes);
+    info_routes(p->info, routes + OPS_ROUTES);
     return receiver_open(&options, &p->receiver, out_error);
 }
 
@@ -440,7 +494,7 @@ static void add_status_rows(pipeline *p)
         { "crash", crash_write_json, p->crash }, /* may not be there, as otlp */
         { "receiver", receiver_write_json, p->receiver },
         { "otlp", otlp_write_json, p->otlp },
-        { "queue", write_queue_json, &p->queue },
+        { "queue", write_queue_json, p },
         { "processor", processor_write_json, p->processor },
         { "stats", concentrator_write_json, p->concentrator },
         { "client_stats", client_stats_write_json, &p->client_stats },
@@ -451,6 +505,7 @@ static void add_status_rows(pipeline *p)
         { "forwarder", forwarder_write_json, p->forwarder },
         { "ledger", forwarder_write_ledger_json, p->forwarder },
         { "proxies", proxy_write_json, p->proxy },
+        { "watchdog", ops_write_json, p->ops },
         { "process", self_write_json, NULL },
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -499,6 +554,8 @@ sonde_status pipeline_open(const pipeline_options *options, pipeline **out_pipel
     if (status == SONDE_OK)
         status = open_info(p, out_error);
     if (status == SONDE_OK)
+        status = open_ops(p, options->supervisor, out_error);
+    if (status == SONDE_OK)
         status = open_receiver(p, out_error);
     if (status == SONDE_OK)
         open_otlp(p);
@@ -507,6 +564,8 @@ sonde_status pipeline_open(const pipeline_options *options, pipeline **out_pipel
         return status;
     }
     add_status_rows(p);
+    /* pairs with watch() */
+    atomic_store_explicit(&p->watched, true, memory_order_release);
     *out_pipeline = p;
     return SONDE_OK;
 }
@@ -596,6 +655,7 @@ void pipeline_close(pipeline *p)
     receiver_close(p->receiver, 0);
     proxy_close(p->proxy);
     otlp_close(p->otlp, 0);
+    ops_close(p->ops);
     info_close(p->info);
     crash_close(p->crash);
     sonde_free(p->workers);

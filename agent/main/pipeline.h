@@ -17,6 +17,7 @@
 
 #include "agent/config/config.h"
 #include "agent/forwarder/forwarder.h"
+#include "agent/ops/notify.h"
 #include "sonde/status.h"
 
 #define PIPELINE_QUEUE_ITEMS 4096
@@ -27,6 +28,7 @@ typedef struct pipeline_options {
     agent_config *config; /* a reference is taken */
     const forwarder_endpoint *endpoints;
     size_t endpoints_len;
+    const notify *supervisor; /* borrowed; NULL: nobody */
 } pipeline_options;
 
 SONDE_MUST_USE sonde_status pipeline_open(const pipeline_options *options, pipeline **out_pipeline,

@@ -2,7 +2,12 @@
 #ifndef SONDE_AGENT_MAIN_SELF_H
 #define SONDE_AGENT_MAIN_SELF_H
 
+#include <stdint.h>
+
 #include "codec/json_write.h"
+
+/* What this process wrote to, mapped files left out (0: unknown), and its CPU time in user mode. */
+void self_measure(uint64_t *out_memory_bytes, double *out_cpu_user_s);
 
 void self_write_json(void *unused, sonde_json_writer *w); /* an info_source row: one object */
 

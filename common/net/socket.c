@@ -301,3 +301,18 @@ pid_t sonde_peer_pid(int fd)
         return 0;
     return peer.pid;
 }
+
+bool sonde_peer_is_loopback(int fd)
+{
+    address a = { .len = sizeof(a.as) };
+
+    if (getpeername(fd, &a.as.any, &a.len) != 0)
+        return false;
+    if (a.as.any.sa_family == AF_INET)
+        return ntohl(a.as.v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    if (a.as.any.sa_family != AF_INET6)
+        return false;
+    return IN6_IS_ADDR_LOOPBACK(&a.as.v6.sin6_addr) ||
+           (IN6_IS_ADDR_V4MAPPED(&a.as.v6.sin6_addr) &&
+            a.as.v6.sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
+}

@@ -4,6 +4,7 @@
 #ifndef SONDE_NET_SOCKET_H
 #define SONDE_NET_SOCKET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -26,7 +27,8 @@ SONDE_MUST_USE sonde_status sonde_listen_unix(const char *path, mode_t mode, int
 SONDE_MUST_USE sonde_status sonde_listen_packets(const char *path, mode_t mode, int *out_fd,
                                                  sonde_error *out_error);
 
-uint16_t sonde_local_port(int fd); /* 0 when it has none */
-pid_t sonde_peer_pid(int fd);      /* SO_PEERCRED; 0 when unknown */
+uint16_t sonde_local_port(int fd);   /* 0 when it has none */
+pid_t sonde_peer_pid(int fd);        /* SO_PEERCRED; 0 when unknown */
+bool sonde_peer_is_loopback(int fd); /* of a TCP connection: 127.0.0.0/8 or ::1 */
 
 #endif /* SONDE_NET_SOCKET_H */

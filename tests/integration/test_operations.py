@@ -1,12 +1,16 @@
 """What operators do with the agent: check its configuration, reload it, look into it."""
 
+import json
+import pathlib
+import re
 import signal
+import socket
 import subprocess
 import sys
 import unittest
 
 sys.path.insert(0, sys.path[0] + "/../support")
-from stack import Stack, wait_until
+from stack import SANITIZED, Stack, get_json, request, wait_until
 
 KEY = "0123456789abcdef0123456789abcdef"  # of the tests: must never be seen again
 
@@ -78,6 +82,99 @@ class Reload(Operations):
         self.reload("log_level: [", "reload failed, going on as before")
         self.reload("log_level: info\n", "reload done: changes=3")
         self.assertNotIn(KEY, self.log())
+
+
+class Pages(Operations):
+    def test_metrics_vars_and_log_tell_of_a_trace_and_never_the_key(self):
+        self.stack.start_intake()
+        self.stack.start_agent(DD_API_KEY=KEY, DD_LOG_LEVEL="debug")
+        span = {"trace_id": 7, "span_id": 8, "parent_id": 0, "name": "op", "resource": "r", "service": "s", "start": 1,
+                "duration": 1, "error": 0, "metrics": {"_sampling_priority_v1": 1}}
+        status, _ = request(self.stack.agent_port, "PUT", "/v0.4/traces", json.dumps([[span]]),
+                            {"Content-Type": "application/json", "X-Datadog-Trace-Count": "1"})
+        self.assertEqual(status, 200)
+        self.stack.await_drained(received=1)
+        status, page = request(self.stack.agent_port, "GET", "/metrics")
+        page = page.decode()
+        self.assertEqual(status, 200)
+        self.assertTrue(page.endswith("# EOF\n"))
+        self.assertIn("\ndatadog_trace_agent_receiver_spans_received_total 1\n", page)
+        self.assertIn('\ndatadog_trace_agent_sampler_kept_total{sampler="priority"} 1\n', page)
+        self.assertIn('\nsonde_agent_status{path="receiver.spans_received"} 1\n', page)
+        families = [line.split()[2] for line in page.splitlines() if line.startswith("# TYPE ")]
+        self.assertEqual(len(families), len(set(families)))
+        variables = get_json(self.stack.agent_port, "/debug/vars")
+        self.assertEqual(variables["trace_writer"]["Spans"], 1)
+        self.assertEqual(variables["pid"], str(self.stack.agent.pid))
+        self.assertIn("ratebyservice", variables)
+        for path in ["/metrics", "/debug/vars", "/sonde/v1/log", "/info", "/sonde/v1/status"]:
+            self.assertNotIn(KEY, request(self.stack.agent_port, "GET", path)[1].decode())
+        self.assertIn("agent ready", request(self.stack.agent_port, "GET", "/sonde/v1/log")[1].decode())
+        self.assertEqual(request(self.stack.agent_port, "GET", "/metrics", headers={"Sec-Fetch-Site": "cross-site"})[0], 403)
+        self.assertNotIn(KEY, self.log())
+
+    def test_every_row_of_the_table_of_metrics_finds_its_number(self):
+        self.stack.start_intake()
+        self.stack.start_agent()
+        have = set()
+
+        def walk(path, tree):
+            if isinstance(tree, dict):
+                for key, value in tree.items():
+                    walk(path + [key], value)
+            elif isinstance(tree, list):
+                for item in tree:
+                    walk(path + ["*"], item)
+            else:
+                have.add(tuple(path))
+        walk([], self.stack.agent_status())
+        table = (pathlib.Path(__file__).parents[2] / "agent/ops/series.c").read_text()
+        for path in re.findall(r'^    { "([a-z0-9_.*]+)",', table, re.M):
+            parts = path.split(".")
+            found = any(len(h) == len(parts) and all(p in (q, "*") for p, q in zip(parts, h)) for h in have)
+            self.assertTrue(found or "dropped.*" in path, f"no room reports {path}")
+
+
+class Supervised(Operations):
+    def test_a_supervisor_is_told_of_the_whole_life(self):
+        path = str(self.stack.dir / "notify")
+        supervisor = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(supervisor.close)
+        supervisor.bind(path)
+        supervisor.settimeout(60)
+        heard = []
+
+        def hear(what):
+            while not any(what in message for message in heard):
+                heard.append(supervisor.recv(4096).decode())
+        self.stack.start_intake()
+        self.stack.start_agent(NOTIFY_SOCKET=path, WATCHDOG_USEC="1500000")
+        hear("READY=1")
+        hear("WATCHDOG=1")
+        heard.clear()
+        self.stack.agent.signal(signal.SIGHUP)
+        hear("RELOADING=1\nMONOTONIC_USEC=")
+        hear("READY=1")
+        self.stack.agent.signal(signal.SIGTERM)
+        hear("STOPPING=1")
+
+    @unittest.skipIf(SANITIZED, "most of the memory is the sanitizer's")
+    def test_too_much_memory_ends_the_process_with_status_1(self):
+        self.stack.start_intake()
+        self.stack.start_agent(DD_APM_MAX_MEMORY="1000", DD_APM_CONFIG_WATCHDOG_CHECK_DELAY="0.1")
+        wait_until("the agent ends", lambda: self.stack.agent.popen.poll() is not None)
+        self.assertEqual(self.stack.agent.popen.returncode, 1)
+        self.assertIn("watchdog: out of memory", self.log())
+
+    def test_the_log_goes_to_its_file_and_is_opened_anew(self):
+        file = self.stack.dir / "agent.txt"
+        self.stack.start_intake()
+        self.stack.start_agent(DD_LOG_FILE=str(file), DD_API_KEY=KEY)
+        self.assertIn("agent ready", file.read_text())
+        file.rename(self.stack.dir / "agent.txt.1")
+        self.stack.agent.signal(signal.SIGHUP)
+        wait_until("the new file", lambda: file.exists() and "reload done" in file.read_text())
+        self.assertNotIn(KEY, file.read_text())
 
 
 if __name__ == "__main__":

@@ -74,6 +74,11 @@ bool http_request_is_unix(const http_request *r)
     return r->conn->on->is_unix;
 }
 
+bool http_request_is_local(const http_request *r)
+{
+    return r->conn->on->is_unix || sonde_peer_is_loopback(r->conn->watch.fd);
+}
+
 pid_t http_request_peer_pid(const http_request *r)
 {
     return r->conn->on->is_unix ? sonde_peer_pid(r->conn->watch.fd) : 0;

@@ -130,6 +130,8 @@ void http_request_each_header(const http_request *r, http_header_fn each, void *
 
 sonde_str http_request_body(const http_request *r);
 bool http_request_is_unix(const http_request *r);
+bool http_request_is_local(
+    const http_request *r); /* over a Unix socket, or from a loopback address */
 pid_t http_request_peer_pid(const http_request *r); /* Unix sockets; 0: unknown */
 sonde_status
 http_request_body_status(const http_request *r); /* OK; FULL in refuse; see http_lost */

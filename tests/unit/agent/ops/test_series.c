@@ -1,0 +1,161 @@
+/* test_series.c - numbers of the status document as metrics: the table, the lines, the page. */
+#include "agent/ops/series.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/ops/flat.h"
+#include "support/test.h"
+
+static void add_path(void *user, sonde_str path, double value)
+{
+    sonde_buf_printf(user, "%.*s=%g ", SONDE_STR_ARG(path), value);
+}
+
+static void test_a_document_becomes_names_with_numbers(void **state)
+{
+    static const struct {
+        const char *label, *json, *want;
+        sonde_status status;
+    } cases[] = {
+        { "nested", "{\"a\":{\"b\":1,\"c\":\"text\"},\"d\":[2,{\"e\":3.5}],\"f\":null}",
+          "a.b=1 d.0=2 d.1.e=3.5 ", SONDE_OK },
+        { "words", "{\"yes\":true,\"no\":false}", "yes=1 no=0 ", SONDE_OK },
+        { "cut off", "{\"a\":1", "a=1 ", SONDE_ERR_SYNTAX },
+        { "more behind", "{} 1", "", SONDE_ERR_SYNTAX },
+        { "nothing", "", "", SONDE_ERR_SYNTAX },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        sonde_buf got;
+
+        sonde_buf_init(&got, 4096);
+        if (flat_walk(sonde_str_from(cases[i].json), add_path, &got) != cases[i].status ||
+            strcmp(sonde_buf_cstr(&got), cases[i].want) != 0)
+            fail_msg("%s: %s", cases[i].label, sonde_buf_cstr(&got));
+        sonde_buf_done(&got);
+    }
+}
+
+static void test_a_name_that_is_too_long_is_left_out_and_its_neighbours_are_not(void **state)
+{
+    char json[1024], name[FLAT_PATH_MAX + 1];
+    sonde_buf got;
+
+    (void)state;
+    memset(name, 'x', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    (void)snprintf(json, sizeof(json), "{\"a\":1,\"%s\":{\"b\":2},\"c\":3}", name);
+    sonde_buf_init(&got, 4096);
+    assert_status(flat_walk(sonde_str_from(json), add_path, &got), SONDE_OK);
+    assert_string_equal(sonde_buf_cstr(&got), "a=1 c=3 ");
+    sonde_buf_done(&got);
+}
+
+static void read(series_set *s, const char *json)
+{
+    assert_status(series_fill(s, sonde_str_from(json)), SONDE_OK);
+}
+
+static void add_line(void *user, sonde_str line)
+{
+    sonde_buf_append_str(user, line);
+}
+
+static const char first[] =
+    "{\"agent\":{\"uptime_s\":7},\"receiver\":{\"spans_received\":10,\"traces_received\":4,"
+    "\"payloads_dropped\":{\"refused_queue\":1,\"refused_budget\":2,\"timeout\":0}},"
+    "\"processor\":{\"spans_malformed\":{\"service_empty\":3,\"resource_empty\":0}},"
+    "\"forwarder\":[{\"traces\":{\"dropped\":{\"age\":{\"payloads\":1},\"full\":{\"payloads\":2}}}}"
+    ","
+    "{\"traces\":{\"dropped\":{\"age\":{\"payloads\":4}}}}]}";
+
+static void test_counts_are_sent_as_what_they_grew_by(void **state)
+{
+    static series_set none, before, now;
+    sonde_buf got;
+
+    (void)state;
+    read(&before, first);
+    sonde_buf_init(&got, 8192);
+    series_to_statsd(&none, &before, false, add_line, &got);
+    assert_string_equal(sonde_buf_cstr(&got),
+                        "datadog.trace_agent.heartbeat:1|g\n"
+                        "datadog.trace_agent.receiver.spans_received:10|c\n"
+                        "datadog.trace_agent.receiver.trace:4|c\n"
+                        "datadog.trace_agent.receiver.traces_received:4|c\n"
+                        "datadog.trace_agent.receiver.payload_refused:3|c\n"
+                        "datadog.trace_agent.normalizer.spans_malformed:3|c|#reason:service_empty\n"
+                        "datadog.trace_agent.trace_writer.dropped:7|c\n");
+    read(&now, "{\"receiver\":{\"spans_received\":12}}");
+    sonde_buf_reset(&got);
+    series_to_statsd(&before, &now, false, add_line, &got);
+    assert_string_equal(sonde_buf_cstr(&got), "datadog.trace_agent.receiver.spans_received:2|c\n");
+    sonde_buf_reset(&got);
+    series_to_statsd(&now, &before, true, add_line, &got); /* set back: from zero */
+    assert_non_null(strstr(sonde_buf_cstr(&got), "receiver.spans_received:10|c\n"));
+    assert_non_null(strstr(sonde_buf_cstr(&got), "resource_empty\n"));
+    sonde_buf_done(&got);
+}
+
+static void test_the_page_holds_each_family_once_and_together(void **state)
+{
+    static series_set now;
+    sonde_buf got;
+
+    (void)state;
+    read(&now, first);
+    sonde_buf_init(&got, 8192);
+    series_to_openmetrics(&now, &got);
+    assert_non_null(strstr(
+        sonde_buf_cstr(&got),
+        "# TYPE datadog_trace_agent_normalizer_spans_malformed counter\n"
+        "datadog_trace_agent_normalizer_spans_malformed_total{reason=\"service_empty\"} 3\n"
+        "datadog_trace_agent_normalizer_spans_malformed_total{reason=\"resource_empty\"} 0\n"));
+    assert_non_null(strstr(sonde_buf_cstr(&got), "# TYPE datadog_trace_agent_heartbeat gauge\n"
+                                                 "datadog_trace_agent_heartbeat 1\n"));
+    sonde_buf_done(&got);
+}
+
+static void test_sums_look_at_name_and_tag(void **state)
+{
+    static series_set now;
+
+    (void)state;
+    read(&now, first);
+    assert_true(series_sum(&now, "normalizer.spans_malformed", "") == 3);
+    assert_true(series_sum(&now, "normalizer.spans_malformed", "resource") == 0);
+    assert_true(series_sum(&now, "no such", "") == 0);
+}
+
+static void test_more_series_than_fit_are_counted(void **state)
+{
+    static series_set now;
+    sonde_buf json;
+
+    (void)state;
+    sonde_buf_init(&json, 1 << 16);
+    sonde_buf_printf(&json, "{\"processor\":{\"spans_malformed\":{");
+    for (int i = 0; i < SERIES_MAX + 9; i++)
+        sonde_buf_printf(&json, "%s\"r%d\":1", i ? "," : "", i);
+    sonde_buf_printf(&json, "}}}");
+    read(&now, sonde_buf_cstr(&json));
+    assert_int_equal(now.len, SERIES_MAX);
+    assert_int_equal(now.lost, 9);
+    sonde_buf_done(&json);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_document_becomes_names_with_numbers),
+        cmocka_unit_test(test_a_name_that_is_too_long_is_left_out_and_its_neighbours_are_not),
+        cmocka_unit_test(test_counts_are_sent_as_what_they_grew_by),
+        cmocka_unit_test(test_the_page_holds_each_family_once_and_together),
+        cmocka_unit_test(test_sums_look_at_name_and_tag),
+        cmocka_unit_test(test_more_series_than_fit_are_counted),
+    };
+
+    return cmocka_run_group_tests_name("agent/ops/series", tests, NULL, NULL);
+}
