@@ -23,6 +23,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "net/egress.h"
 #include "sonde/status.h"
 
 #define CONFIG_DEFAULT_FILE  "/etc/sonde/datadog.yaml"
@@ -121,7 +122,9 @@ typedef struct agent_config {
     sonde_str env; /* as configured; see agent_env */
     config_list tags;
     sonde_str bind_host;
-    bool skip_ssl_validation;
+    sonde_egress egress; /* proxies and TLS; no_proxy and min_tls are derived */
+    config_list no_proxy;
+    sonde_str min_tls; /* "tlsv1.2" */
     int32_t log_level; /* sonde_log_level */
     bool log_format_json;
     sonde_str log_file; /* "": standard error */
@@ -171,6 +174,7 @@ typedef struct agent_config {
     uint64_t stats_flush_ns;
     uint64_t bucket_ns;         /* width of a statistics bucket */
     int64_t max_sender_retries; /* 0: retry within the age and byte limits */
+    uint64_t connection_reset_ns;
     sonde_str apm_dd_url;
     config_endpoints additional_endpoints;
 

@@ -146,6 +146,24 @@ static void derive_kill_line(builder *b)
         c->memory_kill_bytes = c->memory_limit_bytes + c->memory_limit_bytes / 2;
 }
 
+static void derive_egress(builder *b)
+{
+    agent_config *c = b->c;
+    sonde_tls_version version = SONDE_TLS_1_2;
+    sonde_buf list;
+
+    if (sonde_tls_version_parse(c->min_tls, &version) != SONDE_OK)
+        warn(b, "min_tls_version: %s is none of tlsv1.0, tlsv1.1, tlsv1.2, tlsv1.3; taking tlsv1.2",
+             SONDE_LOG_QUOTE(c->min_tls));
+    c->egress.min_tls = (int32_t)version;
+    sonde_buf_init(&list, CONFIG_VALUE_MAX_BYTES + CONFIG_LIST_MAX);
+    for (size_t i = 0; i < c->no_proxy.len; i++)
+        sonde_buf_printf(&list, "%s%.*s", i ? "," : "", SONDE_STR_ARG(c->no_proxy.items[i]));
+    c->egress.no_proxy = keep(b, sonde_buf_str(&list));
+    b->out_of_memory |= list.status != SONDE_OK;
+    sonde_buf_done(&list);
+}
+
 static void derive_storage(builder *b)
 {
     if (!b->c->forwarder_storage_path.len)
@@ -164,6 +182,7 @@ void derive(builder *b)
     derive_local_only(b);
     derive_data_dir(b);
     derive_storage(b);
+    derive_egress(b);
     c->receiver_host = c->non_local_traffic ? SONDE_STR("0.0.0.0") : c->bind_host;
     if (c->max_memory_bytes)
         c->memory_limit_bytes = c->max_memory_bytes;

@@ -9,11 +9,6 @@
 /* clang-format off */
 const known_key known_keys[] = {
     { "extra_tags", "DD_EXTRA_TAGS" },
-    { "proxy.http", "DD_PROXY_HTTP" },
-    { "proxy.https", "DD_PROXY_HTTPS" },
-    { "proxy.no_proxy", "DD_PROXY_NO_PROXY" },
-    { "no_proxy_nonexact_match", "DD_NO_PROXY_NONEXACT_MATCH" },
-    { "min_tls_version", "DD_MIN_TLS_VERSION" },
     { "tls_handshake_timeout", "DD_TLS_HANDSHAKE_TIMEOUT" },
     { "convert_dd_site_fqdn.enabled", "DD_CONVERT_DD_SITE_FQDN_ENABLED" },
     { "log_to_console", "DD_LOG_TO_CONSOLE" },
@@ -34,7 +29,6 @@ const known_key known_keys[] = {
     { "apm_config.decoder_timeout", "DD_APM_DECODER_TIMEOUT" },
     { "apm_config.trace_buffer", "DD_APM_TRACE_BUFFER" },
     { "apm_config.api_key", "DD_APM_CONFIG_API_KEY" },
-    { "apm_config.connection_reset_interval", "DD_APM_CONNECTION_RESET_INTERVAL" },
     { "apm_config.trace_writer.connection_limit", "DD_APM_CONFIG_TRACE_WRITER_CONNECTION_LIMIT" },
     { "apm_config.trace_writer.queue_size", "DD_APM_CONFIG_TRACE_WRITER_QUEUE_SIZE" },
     { "apm_config.stats_writer.connection_limit", "DD_APM_CONFIG_STATS_WRITER_CONNECTION_LIMIT" },
@@ -234,9 +228,6 @@ const known_key known_keys[] = {
     { "forwarder_connection_reset_interval", NULL },
     { "forwarder_recovery_interval", NULL },
     { "forwarder_recovery_reset", NULL },
-    { "forwarder_storage_path", NULL },
-    { "forwarder_storage_max_size_in_bytes", NULL },
-    { "forwarder_storage_max_disk_ratio", NULL },
     { "forwarder_outdated_file_in_days", NULL },
 };
 /* clang-format on */

@@ -435,7 +435,8 @@ sonde_status forwarder_open(const forwarder_options *options, forwarder **out_fo
         http_curl_open(&(http_curl_options){ .name = "agent-curl",
                                              .max_in_flight = requests * FORWARDER_ENDPOINTS_MAX,
                                              .max_per_host = requests,
-                                             .skip_tls_verify = options->skip_tls_verify,
+                                             .egress = options->egress,
+                                             .reset_interval_ns = options->connection_reset_ns,
                                              .user_agent = options->user_agent },
                        &f->curl, out_error);
     if (status != SONDE_OK)

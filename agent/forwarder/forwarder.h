@@ -17,6 +17,7 @@
 
 #include "agent/payload/sink.h"
 #include "codec/json_write.h"
+#include "net/egress.h"
 #include "sonde/status.h"
 
 #include "endpoint.h"
@@ -34,7 +35,8 @@ typedef struct forwarder_options {
     const forwarder_endpoint *endpoints; /* at most FORWARDER_ENDPOINTS_MAX */
     size_t endpoints_len;                /* 0: everything is taken and dropped as refused */
     const char *user_agent;              /* borrowed during open */
-    bool skip_tls_verify;
+    sonde_egress egress;                 /* the same */
+    uint64_t connection_reset_ns;        /* age at which a connection is given up; 0: never */
     size_t memory_bytes; /* per endpoint; 0, here and below: the value of limits.h */
     uint64_t max_age_ns;
     uint64_t timeout_ns;

@@ -168,7 +168,7 @@ static sonde_status open_curl(proxy *p, sonde_error *out_error)
                               .max_in_flight =
                                   (unsigned)(most * (PROXY_RELAYS_MAX + TELEMETRY_SENDERS)),
                               .max_per_host = TELEMETRY_SENDERS,
-                              .skip_tls_verify = p->config->skip_ssl_validation },
+                              .egress = p->config->egress },
         &p->curl, out_error);
 }
 

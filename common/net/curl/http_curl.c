@@ -48,7 +48,7 @@ typedef struct transfer_list {
 
 struct http_curl {
     http_curl_options options;
-    char *proxy_http, *proxy_https, *no_proxy, *user_agent; /* copies for `options` */
+    char *proxy_http, *proxy_https, *no_proxy, *ca_file, *user_agent; /* copies for `options` */
     CURLM *multi;
     pthread_t thread;
     bool started;
@@ -180,16 +180,16 @@ static bool has_scheme(const char *url, sonde_str scheme)
 static CURLcode set_target(const http_curl *c, CURL *easy, const char *url)
 {
     bool is_https = has_scheme(url, SONDE_STR("https://"));
-    const char *proxy = is_https ? c->options.proxy_https : c->options.proxy_http;
+    sonde_str proxy; /* NUL-terminated */
 
     if (has_scheme(url, SONDE_STR("unix://")))
         return set_unix_url(easy, url);
     if (!is_https && !has_scheme(url, SONDE_STR("http://")))
         return CURLE_URL_MALFORMAT;
+    proxy = sonde_egress_proxy(&c->options.egress, url);
     /* Empty text, unlike NULL, keeps libcurl from looking into the environment. */
-    if (curl_easy_setopt(easy, CURLOPT_PROXY, proxy ? proxy : "") != CURLE_OK ||
-        curl_easy_setopt(easy, CURLOPT_NOPROXY, c->options.no_proxy ? c->options.no_proxy : "") !=
-            CURLE_OK)
+    if (curl_easy_setopt(easy, CURLOPT_PROXY, proxy.ptr) != CURLE_OK ||
+        curl_easy_setopt(easy, CURLOPT_NOPROXY, "") != CURLE_OK)
         return CURLE_OUT_OF_MEMORY;
     return curl_easy_setopt(easy, CURLOPT_URL, url);
 }
@@ -211,18 +211,33 @@ static CURLcode set_method(CURL *easy, const http_curl_request *request)
     return code;
 }
 
+static long min_tls(const sonde_egress *e)
+{
+    switch (e->min_tls) {
+    case SONDE_TLS_1_0:
+        return CURL_SSLVERSION_TLSv1_0;
+    case SONDE_TLS_1_1:
+        return CURL_SSLVERSION_TLSv1_1;
+    case SONDE_TLS_1_3:
+        return CURL_SSLVERSION_TLSv1_3;
+    default:
+        return CURL_SSLVERSION_TLSv1_2;
+    }
+}
+
 /* What every transfer has in common; none of these options takes memory. */
 static void set_manners(const http_curl *c, transfer *t, unsigned timeout_ms)
 {
     CURL *easy = t->easy;
+    bool verify = !c->options.egress.skip_tls_verify;
     uint64_t reset_s = c->options.reset_interval_ns / SONDE_NS_PER_S;
 
     (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     (void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-    (void)curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, c->options.skip_tls_verify ? 0L : 1L);
-    (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, c->options.skip_tls_verify ? 0L : 2L);
+    (void)curl_easy_setopt(easy, CURLOPT_SSLVERSION, min_tls(&c->options.egress));
+    (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, verify ? 1L : 0L);
+    (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, verify ? 2L : 0L);
     (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
                            (long)(timeout_ms ? timeout_ms : DEFAULT_TIMEOUT_MS));
     (void)curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, IDLE_CONNECTION_S);
@@ -240,6 +255,8 @@ static sonde_status set_request(const http_curl *c, transfer *t, const http_curl
     CURLcode code = curl_easy_setopt(t->easy, CURLOPT_PROTOCOLS_STR, "http,https");
 
     set_manners(c, t, request->timeout_ms);
+    if (code == CURLE_OK && c->ca_file)
+        code = curl_easy_setopt(t->easy, CURLOPT_CAINFO, c->ca_file);
     if (code == CURLE_OK && c->options.user_agent)
         code = curl_easy_setopt(t->easy, CURLOPT_USERAGENT, c->options.user_agent);
     if (code == CURLE_OK)
@@ -444,17 +461,25 @@ static bool copy_text(const char *text, char **out_copy)
     return !text || *out_copy;
 }
 
+/* The same for a text that may be empty: a copy, NULL for that. */
+static bool copy_str(sonde_str *text, char **out_copy)
+{
+    *out_copy = text->len ? sonde_strndup(text->ptr, text->len) : NULL;
+    if (text->len && !*out_copy)
+        return false;
+    text->ptr = *out_copy;
+    return true;
+}
+
 static sonde_status copy_options(http_curl *c, const http_curl_options *options)
 {
+    sonde_egress *e = &c->options.egress;
+
     c->options = *options;
-    if (!copy_text(options->proxy_http, &c->proxy_http) ||
-        !copy_text(options->proxy_https, &c->proxy_https) ||
-        !copy_text(options->no_proxy, &c->no_proxy) ||
+    if (!copy_str(&e->proxy_http, &c->proxy_http) || !copy_str(&e->proxy_https, &c->proxy_https) ||
+        !copy_str(&e->no_proxy, &c->no_proxy) || !copy_str(&e->ca_file, &c->ca_file) ||
         !copy_text(options->user_agent, &c->user_agent))
         return SONDE_ERR_NOMEM;
-    c->options.proxy_http = c->proxy_http;
-    c->options.proxy_https = c->proxy_https;
-    c->options.no_proxy = c->no_proxy;
     c->options.user_agent = c->user_agent;
     if (!c->options.max_in_flight)
         c->options.max_in_flight = DEFAULT_IN_FLIGHT;
@@ -517,6 +542,7 @@ void http_curl_close(http_curl *c, uint64_t deadline_mono_ns)
     sonde_free(c->proxy_http);
     sonde_free(c->proxy_https);
     sonde_free(c->no_proxy);
+    sonde_free(c->ca_file);
     sonde_free(c->user_agent);
     sonde_mutex_done(&c->mu);
     sonde_free(c);

@@ -3,7 +3,7 @@
  * One thread ("<name>") drives all transfers; http_curl_send() hands it a request and returns, the
  * request's `done` is called on that thread.  Connections are kept and reused.
  *
- * HTTP/1.1, or HTTP/2 where TLS negotiates it; TLS 1.2 at least.  No redirect is followed, the
+ * HTTP/1.1, or HTTP/2 where TLS negotiates it; TLS 1.2 at least unless told otherwise.  No redirect is followed, the
  * environment is not read, nothing waits for "100 Continue".
  *
  * Threads   send, call: all (call not from done).  done: the client's thread; it may send again.
@@ -19,6 +19,7 @@
 
 #include "base/buf.h"
 #include "base/str.h"
+#include "net/egress.h"
 #include "sonde/status.h"
 
 typedef struct http_curl http_curl;
@@ -27,10 +28,7 @@ typedef struct http_curl_options {
     const char *name;       /* thread name, at most 15 bytes */
     unsigned max_in_flight; /* 0: 64 */
     unsigned max_per_host;  /* connections; 0: 5 */
-    const char *proxy_http; /* NULL: none; the environment is not read */
-    const char *proxy_https;
-    const char *no_proxy;
-    bool skip_tls_verify;
+    sonde_egress egress;    /* copied; the environment is not read */
     const char *user_agent;
     uint64_t reset_interval_ns; /* closes idle connections this often; 0: never */
 } http_curl_options;

@@ -81,6 +81,53 @@ static void test_the_environment_wins_over_the_file(void **state)
     config_put(c);
 }
 
+static void test_the_way_out_is_what_file_and_variables_say(void **state)
+{
+    static const char *const variables[] = { "http_proxy=http://c:1",
+                                             "HTTP_PROXY=http://b:1",
+                                             "DD_PROXY_HTTP=http://u:geheim@a:1",
+                                             "HTTPS_PROXY=http://b:2",
+                                             "DD_PROXY_NO_PROXY=x.example y.example:81",
+                                             NULL };
+    agent_config *c = load("proxy:\n  http: http://file:1\n  https: http://file:2\n"
+                           "  no_proxy: [z]\nmin_tls_version: TLSv1.3\n",
+                           variables);
+    sonde_buf text;
+
+    (void)state;
+    assert_int_equal(c->warnings_len, 0);
+    assert_text(c->egress.proxy_http, "http://u:geheim@a:1");
+    assert_text(c->egress.proxy_https, "http://b:2");
+    assert_text(c->egress.no_proxy, "x.example,y.example:81");
+    assert_int_equal(c->egress.min_tls, SONDE_TLS_1_3);
+    assert_false(c->egress.no_proxy_nonexact || c->egress.skip_tls_verify);
+    sonde_buf_init(&text, 1 << 20);
+    config_print_values(c, &text);
+    assert_null(strstr(sonde_buf_cstr(&text), "geheim"));
+    sonde_buf_done(&text);
+    config_put(c);
+
+    c = load("min_tls_version: ssl3\n", NULL);
+    assert_int_equal(c->warnings_len, 1);
+    assert_int_equal(c->egress.min_tls, SONDE_TLS_1_2);
+    config_put(c);
+}
+
+static void test_payloads_on_disk_are_below_the_data_folder_unless_told_otherwise(void **state)
+{
+    static const char *const variables[] = { "SONDE_DATA_DIR=/d", NULL };
+    agent_config *c = load("", variables);
+
+    (void)state;
+    assert_text(c->forwarder_storage_path, "/d/forwarder");
+    assert_true(c->forwarder_disk_bytes == 256u << 20);
+    config_put(c);
+    c = load("forwarder_storage_path: /e\nforwarder_storage_max_size_in_bytes: 0\n", variables);
+    assert_text(c->forwarder_storage_path, "/e");
+    assert_int_equal(c->forwarder_disk_bytes, 0);
+    config_put(c);
+}
+
 static void test_an_empty_socket_variable_switches_it_off(void **state)
 {
     static const char *const variables[] = { "DD_APM_RECEIVER_SOCKET=", NULL };
@@ -614,6 +661,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults_are_those_of_the_table),
         cmocka_unit_test(test_the_environment_wins_over_the_file),
+        cmocka_unit_test(test_the_way_out_is_what_file_and_variables_say),
+        cmocka_unit_test(test_payloads_on_disk_are_below_the_data_folder_unless_told_otherwise),
         cmocka_unit_test(test_an_empty_socket_variable_switches_it_off),
         cmocka_unit_test(test_bad_values_are_named_and_the_value_before_stays),
         cmocka_unit_test(test_unknown_keys_are_warned_about_with_the_nearest_known),

@@ -132,7 +132,8 @@ static void test_curl_uses_the_proxy_it_was_given_but_for_excepted_hosts(void **
 {
     static const raw_step steps[] = { { .answer = OK_ANSWER, .then = RAW_CLOSE },
                                       { .answer = OK_ANSWER } };
-    http_curl_options options = { .name = "test-curl", .no_proxy = "127.0.0.1" };
+    http_curl_options options = { .name = "test-curl",
+                                  .egress = { .no_proxy = SONDE_STR("127.0.0.2") } };
     http_curl_request request = { .method = "GET", .url = "http://example.invalid/x" };
     http_curl_answer answer;
     char proxy[64];
@@ -141,7 +142,7 @@ static void test_curl_uses_the_proxy_it_was_given_but_for_excepted_hosts(void **
     (void)state;
     open_script(steps, COUNT_OF(steps));
     (void)snprintf(proxy, sizeof(proxy), "http://127.0.0.1:%u", server.port);
-    options.proxy_http = proxy;
+    options.egress.proxy_http = sonde_str_from(proxy);
     assert_status(http_curl_open(&options, &c, NULL), SONDE_OK);
     assert_status(http_curl_call(c, &request, &answer, NULL), SONDE_OK);
     request.url = url;
@@ -227,9 +228,10 @@ static void test_curl_names_what_went_wrong_and_no_secrets(void **state)
 /* libcurl quotes a proxy it cannot use. */
 static void test_curl_keeps_the_password_of_a_proxy_to_itself(void **state)
 {
-    http_curl_options options = { .name = "test-curl",
-                                  .proxy_http = "ftp://user:secret@127.0.0.1:1" };
-    http_curl_request request = { .method = "GET", .url = "http://127.0.0.1:1/" };
+    http_curl_options options = {
+        .name = "test-curl", .egress = { .proxy_http = SONDE_STR("ftp://user:secret@127.0.0.1:1") }
+    };
+    http_curl_request request = { .method = "GET", .url = "http://example.invalid/" };
     http_curl_answer answer;
     http_curl *c = NULL;
     sonde_buf text;
@@ -464,7 +466,7 @@ static void test_curl_speaks_through_unix_sockets(void **state)
 
 static sonde_status call_once(void *user)
 {
-    http_curl_options options = { .name = "test-curl", .proxy_http = NULL, .user_agent = "a" };
+    http_curl_options options = { .name = "test-curl", .user_agent = "a" };
     http_curl_request request = { .method = "GET", .url = "http://127.0.0.1:1/" };
     http_curl_answer answer;
     http_curl *c = NULL;
