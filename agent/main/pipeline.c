@@ -20,6 +20,7 @@
 #include "agent/processor/processor.h"
 #include "agent/proxy/proxy.h"
 #include "agent/receiver/receiver.h"
+#include "agent/rules/rules.h"
 #include "agent/sampler/sampler.h"
 #include "agent/stats/client_aggregator.h"
 #include "agent/stats/concentrator.h"
@@ -66,6 +67,7 @@ struct pipeline {
     sampler *sampler;
     concentrator *concentrator;
     client_aggregator *client_aggregator;
+    trace_rules *rules;
     processor *processor;
     client_stats_stage client_stats;
     sonde_queue queue;
@@ -302,7 +304,7 @@ static sonde_status open_middle(pipeline *p, sonde_error *out_error)
                                               .hostname = c->hostname,
                                               .sink = { stats_writer_push, &p->stats_writer } };
     const stats_sink of_clients = { stats_writer_push, &p->stats_writer };
-    const processor_options processing = { .config = p->config };
+    processor_options processing = { .config = p->config };
     sonde_status status = rates_cell_init(&p->rates);
 
     p->has_rates = status == SONDE_OK;
@@ -315,8 +317,15 @@ static sonde_status open_middle(pipeline *p, sonde_error *out_error)
         status = concentrator_open(&statistics, sonde_unix_ns(), &p->concentrator);
     if (status == SONDE_OK)
         status = client_aggregator_open(of_clients, 0, sonde_unix_ns(), &p->client_aggregator);
-    client_stats_stage_init(&p->client_stats, p->agent_env,
-                            (client_stats_rules){ NULL, NULL, NULL });
+    if (status == SONDE_OK) {
+        status = rules_open(c, (unsigned)c->workers, &p->rules, out_error);
+        if (status != SONDE_OK)
+            return status;
+    }
+    client_stats_stage_init(
+        &p->client_stats, p->agent_env,
+        (client_stats_rules){ rules_keep_group, rules_replace_group, p->rules });
+    processing.rules = p->rules;
     if (status == SONDE_OK)
         status = processor_open(&processing, &p->processor);
     if (status == SONDE_OK)
@@ -663,6 +672,7 @@ void pipeline_close(pipeline *p)
     if (p->has_queue)
         sonde_queue_done(&p->queue);
     processor_close(p->processor);
+    rules_close(p->rules);
     client_aggregator_close(p->client_aggregator);
     concentrator_close(p->concentrator);
     sampler_close(p->sampler);

@@ -13,6 +13,7 @@ struct processor {
     const sonde_clock *clock; /* borrowed */
     uint64_t seed;
     agent_config *config; /* held; NULL */
+    trace_rules *rules;   /* borrowed; NULL */
     const config_obfuscation *obfuscation;
     _Atomic bool
         literal_escapes; /* how SQL was last read: hint for all workers, as in Datadog's agent */
@@ -30,18 +31,13 @@ static const config_obfuscation default_obfuscation = {
     .cards_enabled = true,
 };
 
-/* In the order of docs/spec/normalization.md.  Rooms to come take their place where it is named. */
+/* In the order of docs/spec/normalization.md.  */
 static const chunk_stage stages[] = {
-    stage_normalize,
-    stage_root,
-    stage_chunk_attributes,
-    /* filters: ignore_resources, filter_tags */
-    stage_obfuscate,
-    stage_truncate,
-    /* replace_tags */
-    stage_client_rate,
-    stage_top_level,
-    stage_payload_attributes,
+    stage_normalize,        stage_root,
+    stage_chunk_attributes, stage_filter,
+    stage_obfuscate,        stage_truncate,
+    stage_replace,          stage_client_rate,
+    stage_top_level,        stage_payload_attributes,
 };
 
 sonde_status processor_open(const processor_options *options, processor **out_processor)
@@ -53,6 +49,7 @@ sonde_status processor_open(const processor_options *options, processor **out_pr
     p->clock = options->clock ? options->clock : &sonde_system_clock;
     p->seed = sonde_random_u64();
     p->config = options->config ? config_get(options->config) : NULL;
+    p->rules = options->rules;
     p->obfuscation = p->config ? &p->config->obfuscation : &default_obfuscation;
     *out_processor = p;
     return SONDE_OK;
@@ -83,14 +80,17 @@ static void add(_Atomic uint64_t *counter, uint64_t n)
         atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
-static void begin_scratch(processor *p, run *r)
+static void begin_run(processor *p, run *r)
 {
+    r->rules = p->rules ? rules_take(p->rules) : NULL;
     sonde_buf_init(&r->scratch, PROCESSOR_TEXT_MAX_BYTES);
     r->literal_escapes = atomic_load_explicit(&p->literal_escapes, memory_order_relaxed);
 }
 
-static void end_scratch(processor *p, run *r)
+static void end_run(processor *p, run *r)
 {
+    if (p->rules)
+        rules_give(p->rules, r->rules);
     if (r->literal_escapes != atomic_load_explicit(&p->literal_escapes, memory_order_relaxed))
         atomic_store_explicit(&p->literal_escapes, r->literal_escapes, memory_order_relaxed);
     sonde_buf_done(&r->scratch);
@@ -106,7 +106,7 @@ void processor_run(processor *p, payload *what)
     uint64_t spans_received = 0, spans_out = 0;
     uint32_t kept = 0;
 
-    begin_scratch(p, &r);
+    begin_run(p, &r);
     if (normalize_tag_value(&what->arena, what->env, &what->env) != SONDE_OK)
         what->env = (sonde_str){ NULL, 0 }; /* the agent's env stands in */
     for (uint32_t i = 0; i < what->chunks_len; i++) {
@@ -130,7 +130,7 @@ void processor_run(processor *p, payload *what)
     for (int i = 0; i < PROCESSOR_FIXES; i++)
         add(&c->fixed[i], r.fixed[i]);
     what->chunks_len = kept;
-    end_scratch(p, &r);
+    end_run(p, &r);
 }
 
 const processor_counters *processor_read_counters(const processor *p)

@@ -15,6 +15,7 @@
 
 #include "agent/config/config.h"
 #include "agent/payload/payload.h"
+#include "agent/rules/rules.h"
 #include "base/clock.h"
 #include "codec/json_write.h"
 #include "sonde/status.h"
@@ -27,6 +28,7 @@ typedef struct processor processor;
     X(TRACE_ID_ZERO, "trace_id_zero")                                      \
     X(SPAN_ID_ZERO,  "span_id_zero")                                       \
     X(FOREIGN_SPAN,  "foreign_span")                                       \
+    X(FILTERED,      "filtered")      /* ignore_resources, filter_tags */  \
     X(NO_MEMORY,     "no_memory")     /* the payload's arena is full */
 
 #define PROCESSOR_FIX_MAP(X)                                               \
@@ -80,6 +82,7 @@ typedef struct processor_counters {
 typedef struct processor_options {
     const sonde_clock *clock; /* NULL: the system's */
     agent_config *config;     /* obfuscation; held.  NULL: its defaults */
+    trace_rules *rules;       /* filters, replace_tags; borrowed.  NULL: none */
 } processor_options;
 
 SONDE_MUST_USE sonde_status processor_open(const processor_options *options,

@@ -24,6 +24,7 @@ typedef struct run {
     uint64_t seed;    /* of the index: ids come from outside */
     span_index index; /* of the chunk at hand, built by stage_normalize */
     const config_obfuscation *obfuscation;
+    rules_lane *rules;          /* NULL: none */
     sonde_buf scratch;          /* a text being rewritten; its memory serves the whole payload */
     bool literal_escapes;       /* see sonde_obfuscate_sql() */
     sonde_str fallback_service; /* unnamed-<lang>-service, made at its first use */
@@ -42,6 +43,8 @@ typedef processor_drop (*chunk_stage)(run *r, payload_chunk *chunk);
 processor_drop stage_normalize(run *r, payload_chunk *chunk);          /* stage_normalize.c */
 processor_drop stage_root(run *r, payload_chunk *chunk);               /* stage_root.c */
 processor_drop stage_chunk_attributes(run *r, payload_chunk *chunk);   /* stage_root.c */
+processor_drop stage_filter(run *r, payload_chunk *chunk);             /* stage_rules.c */
+processor_drop stage_replace(run *r, payload_chunk *chunk);            /* stage_rules.c */
 processor_drop stage_obfuscate(run *r, payload_chunk *chunk);          /* stage_obfuscate.c */
 processor_drop stage_truncate(run *r, payload_chunk *chunk);           /* stage_truncate.c */
 processor_drop stage_client_rate(run *r, payload_chunk *chunk);        /* stage_root.c */

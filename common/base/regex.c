@@ -10,51 +10,8 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/regex_program.h"
 #include "base/regex_tree.h"
-
-typedef enum step_op {
-    STEP_RUNE,   /* `x` is the rune */
-    STEP_SET,    /* `x` is the set */
-    STEP_SPLIT,  /* go on at `x`, then at `y` */
-    STEP_JUMP,   /* go on at `x` */
-    STEP_ASSERT, /* `x` has the places of regex_tree.h */
-    STEP_MATCH
-} step_op;
-
-typedef struct program_step {
-    uint32_t op;
-    uint32_t x, y;
-} program_step;
-
-typedef struct rune_set {
-    uint64_t ascii[2];
-    uint32_t first, len; /* its ranges beyond ASCII */
-} rune_set;
-
-typedef struct walker {
-    uint32_t at;   /* in the program */
-    uint32_t from; /* in the text */
-} walker;
-
-typedef struct walkers {
-    walker *item;
-    uint32_t *place; /* by step: index into item, if that one says so too */
-    uint32_t len;
-} walkers;
-
-struct sonde_regex {
-    program_step *step;
-    uint32_t steps;
-    rune_set *set;
-    uint32_t sets;
-    regex_range *range;
-    uint32_t ranges;
-    bool at_begin_only;
-    walkers now, next;
-    uint32_t *stack;
-    size_t bytes;
-    uint64_t work;
-};
 
 /* -- tree to program ------------------------------------------------------------------------------ */
 
@@ -199,6 +156,15 @@ static void emit_repeat(maker *m, const regex_node *n)
         emit_optional(m, n, n->max - n->min);
 }
 
+static void emit_group(maker *m, const regex_node *n)
+{
+    if (m->re->groups > 0)
+        (void)emit(m, STEP_MARK, 2 * n->group - 2, 0);
+    emit_node(m, n->child);
+    if (m->re->groups > 0)
+        (void)emit(m, STEP_MARK, 2 * n->group - 1, 0);
+}
+
 static void emit_node(maker *m, const regex_node *n)
 {
     switch (n->op) {
@@ -219,6 +185,9 @@ static void emit_node(maker *m, const regex_node *n)
         break;
     case REGEX_REPEAT:
         emit_repeat(m, n);
+        break;
+    case REGEX_GROUP:
+        emit_group(m, n);
         break;
     }
 }
@@ -250,20 +219,67 @@ static size_t lay_out(sonde_regex *re, uint8_t *base)
     re->next.item = (walker *)take_room(&at, re->steps, sizeof(walker));
     re->now.place = (uint32_t *)take_room(&at, re->steps, sizeof(uint32_t));
     re->next.place = (uint32_t *)take_room(&at, re->steps, sizeof(uint32_t));
-    re->stack = (uint32_t *)take_room(&at, 2 * (size_t)re->steps + 1, sizeof(uint32_t));
+    re->stack = (uint32_t *)take_room(&at, 3 * (size_t)re->steps + 1, sizeof(uint32_t));
+    re->bounds = (uint32_t *)take_room(&at, (size_t)re->steps * re->marks, sizeof(uint32_t));
+    re->next_bounds = (uint32_t *)take_room(&at, (size_t)re->steps * re->marks, sizeof(uint32_t));
+    re->marks_at = (uint32_t *)take_room(&at, re->marks, sizeof(uint32_t));
+    re->name = (regex_name *)take_room(&at, re->names, sizeof(*re->name));
+    re->pattern = (char *)take_room(&at, re->names ? SONDE_REGEX_PATTERN_MAX : 0, 1);
     return (size_t)(at - base);
 }
 
-static sonde_status make_program(const regex_node *tree, sonde_regex **out)
+static void add_walker(sonde_regex *re, walkers *w, uint32_t at, uint32_t from, unsigned where);
+
+/* A byte that no match begins with need not be looked at: which those are follows from the steps that
+ * can be reached at the beginning. */
+static void find_first_bytes(sonde_regex *re)
+{
+    uint32_t i, c;
+
+    re->never_empty = true;
+    re->now.len = 0;
+    add_walker(re, &re->now, 0, 0, ~0u);
+    for (i = 0; i < re->now.len; i++) {
+        const program_step *s = &re->step[re->now.item[i].at];
+
+        if (s->op == STEP_MATCH)
+            re->never_empty = false;
+        if (s->op != STEP_RUNE && s->op != STEP_SET)
+            continue;
+        for (c = 0; c < 128; c++)
+            if (regex_step_takes(re, s, c))
+                re->first_byte[c / 8] |= (uint8_t)(1u << (c % 8));
+        if (s->op == STEP_RUNE ? s->x >= 128 : re->set[s->x].len > 0)
+            memset(re->first_byte + 16, 0xff, 16);
+    }
+    re->now.len = 0;
+}
+
+static void keep_names(sonde_regex *re, sonde_str pattern, const regex_groups *groups)
+{
+    uint32_t i;
+
+    if (re->names == 0)
+        return;
+    memcpy(re->pattern, pattern.ptr, pattern.len);
+    for (i = 0; i < re->names; i++) {
+        re->name[i] = groups->name[i];
+        re->name[i].text.ptr = re->pattern + (groups->name[i].text.ptr - pattern.ptr);
+    }
+}
+
+static sonde_status make_program(const regex_node *tree, sonde_str pattern,
+                                 const regex_groups *groups, sonde_regex **out)
 {
     static uint8_t nowhere[1];
-    sonde_regex sizes = { .steps = 0 };
+    sonde_regex sizes = { .groups = groups->len, .marks = 2 * groups->len };
     maker m = { .re = &sizes, .counting = true };
     size_t head = (sizeof(sizes) + 15) & ~(size_t)15;
     sonde_regex *re;
 
+    sizes.names = groups->len ? groups->names : 0;
     make(&m, tree);
-    if (m.too_big)
+    if (m.too_big || (size_t)sizes.steps * sizes.marks > SONDE_REGEX_BOUNDS_MAX)
         return SONDE_ERR_TOO_BIG;
     sizes.bytes = head + lay_out(&sizes, nowhere);
     re = (sonde_regex *)sonde_calloc(1, sizes.bytes);
@@ -274,27 +290,44 @@ static sonde_status make_program(const regex_node *tree, sonde_regex **out)
     m = (maker){ .re = re };
     make(&m, tree);
     re->at_begin_only = re->step[0].op == STEP_ASSERT && re->step[0].x == REGEX_TEXT_BEGIN;
+    find_first_bytes(re);
+    keep_names(re, pattern, groups);
     *out = re;
     return SONDE_OK;
 }
 
-sonde_status sonde_regex_compile(sonde_str pattern, sonde_regex **out, sonde_error *out_error)
+static sonde_status compile(sonde_str pattern, bool with_groups, sonde_regex **out,
+                            sonde_error *out_error)
 {
     const char *why = NULL;
+    regex_groups groups = { .len = 0 };
     regex_node *tree;
     sonde_arena arena;
     sonde_status status;
 
     sonde_arena_init(&arena, REGEX_TREE_MAX_BYTES);
-    status = regex_parse(pattern, &arena, &tree, &why);
+    status = regex_parse(pattern, &arena, &tree, &groups, &why);
+    if (!with_groups)
+        groups.len = 0;
     if (status == SONDE_OK)
-        status = make_program(tree, out);
+        status = make_program(tree, pattern, &groups, out);
     sonde_arena_done(&arena);
     if (status == SONDE_OK)
         return SONDE_OK;
     return sonde_fail(out_error, status, "pattern \"%.*s\": %s",
                       (int)(pattern.len < 100 ? pattern.len : 100), pattern.ptr ? pattern.ptr : "",
                       why ? why : sonde_status_str(status));
+}
+
+sonde_status sonde_regex_compile(sonde_str pattern, sonde_regex **out, sonde_error *out_error)
+{
+    return compile(pattern, false, out, out_error);
+}
+
+sonde_status sonde_regex_compile_groups(sonde_str pattern, sonde_regex **out,
+                                        sonde_error *out_error)
+{
+    return compile(pattern, true, out, out_error);
 }
 
 void sonde_regex_free(sonde_regex *re)
@@ -311,8 +344,7 @@ static bool is_word_at(sonde_str text, size_t at)
     return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '_';
 }
 
-/* Which assertions hold between two bytes. */
-static unsigned places(sonde_str text, size_t at)
+unsigned regex_places(sonde_str text, size_t at)
 {
     bool before = at > 0 && is_word_at(text, at - 1);
     unsigned p = before != is_word_at(text, at) ? REGEX_WORD_EDGE : REGEX_NO_WORD_EDGE;
@@ -328,11 +360,6 @@ static unsigned places(sonde_str text, size_t at)
     return p;
 }
 
-static bool is_in(const walkers *w, uint32_t at)
-{
-    return w->place[at] < w->len && w->item[w->place[at]].at == at;
-}
-
 /* Adds a walker, and those at all steps that can be reached from there without a rune. */
 static void add_walker(sonde_regex *re, walkers *w, uint32_t at, uint32_t from, unsigned where)
 {
@@ -344,7 +371,7 @@ static void add_walker(sonde_regex *re, walkers *w, uint32_t at, uint32_t from, 
 
         at = re->stack[--depth];
         re->work++;
-        if (is_in(w, at))
+        if (regex_has_walker(w, at))
             continue;
         w->place[at] = w->len;
         w->item[w->len++] = (walker){ at, from };
@@ -353,7 +380,7 @@ static void add_walker(sonde_regex *re, walkers *w, uint32_t at, uint32_t from, 
             re->stack[depth++] = s->y;
         if (s->op == STEP_SPLIT || s->op == STEP_JUMP)
             re->stack[depth++] = s->x;
-        else if (s->op == STEP_ASSERT && (s->x & where))
+        else if (s->op == STEP_MARK || (s->op == STEP_ASSERT && (s->x & where)))
             re->stack[depth++] = at + 1;
     }
 }
@@ -379,7 +406,13 @@ static bool is_in_set(const sonde_regex *re, const rune_set *s, uint32_t rune)
     return false;
 }
 
-static size_t read_rune(sonde_str text, size_t at, uint32_t *out)
+bool regex_step_takes(const sonde_regex *re, const program_step *s, uint32_t rune)
+{
+    return (s->op == STEP_RUNE && s->x == rune) ||
+           (s->op == STEP_SET && is_in_set(re, &re->set[s->x], rune));
+}
+
+size_t regex_read_rune(sonde_str text, size_t at, uint32_t *out)
 {
     unsigned rune = 0xfffd;
     unsigned char c = (unsigned char)text.ptr[at];
@@ -413,10 +446,21 @@ static void walk(sonde_regex *re, size_t at, bool has_rune, uint32_t rune, unsig
             *f = (found){ true, w.from, (uint32_t)at };
             return;
         }
-        if (has_rune && ((s->op == STEP_RUNE && s->x == rune) ||
-                         (s->op == STEP_SET && is_in_set(re, &re->set[s->x], rune))))
+        if (has_rune && regex_step_takes(re, s, rune))
             add_walker(re, &re->next, w.at + 1, w.from, where);
     }
+}
+
+/* False: no match can begin from there on. */
+static bool skip_to_first(const sonde_regex *re, sonde_str text, size_t *at)
+{
+    for (; *at < text.len; (*at)++) {
+        unsigned char c = (unsigned char)text.ptr[*at];
+
+        if (re->first_byte[c / 8] >> (c % 8) & 1)
+            return true;
+    }
+    return false;
 }
 
 static found search(sonde_regex *re, sonde_str text, size_t at, bool first_is_enough)
@@ -430,13 +474,15 @@ static found search(sonde_regex *re, sonde_str text, size_t at, bool first_is_en
         size_t bytes = 0;
         uint32_t rune = 0;
 
+        if (re->never_empty && !f.any && re->now.len == 0 && !skip_to_first(re, text, &at))
+            return f;
         if (!f.any && (at == 0 || !re->at_begin_only))
-            add_walker(re, &re->now, 0, (uint32_t)at, places(text, at));
+            add_walker(re, &re->now, 0, (uint32_t)at, regex_places(text, at));
         if (re->now.len == 0)
             return f;
         if (at < text.len)
-            bytes = read_rune(text, at, &rune);
-        walk(re, at, bytes > 0, rune, places(text, at + bytes), &f);
+            bytes = regex_read_rune(text, at, &rune);
+        walk(re, at, bytes > 0, rune, regex_places(text, at + bytes), &f);
         if (bytes == 0 || (f.any && first_is_enough))
             return f;
         swap = re->now;

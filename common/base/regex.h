@@ -28,6 +28,7 @@
 #define SONDE_REGEX_STEPS_MAX   4096
 #define SONDE_REGEX_RANGES_MAX  4096 /* of all classes together */
 #define SONDE_REGEX_DEPTH_MAX   64
+#define SONDE_REGEX_BOUNDS_MAX  65536 /* instructions * 2 * groups, where groups are asked for */
 
 typedef struct sonde_regex sonde_regex;
 
@@ -43,6 +44,19 @@ bool sonde_regex_matches(sonde_regex *re, sonde_str text);
  * what stands before `from` counts for ^ and \b.  False: none. */
 bool sonde_regex_find(sonde_regex *re, sonde_str text, size_t from, size_t *out_at,
                       size_t *out_len);
+
+/* The same pattern for sonde_regex_find_groups(); takes more memory. */
+SONDE_MUST_USE sonde_status sonde_regex_compile_groups(sonde_str pattern, sonde_regex **out,
+                                                       sonde_error *out_error);
+
+#define SONDE_REGEX_NO_BOUND SIZE_MAX /* the group had no part in the match */
+
+/* As sonde_regex_find(); `out_bounds` gets begin and end of the match, then of each group:
+ * 2 * (1 + sonde_regex_groups()). */
+bool sonde_regex_find_groups(sonde_regex *re, sonde_str text, size_t from, size_t *out_bounds);
+
+uint32_t sonde_regex_groups(const sonde_regex *re);
+uint32_t sonde_regex_group_named(const sonde_regex *re, sonde_str name); /* 0: none */
 
 size_t sonde_regex_bytes(const sonde_regex *re);   /* memory held */
 uint64_t sonde_regex_work(const sonde_regex *re);  /* steps of the last search, for tests */

@@ -1,6 +1,6 @@
 /* regex_parse.c - RE2's syntax, as Go's regexp/syntax takes it with the flags of Perl.
  *
- * Groups are not numbered: nobody asks what they matched. */
+ * Groups are numbered as their brackets open. */
 #include "base/regex_tree.h"
 
 #include <stdlib.h>
@@ -10,7 +10,6 @@
 
 #define REPEAT_MAX     1000
 #define CLASS_MAX      1024 /* ranges while a class is read */
-#define NAMES_MAX      32
 #define KELVIN_SIGN    0x212au
 #define LONG_S         0x17fu
 #define NO_SUCH_ESCAPE "an escape that is not one"
@@ -26,8 +25,7 @@ typedef struct parser {
     const char *why;
     regex_range class_[CLASS_MAX];
     uint32_t class_len;
-    sonde_str names[NAMES_MAX];
-    uint32_t names_len;
+    regex_groups groups;
 } parser;
 
 static bool fail(parser *p, sonde_status status, const char *why)
@@ -474,11 +472,11 @@ static void take_name(parser *p)
         return;
     }
     step(p, name.len + 1);
-    for (i = 0; i < p->names_len; i++)
-        if (sonde_str_eq(p->names[i], name))
+    for (i = 0; i < p->groups.names; i++)
+        if (sonde_str_eq(p->groups.name[i].text, name))
             (void)fail(p, SONDE_ERR_SYNTAX, "two groups of one name");
-    if (p->names_len < NAMES_MAX)
-        p->names[p->names_len++] = name;
+    if (p->groups.names < REGEX_NAMES_MAX)
+        p->groups.name[p->groups.names++] = (regex_name){ name, p->groups.len + 1 };
     else
         (void)fail(p, SONDE_ERR_TOO_BIG, "too many names of groups");
 }
@@ -532,6 +530,8 @@ static regex_node *parse_group(parser *p, unsigned outer_flags)
 static regex_node *group_node(parser *p)
 {
     unsigned outer_flags = p->flags;
+    regex_node *n, *child;
+    uint32_t group;
 
     if (take(p, "(?P<") || (peek(p, 1) == '?' && take(p, "(?<")))
         take_name(p);
@@ -539,7 +539,15 @@ static regex_node *group_node(parser *p)
         return take_flags(p) ? parse_group(p, outer_flags) : NULL;
     else
         step(p, 1);
-    return parse_group(p, outer_flags);
+    group = ++p->groups.len;
+    n = new_node(p, REGEX_GROUP);
+    child = parse_group(p, outer_flags);
+    if (!n || !child)
+        return NULL;
+    n->group = group;
+    n->child = child;
+    n->weight = child->weight;
+    return n;
 }
 
 /* -- repetition ----------------------------------------------------------------------------------- */
@@ -725,7 +733,7 @@ static regex_node *parse_alt(parser *p)
 }
 
 sonde_status regex_parse(sonde_str pattern, sonde_arena *arena, regex_node **out,
-                         const char **out_why)
+                         regex_groups *out_groups, const char **out_why)
 {
     parser p = { .rest = pattern, .arena = arena };
 
@@ -736,6 +744,7 @@ sonde_status regex_parse(sonde_str pattern, sonde_arena *arena, regex_node **out
     *out = parse_alt(&p);
     if (p.status == SONDE_OK && p.rest.len > 0)
         (void)fail(&p, SONDE_ERR_SYNTAX, "an end of a group that did not begin");
+    *out_groups = p.groups;
     *out_why = p.why;
     return p.status;
 }

@@ -25,6 +25,7 @@ typedef enum regex_op {
     REGEX_CAT,    /* children, one after the other */
     REGEX_ALT,    /* children, one of them */
     REGEX_REPEAT, /* the child, min to max times */
+    REGEX_GROUP,  /* the child, of which is asked where it was */
 } regex_op;
 
 /* Where in the text an assertion looks; bits. */
@@ -43,6 +44,7 @@ typedef struct regex_node {
     regex_op op;
     bool lazy;
     uint8_t where;
+    uint32_t group;           /* from 1 */
     uint32_t min, max;        /* REGEX_UNBOUNDED */
     uint32_t weight;          /* how often counted repetitions make it stand in the program */
     const regex_range *range; /* sorted, apart from each other */
@@ -51,8 +53,21 @@ typedef struct regex_node {
     struct regex_node *next;  /* of the parent */
 } regex_node;
 
+#define REGEX_NAMES_MAX 32
+
+typedef struct regex_name {
+    sonde_str text; /* a view of the pattern */
+    uint32_t group;
+} regex_name;
+
+typedef struct regex_groups {
+    uint32_t len;
+    uint32_t names;
+    regex_name name[REGEX_NAMES_MAX];
+} regex_groups;
+
 /* The tree lives in `arena`; statuses as sonde_regex_compile(). */
 SONDE_MUST_USE sonde_status regex_parse(sonde_str pattern, sonde_arena *arena, regex_node **out,
-                                        const char **out_why);
+                                        regex_groups *out_groups, const char **out_why);
 
 #endif /* SONDE_BASE_REGEX_TREE_H */

@@ -245,6 +245,77 @@ static void test_a_match_is_found_where_a_backtracking_matcher_finds_it(void **s
     }
 }
 
+/* Begin and end of each group, "-" for one that had no part; "none" for no match. */
+static void print_groups(const char *pattern, const char *text, char *out, size_t room)
+{
+    size_t bounds[2 * 9] = { 0 };
+    size_t len = 0;
+    sonde_regex *re = NULL;
+
+    assert_status(sonde_regex_compile_groups(sonde_str_from(pattern), &re, NULL), SONDE_OK);
+    assert_in_range(sonde_regex_groups(re), 0, 8);
+    if (!sonde_regex_find_groups(re, sonde_str_from(text), 0, bounds))
+        len = (size_t)snprintf(out, room, "none");
+    else
+        for (uint32_t i = 0; i <= sonde_regex_groups(re); i++)
+            len += (size_t)(bounds[2 * i] == SONDE_REGEX_NO_BOUND
+                                ? snprintf(out + len, room - len, " -")
+                                : snprintf(out + len, room - len, " %zu-%zu", bounds[2 * i],
+                                           bounds[2 * i + 1]));
+    sonde_regex_free(re);
+}
+
+static void test_groups_are_where_a_backtracking_matcher_finds_them(void **state)
+{
+    static const char *const cases[][3] = {
+        { "a(b)c", "xabc", " 1-4 2-3" },
+        { "(a)|(b)", "b", " 0-1 - 0-1" },
+        { "(a+)(a+)", "aaaa", " 0-4 0-3 3-4" },
+        { "(a+?)(a+)", "aaaa", " 0-4 0-1 1-4" },
+        { "(a|ab)(c|bcd)(d*)", "abcd", " 0-4 0-1 1-4 4-4" },
+        { "(?:x(y))*", "xyxy", " 0-4 3-4" },
+        { "((a)(b)?)+", "aba", " 0-3 2-3 2-3 1-2" },
+        { "(?P<u>[^:]+):(?P<p>.*)@", "http://u:p@h", " 0-11 0-4 5-10" },
+        { "(^|/)([0-9]+)", "/a/12", " 2-5 2-3 3-5" },
+        { "(a){2}", "aa", " 0-2 1-2" },
+        { "(\xc3\xa9)(.)", "x\xc3\xa9\xc3\xa9", " 1-5 1-3 3-5" },
+        { "()a", "ba", " 1-2 1-1" },
+        { "(b)\\b", "bab", " 2-3 2-3" },
+        { "abc", "xabc", " 1-4" },
+        { "(a)", "b", "none" },
+        { "(a)?b", "b", " 0-1 -" },
+        { "(?i)(k)", "K", " 0-1 0-1" },
+        { "(a*)(b*)", "", " 0-0 0-0 0-0" },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        char got[200] = "";
+
+        print_groups(cases[i][0], cases[i][1], got, sizeof(got));
+        if (strcmp(got, cases[i][2]) != 0)
+            fail_msg("%s on %s:%s", cases[i][0], cases[i][1], got);
+    }
+}
+
+static void test_groups_are_found_by_name(void **state)
+{
+    sonde_regex *re = NULL;
+
+    (void)state;
+    assert_status(sonde_regex_compile_groups(SONDE_STR("(a)(?P<x>b)(?<yy>c)"), &re, NULL),
+                  SONDE_OK);
+    assert_int_equal(sonde_regex_groups(re), 3);
+    assert_int_equal(sonde_regex_group_named(re, SONDE_STR("x")), 2);
+    assert_int_equal(sonde_regex_group_named(re, SONDE_STR("yy")), 3);
+    assert_int_equal(sonde_regex_group_named(re, SONDE_STR("y")), 0);
+    sonde_regex_free(re);
+    assert_status(
+        sonde_regex_compile_groups(SONDE_STR("(?:(a)(b)(c)(d)(e)(f)(g)(h)){300}"), &re, NULL),
+        SONDE_ERR_TOO_BIG);
+}
+
 static void test_the_work_is_linear_in_the_text(void **state)
 {
     static const char *const patterns[] = {
@@ -305,8 +376,13 @@ static void test_every_ceiling_is_met(void **state)
 static sonde_status compile_once(void *user)
 {
     const char *pattern = (const char *)user;
+    sonde_status status = compile_text(pattern, strlen(pattern));
+    sonde_regex *re = NULL;
 
-    return compile_text(pattern, strlen(pattern));
+    if (status == SONDE_OK)
+        status = sonde_regex_compile_groups(sonde_str_from(pattern), &re, NULL);
+    sonde_regex_free(re);
+    return status;
 }
 
 static void test_compiling_survives_every_failing_allocation(void **state)
@@ -323,6 +399,8 @@ int main(void)
         cmocka_unit_test(test_patterns_match_as_in_re2),
         cmocka_unit_test(test_what_does_not_compile_says_whether_re2_would_take_it),
         cmocka_unit_test(test_a_match_is_found_where_a_backtracking_matcher_finds_it),
+        cmocka_unit_test(test_groups_are_where_a_backtracking_matcher_finds_them),
+        cmocka_unit_test(test_groups_are_found_by_name),
         cmocka_unit_test(test_the_work_is_linear_in_the_text),
         cmocka_unit_test(test_every_ceiling_is_met),
         cmocka_unit_test(test_compiling_survives_every_failing_allocation),

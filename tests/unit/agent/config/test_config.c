@@ -425,6 +425,41 @@ static void test_lists_are_taken_in_every_form(void **state)
     }
 }
 
+static void test_some_lists_have_a_separator_of_their_own(void **state)
+{
+    static const struct {
+        const char *variable;
+        const char *items[3];
+        size_t warnings;
+    } cases[] = {
+        { "DD_APM_IGNORE_RESOURCES=\"(GET|POST) /health\",\"^x$\"",
+          { "(GET|POST) /health", "^x$" },
+          0 },
+        { "DD_APM_IGNORE_RESOURCES=a b, c", { "a b", "c" }, 0 },
+        { "DD_APM_IGNORE_RESOURCES=\"a,b\" , \"c\"\"d\"", { "a,b", "c\"d" }, 0 },
+        { "DD_APM_IGNORE_RESOURCES=\"\"\"a\"\"\"", { "\"a\"" }, 0 },
+        { "DD_APM_IGNORE_RESOURCES=[\"a,b\",\"c\"]", { "a,b", "c" }, 0 },
+        { "DD_APM_IGNORE_RESOURCES=[ab],c", { "[ab]", "c" }, 0 },
+        { "DD_APM_IGNORE_RESOURCES=\"a", { NULL }, 1 },
+        { "DD_APM_IGNORE_RESOURCES=\"a\"b", { NULL }, 1 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const char *const variables[] = { cases[i].variable, NULL };
+        agent_config *c = load("", variables);
+        size_t n = 0;
+
+        for (; cases[i].items[n]; n++)
+            if (n >= c->ignore_resources.len ||
+                !sonde_str_eq(c->ignore_resources.items[n], sonde_str_from(cases[i].items[n])))
+                fail_msg("%s: item %zu", cases[i].variable, n);
+        assert_int_equal(c->ignore_resources.len, n);
+        assert_int_equal(c->warnings_len, cases[i].warnings);
+        config_put(c);
+    }
+}
+
 static void test_endpoints_come_from_key_site_address_and_map(void **state)
 {
     static const char *const variables[] = { "DD_API_KEY= key1 ", NULL };
@@ -675,6 +710,7 @@ int main(void)
         cmocka_unit_test(test_warnings_are_bounded_and_the_rest_counted),
         cmocka_unit_test(test_secrets_never_reach_a_warning_or_the_printed_values),
         cmocka_unit_test(test_lists_are_taken_in_every_form),
+        cmocka_unit_test(test_some_lists_have_a_separator_of_their_own),
         cmocka_unit_test(test_endpoints_come_from_key_site_address_and_map),
         cmocka_unit_test(test_values_follow_from_others),
         cmocka_unit_test(test_local_only_shows_more_and_sooner_unless_told),
