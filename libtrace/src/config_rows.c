@@ -136,7 +136,7 @@ const sonde__row sonde__rows[] = {
       .field = FIELD(health_metrics), .doc = "Send metrics of the tracer itself: spans, queue, drops, requests." },
     { .names = { "SONDE_TRACE_MEMORY", "SONDE_TRACE_MEMORY_LIMIT_MB" }, .type = SONDE__TYPE_BYTES, .fallback = "16MiB", .clamp = true,
       .min = SONDE__MEMORY_MIN_BYTES, .max = (double)(UINT64_C(1) << 40), .field = FIELD(memory_bytes),
-      .option = OPTION(memory_bytes), .doc = "Ceiling of all memory the tracer takes, but for the black box; at least 2MiB. A bare number under the second name counts MiB." },
+      .option = OPTION(memory_bytes), .doc = "Ceiling of the memory for spans, payloads, statistics and threads, see docs/spec/memory.md; at least 2MiB. A bare number under the second name counts MiB." },
     { .names = { "SONDE_TRACE_FLUSH_INTERVAL_MS" }, .type = SONDE__TYPE_DURATION, .fallback = "2000",
       .min = 1, .max = UINT32_MAX, .unit_ns = SONDE_NS_PER_MS, .field = FIELD(flush_interval_ns),
       .option = OPTION(flush_interval_ms), .doc = "Longest wait of a finished trace." },

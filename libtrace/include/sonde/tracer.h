@@ -11,8 +11,10 @@
  * Threads   all.  start, stop and flush may meet; they wait for each other.
  * Failure   tracing never fails the traced program: a value that cannot be used costs one log line and
  *           is replaced by its default; losses are counted, see <sonde/counters.h>.
- * Memory    everything together stays below one ceiling (memory_bytes); beyond it spans are dropped and
- *           counted.
+ * Memory    spans, the queue, payloads, statistics and what threads need stay together below one ceiling
+ *           (memory_bytes); beyond it spans are dropped and counted.  What does not grow with the load lies
+ *           beside it, each part with its own ceiling: the configuration, what telemetry, remote configuration
+ *           and flares hold, the black box (8.4 MB), a statsd client.  docs/spec/memory.md lists them.
  * Fork      the child traces on by itself: own runtime id, own queue, own thread on first use.  What the
  *           parent had finished or open is the parent's to send.
  * Source    docs/spec/spans.md, docs/spec/agent-http.md
@@ -44,8 +46,7 @@ typedef struct sonde_options {
     const char *tags;      /* "key:value,key:value" for every span; default: DD_TAGS */
     const char
         *agent_url; /* "http://host:port" or "unix:///path"; default: DD_TRACE_AGENT_URL, ... */
-    uint64_t
-        memory_bytes; /* ceiling of the tracer's memory; default: SONDE_TRACE_MEMORY, else 16 MiB */
+    uint64_t memory_bytes;      /* ceiling, see above; default: SONDE_TRACE_MEMORY, else 16 MiB */
     uint32_t flush_interval_ms; /* longest wait of a finished trace; default: 2000 */
     uint32_t stop_timeout_ms;   /* deadline of sonde_stop() and of exit(); default: 2000 */
     const char *language;       /* for a library of another language that is built on this one: what
