@@ -28,7 +28,7 @@ static bool is_kept(sonde_str item, bool keeps_th)
         return is_hex(value, DIGITS);
     if (sonde_str_eq(key, SONDE_STR("th")))
         return keeps_th && is_hex(value, 1);
-    return sonde_str_trim(item).len > 0;
+    return item.len > 0;
 }
 
 size_t sonde__ot_clean(sonde_str member, bool keeps_th, char *to)
@@ -38,7 +38,7 @@ size_t sonde__ot_clean(sonde_str member, bool keeps_th, char *to)
 
     memcpy(to, "ot=", 3);
     while (rest.len > 0) {
-        sonde_str item = sonde_str_cut(&rest, ';');
+        sonde_str item = sonde_str_trim(sonde_str_cut(&rest, ';'));
 
         if (!is_kept(item, keeps_th))
             continue;
@@ -47,8 +47,6 @@ size_t sonde__ot_clean(sonde_str member, bool keeps_th, char *to)
         memcpy(to + len, item.ptr, item.len);
         len += item.len;
     }
-    while (len > 3 && to[len - 1] == ' ') /* not the end of the member before */
-        len--;
     return len > 3 ? len : 0;
 }
 

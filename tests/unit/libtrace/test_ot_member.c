@@ -99,6 +99,8 @@ static void test_received_ones_lose_only_what_is_malformed(void **state)
         { "ot=rv:invalid;th:", true, "" },
         { "ot=", true, "" },
         { "ot=;;a;", true, "ot=a" },
+        { "ot=th ;th ;", true, "" },
+        { "ot= a ;th:8 ", true, "ot=a;th:8" },
         { "ot=rv:" RV ";th:8;x:y", false, "ot=rv:" RV ";x:y" },
         { "ot=th:8", false, "" },
     };
