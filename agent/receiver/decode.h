@@ -29,6 +29,8 @@ typedef sonde_status (*decode_fn)(payload *p, decode_tally *out_tally, sonde_err
 
 sonde_status decode_v04(payload *p, decode_tally *out_tally, sonde_error *out_error); /* and v0.3 */
 sonde_status decode_v05(payload *p, decode_tally *out_tally, sonde_error *out_error);
+sonde_status decode_v07(payload *p, decode_tally *out_tally, sonde_error *out_error);
+sonde_status decode_v10(payload *p, decode_tally *out_tally, sonde_error *out_error);
 sonde_status decode_json(payload *p, decode_tally *out_tally,
                          sonde_error *out_error); /* v0.2 - v0.4 */
 

@@ -1,4 +1,4 @@
-/* decode_v04.c - v0.3 and v0.4: arrays of arrays of span maps.
+/* decode_v04.c - v0.3 and v0.4: arrays of arrays of span maps, which v0.7 has too.
  *
  * The hottest code of the agent: one pass, keys told apart by length and letters, texts left where
  * they are.  A key that comes twice in a span or a map counts with its last value.
@@ -425,7 +425,7 @@ static bool read_span(decoder *d, payload_span *s)
     return true;
 }
 
-static bool read_outer_array(decoder *d, uint32_t *out_count)
+bool decode_outer_array(decoder *d, uint32_t *out_count)
 {
     if (!sonde_mp_read_array(&d->r, out_count))
         return false;
@@ -434,12 +434,17 @@ static bool read_outer_array(decoder *d, uint32_t *out_count)
     return true;
 }
 
-static bool read_chunk(decoder *d, payload_chunk *chunk)
+bool decode_text_map(decoder *d, span_meta **out_entries, uint32_t *out_len)
+{
+    return read_meta(d, out_entries, out_len);
+}
+
+bool decode_spans(decoder *d, payload_chunk *chunk)
 {
     uint32_t count;
 
-    *chunk = (payload_chunk){ .priority = PRIORITY_NONE };
-    if (!read_outer_array(d, &count))
+    chunk->spans_len = 0;
+    if (!decode_outer_array(d, &count))
         return false;
     chunk->spans = decoder_alloc(d, count, sizeof(*chunk->spans));
     if (!chunk->spans && count)
@@ -457,9 +462,15 @@ static bool read_chunk(decoder *d, payload_chunk *chunk)
     return true;
 }
 
+static bool read_chunk(decoder *d, payload_chunk *chunk)
+{
+    *chunk = (payload_chunk){ .priority = PRIORITY_NONE };
+    return decode_spans(d, chunk);
+}
+
 static bool read_chunks(decoder *d, payload_chunk **out_chunks, uint32_t *out_count)
 {
-    if (!read_outer_array(d, out_count))
+    if (!decode_outer_array(d, out_count))
         return false;
     *out_chunks = decoder_alloc(d, *out_count, sizeof(**out_chunks));
     if (!*out_chunks && *out_count)

@@ -32,10 +32,15 @@ sonde_status decoder_finish(const decoder *d, decode_tally *out_tally, sonde_err
     return sonde_fail(out_error, status, "%s (at byte %zu)", d->r.error, d->r.error_at);
 }
 
-static void *over_memory(decoder *d)
+bool decoder_over_memory(decoder *d)
 {
     d->over_memory = true;
-    (void)sonde_mp_fail(&d->r, SONDE_ERR_TOO_BIG, "payload needs too much memory");
+    return sonde_mp_fail(&d->r, SONDE_ERR_TOO_BIG, "payload needs too much memory");
+}
+
+static void *over_memory(decoder *d)
+{
+    (void)decoder_over_memory(d);
     return NULL;
 }
 
@@ -56,6 +61,11 @@ void *decoder_alloc(decoder *d, uint32_t count, size_t bytes)
         return over_memory(d);
     (void)sonde_mp_fail(&d->r, SONDE_ERR_NOMEM, "out of memory");
     return NULL;
+}
+
+void decoder_forget_head(payload *p)
+{
+    p->language_name = p->language_version = p->tracer_version = (sonde_str){ NULL, 0 };
 }
 
 bool decoder_skip(decoder *d, uint32_t values)
@@ -90,7 +100,7 @@ bool decoder_repair(decoder *d, sonde_str *text)
         i += width ? width : 1;
     }
     if (text->len > UINT32_MAX - 2 * bad)
-        return over_memory(d) != NULL;
+        return decoder_over_memory(d);
     out = decoder_alloc(d, (uint32_t)(text->len + 2 * bad), 1);
     if (!out)
         return false;

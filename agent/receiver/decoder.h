@@ -36,6 +36,8 @@ sonde_status decoder_finish(const decoder *d, decode_tally *out_tally, sonde_err
 /* count * bytes from the arena, or a failure of the reader; count 0 gives NULL and no failure. */
 void *decoder_alloc(decoder *d, uint32_t count, size_t bytes);
 
+bool decoder_over_memory(decoder *d); /* fails the reader for that reason; returns false */
+
 bool decoder_skip(decoder *d, uint32_t values); /* passes over so many values */
 
 /* How many of `count` entries are kept; the rest is counted as cut and the caller passes over it. */
@@ -87,6 +89,13 @@ static inline bool decode_text(decoder *d, sonde_str *out)
         return true;
     return decoder_repair(d, out);
 }
+
+/* decode_v04.c: what v0.7 shares with it. */
+bool decode_outer_array(decoder *d, uint32_t *out_count); /* at most PAYLOAD_ARRAY_MAX */
+bool decode_spans(decoder *d, payload_chunk *chunk);      /* an array of span maps */
+bool decode_text_map(decoder *d, span_meta **out_entries, uint32_t *out_len);
+
+void decoder_forget_head(payload *p); /* formats that name the client in the body */
 
 /* A map of at most SPAN_ENTRIES_MAX different keys being filled.  Entries start with their key. */
 typedef struct decode_map {

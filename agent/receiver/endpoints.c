@@ -20,6 +20,8 @@ const endpoint receiver_endpoints[] = {
     { "/v0.4/traces",   "v0.4", ENDPOINT_TRACES,   decode_v04, decode_json, ANSWER_RATES, true },
     { "/v0.4/services", "v0.4", ENDPOINT_SERVICES, NULL,       NULL,        ANSWER_OK,    true },
     { "/v0.5/traces",   "v0.5", ENDPOINT_TRACES,   decode_v05, NULL,        ANSWER_RATES, true },
+    { "/v0.7/traces",   "v0.7", ENDPOINT_TRACES,   decode_v07, NULL,        ANSWER_RATES, true },
+    { "/v1.0/traces",   "v1.0", ENDPOINT_TRACES,   decode_v10, NULL,        ANSWER_RATES, true },
     { "/v0.6/stats",    "v0.6", ENDPOINT_STATS,    decode_stats, NULL,      ANSWER_EMPTY, true },
     { "/v0.2/traces",   "v0.2", ENDPOINT_TRACES,   NULL,       decode_json, ANSWER_OK,    false },
     { "/services",      "v0.1", ENDPOINT_SERVICES, NULL,       NULL,        ANSWER_OK,    false },
@@ -32,6 +34,7 @@ const size_t receiver_endpoints_len = sizeof(receiver_endpoints) / sizeof(receiv
 /* The listed rows again, in the order of the protocol; a test keeps the two together. */
 const char *const receiver_listed_endpoints[] = {
     "/v0.3/traces", "/v0.3/services", "/v0.4/traces", "/v0.4/services", "/v0.5/traces",
+    "/v0.7/traces", "/v1.0/traces",
     "/v0.6/stats",
 };
 /* clang-format on */
