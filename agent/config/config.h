@@ -179,6 +179,7 @@ typedef struct agent_config {
     config_endpoints additional_endpoints;
 
     config_proxy proxy;
+    config_list container_tags;
     /* otlp_config */
     sonde_str otlp_http_endpoint; /* "": not listening */
     sonde_str otlp_grpc_endpoint;

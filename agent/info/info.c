@@ -20,6 +20,7 @@ struct info {
     agent_config *config; /* shared */
     const char *version;
     const char *commit;
+    origin *origin;           /* borrowed; NULL: none */
     const sonde_clock *clock; /* borrowed */
     int64_t started_unix_ns;
     sonde_buf body;
@@ -59,6 +60,7 @@ sonde_status info_open(const info_options *options, info **out_info)
     i->config = config_get(options->config);
     i->version = options->agent_version;
     i->commit = options->git_commit;
+    i->origin = options->origin;
     i->clock = options->clock ? options->clock : &sonde_system_clock;
     i->started_unix_ns = i->clock->unix_ns(i->clock->user);
     sonde_buf_init(&i->body, INFO_MAX_BYTES);
@@ -146,8 +148,11 @@ void info_write_status(info *i, sonde_buf *out)
 static http_result serve_info(void *user, http_request *request, http_response *response)
 {
     const info *i = user;
+    container_id room;
+    const char *hash = origin_tags_hash(i->origin, origin_container_id(i->origin, request, room));
 
-    (void)request;
+    if (hash)
+        http_response_header(response, "Datadog-Container-Tags-Hash", hash);
     response->static_body = info_body(i);
     return HTTP_DONE;
 }

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "agent/config/config.h"
+#include "agent/origin/origin.h"
 #include "base/clock.h"
 #include "codec/json_write.h"
 #include "net/server/http_server.h"
@@ -53,6 +54,7 @@ typedef struct info_options {
     bool stats_by_span_kind;  /* spans of kind server, client, ... count though not top-level */
     sonde_str crash_socket;   /* empty: none; borrowed for the call */
     bool client_drop_p0s;     /* tracers may leave out p0 chunks: stats of theirs are served */
+    origin *origin;           /* of the askers' containers; borrowed; NULL: none */
     const sonde_clock *clock; /* NULL: the system's */
 } info_options;
 

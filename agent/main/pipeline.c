@@ -13,6 +13,7 @@
 #include "agent/crash/crash.h"
 #include "agent/info/info.h"
 #include "agent/ops/ops.h"
+#include "agent/origin/origin.h"
 #include "agent/otlp/otlp.h"
 #include "agent/payload/normalize.h"
 #include "agent/payload/rates.h"
@@ -75,6 +76,7 @@ struct pipeline {
     worker *workers;
     size_t workers_len; /* started */
     crash *crash;       /* NULL: no socket for it */
+    origin *origin;
     proxy *proxy;
     info *info;
     receiver *receiver;
@@ -391,10 +393,18 @@ static void open_crash(pipeline *p)
         SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "no spans of processes that die: %s", error.message);
 }
 
+static sonde_status open_origin(pipeline *p, sonde_error *out_error)
+{
+    const origin_options options = { .container_tags = &p->config->container_tags };
+    sonde_status status = origin_open(&options, &p->origin);
+
+    return status == SONDE_OK ? status : sonde_fail(out_error, status, "origins");
+}
+
 static sonde_status open_proxy(pipeline *p, sonde_error *out_error)
 {
-    return proxy_open(&(proxy_options){ p->config, p->agent_env, SONDE_VERSION }, &p->proxy,
-                      out_error);
+    return proxy_open(&(proxy_options){ p->config, p->agent_env, SONDE_VERSION, p->origin },
+                      &p->proxy, out_error);
 }
 
 static size_t list_analyzed(const agent_config *c, info_analyzed out[EVENT_RATES_MAX])
@@ -432,6 +442,7 @@ static sonde_status open_info(pipeline *p, sonde_error *out_error)
     options.endpoints_len = endpoints_len + proxy_listed(p->proxy, endpoints + endpoints_len);
     options.analyzed = analyzed;
     options.analyzed_len = list_analyzed(p->config, analyzed);
+    options.origin = p->origin;
     options.evp_headers = proxy_evp_headers;
     options.evp_headers_len = proxy_evp_headers_len;
     for (i = 0; i < len; i++)
@@ -476,6 +487,7 @@ static sonde_status open_receiver(pipeline *p, sonde_error *out_error)
     const receiver_options options = { .config = p->config,
                                        .sink = { enqueue, p },
                                        .rates = &p->rates,
+                                       .origin = p->origin,
                                        .agent_version = SONDE_VERSION,
                                        .agent_state = info_state(p->info),
                                        .more_routes = routes,
@@ -514,6 +526,7 @@ static void add_status_rows(pipeline *p)
         { "stats_writer", stats_writer_write_json, &p->stats_writer },
         { "forwarder", forwarder_write_json, p->forwarder },
         { "ledger", forwarder_write_ledger_json, p->forwarder },
+        { "origin", origin_write_json, p->origin },
         { "proxies", proxy_write_json, p->proxy },
         { "watchdog", ops_write_json, p->ops },
         { "process", self_write_json, NULL },
@@ -559,6 +572,8 @@ sonde_status pipeline_open(const pipeline_options *options, pipeline **out_pipel
         status = start_workers(p, out_error);
     if (status == SONDE_OK)
         open_crash(p);
+    if (status == SONDE_OK)
+        status = open_origin(p, out_error);
     if (status == SONDE_OK)
         status = open_proxy(p, out_error);
     if (status == SONDE_OK)
@@ -667,6 +682,7 @@ void pipeline_close(pipeline *p)
     otlp_close(p->otlp, 0);
     ops_close(p->ops);
     info_close(p->info);
+    origin_close(p->origin);
     crash_close(p->crash);
     sonde_free(p->workers);
     if (p->has_queue)

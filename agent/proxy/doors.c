@@ -43,34 +43,42 @@ const size_t proxy_evp_headers_len = sizeof(proxy_evp_headers) / sizeof(proxy_ev
 /* ---- what a door adds ---- */
 
 /* False: the request is not one this door takes. */
-typedef bool (*prepare_fn)(const proxy *p, const http_request *request, outgoing *o);
+typedef bool (*prepare_fn)(const proxy *p, const http_request *request, sonde_str container,
+                           outgoing *o);
 
-static bool prepare_profiling(const proxy *p, const http_request *request, outgoing *o)
+static bool prepare_profiling(const proxy *p, const http_request *request, sonde_str container,
+                              outgoing *o)
 {
     outgoing_header(o, "Via", p->via);
     outgoing_header(o, HDR_ADDITIONAL_TAGS, p->profile_tags);
+    outgoing_container_tags(o, p, container);
     outgoing_copy_all(o, request);
     return true;
 }
 
-static bool prepare_pipeline(const proxy *p, const http_request *request, outgoing *o)
+static bool prepare_pipeline(const proxy *p, const http_request *request, sonde_str container,
+                             outgoing *o)
 {
     outgoing_header(o, "Via", p->via);
     outgoing_header(o, HDR_ADDITIONAL_TAGS, p->tags);
+    outgoing_container_tags(o, p, container);
     outgoing_copy_all(o, request);
     return true;
 }
 
-static bool prepare_lineage(const proxy *p, const http_request *request, outgoing *o)
+static bool prepare_lineage(const proxy *p, const http_request *request, sonde_str container,
+                            outgoing *o)
 {
     outgoing_header(o, "Via", p->via);
+    outgoing_container_tags(o, p, container);
     outgoing_copy_all(o, request);
     return true;
 }
 
-static bool prepare_flare(const proxy *p, const http_request *request, outgoing *o)
+static bool prepare_flare(const proxy *p, const http_request *request, sonde_str container,
+                          outgoing *o)
 {
-    (void)p;
+    (void)p, (void)container;
     outgoing_copy_all(o, request);
     return true;
 }
@@ -82,7 +90,8 @@ static uint64_t evp_timeout_ns(const proxy *p)
     return ns ? ns : EVP_TIMEOUT_NS;
 }
 
-static void add_evp_headers(const proxy *p, const http_request *request, outgoing *o)
+static void add_evp_headers(const proxy *p, const http_request *request, sonde_str container,
+                            outgoing *o)
 {
     char seconds[24];
 
@@ -91,6 +100,8 @@ static void add_evp_headers(const proxy *p, const http_request *request, outgoin
     (void)snprintf(seconds, sizeof(seconds), "%llu",
                    (unsigned long long)(evp_timeout_ns(p) / SONDE_NS_PER_S));
     outgoing_header(o, "Via", p->via);
+    outgoing_header(o, SONDE_HDR_CONTAINER_ID, container); /* even empty */
+    outgoing_container_tags(o, p, container);
     outgoing_header(o, "X-Datadog-Hostname", p->config->hostname);
     outgoing_header(o, "X-Datadog-AgentDefaultEnv", p->agent_env);
     outgoing_header(o, "X-Datadog-Timeout", sonde_str_from(seconds));
@@ -98,7 +109,8 @@ static void add_evp_headers(const proxy *p, const http_request *request, outgoin
         outgoing_header(o, "X-Datadog-Error-Tracking-Standalone", SONDE_STR("true"));
 }
 
-static bool prepare_evp(const proxy *p, const http_request *request, outgoing *o)
+static bool prepare_evp(const proxy *p, const http_request *request, sonde_str container,
+                        outgoing *o)
 {
     sonde_str path = http_request_path(request);
     sonde_str query = http_request_query_text(request);
@@ -115,7 +127,7 @@ static bool prepare_evp(const proxy *p, const http_request *request, outgoing *o
         sonde_buf_append_byte(&o->url, '?');
         sonde_buf_append_str(&o->url, query);
     }
-    add_evp_headers(p, request, o);
+    add_evp_headers(p, request, container, o);
     if (needs_app_key)
         outgoing_header(o, "DD-APPLICATION-KEY", p->config->proxy.app_key);
     return true;
@@ -143,13 +155,15 @@ static void join(sonde_buf *out, sonde_str part)
     sonde_buf_append_str(out, part);
 }
 
-/* The agent's tags, what the header adds, what the query says, cut at a whole character. */
-static sonde_str join_tags(const proxy *p, const http_request *request, sonde_buf *out)
+/* The agent's tags, the container's, what the header adds, what the query says; cut at a whole character. */
+static sonde_str join_tags(const proxy *p, const http_request *request, sonde_str container,
+                           sonde_buf *out)
 {
     sonde_str asked = { NULL, 0 }, all;
 
     (void)http_request_query(request, "ddtags", &asked);
     join(out, p->tags);
+    join(out, origin_tags(p->origin, container));
     join(out, http_request_header(request, HDR_ADDITIONAL_TAGS));
     join(out, asked);
     all = sonde_buf_str(out);
@@ -171,7 +185,8 @@ static void append_query_rest(sonde_buf *out, sonde_str query)
     }
 }
 
-static bool prepare_debugger(const proxy *p, const http_request *request, outgoing *o)
+static bool prepare_debugger(const proxy *p, const http_request *request, sonde_str container,
+                             outgoing *o)
 {
     sonde_buf tags;
 
@@ -179,7 +194,7 @@ static bool prepare_debugger(const proxy *p, const http_request *request, outgoi
     sonde_buf_append_byte(&o->url, '?');
     append_query_rest(&o->url, http_request_query_text(request));
     sonde_buf_append_str(&o->url, SONDE_STR("ddtags="));
-    append_query_value(&o->url, join_tags(p, request, &tags));
+    append_query_value(&o->url, join_tags(p, request, container, &tags));
     add_request_id(o);
     outgoing_header(o, "DD-EVP-ORIGIN", SONDE_STR("agent-debugger"));
     outgoing_copy_all(o, request);
@@ -187,7 +202,8 @@ static bool prepare_debugger(const proxy *p, const http_request *request, outgoi
     return true;
 }
 
-static bool prepare_symdb(const proxy *p, const http_request *request, outgoing *o)
+static bool prepare_symdb(const proxy *p, const http_request *request, sonde_str container,
+                          outgoing *o)
 {
     sonde_str query = http_request_query_text(request);
     sonde_buf tags;
@@ -199,7 +215,7 @@ static bool prepare_symdb(const proxy *p, const http_request *request, outgoing 
     }
     add_request_id(o);
     outgoing_header(o, "DD-EVP-ORIGIN", SONDE_STR("agent-symdb"));
-    outgoing_header(o, HDR_ADDITIONAL_TAGS, join_tags(p, request, &tags));
+    outgoing_header(o, HDR_ADDITIONAL_TAGS, join_tags(p, request, container, &tags));
     outgoing_copy_all(o, request);
     sonde_buf_done(&tags);
     return true;
@@ -281,13 +297,14 @@ static http_result pass_on(proxy *p, proxy_door which, http_request *request,
                            .method = method_text,
                            .timeout_ms = timeout_ms(p, which) };
     http_result result = HTTP_DONE;
+    container_id room;
     outgoing o;
 
     if (which != DOOR_FLARE)
         (void)snprintf(method_text, sizeof(method_text), "%.*s", SONDE_STR_ARG(method));
     outgoing_init(&o);
     what.out = &o;
-    if (prepare[which](p, request, &o)) {
+    if (prepare[which](p, request, origin_container_id(p->origin, request, room), &o)) {
         result = relay(p, &what, request, response);
     } else {
         response->status = 502;

@@ -44,6 +44,9 @@ void outgoing_done(outgoing *o);
 void outgoing_header(outgoing *o, const char *name, sonde_str value);
 void outgoing_copy(outgoing *o, const http_request *from, const char *name); /* if it is there */
 
+/* X-Datadog-Container-Tags, when there are any. */
+void outgoing_container_tags(outgoing *o, const proxy *p, sonde_str container);
+
 /* All headers of the client, but those of its connection, keys, and what is already there. */
 void outgoing_copy_all(outgoing *o, const http_request *from);
 
@@ -120,6 +123,7 @@ struct proxy {
     agent_config *config; /* shared */
     sonde_str agent_env;
     const char *agent_version;
+    origin *origin;         /* borrowed; NULL: only what heads state */
     sonde_arena text;       /* targets, tags */
     sonde_str tags;         /* host:..,default_env:..,agent_version:.. */
     sonde_str profile_tags; /* the same and additional_profile_tags */

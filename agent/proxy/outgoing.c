@@ -79,6 +79,14 @@ void outgoing_copy(outgoing *o, const http_request *from, const char *name)
         outgoing_header(o, name, value);
 }
 
+void outgoing_container_tags(outgoing *o, const proxy *p, sonde_str container)
+{
+    sonde_str tags = origin_tags(p->origin, container);
+
+    if (tags.len)
+        outgoing_header(o, "X-Datadog-Container-Tags", tags);
+}
+
 typedef struct copying {
     outgoing *o;
     sonde_str connection; /* names more headers of the hop */

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "agent/config/config.h"
+#include "agent/origin/origin.h"
 #include "agent/proxy/limits.h"
 #include "codec/json_write.h"
 #include "net/server/http_server.h"
@@ -83,6 +84,7 @@ typedef struct proxy_options {
     agent_config *config;      /* a reference is taken */
     sonde_str agent_env;       /* normalised */
     const char *agent_version; /* static */
+    origin *origin;            /* borrowed; NULL: only what heads state */
 } proxy_options;
 
 SONDE_MUST_USE sonde_status proxy_open(const proxy_options *options, proxy **out_proxy,

@@ -171,6 +171,8 @@ static void fill_head(telemetry_job *job, const http_request *request)
     const proxy *p = job->p;
     const config_proxy *c = &p->config->proxy;
     outgoing *o = &job->out;
+    container_id room;
+    sonde_str container = origin_container_id(p->origin, request, room);
     sonde_str query = http_request_query_text(request);
     sonde_str path = http_request_path(request);
 
@@ -182,6 +184,9 @@ static void fill_head(telemetry_job *job, const http_request *request)
     outgoing_header(o, "Via", p->via);
     outgoing_header(o, "DD-Agent-Hostname", p->config->hostname);
     outgoing_header(o, "DD-Agent-Env", p->agent_env);
+    if (container.len)
+        outgoing_header(o, SONDE_HDR_CONTAINER_ID, container);
+    outgoing_container_tags(o, p, container);
     if (c->install_id.len)
         outgoing_header(o, "DD-Agent-Install-Id", c->install_id);
     if (c->install_type.len)

@@ -175,7 +175,7 @@ static sonde_status make_payload(const bound_endpoint *b, http_request *request,
         return SONDE_ERR_NOMEM;
     p->endpoint_version = b->row->version;
     body = sonde_arena_alloc(&p->arena, sizeof(*body));
-    if (!body || read_request_headers(p, request) != SONDE_OK) {
+    if (!body || read_request_headers(b->r, p, request) != SONDE_OK) {
         payload_free(p);
         return SONDE_ERR_NOMEM;
     }
@@ -235,8 +235,10 @@ static sonde_status decode(const bound_endpoint *b, http_request *request, paylo
         status = decoder_for(b->row, request)(*out_payload, out_tally, out_error);
     if (status != SONDE_OK)
         return status;
-    if (b->row->kind == ENDPOINT_TRACES)
-        return take_process_tags(*out_payload, request);
+    if (b->row->kind == ENDPOINT_TRACES) {
+        status = take_process_tags(*out_payload, request);
+        return status == SONDE_OK ? take_container_tags(b->r, *out_payload) : status;
+    }
     take_stats_headers(*out_payload, request);
     return SONDE_OK;
 }

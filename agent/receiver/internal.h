@@ -46,6 +46,7 @@ struct receiver {
     agent_config *config; /* shared */
     payload_sink sink;
     rates_cell *rates; /* borrowed */
+    origin *origin;    /* borrowed; NULL: only what heads state */
     const char *agent_version;
     const char *agent_state;
     http_server *server;
@@ -74,13 +75,13 @@ void answer_refused(receiver *r, const endpoint *e, http_request *request, http_
 void answer_error(http_response *response, unsigned status, const char *text);
 
 /* request_headers.c: language, container, flags; the texts are copied into the arena. */
-sonde_status read_request_headers(payload *p, const http_request *request);
+sonde_status read_request_headers(receiver *r, payload *p, const http_request *request);
+sonde_status take_container_tags(receiver *r, payload *p); /* when the container is known */
 sonde_status take_process_tags(payload *p, const http_request *request); /* after decoding */
 void take_stats_headers(payload *p, const http_request *request);        /* after decoding */
 bool header_is_true(const http_request *request, const char *name);
 uint64_t header_trace_count(const http_request *request);
 sonde_str
 media_type(const http_request *request); /* without parameters; empty: absent or unusable */
-sonde_str container_id_of(sonde_str entity_id, sonde_str container_id);
 
 #endif /* SONDE_AGENT_RECEIVER_INTERNAL_H */

@@ -142,6 +142,7 @@ sonde_status receiver_open(const receiver_options *options, receiver **out_recei
     r->config = config_get(options->config);
     r->sink = options->sink;
     r->rates = options->rates;
+    r->origin = options->origin;
     r->agent_version = options->agent_version;
     r->agent_state = options->agent_state;
     r->max_arena_bytes = r->config->memory_limit_bytes / 2;

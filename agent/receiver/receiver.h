@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "agent/config/config.h"
+#include "agent/origin/origin.h"
 #include "agent/payload/rates.h"
 #include "agent/payload/sink.h"
 #include "codec/json_write.h"
@@ -71,6 +72,7 @@ typedef struct receiver_options {
     agent_config *config;      /* a reference is taken */
     payload_sink sink;         /* SONDE_ERR_FULL: refused; SONDE_ERR_CLOSED: closing */
     rates_cell *rates;         /* borrowed */
+    origin *origin;            /* borrowed; NULL: only what heads state */
     const char *agent_version; /* static */
     const char *agent_state;   /* 64 hex digits of /info (info_state()); outlives the receiver */
     size_t body_budget_bytes;  /* 0: a quarter of config->memory_limit_bytes,

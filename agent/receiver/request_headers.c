@@ -7,7 +7,8 @@
 #include "base/parse.h"
 #include "vocab/headers.h"
 
-#define TAG_PROCESS_TAGS "_dd.tags.process"
+#define TAG_PROCESS_TAGS   "_dd.tags.process"
+#define TAG_CONTAINER_TAGS "_dd.tags.container"
 
 bool header_is_true(const http_request *request, const char *name)
 {
@@ -45,34 +46,6 @@ sonde_str media_type(const http_request *request)
     return sonde_str_trim(sonde_str_cut(&value, ';'));
 }
 
-/* The part of a comma list that names a container by id. */
-static sonde_str container_in_list(sonde_str list)
-{
-    while (list.len) {
-        sonde_str part = sonde_str_trim(sonde_str_cut(&list, ','));
-
-        if (sonde_str_starts(part, SONDE_STR("ci-")))
-            return sonde_str_sub(part, 3, part.len);
-    }
-    return (sonde_str){ NULL, 0 };
-}
-
-/* Ids a client states; resolving inodes and peers is origin detection's business. */
-sonde_str container_id_of(sonde_str entity_id, sonde_str container_id)
-{
-    entity_id = sonde_str_trim(entity_id);
-    container_id = sonde_str_trim(container_id);
-    if (entity_id.len && memchr(entity_id.ptr, ',', entity_id.len))
-        entity_id = container_in_list(entity_id);
-    else if (sonde_str_starts(entity_id, SONDE_STR("cid-")))
-        entity_id = sonde_str_sub(entity_id, 4, entity_id.len);
-    else if (sonde_str_starts(entity_id, SONDE_STR("ci-")))
-        entity_id = sonde_str_sub(entity_id, 3, entity_id.len);
-    else if (sonde_str_starts(entity_id, SONDE_STR("in-")))
-        entity_id.len = 0;
-    return entity_id.len ? entity_id : container_id;
-}
-
 /* A header's value in the arena, as UTF-8. */
 static sonde_status copy_text(payload *p, sonde_str value, sonde_str *out)
 {
@@ -83,8 +56,9 @@ static sonde_status copy_text(payload *p, sonde_str value, sonde_str *out)
     return out->ptr ? SONDE_OK : SONDE_ERR_NOMEM;
 }
 
-sonde_status read_request_headers(payload *p, const http_request *request)
+sonde_status read_request_headers(receiver *r, payload *p, const http_request *request)
 {
+    container_id room;
     const struct {
         sonde_str value;
         sonde_str *out;
@@ -92,9 +66,7 @@ sonde_status read_request_headers(payload *p, const http_request *request)
         { http_request_header(request, SONDE_HDR_LANG), &p->language_name },
         { http_request_header(request, SONDE_HDR_LANG_VERSION), &p->language_version },
         { http_request_header(request, SONDE_HDR_TRACER_VERSION), &p->tracer_version },
-        { container_id_of(http_request_header(request, SONDE_HDR_ENTITY_ID),
-                          http_request_header(request, SONDE_HDR_CONTAINER_ID)),
-          &p->container_id },
+        { origin_container_id(r->origin, request, room), &p->container_id },
     };
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -115,6 +87,13 @@ void take_stats_headers(payload *p, const http_request *request)
     if (p->stats->lang.len == 0)
         p->stats->lang = p->language_name;
     p->stats->obfuscated = http_request_header(request, SONDE_HDR_OBFUSCATION).len > 0;
+}
+
+sonde_status take_container_tags(receiver *r, payload *p)
+{
+    sonde_str tags = origin_tags(r->origin, p->container_id);
+
+    return tags.len ? payload_tag_set(p, SONDE_STR(TAG_CONTAINER_TAGS), tags) : SONDE_OK;
 }
 
 sonde_status take_process_tags(payload *p, const http_request *request)

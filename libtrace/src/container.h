@@ -9,11 +9,7 @@
 
 #include "base/str.h"
 
-#define SONDE__CONTAINER_ID_MAX 96
-
-/* The id of the first line whose last path component ends in one (".scope" may follow); an empty view
- * when there is none.  Source: docs/spec/agent-http.md, "Container". */
-sonde_str sonde__container_id(sonde_str cgroup);
+#define SONDE__CONTAINER_ID_MAX 96 /* SONDE_CGROUP_ID_MAX, "ci-" and NUL */
 
 /* The path of the unified hierarchy ("0::/path"), else of the first line; for the inode form. */
 sonde_str sonde__cgroup_path(sonde_str cgroup);

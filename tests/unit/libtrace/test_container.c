@@ -1,4 +1,5 @@
 /* test_container.c - container ids in the text of /proc/self/cgroup. */
+#include "base/cgroup.h"
 #include "support/test.h"
 
 #include "libtrace/src/container.h"
@@ -30,7 +31,7 @@ static void test_ids_are_found_where_the_table_says(void **state)
 
     (void)state;
     for (i = 0; i < COUNT_OF(cases); i++) {
-        sonde_str got = sonde__container_id(sonde_str_from(cases[i].in));
+        sonde_str got = sonde_cgroup_container_id(sonde_str_from(cases[i].in));
 
         if (!sonde_str_eq(got, sonde_str_from(cases[i].want)))
             fail_msg("%s: got %.*s", cases[i].in, SONDE_STR_ARG(got));

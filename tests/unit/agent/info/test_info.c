@@ -75,7 +75,7 @@ static void test_the_body_is_exactly_this(void **state)
         "\t\t\"connection_limit\": 0,\n"
         "\t\t\"receiver_timeout\": 0,\n"
         "\t\t\"max_request_bytes\": 26214400,\n"
-        "\t\t\"statsd_port\": 0,\n"
+        "\t\t\"statsd_port\": 8125,\n"
         "\t\t\"max_memory\": 67108864,\n"
         "\t\t\"max_cpu\": 0.5,\n"
         "\t\t\"analyzed_spans_by_service\": {},\n"

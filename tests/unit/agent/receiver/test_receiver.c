@@ -446,28 +446,6 @@ static void test_a_client_that_stalls_is_told_408(void **state)
     assert_int_equal(dropped(RECEIVER_TIMEOUT), 1);
 }
 
-static void test_container_ids_come_from_the_head(void **state)
-{
-    static const struct {
-        const char *entity, *container, *want;
-    } cases[] = {
-        { "", "", "" },           { "", "abc", "abc" },         { "ci-abc", "", "abc" },
-        { "cid-abc", "", "abc" }, { "in-12345", "", "" },       { "in-12345", "abc", "abc" },
-        { "bare", "", "bare" },   { "in-1,ci-abc", "", "abc" }, { "bare,ci-abc", "", "abc" },
-        { "bare,in-1", "", "" },  { "ci-a", "b", "a" },         { " ci-a ", "", "a" },
-    };
-
-    (void)state;
-    for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        sonde_str got =
-            container_id_of(sonde_str_from(cases[i].entity), sonde_str_from(cases[i].container));
-
-        if (!sonde_str_eq(got, sonde_str_from(cases[i].want)))
-            fail_msg("\"%s\", \"%s\": \"%.*s\"", cases[i].entity, cases[i].container,
-                     SONDE_STR_ARG(got));
-    }
-}
-
 static void test_info_lists_exactly_the_rows_that_say_so(void **state)
 {
     size_t listed = 0;
@@ -666,7 +644,6 @@ int main(void)
         unit(test_a_body_over_the_limit_is_413_with_its_traces_counted),
         unit(test_a_body_that_would_decode_too_large_is_413),
         unit(test_a_client_that_stalls_is_told_408),
-        unit(test_container_ids_come_from_the_head),
         unit(test_info_lists_exactly_the_rows_that_say_so),
         unit(test_counters_are_written_as_json),
         unit(test_a_socket_that_cannot_be_made_is_no_error_but_a_port_is),
