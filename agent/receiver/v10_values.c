@@ -40,10 +40,9 @@ static bool read_groups(v10 *v, uint32_t each, uint32_t *out_groups)
 
     if (!v10_read_header(v, V10_HEADER_MAX, &count))
         return false;
-    if (count % each)
-        return sonde_mp_fail(&v->d.r, SONDE_ERR_SYNTAX, "attributes do not come in whole entries");
     *out_groups = count / each;
-    return true;
+    return count % each == 0 ||
+           sonde_mp_fail(&v->d.r, SONDE_ERR_SYNTAX, "attributes do not come in whole entries");
 }
 
 static bool read_double(v10 *v, double *out)
