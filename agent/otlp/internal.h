@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "codec/compress/compress.h"
+#include "net/grpc/grpc_server.h"
 #include "net/server/http_server.h"
 #include "otlp.h"
 #include "read.h"
@@ -18,6 +19,8 @@ struct otlp {
     _Atomic bool stopped;
     _Atomic size_t refs; /* one of the owner, one of each body kept */
     http_server *http;
+    grpc_server *grpc;
+    grpc_method method;
     uint16_t http_port, grpc_port;
     http_route route;
     otlp_counters counters;
@@ -57,5 +60,6 @@ sonde_status otlp_listen(sonde_str endpoint, int *out_fd, sonde_error *out_error
 
 /* http.c, grpc.c */
 sonde_status otlp_serve_http(otlp *o, sonde_error *out_error);
+sonde_status otlp_serve_grpc(otlp *o, sonde_error *out_error);
 
 #endif /* SONDE_AGENT_OTLP_INTERNAL_H */

@@ -65,7 +65,7 @@ sonde_status otlp_open(const otlp_options *options, otlp **out_otlp, sonde_error
     otlp *o;
 
     *out_otlp = NULL;
-    if (c->otlp_http_endpoint.len == 0)
+    if (c->otlp_http_endpoint.len == 0 && c->otlp_grpc_endpoint.len == 0)
         return SONDE_OK;
     o = sonde_calloc(1, sizeof(*o));
     if (!o)
@@ -77,6 +77,8 @@ sonde_status otlp_open(const otlp_options *options, otlp **out_otlp, sonde_error
     o->budget_bytes = options->budget_bytes ? options->budget_bytes : default_budget(c);
     if (c->otlp_http_endpoint.len)
         status = otlp_serve_http(o, out_error);
+    if (status == SONDE_OK && c->otlp_grpc_endpoint.len)
+        status = otlp_serve_grpc(o, out_error);
     if (status != SONDE_OK) {
         otlp_close(o, 0);
         return status;
@@ -96,6 +98,7 @@ void otlp_close(otlp *o, uint64_t deadline_mono_ns)
     if (!o)
         return;
     otlp_stop(o);
+    grpc_server_close(o->grpc, deadline_mono_ns);
     http_server_close(o->http, deadline_mono_ns);
     otlp_put(o);
 }
@@ -153,6 +156,31 @@ static void put_http(sonde_json_writer *w, const otlp *o)
     sonde_json_end_object(w);
 }
 
+static void put_grpc(sonde_json_writer *w, const otlp *o)
+{
+    const grpc_server_counters *c = grpc_server_read_counters(o->grpc);
+
+    sonde_json_key(w, SONDE_STR("grpc"));
+    sonde_json_begin_object(w);
+    sonde_json_put_u64(w, "port", o->grpc_port);
+    put_counter(w, "connections", &c->connections);
+    put_counter(w, "connections_failed", &c->connections_failed);
+    put_counter(w, "open_connections", &c->open_connections);
+    put_counter(w, "calls", &c->calls);
+    put_counter(w, "handled", &c->handled);
+    put_counter(w, "lost_too_big", &c->lost_too_big);
+    put_counter(w, "lost_full", &c->lost_full);
+    put_counter(w, "lost_malformed", &c->lost_malformed);
+    put_counter(w, "lost_timeout", &c->lost_timeout);
+    put_counter(w, "lost_aborted", &c->lost_aborted);
+    put_counter(w, "unknown", &c->unknown);
+    put_counter(w, "not_grpc", &c->not_grpc);
+    put_counter(w, "refused_streams", &c->refused_streams);
+    put_counter(w, "open_calls", &c->open_calls);
+    put_counter(w, "budget_used_bytes", &c->budget_used_bytes);
+    sonde_json_end_object(w);
+}
+
 void otlp_write_json(void *otlp_, sonde_json_writer *w)
 {
     const otlp *o = otlp_;
@@ -173,5 +201,7 @@ void otlp_write_json(void *otlp_, sonde_json_writer *w)
     put_counter(w, "held_bytes", &c->held_bytes);
     if (o->http)
         put_http(w, o);
+    if (o->grpc)
+        put_grpc(w, o);
     sonde_json_end_object(w);
 }

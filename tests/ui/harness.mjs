@@ -92,7 +92,8 @@ export class Bench {
     return entry;
   }
 
-  async startAgent() {
+  // `more`: further lines of its configuration.
+  async startAgent(more = []) {
     const [tracePort, uiPort] = [await freePort(), await freePort()];
     this.agentUrl = `http://127.0.0.1:${tracePort}`;
     this.uiUrl = `http://127.0.0.1:${uiPort}`;
@@ -108,6 +109,7 @@ export class Bench {
         `  data_dir: ${join(this.dir, 'data')}`,
         '  local:',
         `    port: ${uiPort}`,
+        ...more,
         '',
       ].join('\n'),
     );
