@@ -245,7 +245,7 @@ static sonde_status decode(const bound_endpoint *b, http_request *request, paylo
 
 http_result receive_traces(void *user, http_request *request, http_response *response)
 {
-    const bound_endpoint *b = user;
+    bound_endpoint *b = user;
     decode_tally tally = { 0 };
     sonde_error error = { 0 };
     payload *p = NULL;
@@ -264,6 +264,7 @@ http_result receive_traces(void *user, http_request *request, http_response *res
         return HTTP_DONE;
     }
     count_accepted(b->r, &copy, &tally);
+    add(&b->accepted, 1);
     if (b->row->answer == ANSWER_RATES)
         answer_rates(b->r, request, response);
     else if (b->row->answer == ANSWER_OK)

@@ -40,6 +40,7 @@ extern const size_t receiver_endpoints_len;
 typedef struct bound_endpoint {
     receiver *r;
     const endpoint *row;
+    _Atomic uint64_t accepted; /* payloads, of receiver_counters.payloads_accepted */
 } bound_endpoint;
 
 struct receiver {

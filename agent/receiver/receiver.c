@@ -222,6 +222,17 @@ static void put_server(sonde_json_writer *w, const http_server_counters *c)
     sonde_json_end_object(w);
 }
 
+static void put_endpoints(sonde_json_writer *w, const receiver *r)
+{
+    sonde_json_key(w, SONDE_STR("accepted_by_endpoint"));
+    sonde_json_begin_object(w);
+    for (size_t i = 0; i < receiver_endpoints_len; i++) {
+        if (receiver_endpoints[i].msgpack || receiver_endpoints[i].json)
+            put_counter(w, receiver_endpoints[i].path, &r->bound[i].accepted);
+    }
+    sonde_json_end_object(w);
+}
+
 void receiver_write_json(void *receiver_, sonde_json_writer *w)
 {
     const receiver *r = receiver_;
@@ -230,6 +241,7 @@ void receiver_write_json(void *receiver_, sonde_json_writer *w)
     sonde_json_begin_object(w);
     put_counter(w, "payloads_received", &c->payloads_received);
     put_counter(w, "payloads_accepted", &c->payloads_accepted);
+    put_endpoints(w, r);
     put_reasons(w, SONDE_STR("payloads_dropped"), c->payloads_dropped);
     put_reasons(w, SONDE_STR("traces_dropped"), c->traces_dropped);
     put_counter(w, "bytes_received", &c->bytes_received);
