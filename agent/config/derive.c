@@ -171,6 +171,25 @@ static void derive_storage(builder *b)
             keep_printf(b, "%.*s/forwarder", SONDE_STR_ARG(b->c->data_dir));
 }
 
+/* In a container nobody can reach the loopback; images say that they are one. */
+static bool is_in_container(const builder *b)
+{
+    sonde_str value;
+
+    return env_get(b->options, SONDE_STR("DOCKER_DD_AGENT"), &value) && value.len > 0 &&
+           !sonde_str_eq_nocase(value, SONDE_STR("false"));
+}
+
+static void derive_host(builder *b)
+{
+    agent_config *c = b->c;
+
+    c->receiver_host = c->bind_host;
+    if (c->non_local_traffic || (is_in_container(b) && is_default(b, "bind_host") &&
+                                 is_default(b, "apm_config.apm_non_local_traffic")))
+        c->receiver_host = SONDE_STR("0.0.0.0");
+}
+
 void derive(builder *b)
 {
     agent_config *c = b->c;
@@ -183,7 +202,7 @@ void derive(builder *b)
     derive_data_dir(b);
     derive_storage(b);
     derive_egress(b);
-    c->receiver_host = c->non_local_traffic ? SONDE_STR("0.0.0.0") : c->bind_host;
+    derive_host(b);
     if (c->max_memory_bytes)
         c->memory_limit_bytes = c->max_memory_bytes;
     derive_kill_line(b);

@@ -10,6 +10,7 @@
 
 #include "agent/payload/limits.h"
 #include "base/log.h"
+#include "codec/json_read.h"
 #include "vocab/headers.h"
 
 /* clang-format off */
@@ -307,13 +308,30 @@ void lose_traces(void *user, http_request *request)
                   (unsigned long long)b->r->config->max_payload_bytes);
 }
 
+static bool is_json_object(sonde_str text)
+{
+    sonde_json_reader j;
+    sonde_json_event first;
+    bool good;
+
+    sonde_json_reader_init(&j, text, text.len);
+    first = sonde_json_next(&j);
+    good = first == SONDE_JSON_OBJECT && sonde_json_skip(&j, first) &&
+           sonde_json_next(&j) == SONDE_JSON_END;
+    sonde_json_reader_done(&j);
+    return good;
+}
+
 http_result receive_anything(void *user, http_request *request, http_response *response)
 {
     const bound_endpoint *b = user;
 
-    (void)request;
     if (b->row->kind == ENDPOINT_CONFIG) {
         add(&b->r->counters.config_requests, 1);
+        if (!is_json_object(http_request_body(request))) {
+            answer_error(response, 400, "the body is not a JSON object\n");
+            return HTTP_DONE;
+        }
         response->content_type = "application/json";
         response->static_body = SONDE_STR("{}");
     } else {

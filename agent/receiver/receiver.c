@@ -16,6 +16,7 @@
 
 #define LISTENERS_MAX        2
 #define SOCKET_MODE          0722
+#define LEASE_NS             (UINT64_C(30) * 1000000000)
 #define SMALL_BODY_MAX_BYTES (1024u * 1024) /* of what is read and ignored */
 
 static void bind_route(receiver *r, size_t i)
@@ -57,12 +58,31 @@ static sonde_status make_routes(receiver *r, const receiver_options *options, si
     return SONDE_OK;
 }
 
+/* A descriptor of whoever started us; false: none, or it is of no use. */
+static bool inherit(int64_t fd, bool is_unix, http_listener *out, size_t *len)
+{
+    sonde_error error = { 0 };
+
+    if (fd < 0)
+        return false;
+    if (sonde_inherit_listener((int)fd, is_unix, &error) != SONDE_OK) {
+        SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "not inherited: %s", error.message);
+        return false;
+    }
+    out[(*len)++] = (http_listener){ .fd = (int)fd, .is_unix = is_unix };
+    return true;
+}
+
 static sonde_status listen_tcp(receiver *r, http_listener *out, size_t *len, sonde_error *out_error)
 {
     const agent_config *c = r->config;
     sonde_status status;
     int fd;
 
+    if (inherit(c->net_fd, false, out, len)) {
+        r->port = sonde_local_port((int)c->net_fd);
+        return SONDE_OK;
+    }
     if (c->receiver_port == 0)
         return SONDE_OK;
     status =
@@ -82,6 +102,10 @@ static void listen_unix(receiver *r, http_listener *out, size_t *len)
     sonde_error error = { 0 };
     int fd;
 
+    if (inherit(r->config->unix_fd, true, out, len)) {
+        r->socket_path = path;
+        return;
+    }
     if (path.len == 0)
         return;
     if (sonde_listen_unix(path.ptr, SOCKET_MODE, &fd, &error) != SONDE_OK) {
@@ -99,6 +123,27 @@ static size_t default_budget(const agent_config *c)
     uint64_t quarter = c->memory_limit_bytes / 4;
 
     return (size_t)(quarter > c->max_payload_bytes ? quarter : c->max_payload_bytes);
+}
+
+/* The older of two ways to limit connections, for those who ask for it. */
+static bool counts_leases(const agent_config *c)
+{
+    return c->connection_limit > 0 &&
+           !sonde_str_eq(config_origin(c, "apm_config.connection_limit"), SONDE_STR("default"));
+}
+
+/* The connection that made somebody start us. */
+static void adopt_connection(receiver *r)
+{
+    int64_t fd = r->config->net_client_fd;
+    sonde_error error = { 0 };
+
+    if (fd < 0)
+        return;
+    if (sonde_inherit_connection((int)fd, &error) != SONDE_OK)
+        SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "not inherited: %s", error.message);
+    else if (http_server_adopt(r->server, (int)fd) != SONDE_OK)
+        SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "the inherited connection could not be served");
 }
 
 static sonde_status serve(receiver *r, const receiver_options *options, sonde_error *out_error)
@@ -128,7 +173,16 @@ static sonde_status serve(receiver *r, const receiver_options *options, sonde_er
     if (listeners_len == 0)
         return sonde_fail(out_error, SONDE_ERR_CONFIG,
                           "nowhere to listen: receiver_port is 0 and there is no receiver_socket");
-    return http_server_open(&server, listeners, listeners_len, &r->server, out_error);
+    if (counts_leases(c)) {
+        server.lease = (unsigned)c->connection_limit;
+        server.lease_ns = LEASE_NS;
+        if (server.max_connections < server.lease)
+            server.max_connections = server.lease;
+    }
+    status = http_server_open(&server, listeners, listeners_len, &r->server, out_error);
+    if (status == SONDE_OK)
+        adopt_connection(r);
+    return status;
 }
 
 sonde_status receiver_open(const receiver_options *options, receiver **out_receiver,
@@ -213,6 +267,7 @@ static void put_server(sonde_json_writer *w, const http_server_counters *c)
     sonde_json_begin_object(w);
     put_counter(w, "requests", &c->requests);
     put_counter(w, "connections", &c->connections);
+    put_counter(w, "lease_waits", &c->lease_waits);
     put_counter(w, "body_bytes", &c->body_bytes);
     put_counter(w, "budget_used_bytes", &c->budget_used_bytes);
     put_counter(w, "not_found", &c->not_found);

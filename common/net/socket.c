@@ -5,6 +5,7 @@
 #include "net/socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -290,6 +291,50 @@ uint16_t sonde_local_port(int fd)
     if (a.as.any.sa_family == AF_INET)
         return ntohs(a.as.v4.sin_port);
     return a.as.any.sa_family == AF_INET6 ? ntohs(a.as.v6.sin6_port) : 0;
+}
+
+static int option_of(int fd, int option)
+{
+    socklen_t len = sizeof(int);
+    int value = -1;
+
+    return getsockopt(fd, SOL_SOCKET, option, &value, &len) == 0 ? value : -1;
+}
+
+static sonde_status make_ready(int fd, sonde_error *out_error)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
+        fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+        return sonde_fail(out_error, SONDE_ERR_SYS, "descriptor %d: fcntl failed", fd);
+    return SONDE_OK;
+}
+
+static bool is_tcp(int fd)
+{
+    int domain = option_of(fd, SO_DOMAIN);
+
+    return option_of(fd, SO_TYPE) == SOCK_STREAM && (domain == AF_INET || domain == AF_INET6);
+}
+
+sonde_status sonde_inherit_listener(int fd, bool is_unix, sonde_error *out_error)
+{
+    bool right_kind =
+        is_unix ? option_of(fd, SO_TYPE) == SOCK_STREAM && option_of(fd, SO_DOMAIN) == AF_UNIX
+                : is_tcp(fd);
+
+    if (!right_kind || option_of(fd, SO_ACCEPTCONN) != 1)
+        return sonde_fail(out_error, SONDE_ERR_INVALID, "descriptor %d is no listening %s socket",
+                          fd, is_unix ? "Unix" : "TCP");
+    return make_ready(fd, out_error);
+}
+
+sonde_status sonde_inherit_connection(int fd, sonde_error *out_error)
+{
+    if (!is_tcp(fd) || option_of(fd, SO_ACCEPTCONN) != 0)
+        return sonde_fail(out_error, SONDE_ERR_INVALID, "descriptor %d is no TCP connection", fd);
+    return make_ready(fd, out_error);
 }
 
 pid_t sonde_peer_pid(int fd)

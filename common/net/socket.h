@@ -19,6 +19,13 @@ SONDE_MUST_USE sonde_status sonde_connect(const sonde_url *url, uint64_t deadlin
 SONDE_MUST_USE sonde_status sonde_listen_tcp(const char *host, uint16_t port, int *out_fd,
                                              sonde_error *out_error);
 
+/* A descriptor that was inherited: made ready for use (not blocking, closed on exec) when it is a
+ * listening stream socket of that kind, else SONDE_ERR_INVALID and untouched. */
+SONDE_MUST_USE sonde_status sonde_inherit_listener(int fd, bool is_unix, sonde_error *out_error);
+
+/* The same for a connected TCP socket. */
+SONDE_MUST_USE sonde_status sonde_inherit_connection(int fd, sonde_error *out_error);
+
 /* Replaces a stale socket at `path`; anything else there is an error.  Then chmod(mode). */
 SONDE_MUST_USE sonde_status sonde_listen_unix(const char *path, mode_t mode, int *out_fd,
                                               sonde_error *out_error);

@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "net/server/callbacks.h"
 #include "net/server/internal.h"
+#include "net/server/lease.h"
 
 #define DEFAULT_CONNECTIONS       1000u
 #define DEFAULT_BODY_BUDGET_BYTES (64u << 20)
@@ -103,6 +104,39 @@ static unsigned pool_size(const http_server_options *o)
     return wanted < limit ? wanted : limit;
 }
 
+static sonde_status add_connection(http_listening *on, int fd)
+{
+    struct sockaddr_storage peer = { .ss_family = AF_UNSPEC };
+    socklen_t len = sizeof(peer);
+
+    (void)getpeername(fd, (struct sockaddr *)&peer, &len);
+    /* closes the descriptor when it cannot take it */
+    return MHD_add_connection(on->daemon, fd, (struct sockaddr *)&peer, len) == MHD_YES
+               ? SONDE_OK
+               : SONDE_ERR_FULL;
+}
+
+static void on_accepted(void *user, int fd)
+{
+    (void)add_connection(user, fd);
+}
+
+static sonde_status start_lease(http_listening *on)
+{
+    const http_server_options *o = &on->server->options;
+    char name[16];
+
+    (void)snprintf(name, sizeof(name), "%.9s-lease", o->name);
+    return lease_open(&(lease_options){ .name = name,
+                                        .fd = on->fd,
+                                        .connections = o->lease,
+                                        .period_ns = o->lease_ns,
+                                        .accepted = on_accepted,
+                                        .user = on,
+                                        .waits = &on->server->counters.lease_waits },
+                      &on->lease);
+}
+
 static sonde_status start_daemon(http_listening *on)
 {
     const http_server_options *o = &on->server->options;
@@ -110,27 +144,31 @@ static sonde_status start_daemon(http_listening *on)
     /* libmicrohttpd's own time-out is left the writing of answers; the rest is conn_watch's. */
     unsigned stall_s =
         o->idle_timeout_s > o->read_timeout_s ? o->idle_timeout_s : o->read_timeout_s;
-    struct MHD_OptionItem pool[] = {
-        { MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)threads, NULL },
-        { MHD_OPTION_END, 0, NULL },
-    };
-    struct MHD_OptionItem none[] = { { MHD_OPTION_END, 0, NULL } };
+    struct MHD_OptionItem more[3] = { { MHD_OPTION_END, 0, NULL } };
+    unsigned accepting = o->lease ? MHD_USE_NO_LISTEN_SOCKET : 0;
     sigset_t all, old;
+    size_t n = 0;
 
+    if (!o->lease)
+        more[n++] = (struct MHD_OptionItem){ MHD_OPTION_LISTEN_SOCKET, on->fd, NULL };
+    if (threads > 1)
+        more[n++] = (struct MHD_OptionItem){ MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)threads, NULL };
+    more[n] = (struct MHD_OptionItem){ MHD_OPTION_END, 0, NULL };
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &old); /* the pool's threads inherit the mask */
     on->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_ALLOW_SUSPEND_RESUME |
-            MHD_USE_ERROR_LOG,
+            MHD_USE_ERROR_LOG | accepting,
         0, NULL, NULL, request_on_access, on, MHD_OPTION_EXTERNAL_LOGGER, on_log, on,
-        MHD_OPTION_LISTEN_SOCKET, on->fd, MHD_OPTION_CONNECTION_LIMIT, o->max_connections,
-        MHD_OPTION_CONNECTION_TIMEOUT, stall_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)HTTP_HEAD_MAX_BYTES, MHD_OPTION_THREAD_STACK_SIZE, (size_t)POOL_STACK_BYTES,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, on, MHD_OPTION_NOTIFY_COMPLETED,
-        request_on_completed, on, MHD_OPTION_URI_LOG_CALLBACK, request_on_line, on,
-        MHD_OPTION_ARRAY, threads > 1 ? pool : none, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_LIMIT, o->max_connections, MHD_OPTION_CONNECTION_TIMEOUT, stall_s,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_HEAD_MAX_BYTES,
+        MHD_OPTION_THREAD_STACK_SIZE, (size_t)POOL_STACK_BYTES, MHD_OPTION_NOTIFY_CONNECTION,
+        on_connection, on, MHD_OPTION_NOTIFY_COMPLETED, request_on_completed, on,
+        MHD_OPTION_URI_LOG_CALLBACK, request_on_line, on, MHD_OPTION_ARRAY, more, MHD_OPTION_END);
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return on->daemon ? SONDE_OK : SONDE_ERR_SYS;
+    if (!on->daemon)
+        return SONDE_ERR_SYS;
+    return o->lease ? start_lease(on) : SONDE_OK;
 }
 
 static void set_defaults(http_server_options *o)
@@ -194,10 +232,8 @@ sonde_status http_server_open(const http_server_options *options, const http_lis
                                 .fd = listeners[started].fd,
                                 .is_unix = listeners[started].is_unix };
         status = start_daemon(on);
-        if (status != SONDE_OK)
-            break;
-        started++;
-        s->listening_len = started;
+        if (on->daemon)
+            s->listening_len = ++started;
     }
     if (status == SONDE_OK) {
         *out_server = s;
@@ -210,11 +246,18 @@ sonde_status http_server_open(const http_server_options *options, const http_lis
                       sonde_status_str(status));
 }
 
+sonde_status http_server_adopt(http_server *s, int fd)
+{
+    return add_connection(&s->listening[0], fd);
+}
+
 static void stop_accepting(http_server *s)
 {
     size_t i;
 
     for (i = 0; i < s->listening_len; i++) {
+        lease_close(s->listening[i].lease);
+        s->listening[i].lease = NULL;
         (void)MHD_quiesce_daemon(s->listening[i].daemon);
         (void)shutdown(s->listening[i].fd, SHUT_RDWR); /* closed when no thread can use it */
     }

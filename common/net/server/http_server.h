@@ -85,6 +85,9 @@ typedef struct http_server_options {
     void *before_user;
     unsigned threads;         /* 0: one per CPU */
     unsigned max_connections; /* per listener; 0: 1000 */
+    unsigned
+        lease; /* connections accepted in each lease_ns, per listener; 0: only the above counts */
+    uint64_t lease_ns;
     size_t
         body_budget_bytes; /* all bodies in flight, until http_request_take_body() owners give back;
                                  0: 64 MiB */
@@ -103,6 +106,7 @@ typedef struct http_server_counters {
     _Atomic uint64_t read_timeouts;     /* 408: body did not arrive in time */
     _Atomic uint64_t aborted;           /* the client went away mid-body */
     _Atomic uint64_t connections;       /* accepted */
+    _Atomic uint64_t lease_waits;       /* leases used up while somebody waited */
     _Atomic uint64_t body_bytes;        /* received */
     _Atomic uint64_t budget_used_bytes; /* gauge */
 } http_server_counters;
@@ -110,6 +114,10 @@ typedef struct http_server_counters {
 SONDE_MUST_USE sonde_status http_server_open(const http_server_options *options,
                                              const http_listener *listeners, size_t listeners_len,
                                              http_server **out_server, sonde_error *out_error);
+
+/* Serves a TCP connection that was accepted elsewhere, as if it had come to the first listener.  The
+ * descriptor is the server's from now on, also when that fails. */
+SONDE_MUST_USE sonde_status http_server_adopt(http_server *s, int fd);
 
 /* Stops accepting, lets requests in flight finish until the deadline, then closes.  NULL is fine.
  * Requests still waiting for http_later_answer() get 503; whoever holds one must still answer it (that

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "net/socket.h"
+#include "support/raw_http.h"
 #include "support/sys_fail.h"
 #include "support/test.h"
 
@@ -285,6 +286,43 @@ static void test_socket_survives_failing_system_calls(void **state)
     (void)close(server);
 }
 
+static void test_socket_takes_over_only_what_is_of_its_kind(void **state)
+{
+    char path[128];
+    int tcp, unix_fd, connection, pipes[2];
+    sonde_error error = { 0 };
+
+    (void)snprintf(path, sizeof(path), "%s/s", (const char *)*state);
+    assert_status(sonde_listen_tcp("localhost", 0, &tcp, NULL), SONDE_OK);
+    assert_status(sonde_listen_unix(path, 0700, &unix_fd, NULL), SONDE_OK);
+    connection = raw_connect(sonde_local_port(tcp));
+    assert_int_equal(pipe(pipes), 0);
+    assert_int_equal(fcntl(tcp, F_SETFD, 0), 0);
+    assert_int_equal(fcntl(tcp, F_SETFL, 0), 0);
+
+    assert_status(sonde_inherit_listener(tcp, false, &error), SONDE_OK);
+    assert_well_kept(tcp);
+    assert_true(fcntl(tcp, F_GETFL) & O_NONBLOCK);
+    assert_status(sonde_inherit_listener(unix_fd, true, NULL), SONDE_OK);
+    assert_status(sonde_inherit_connection(connection, NULL), SONDE_OK);
+    assert_well_kept(connection);
+
+    assert_status(sonde_inherit_listener(tcp, true, &error), SONDE_ERR_INVALID);
+    assert_non_null(strstr(error.message, "is no listening Unix socket"));
+    assert_status(sonde_inherit_listener(unix_fd, false, NULL), SONDE_ERR_INVALID);
+    assert_status(sonde_inherit_listener(connection, false, NULL), SONDE_ERR_INVALID);
+    assert_status(sonde_inherit_listener(pipes[0], false, NULL), SONDE_ERR_INVALID);
+    assert_status(sonde_inherit_listener(99999, false, NULL), SONDE_ERR_INVALID);
+    assert_status(sonde_inherit_connection(tcp, NULL), SONDE_ERR_INVALID);
+    assert_status(sonde_inherit_connection(pipes[1], NULL), SONDE_ERR_INVALID);
+    (void)close(tcp);
+    (void)close(unix_fd);
+    (void)close(connection);
+    (void)close(pipes[0]);
+    (void)close(pipes[1]);
+    (void)unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +339,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_socket_does_not_remove_what_is_no_socket, make_dir,
                                         remove_dir),
         cmocka_unit_test(test_socket_refuses_unix_paths_that_do_not_fit),
+        cmocka_unit_test_setup_teardown(test_socket_takes_over_only_what_is_of_its_kind, make_dir,
+                                        remove_dir),
         cmocka_unit_test(test_socket_gives_up_at_the_deadline),
         cmocka_unit_test(test_socket_survives_failing_system_calls),
     };

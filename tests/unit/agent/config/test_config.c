@@ -520,6 +520,37 @@ static void test_values_follow_from_others(void **state)
     }
 }
 
+static void test_in_a_container_tcp_listens_to_all_unless_told(void **state)
+{
+    static const struct {
+        const char *label, *yaml, *variable, *host;
+    } cases[] = {
+        { "in a container", "", "DOCKER_DD_AGENT=true", "0.0.0.0" },
+        { "any value says so", "", "DOCKER_DD_AGENT=yes", "0.0.0.0" },
+        { "but not false", "", "DOCKER_DD_AGENT=false", "localhost" },
+        { "nor nothing", "", "DOCKER_DD_AGENT=", "localhost" },
+        { "not in one", "", "X=1", "localhost" },
+        { "bind_host wins", "bind_host: 127.0.0.2\n", "DOCKER_DD_AGENT=true", "127.0.0.2" },
+        { "local traffic only", "apm_config: {apm_non_local_traffic: false}\n",
+          "DOCKER_DD_AGENT=true", "localhost" },
+        { "all traffic before bind_host",
+          "bind_host: 127.0.0.2\napm_config: {apm_non_local_traffic: true}\n", "X=1", "0.0.0.0" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char variable[64];
+        const char *const environment[] = { variable, NULL };
+        agent_config *c;
+
+        (void)snprintf(variable, sizeof(variable), "%s", cases[i].variable);
+        c = load(cases[i].yaml, environment);
+        if (!sonde_str_eq(c->receiver_host, sonde_str_from(cases[i].host)))
+            fail_msg("%s: %.*s", cases[i].label, SONDE_STR_ARG(c->receiver_host));
+        config_put(c);
+    }
+}
+
 static void test_local_only_shows_more_and_sooner_unless_told(void **state)
 {
     static const struct {
@@ -713,6 +744,7 @@ int main(void)
         cmocka_unit_test(test_some_lists_have_a_separator_of_their_own),
         cmocka_unit_test(test_endpoints_come_from_key_site_address_and_map),
         cmocka_unit_test(test_values_follow_from_others),
+        cmocka_unit_test(test_in_a_container_tcp_listens_to_all_unless_told),
         cmocka_unit_test(test_local_only_shows_more_and_sooner_unless_told),
         cmocka_unit_test(test_the_state_directory_depends_on_who_runs_it),
         cmocka_unit_test(test_a_file_that_is_no_yaml_is_an_error_with_its_place),

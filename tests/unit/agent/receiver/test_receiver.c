@@ -11,10 +11,12 @@
 #include <unistd.h>
 
 #include <poll.h>
+#include <sys/socket.h>
 
 #include "agent/receiver/internal.h"
 #include "base/clock.h"
 #include "net/http_plain.h"
+#include "net/socket.h"
 #include "support/alloc_fail.h"
 #include "support/golden.h"
 #include "support/raw_http.h"
@@ -221,6 +223,10 @@ static void test_every_endpoint_answers_as_the_table_says(void **state)
         { "PUT /v0.1/services", JSON, "", 200, "OK\n" },
         { "PUT /services", JSON, "", 200, "OK\n" },
         { "POST /v0.7/config", JSON, "{\"client\":{}}", 200, "{}" },
+        { "POST /v0.7/config", JSON, "", 400, "the body is not a JSON object\n" },
+        { "POST /v0.7/config", JSON, "{\"client\":", 400, "the body is not a JSON object\n" },
+        { "POST /v0.7/config", JSON, "[]", 400, "the body is not a JSON object\n" },
+        { "POST /v0.7/config", JSON, "{}{}", 400, "the body is not a JSON object\n" },
         { "GET /more", "", "", 200, "more\n" },
         { "PUT /v0.6/stats", MSGPACK, "\x80", 200, "" },
         { "POST /v0.6/stats", JSON, "\x80", 200, "" }, /* msgpack whatever it says */
@@ -618,6 +624,52 @@ static void test_opening_copes_without_memory(void **state)
     f.config = good;
 }
 
+/* As systemd or a parent process hands them over. */
+static void test_inherited_descriptors_are_served(void **state)
+{
+    agent_config *good = f.config;
+    sonde_error error = { 0 };
+    receiver *r = NULL, *own = f.r;
+    char more[256], path[80];
+    int tcp, unix_fd, waiting, connected, accepted;
+
+    (void)state;
+    (void)snprintf(path, sizeof(path), "%s/inherited", f.dir);
+    assert_status(sonde_listen_tcp("127.0.0.1", 0, &tcp, NULL), SONDE_OK);
+    assert_status(sonde_listen_unix(path, 0700, &unix_fd, NULL), SONDE_OK);
+    assert_status(sonde_listen_tcp("127.0.0.1", 0, &waiting, NULL), SONDE_OK);
+    connected = raw_connect(sonde_local_port(waiting));
+    accepted = accept(waiting, NULL, NULL);
+    (void)snprintf(more, sizeof(more),
+                   "net_receiver_fd: %d, unix_receiver_fd: %d, net_receiver_client_fd: %d", tcp,
+                   unix_fd, accepted);
+    f.config = configure(more);
+    if (open_receiver(&r, &error) != SONDE_OK)
+        fail_msg("%s", error.message);
+    f.r = r;
+    ask_with(connected, "POST /v0.7/config", JSON, "{}", 2);
+    expect_answer("the connection", 200, "{}");
+    ask_with(raw_connect(sonde_local_port(tcp)), "POST /v0.7/config", JSON, "{}", 2);
+    expect_answer("over TCP", 200, "{}");
+    ask_with(raw_connect_unix(path), "POST /v0.7/config", JSON, "{}", 2);
+    expect_answer("over the Unix socket", 200, "{}");
+    assert_int_equal(receiver_port(r), sonde_local_port(tcp));
+    receiver_close(r, sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(5)));
+    config_put(f.config);
+
+    f.config = configure("net_receiver_fd: 99999, net_receiver_client_fd: 99999");
+    assert_status(open_receiver(&r, &error), SONDE_OK); /* binds as ever */
+    f.r = r;
+    ask("POST /v0.7/config", JSON, "{}", 2);
+    expect_answer("a descriptor of no use", 200, "{}");
+    receiver_close(r, sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(5)));
+    config_put(f.config);
+    f.config = good;
+    f.r = own;
+    (void)close(waiting);
+    (void)unlink(path);
+}
+
 static void test_a_stopped_receiver_refuses_but_answers(void **state)
 {
     (void)state;
@@ -648,6 +700,7 @@ int main(void)
         unit(test_counters_are_written_as_json),
         unit(test_a_socket_that_cannot_be_made_is_no_error_but_a_port_is),
         unit(test_counts_add_up_with_many_clients_at_once),
+        unit(test_inherited_descriptors_are_served),
         unit(test_a_stopped_receiver_refuses_but_answers),
     };
 

@@ -157,6 +157,29 @@ static http_result check_origin(void *user, http_request *request, http_response
     return HTTP_DONE;
 }
 
+static void tell_header(void *user, sonde_str name, sonde_str value)
+{
+    sonde_buf_printf(user, "%.*s: %.*s\n", SONDE_STR_ARG(name), SONDE_STR_ARG(value));
+}
+
+static http_result tell_head(void *user, http_request *request, http_response *response)
+{
+    (void)user;
+    sonde_buf_append_str(&response->body, http_request_query_text(request));
+    sonde_buf_append_byte(&response->body, '\n');
+    http_request_each_header(request, tell_header, &response->body);
+    return HTTP_DONE;
+}
+
+static void answer_otherwise(void *user, http_request *request)
+{
+    http_response *response = http_later_response(request);
+
+    (void)user;
+    response->status = 502;
+    sonde_buf_reset(&response->body);
+}
+
 static char exact_user[] = "exact", prefix_user[] = "prefix", longer_user[] = "longer";
 
 static const http_route routes[] = {
@@ -171,6 +194,8 @@ static const http_route routes[] = {
     { "POST", "/later", answer_later, NULL, 1000, NULL, NULL },
     { "POST", "/early", answer_before_returning, NULL, 1000, NULL, NULL },
     { "GET", "/peer", peer, NULL, 0, NULL, NULL },
+    { "GET", "/raw", tell_head, NULL, 0, NULL, NULL },
+    { "POST", "/otherwise", echo, NULL, 2, NULL, answer_otherwise },
 };
 
 /* ---- fixture ---- */
@@ -820,6 +845,76 @@ static void test_server_serves_a_crowd_and_its_counters_add_up(void **state)
     assert_int_equal(counters()->budget_used_bytes, 0);
 }
 
+/* ---- leases, adopted connections, what a head says as it came ---- */
+
+static void test_server_lets_further_connections_wait_for_the_next_lease(void **state)
+{
+    http_server_options o = options();
+    int fds[3];
+
+    (void)state;
+    o.lease = 2;
+    o.lease_ns = UINT64_C(300) * 1000000;
+    open_with(&o);
+    for (int i = 0; i < 3; i++) { /* the third is answered, but in another period */
+        fds[i] = raw_connect(f.port);
+        raw_send(fds[i], "GET /fixed HTTP/1.1\r\nHost: x\r\n\r\n");
+    }
+    for (int i = 0; i < 3; i++) {
+        raw_read_answer(fds[i], &answer);
+        assert_int_equal(answer.status, 200);
+        (void)close(fds[i]);
+    }
+    assert_int_equal(counters()->connections, 3);
+    assert_true(counters()->lease_waits >= 1);
+    fds[0] = raw_connect_unix(f.path); /* its listener has a lease of its own */
+    ask(fds[0], "GET /peer HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_int_equal(answer.status, 200);
+    (void)close(fds[0]);
+    assert_int_equal(close_server(state), 0);
+}
+
+static void test_server_serves_a_connection_accepted_elsewhere(void **state)
+{
+    int listening, client, accepted;
+
+    (void)state;
+    assert_status(sonde_listen_tcp("127.0.0.1", 0, &listening, NULL), SONDE_OK);
+    client = raw_connect(sonde_local_port(listening));
+    accepted = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    assert_true(accepted >= 0);
+    assert_status(http_server_adopt(f.server, accepted), SONDE_OK);
+    ask(client, "GET /fixed HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_int_equal(answer.status, 200);
+    ask(client, "GET /fixed HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_int_equal(answer.status, 200);
+    (void)close(client);
+    (void)close(listening);
+}
+
+static void test_server_tells_headers_and_query_as_they_came(void **state)
+{
+    int fd = raw_connect(f.port);
+
+    (void)state;
+    ask(fd, "GET /raw?a=%20b&c=+ HTTP/1.1\r\nHost: x\r\nX-One: 1\r\nX-one: two\r\n\r\n");
+    assert_string_equal(answer.body, "a=%20b&c=+\nHost: x\nX-One: 1\nX-one: two\n");
+    ask(fd, "GET /raw HTTP/1.1\r\nHost: y\r\n\r\n"); /* not the query of the request before */
+    assert_string_equal(answer.body, "\nHost: y\n");
+    (void)close(fd);
+}
+
+static void test_server_lets_a_route_answer_otherwise_than_413(void **state)
+{
+    int fd = raw_connect(f.port);
+
+    (void)state;
+    ask(fd, "POST /otherwise HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc");
+    assert_int_equal(answer.status, 502);
+    assert_int_equal(answer.body_len, 0);
+    (void)close(fd);
+}
+
 /* ---- memory ---- */
 
 static sonde_status open_and_close(void *user)
@@ -869,6 +964,10 @@ int main(void)
         WITH_SERVER(test_server_closes_with_idle_and_half_read_connections),
         WITH_SERVER(test_server_knows_the_peer_of_a_unix_socket),
         cmocka_unit_test(test_server_pauses_accepting_at_its_ceiling_of_connections),
+        cmocka_unit_test(test_server_lets_further_connections_wait_for_the_next_lease),
+        WITH_SERVER(test_server_serves_a_connection_accepted_elsewhere),
+        WITH_SERVER(test_server_tells_headers_and_query_as_they_came),
+        WITH_SERVER(test_server_lets_a_route_answer_otherwise_than_413),
         WITH_SERVER(test_server_serves_a_crowd_and_its_counters_add_up),
         cmocka_unit_test(test_server_opens_or_says_that_memory_is_lacking),
     };
