@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -22,12 +23,14 @@
 #include "net/socket.h"
 
 #define REQUEST_HEAD_MAX_BYTES 16384
+#define LATEST_LOOK_MS         25
 
 struct sonde_http_plain {
     sonde_url url;
-    int fd;                   /* -1: not connected */
-    sonde_buf head;           /* of the request */
-    sonde_http_answer answer; /* of the last request */
+    int fd;                                 /* -1: not connected */
+    const _Atomic uint64_t *latest_mono_ns; /* NULL: none */
+    sonde_buf head;                         /* of the request */
+    sonde_http_answer answer;               /* of the last request */
     char in[4096];
 };
 
@@ -179,10 +182,24 @@ static sonde_status receive_some(sonde_http_plain *c, exchange *x)
     return status;
 }
 
+/* How long to wait before the deadlines are looked at; 0: one has come. */
+static int patience_ms(const sonde_http_plain *c, const exchange *x)
+{
+    uint64_t now = sonde_mono_ns();
+    int ms = sonde_ms_left(x->deadline_mono_ns, now);
+    int latest_ms;
+
+    if (!c->latest_mono_ns)
+        return ms;
+    latest_ms = sonde_ms_left(atomic_load_explicit(c->latest_mono_ns, memory_order_relaxed), now);
+    ms = latest_ms < ms ? latest_ms : ms;
+    return ms < LATEST_LOOK_MS ? ms : LATEST_LOOK_MS;
+}
+
 static sonde_status await_io(sonde_http_plain *c, const exchange *x)
 {
     struct pollfd p = { .fd = c->fd, .events = (short)(POLLIN | (is_sending(x) ? POLLOUT : 0)) };
-    int timeout_ms = sonde_ms_left(x->deadline_mono_ns, sonde_mono_ns());
+    int timeout_ms = patience_ms(c, x);
 
     if (timeout_ms == 0)
         return SONDE_ERR_TIMEOUT;
@@ -259,6 +276,11 @@ sonde_status sonde_http_plain_open(const sonde_url *url, size_t max_body_bytes,
     sonde_http_answer_init(&c->answer, max_body_bytes);
     *out_client = c;
     return SONDE_OK;
+}
+
+void sonde_http_plain_end_by(sonde_http_plain *c, const _Atomic uint64_t *latest_mono_ns)
+{
+    c->latest_mono_ns = latest_mono_ns;
 }
 
 void sonde_http_plain_close(sonde_http_plain *c)

@@ -47,6 +47,10 @@ typedef struct sonde_http_plain_answer {
 SONDE_MUST_USE sonde_status sonde_http_plain_open(const sonde_url *url, size_t max_body_bytes,
                                                   sonde_http_plain **out_client);
 
+/* A deadline above those of the requests, which may come nearer while one waits for its answer: it is looked
+ * at each 25 ms then.  NULL: none. */
+void sonde_http_plain_end_by(sonde_http_plain *c, const _Atomic uint64_t *latest_mono_ns);
+
 /* NULL does nothing.  In a forked child it leaves the parent's connection alone. */
 void sonde_http_plain_close(sonde_http_plain *c);
 

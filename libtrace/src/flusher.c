@@ -26,7 +26,6 @@ typedef struct orders {
     uint64_t flushes_wanted; /* guarded by mu, as all below */
     uint64_t flushes_done;
     uint64_t traces_flush;               /* the latest flush that wants more than statistics */
-    uint64_t stop_deadline_mono_ns;      /* UINT64_MAX: no stop */
     uint64_t agent_wanted_until_mono_ns; /* somebody waits for /info */
     bool agent_known;
     bool open; /* a life of the tracer has begun */
@@ -37,6 +36,8 @@ typedef struct orders {
     pthread_t thread;
     uint64_t no_start_before_mono_ns; /* after a failure to make one */
 } orders;
+
+_Atomic uint64_t sonde__flusher_stop_at = UINT64_MAX; /* written under mu */
 
 static sonde_mutex mu = SONDE_MUTEX_INIT(SONDE_RANK_QUEUE);
 static pthread_cond_t to_thread;
@@ -50,12 +51,14 @@ static bool sending;              /* the connection is in use; guarded by mu */
 
 uint64_t sonde__flusher_stop_deadline(void)
 {
-    uint64_t deadline;
+    return atomic_load_explicit(&sonde__flusher_stop_at, memory_order_relaxed);
+}
 
-    sonde_mutex_lock(&mu);
-    deadline = order.stop_deadline_mono_ns;
-    sonde_mutex_unlock(&mu);
-    return deadline;
+bool sonde__flusher_is_late(void)
+{
+    uint64_t deadline = sonde__flusher_stop_deadline();
+
+    return __builtin_expect(deadline != UINT64_MAX, 0) && sonde_mono_ns() >= deadline;
 }
 
 bool sonde__flusher_pause_until(uint64_t time_mono_ns)
@@ -63,9 +66,9 @@ bool sonde__flusher_pause_until(uint64_t time_mono_ns)
     bool go_on;
 
     sonde_mutex_lock(&mu);
-    while (time_mono_ns <= order.stop_deadline_mono_ns && sonde_mono_ns() < time_mono_ns)
+    while (time_mono_ns <= sonde__flusher_stop_deadline() && sonde_mono_ns() < time_mono_ns)
         sonde_cond_wait_until(&to_thread, &mu, time_mono_ns);
-    go_on = time_mono_ns <= order.stop_deadline_mono_ns;
+    go_on = time_mono_ns <= sonde__flusher_stop_deadline();
     sonde_mutex_unlock(&mu);
     return go_on;
 }
@@ -249,7 +252,7 @@ static void reset_orders(void)
     sonde_cond_init(&to_thread);
     sonde_cond_init(&from_thread);
     memset(&order, 0, sizeof(order));
-    order.stop_deadline_mono_ns = UINT64_MAX;
+    atomic_store_explicit(&sonde__flusher_stop_at, UINT64_MAX, memory_order_relaxed);
     info_due_mono_ns = 0;
     order.open = true;
 }
@@ -321,8 +324,10 @@ void sonde__flusher_stop(uint64_t deadline_mono_ns)
     order.stop = true;
     /* The thread's own deadline is a little earlier, so that it has ended by ours. */
     now = sonde_mono_ns();
-    order.stop_deadline_mono_ns =
-        deadline_mono_ns > now ? deadline_mono_ns - (deadline_mono_ns - now) / 8 : now;
+    atomic_store_explicit(&sonde__flusher_stop_at,
+                          deadline_mono_ns > now ? deadline_mono_ns - (deadline_mono_ns - now) / 8
+                                                 : now,
+                          memory_order_relaxed);
     (void)pthread_cond_broadcast(&to_thread);
     while (order.running && sonde_mono_ns() < deadline_mono_ns)
         sonde_cond_wait_until(&from_thread, &mu, deadline_mono_ns);
@@ -336,7 +341,7 @@ void sonde__flusher_stop(uint64_t deadline_mono_ns)
     else if (joinable)
         (void)pthread_detach(thread);
     if (!ended)
-        return; /* hanging in a request; it sees the order when that ends */
+        return; /* looking up the agent, or connecting; it sees the order when that ends */
     sonde__sender_drop_rest();
     sonde__sender_close();
 }

@@ -26,7 +26,8 @@
 
 struct sonde__span;
 
-/* A life of the tracer begins.  SONDE_ERR_STATE: the thread of the last one still hangs in a request. */
+/* A life of the tracer begins.  SONDE_ERR_STATE: the thread of the last one still looks up the agent or
+ * connects to it. */
 SONDE_MUST_USE sonde_status sonde__flusher_open(void);
 
 /* The configuration is in force: starts the thread when a beat is wanted. */
@@ -49,7 +50,9 @@ void sonde__flusher_stop(uint64_t deadline_mono_ns);
 
 /* -- for the sender ------------------------------------------------------------------------------- */
 
-uint64_t sonde__flusher_stop_deadline(void); /* UINT64_MAX: no stop */
+extern _Atomic uint64_t sonde__flusher_stop_at; /* the deadline; UINT64_MAX: no stop */
+uint64_t sonde__flusher_stop_deadline(void);
+bool sonde__flusher_is_late(void); /* it has passed: what is still queued is dropped */
 
 /* Waits until the time, or until a stop is ordered whose deadline the time would pass: false. */
 bool sonde__flusher_pause_until(uint64_t time_mono_ns);

@@ -274,6 +274,10 @@ static void take_chunk(sonde__span *chunk)
 
     if (chunk->epoch < sonde__first_epoch())
         return; /* the parent sends it */
+    if (sonde__flusher_is_late()) {
+        sonde__count_dropped(SONDE_DROP_STOPPED, len, 1);
+        return;
+    }
     if (!(flags & SONDE__SEGMENT_SEEN))
         note_segment(chunk->segment);
     if (flags & SONDE__SEGMENT_TOO_BIG) {

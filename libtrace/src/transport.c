@@ -14,6 +14,7 @@
 
 #include "collector.h"
 #include "container.h"
+#include "flusher.h"
 #include "own_metrics.h"
 #include "service.h"
 #include "telemetry_metrics.h"
@@ -94,6 +95,7 @@ sonde_status sonde__transport_open(const sonde__config *config, sonde__transport
         sonde_free(t);
         return status;
     }
+    sonde_http_plain_end_by(t->http, &sonde__flusher_stop_at);
     *out = t;
     return SONDE_OK;
 }

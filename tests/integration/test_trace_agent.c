@@ -276,6 +276,32 @@ static void test_stop_meets_its_deadline_with_an_agent_that_hangs(void **state)
     fake_agent_close(agent);
 }
 
+/* The thread that sends hangs until the deadline has come: nothing is left that anybody could wait for. */
+static void test_what_is_queued_at_the_deadline_of_a_stop_is_dropped_unread(void **state)
+{
+    fake_agent *agent = fake_agent_open(NULL);
+    sonde_options o = { .service = "it",
+                        .agent_url = fake_agent_url(agent),
+                        .stop_timeout_ms = 1000 };
+    sonde_counters c;
+
+    (void)state;
+    fake_agent_answer(agent, (fake_answer){ .manner = FAKE_HANG }, 60);
+    assert_int_equal(setenv("DD_TRACE_AGENT_TIMEOUT", "10", 1), 0);
+    before = counters();
+    assert_status(sonde_start(&o), SONDE_OK);
+    traces(1, 1);
+    (void)sonde_flush(0);
+    assert_true(fake_agent_wait_requests(agent, 1, 10000));
+    traces(1000, 10);
+    c = stop_and_balance(10001, agent, fake_agent_counts(agent));
+    assert_int_equal(dropped(&c, SONDE_DROP_STOPPED), 10000);
+    assert_int_equal(dropped(&c, SONDE_DROP_AGENT_UNREACHABLE), 1);
+    start(fake_agent_url(agent)); /* the thread is gone */
+    sonde_stop();
+    fake_agent_close(agent);
+}
+
 static void test_spans_open_at_the_stop_are_dropped_when_they_finish(void **state)
 {
     fake_agent *agent = fake_agent_open(NULL);
@@ -731,6 +757,7 @@ int main(void)
         cmocka_unit_test(test_without_an_agent_spans_are_dropped_and_memory_is_bounded),
         cmocka_unit_test(test_an_agent_that_dies_and_returns_gets_what_comes_later),
         cmocka_unit_test(test_stop_meets_its_deadline_with_an_agent_that_hangs),
+        cmocka_unit_test(test_what_is_queued_at_the_deadline_of_a_stop_is_dropped_unread),
         cmocka_unit_test(test_spans_open_at_the_stop_are_dropped_when_they_finish),
         cmocka_unit_test(test_a_context_outlives_stop_and_start),
         cmocka_unit_test(test_a_trace_too_big_for_a_request_is_sent_in_parts_or_counted),

@@ -1,5 +1,7 @@
 /* test_http_plain.c - the client against a scripted server: what it sends, what it survives. */
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -290,6 +292,35 @@ static void test_plain_gives_up_at_the_deadline(void **state)
     raw_server_close(&server);
 }
 
+static void *bring_nearer(void *latest)
+{
+    atomic_store((_Atomic uint64_t *)latest, sonde_mono_ns() + 30 * SONDE_NS_PER_MS);
+    return NULL;
+}
+
+/* It comes while the request may already wait. */
+static void test_plain_gives_up_at_a_deadline_above_those_of_requests(void **state)
+{
+    static const raw_step steps[] = { { .answer = NULL } };
+    sonde_http_plain_request request = { .method = "GET", .path = "/info" };
+    sonde_http_plain_answer answer = { .status = -1 };
+    _Atomic uint64_t latest = UINT64_MAX;
+    pthread_t thread;
+    sonde_http_plain *c;
+
+    (void)state;
+    raw_server_open(&server, steps, COUNT_OF(steps));
+    c = client_of(server.port, "");
+    request.deadline_mono_ns = sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(600));
+    sonde_http_plain_end_by(c, &latest);
+    assert_int_equal(pthread_create(&thread, NULL, bring_nearer, &latest), 0);
+    assert_status(sonde_http_plain_send(c, &request, &answer), SONDE_ERR_TIMEOUT);
+    assert_int_equal(answer.status, -1);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    sonde_http_plain_close(c);
+    raw_server_close(&server);
+}
+
 static void test_plain_refuses_an_answer_beyond_its_ceiling(void **state)
 {
     static const raw_step steps[] = {
@@ -427,6 +458,7 @@ int main(void)
         cmocka_unit_test(test_plain_hangs_up_on_a_server_that_says_more_than_its_answer),
         cmocka_unit_test(test_plain_reads_an_early_answer_to_a_big_body_and_hangs_up),
         cmocka_unit_test(test_plain_gives_up_at_the_deadline),
+        cmocka_unit_test(test_plain_gives_up_at_a_deadline_above_those_of_requests),
         cmocka_unit_test(test_plain_refuses_an_answer_beyond_its_ceiling),
         cmocka_unit_test(test_plain_refuses_text_that_would_end_its_line),
         cmocka_unit_test(test_plain_does_not_open_https),
