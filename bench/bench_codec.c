@@ -11,6 +11,7 @@
 #include "base/rng.h"
 #include "codec/msgpack_read.h"
 #include "codec/msgpack_write.h"
+#include "codec/obfuscate.h"
 #include "codec/pb_read.h"
 #include "codec/pb_write.h"
 #include "codec/sketch.h"
@@ -338,8 +339,47 @@ static void bench_sketch(void)
     sonde_sketch_done(&run.other);
 }
 
+/* obfuscation */
+
+static const char *const STATEMENTS[] = {
+    "SELECT id, item, price FROM orders WHERE id = ?",
+    "SELECT o.id, o.total, c.name FROM orders o JOIN customers c ON c.id = o.customer_id WHERE "
+    "o.state IN (1, 2, 3) "
+    "AND c.email = 'a@b.example' ORDER BY o.created_at DESC LIMIT 10 OFFSET 20",
+    "INSERT INTO events (id, kind, body, created_at) VALUES (4711, 'order', 'a long text of the "
+    "event that is stored "
+    "with it', '2026-11-25T10:00:00Z'), (4712, 'order', 'another one', NULL)",
+    "UPDATE \"accounts\" SET balance = balance - 10.5, updated_at = now() WHERE owner = 'it''s "
+    "mine' AND id = $1",
+};
+
+static void obfuscate_statements(void *user)
+{
+    sonde_buf *out = user;
+    bool literal = false;
+    size_t i;
+
+    for (i = 0; i < 20000; i++)
+        if (sonde_obfuscate_sql(sonde_str_from(STATEMENTS[i % 4]), &literal, out) == SONDE_OK)
+            sink += out->len;
+}
+
+static void bench_obfuscate(void)
+{
+    size_t bytes = 0;
+    sonde_buf out;
+    size_t i;
+
+    sonde_buf_init(&out, CEILING_BYTES);
+    for (i = 0; i < 4; i++)
+        bytes += sonde_str_from(STATEMENTS[i]).len * 5000;
+    report("obfuscate_sql", fastest(obfuscate_statements, &out), 20000, bytes);
+    sonde_buf_done(&out);
+}
+
 int main(void)
 {
+    bench_obfuscate();
     bench_msgpack();
     bench_pb();
     bench_sketch();

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "agent/rules/rules.h"
 #include "base/buf.h"
 
 #include "cli.h"
@@ -18,10 +19,24 @@ static void print_sources(const agent_config *c, sonde_buf *out)
         sonde_buf_printf(out, "# override: %.*s\n", SONDE_STR_ARG(c->overrides[i]));
 }
 
+/* replace_tags is compiled only when the agent starts. */
+static unsigned print_rule_problem(const agent_config *c, sonde_buf *out)
+{
+    sonde_error error = { 0 };
+    trace_rules *rules = NULL;
+
+    if (rules_open(c, 1, &rules, &error) != SONDE_OK) {
+        sonde_buf_printf(out, "error: %s\n", error.message);
+        return 1;
+    }
+    rules_close(rules);
+    return 0;
+}
+
 /* Good values that make no agent. */
 static unsigned print_problems(const agent_config *c, sonde_buf *out)
 {
-    unsigned problems = 0;
+    unsigned problems = print_rule_problem(c, out);
 
     if (c->endpoints.len == 0 && !(c->local_mode && local_intake_exists())) {
         sonde_buf_printf(

@@ -355,7 +355,7 @@ sonde_status obfuscate_json(sonde_str text, const obfuscate_json_options *option
                             bool *literal_escapes, sonde_buf *out)
 {
     json j = { .at = text.ptr,
-               .end = text.ptr + text.len,
+               .end = text.len ? text.ptr + text.len : text.ptr,
                .out = out,
                .options = options,
                .literal_escapes = literal_escapes,

@@ -15,8 +15,8 @@ struct processor {
     agent_config *config; /* held; NULL */
     trace_rules *rules;   /* borrowed; NULL */
     const config_obfuscation *obfuscation;
-    _Atomic bool
-        literal_escapes; /* how SQL was last read: hint for all workers, as in Datadog's agent */
+    unsigned features;
+    _Atomic bool literal_escapes; /* how SQL was last read: a hint for all workers */
     processor_counters counters;
 };
 
@@ -40,6 +40,29 @@ static const chunk_stage stages[] = {
     stage_top_level,        stage_payload_attributes,
 };
 
+static unsigned features_of(const agent_config *c)
+{
+    static const struct {
+        const char *name;
+        unsigned feature;
+    } known[] = {
+        { "keep_sql_alias", SONDE_SQL_KEEP_ALIAS },
+        { "quantize_sql_tables", SONDE_SQL_REPLACE_DIGITS },
+        { "replace_sql_digits", SONDE_SQL_REPLACE_DIGITS },
+        { "dollar_quoted_func", SONDE_SQL_DOLLAR_FUNC },
+        { "table_names", PROCESSOR_TABLE_NAMES },
+        { "big_resource", PROCESSOR_BIG_RESOURCE },
+        { "component2name", PROCESSOR_COMPONENT_TO_NAME },
+    };
+    unsigned features = 0;
+
+    for (size_t i = 0; i < c->features.len; i++)
+        for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
+            if (sonde_str_eq(c->features.items[i], sonde_str_from(known[k].name)))
+                features |= known[k].feature;
+    return features;
+}
+
 sonde_status processor_open(const processor_options *options, processor **out_processor)
 {
     processor *p = sonde_calloc(1, sizeof(*p));
@@ -50,6 +73,7 @@ sonde_status processor_open(const processor_options *options, processor **out_pr
     p->seed = sonde_random_u64();
     p->config = options->config ? config_get(options->config) : NULL;
     p->rules = options->rules;
+    p->features = p->config ? features_of(p->config) : 0;
     p->obfuscation = p->config ? &p->config->obfuscation : &default_obfuscation;
     *out_processor = p;
     return SONDE_OK;
@@ -84,6 +108,7 @@ static void begin_run(processor *p, run *r)
 {
     r->rules = p->rules ? rules_take(p->rules) : NULL;
     sonde_buf_init(&r->scratch, PROCESSOR_TEXT_MAX_BYTES);
+    sonde_buf_init(&r->tables, PROCESSOR_TEXT_MAX_BYTES);
     r->literal_escapes = atomic_load_explicit(&p->literal_escapes, memory_order_relaxed);
 }
 
@@ -94,6 +119,7 @@ static void end_run(processor *p, run *r)
     if (r->literal_escapes != atomic_load_explicit(&p->literal_escapes, memory_order_relaxed))
         atomic_store_explicit(&p->literal_escapes, r->literal_escapes, memory_order_relaxed);
     sonde_buf_done(&r->scratch);
+    sonde_buf_done(&r->tables);
 }
 
 void processor_run(processor *p, payload *what)
@@ -102,6 +128,7 @@ void processor_run(processor *p, payload *what)
     run r = { .p = what,
               .now_unix_ns = p->clock->unix_ns(p->clock->user),
               .seed = p->seed,
+              .features = p->features,
               .obfuscation = p->obfuscation };
     uint64_t spans_received = 0, spans_out = 0;
     uint32_t kept = 0;

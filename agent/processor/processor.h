@@ -81,7 +81,7 @@ typedef struct processor_counters {
 
 typedef struct processor_options {
     const sonde_clock *clock; /* NULL: the system's */
-    agent_config *config;     /* obfuscation; held.  NULL: its defaults */
+    agent_config *config;     /* obfuscation, features; held.  NULL: defaults */
     trace_rules *rules;       /* filters, replace_tags; borrowed.  NULL: none */
 } processor_options;
 

@@ -216,8 +216,18 @@ static sonde_status fix_known_tags(run *r, payload_span *s, const known_tags *kn
     return SONDE_OK;
 }
 
+static void take_name_of_component(payload_span *s)
+{
+    const sonde_str *component = span_meta_get(s, SONDE_STR(SONDE_TAG_COMPONENT));
+
+    if (component && component->len)
+        s->name = *component;
+}
+
 static sonde_status fix_span(run *r, payload_span *s, const known_tags *known)
 {
+    if (r->features & PROCESSOR_COMPONENT_TO_NAME)
+        take_name_of_component(s);
     if (normalize_service(r, &s->service) != SONDE_OK ||
         normalize_operation(r, &s->name) != SONDE_OK)
         return SONDE_ERR_NOMEM;

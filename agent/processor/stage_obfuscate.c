@@ -32,18 +32,35 @@ static sonde_status take_scratch(run *r, sonde_str *text)
 
 /* -- by type --------------------------------------------------------------------------------------- */
 
+static sonde_status put_tables(run *r, payload_span *s)
+{
+    sonde_str names;
+
+    if (r->tables.len == 0)
+        return SONDE_OK;
+    names = sonde_arena_copy(&r->p->arena, sonde_buf_str(&r->tables));
+    if (!names.ptr)
+        return SONDE_ERR_NOMEM;
+    return span_meta_set(s, &r->p->arena, SONDE_STR("sql.tables"), names);
+}
+
 static sonde_status hide_sql(run *r, payload_span *s)
 {
+    const sonde_sql_options options = {
+        .flags = r->features & PROCESSOR_SQL_FLAGS,
+        .literal_escapes = &r->literal_escapes,
+        .tables = r->features & PROCESSOR_TABLE_NAMES ? &r->tables : NULL,
+    };
     sonde_status status;
 
     if (s->resource.len == 0)
         return SONDE_OK;
-    status = sonde_obfuscate_sql(s->resource, &r->literal_escapes, &r->scratch);
+    status = sonde_obfuscate_sql_with(s->resource, &options, &r->scratch);
     if (status == SONDE_ERR_NOMEM)
         return status;
     if (status != SONDE_OK)
         s->resource = SONDE_STR(SONDE_SQL_NOT_PARSABLE);
-    else if (take_scratch(r, &s->resource) != SONDE_OK)
+    else if (take_scratch(r, &s->resource) != SONDE_OK || put_tables(r, s) != SONDE_OK)
         return SONDE_ERR_NOMEM;
     return span_meta_set(s, &r->p->arena, SONDE_STR("sql.query"), s->resource);
 }

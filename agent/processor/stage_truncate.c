@@ -106,11 +106,14 @@ static sonde_status cut_metrics(run *r, payload_span *s)
 
 processor_drop stage_truncate(run *r, payload_chunk *chunk)
 {
+    size_t resource_max =
+        r->features & PROCESSOR_BIG_RESOURCE ? BIG_RESOURCE_MAX_BYTES : RESOURCE_MAX_BYTES;
+
     for (uint32_t i = 0; i < chunk->spans_len; i++) {
         payload_span *s = &chunk->spans[i];
 
-        if (s->resource.len > RESOURCE_MAX_BYTES) {
-            s->resource.len = sonde_utf8_cut(s->resource, RESOURCE_MAX_BYTES);
+        if (s->resource.len > resource_max) {
+            s->resource.len = sonde_utf8_cut(s->resource, resource_max);
             r->fixed[PROCESSOR_FIX_RESOURCE_TRUNCATE]++;
         }
         if (cut_meta(r, s) != SONDE_OK || cut_metrics(r, s) != SONDE_OK)

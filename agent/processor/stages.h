@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "agent/processor/processor.h"
+#include "codec/obfuscate.h"
 
 /* Look-up of a chunk's spans by id.  Short chunks are searched, longer ones hashed. */
 typedef struct span_index {
@@ -26,6 +27,8 @@ typedef struct run {
     const config_obfuscation *obfuscation;
     rules_lane *rules;          /* NULL: none */
     sonde_buf scratch;          /* a text being rewritten; its memory serves the whole payload */
+    sonde_buf tables;           /* of a statement */
+    unsigned features;          /* PROCESSOR_* below */
     bool literal_escapes;       /* see sonde_obfuscate_sql() */
     sonde_str fallback_service; /* unnamed-<lang>-service, made at its first use */
     uint32_t fixed[PROCESSOR_FIXES];
@@ -33,10 +36,19 @@ typedef struct run {
 
 #define PROCESSOR_TEXT_MAX_BYTES (128u << 20) /* above what any payload makes of one text */
 
+/* apm_config.features, those that matter here; the first ones are codec/obfuscate.h's. */
+enum {
+    PROCESSOR_SQL_FLAGS = SONDE_SQL_KEEP_ALIAS | SONDE_SQL_REPLACE_DIGITS | SONDE_SQL_DOLLAR_FUNC,
+    PROCESSOR_TABLE_NAMES = 16,
+    PROCESSOR_BIG_RESOURCE = 32,
+    PROCESSOR_COMPONENT_TO_NAME = 64,
+};
+
 /* PROCESSOR_DROPS: go on; anything else removes the chunk for that reason. */
 typedef processor_drop (*chunk_stage)(run *r, payload_chunk *chunk);
 
-#define RESOURCE_MAX_BYTES 5000
+#define RESOURCE_MAX_BYTES     5000
+#define BIG_RESOURCE_MAX_BYTES 15000 /* feature big_resource */
 
 #define KEEP PROCESSOR_DROPS
 

@@ -25,6 +25,24 @@
 SONDE_MUST_USE sonde_status sonde_obfuscate_sql(sonde_str statement, bool *literal_escapes,
                                                 sonde_buf *out);
 
+/* Datadog's switches; 0 is what it does by default. */
+enum {
+    SONDE_SQL_KEEP_ALIAS = 1,     /* AS and what follows it stay */
+    SONDE_SQL_REPLACE_DIGITS = 2, /* in identifiers, a row of them becomes ? */
+    SONDE_SQL_DOLLAR_FUNC = 4     /* $func$...$func$ is a statement, not a value */
+};
+
+typedef struct sonde_sql_options {
+    unsigned flags;
+    bool *literal_escapes; /* as above */
+    sonde_buf
+        *tables; /* names of tables, each once, apart by commas; reset first; NULL: not asked for */
+} sonde_sql_options;
+
+SONDE_MUST_USE sonde_status sonde_obfuscate_sql_with(sonde_str statement,
+                                                     const sonde_sql_options *options,
+                                                     sonde_buf *out);
+
 /* Redis and Valkey: the first three commands of a resource. */
 SONDE_MUST_USE sonde_status sonde_obfuscate_redis(sonde_str resource, sonde_buf *out);
 

@@ -12,6 +12,9 @@ typedef struct token {
 
 typedef struct filter {
     sonde_buf *out;
+    const sonde_sql_options *options;
+    sql_tokenizer *tokenizer;
+    size_t begin; /* of the statement in `out` */
     sql_kind last;
     unsigned values; /* of the list at hand */
     unsigned groups;
@@ -23,22 +26,71 @@ static void drop(token *t, sql_kind as)
     t->is_shown = false;
 }
 
+static bool has_table(sonde_str tables, sonde_str name)
+{
+    while (tables.len > 0)
+        if (sonde_str_eq(sonde_str_cut(&tables, ','), name))
+            return true;
+    return false;
+}
+
+static void append_without_digits(sonde_buf *out, sonde_str s)
+{
+    size_t i;
+
+    for (i = 0; i < s.len; i++) {
+        bool is_digit = s.ptr[i] >= '0' && s.ptr[i] <= '9';
+
+        if (!is_digit)
+            sonde_buf_append_byte(out, (uint8_t)s.ptr[i]);
+        else if (i == 0 || s.ptr[i - 1] < '0' || s.ptr[i - 1] > '9')
+            sonde_buf_append_byte(out, '?');
+    }
+}
+
+/* What stands behind FROM and JOIN, if it is no subquery, and behind UPDATE and INTO. */
+static void collect_table(const filter *f, const token *t)
+{
+    sonde_buf *tables = f->options->tables;
+    size_t before = tables->len;
+    size_t from;
+    sonde_str name;
+
+    if (f->last != SQL_FROM && f->last != SQL_JOIN && f->last != SQL_UPDATE && f->last != SQL_INTO)
+        return;
+    if ((f->last == SQL_FROM || f->last == SQL_JOIN) && !sql_begins_with_letter(t->text))
+        return;
+    if (before > 0)
+        sonde_buf_append_byte(tables, ',');
+    from = tables->len;
+    if (f->options->flags & SONDE_SQL_REPLACE_DIGITS)
+        append_without_digits(tables, t->text);
+    else
+        sonde_buf_append_str(tables, t->text);
+    name = sonde_str_sub(sonde_buf_str(tables), from, tables->len);
+    if (tables->status == SONDE_OK &&
+        (name.len == 0 || has_table(sonde_str_sub(sonde_buf_str(tables), 0, before), name)))
+        tables->len = before;
+}
+
 /* Comments, semicolons, aliases.  False: not a statement. */
 static bool discard(const filter *f, token *t)
 {
+    bool keeps_alias = (f->options->flags & SONDE_SQL_KEEP_ALIAS) != 0;
+
     if (f->last == SQL_BRACKETED && t->kind != (sql_kind)']') {
         bool is_name = t->kind == SQL_ID;
 
         drop(t, SQL_BRACKETED);
         return is_name;
     }
-    if (f->last == SQL_AS || f->last == SQL_BRACKETED)
+    if (!keeps_alias && (f->last == SQL_AS || f->last == SQL_BRACKETED))
         drop(t, f->last == SQL_AS && t->kind == (sql_kind)'[' ? SQL_BRACKETED : SQL_FILTERED);
     else if (t->kind == SQL_COMMENT)
         drop(t, SQL_FILTERED);
     else if (t->kind == (sql_kind)';')
         drop(t, SQL_GROUPABLE);
-    else if (t->kind == SQL_AS)
+    else if (t->kind == SQL_AS && !keeps_alias)
         drop(t, SQL_AS);
     return true;
 }
@@ -81,6 +133,35 @@ static bool begins_subquery(sql_kind kind)
     return kind == SQL_SELECT || kind == SQL_DELETE || kind == SQL_UPDATE || kind == SQL_ID;
 }
 
+static sonde_status attempt(sql_tokenizer *tokenizer, const sonde_sql_options *options,
+                            sonde_buf *out);
+
+/* A function's body, a statement of its own between its tags; `?` where it is none. */
+static void write_func(filter *f, sonde_str text)
+{
+    const sonde_str tag = SONDE_STR("$func$");
+    const sonde_str body = sonde_str_sub(text, tag.len, text.len - 2 * tag.len);
+    const sonde_sql_options options = { .flags =
+                                            f->options->flags & ~(unsigned)SONDE_SQL_DOLLAR_FUNC,
+                                        .tables = f->options->tables };
+    sql_tokenizer t = { .rest = body,
+                        .all = body,
+                        .literal_escapes = f->tokenizer->literal_escapes };
+    size_t before = f->out->len;
+    sonde_status status;
+
+    sonde_buf_init(&t.text, SONDE_SQL_TEXT_MAX_BYTES);
+    sonde_buf_append_str(f->out, tag);
+    status = attempt(&t, &options, f->out);
+    sonde_buf_done(&t.text);
+    if (status == SONDE_OK) {
+        sonde_buf_append_str(f->out, tag);
+        return;
+    }
+    f->out->len = before;
+    sonde_buf_append_byte(f->out, '?');
+}
+
 static void write(filter *f, const token *t)
 {
     bool is_glued =
@@ -88,9 +169,14 @@ static void write(filter *f, const token *t)
 
     if (!t->is_shown)
         return;
-    if (f->out->len > 0 && !is_glued)
+    if (f->out->len > f->begin && !is_glued)
         sonde_buf_append_byte(f->out, ' ');
-    sonde_buf_append_str(f->out, t->text);
+    if (t->kind == SQL_DOLLAR_FUNC)
+        write_func(f, t->text);
+    else if (t->kind == SQL_ID && (f->options->flags & SONDE_SQL_REPLACE_DIGITS))
+        append_without_digits(f->out, t->text);
+    else
+        sonde_buf_append_str(f->out, t->text);
 }
 
 /* Lists of values become one value, lists of such lists one list. */
@@ -115,43 +201,72 @@ static void group(filter *f, token *t)
     }
 }
 
-static sonde_status attempt(sql_tokenizer *tokenizer, sonde_buf *out)
+/* Appends to `out`. */
+static sonde_status attempt(sql_tokenizer *tokenizer, const sonde_sql_options *options,
+                            sonde_buf *out)
 {
-    filter f = { .out = out, .last = SQL_FILTERED };
+    filter f = { .out = out,
+                 .options = options,
+                 .tokenizer = tokenizer,
+                 .begin = out->len,
+                 .last = SQL_FILTERED };
     token t;
 
-    sonde_buf_reset(out);
     while ((t.kind = sql_next(tokenizer, &t.text)) != SQL_END) {
         t.is_shown = true;
-        if (t.kind == SQL_ERROR || !discard(&f, &t))
+        if (t.kind == SQL_ERROR)
+            return SONDE_ERR_SYNTAX;
+        if (options->tables)
+            collect_table(&f, &t);
+        if (!discard(&f, &t))
             return SONDE_ERR_SYNTAX;
         replace(&f, &t);
         group(&f, &t);
         write(&f, &t);
         f.last = t.kind;
     }
-    return out->len > 0 || out->status != SONDE_OK ? out->status : SONDE_ERR_SYNTAX;
+    return out->len > f.begin || out->status != SONDE_OK ? out->status : SONDE_ERR_SYNTAX;
 }
 
-sonde_status sonde_obfuscate_sql(sonde_str statement, bool *literal_escapes, sonde_buf *out)
+static sonde_status begin(sql_tokenizer *t, sonde_str statement, const sonde_sql_options *options,
+                          sonde_buf *out)
 {
-    sql_tokenizer t = { .rest = statement, .all = statement, .literal_escapes = *literal_escapes };
-    sonde_status status = SONDE_ERR_SYNTAX;
+    sonde_buf_reset(out);
+    if (options->tables)
+        sonde_buf_reset(options->tables);
+    t->rest = statement;
+    t->curlys = 0;
+    return attempt(t, options, out);
+}
+
+sonde_status sonde_obfuscate_sql_with(sonde_str statement, const sonde_sql_options *options,
+                                      sonde_buf *out)
+{
+    sql_tokenizer t = { .all = statement,
+                        .literal_escapes = *options->literal_escapes,
+                        .knows_func = (options->flags & SONDE_SQL_DOLLAR_FUNC) != 0 };
+    sonde_status status;
 
     if (!sonde_utf8_valid(statement))
         return SONDE_ERR_SYNTAX;
     sonde_buf_init(&t.text, SONDE_SQL_TEXT_MAX_BYTES);
-    status = attempt(&t, out);
+    status = begin(&t, statement, options, out);
     if (status == SONDE_ERR_SYNTAX && t.seen_escape) {
-        t.rest = statement;
-        t.curlys = 0;
-        t.literal_escapes = !*literal_escapes;
-        status = attempt(&t, out);
+        t.literal_escapes = !t.literal_escapes;
+        status = begin(&t, statement, options, out);
         if (status == SONDE_OK)
-            *literal_escapes = t.literal_escapes;
+            *options->literal_escapes = t.literal_escapes;
     }
     if (t.text.status == SONDE_ERR_NOMEM)
         status = SONDE_ERR_NOMEM;
+    else if (status == SONDE_OK && options->tables)
+        status = options->tables->status;
     sonde_buf_done(&t.text);
     return status;
+}
+
+sonde_status sonde_obfuscate_sql(sonde_str statement, bool *literal_escapes, sonde_buf *out)
+{
+    return sonde_obfuscate_sql_with(
+        statement, &(sonde_sql_options){ .literal_escapes = literal_escapes }, out);
 }

@@ -97,35 +97,61 @@ static bool take_if(sql_tokenizer *t, unsigned c)
 
 /* -- identifiers, numbers ------------------------------------------------------------------------- */
 
+typedef struct sql_keyword {
+    const char *word;
+    sql_kind kind;
+} sql_keyword;
+
+/* Those of one length, with an end. */
+static const sql_keyword keywords_4[] = { { "FROM", SQL_FROM },    { "NULL", SQL_NULL },
+                                          { "TRUE", SQL_BOOLEAN }, { "INTO", SQL_INTO },
+                                          { "JOIN", SQL_JOIN },    { "DROP", SQL_KEYWORD },
+                                          { NULL, SQL_ID } };
+static const sql_keyword keywords_5[] = { { "FALSE", SQL_BOOLEAN }, { "LIMIT", SQL_KEYWORD },
+                                          { "ALTER", SQL_KEYWORD }, { "GRANT", SQL_KEYWORD },
+                                          { "BEGIN", SQL_KEYWORD }, { NULL, SQL_ID } };
+static const sql_keyword keywords_6[] = { { "SELECT", SQL_SELECT },  { "UPDATE", SQL_UPDATE },
+                                          { "DELETE", SQL_DELETE },  { "INSERT", SQL_KEYWORD },
+                                          { "CREATE", SQL_KEYWORD }, { "REVOKE", SQL_KEYWORD },
+                                          { "COMMIT", SQL_KEYWORD }, { NULL, SQL_ID } };
+static const sql_keyword keywords_8[] = { { "TRUNCATE", SQL_KEYWORD }, { NULL, SQL_ID } };
+static const sql_keyword keywords_9[] = { { "SAVEPOINT", SQL_SAVEPOINT }, { NULL, SQL_ID } };
+static const sql_keyword keywords_2[] = { { "AS", SQL_AS }, { NULL, SQL_ID } };
+
 static sql_kind keyword_of(sonde_str word)
 {
-    static const struct {
-        const char *word;
-        sql_kind kind;
-    } keywords[] = {
-        { "NULL", SQL_NULL },           { "TRUE", SQL_BOOLEAN },   { "FALSE", SQL_BOOLEAN },
-        { "SAVEPOINT", SQL_SAVEPOINT }, { "AS", SQL_AS },          { "SELECT", SQL_SELECT },
-        { "UPDATE", SQL_UPDATE },       { "DELETE", SQL_DELETE },  { "LIMIT", SQL_KEYWORD },
-        { "ALTER", SQL_KEYWORD },       { "CREATE", SQL_KEYWORD }, { "GRANT", SQL_KEYWORD },
-        { "REVOKE", SQL_KEYWORD },      { "COMMIT", SQL_KEYWORD }, { "BEGIN", SQL_KEYWORD },
-        { "TRUNCATE", SQL_KEYWORD },    { "DROP", SQL_KEYWORD },   { "FROM", SQL_KEYWORD },
-        { "INSERT", SQL_KEYWORD },      { "INTO", SQL_KEYWORD },   { "JOIN", SQL_KEYWORD },
-    };
-    size_t i;
+    static const sql_keyword *const by_length[] = { NULL,       NULL,       keywords_2, NULL,
+                                                    keywords_4, keywords_5, keywords_6, NULL,
+                                                    keywords_8, keywords_9 };
+    const sql_keyword *k = word.len < 10 ? by_length[word.len] : NULL;
 
-    for (i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
-        if (sonde_str_eq_nocase(word, sonde_str_from(keywords[i].word)))
-            return keywords[i].kind;
+    for (; k && k->word; k++)
+        if ((word.ptr[0] & 0x5f) == k->word[0] &&
+            sonde_str_eq_nocase(word, (sonde_str){ k->word, word.len }))
+            return k->kind;
     return SQL_ID;
+}
+
+static bool goes_on_identifier(unsigned char c)
+{
+    return (c | 0x20u) - 'a' < 26 || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '@' ||
+           c == '#' || c == '*' || c == '$';
 }
 
 static void skip_identifier(sql_tokenizer *t)
 {
-    unsigned c = peek(t);
+    unsigned c;
 
-    while (is_letter(c) || is_digit(c) || c == '.' || c == '*' || c == '$') {
-        (void)take(t);
+    for (;;) {
+        size_t n = 0;
+
+        while (n < t->rest.len && goes_on_identifier((unsigned char)t->rest.ptr[n]))
+            n++;
+        t->rest = sonde_str_sub(t->rest, n, t->rest.len);
         c = peek(t);
+        if (c < 0x80 || !is_letter(c))
+            return;
+        (void)take(t);
     }
 }
 
@@ -292,6 +318,8 @@ static sql_kind skip_dollar_quoted(sql_tokenizer *t)
         got = t->rest.ptr[0] == end.ptr[got] ? got + 1 : 0;
         t->rest = sonde_str_sub(t->rest, 1, t->rest.len);
     }
+    if (t->knows_func && sonde_str_eq(end, SONDE_STR("$func$")))
+        return SQL_DOLLAR_FUNC;
     return SQL_DOLLAR_QUOTED;
 }
 
@@ -474,4 +502,12 @@ sql_kind sql_next(sql_tokenizer *t, sonde_str *out_text)
     }
     *out_text = (sonde_str){ from, (size_t)(t->all.ptr + t->all.len - from) - t->rest.len };
     return kind == SQL_ID ? keyword_of(*out_text) : kind;
+}
+
+bool sql_begins_with_letter(sonde_str text)
+{
+    unsigned c;
+
+    (void)rune_at(text, &c);
+    return is_leading_letter(c) && c != '_' && c != '@';
 }

@@ -25,9 +25,13 @@ typedef enum sql_kind {
     SQL_SELECT,
     SQL_UPDATE,
     SQL_DELETE,
+    SQL_FROM,
+    SQL_JOIN,
+    SQL_INTO,
     SQL_STRING,
     SQL_DOUBLE_QUOTED,
     SQL_DOLLAR_QUOTED,
+    SQL_DOLLAR_FUNC, /* tagged so, if asked for */
     SQL_NUMBER,
     SQL_COMMENT,
     SQL_VARIABLE,
@@ -46,11 +50,15 @@ typedef struct sql_tokenizer {
     sonde_str all;
     unsigned curlys; /* open ones of an escape the statement begins with */
     bool literal_escapes;
+    bool knows_func;
     bool seen_escape;
     sonde_buf text; /* of a quoted token */
 } sql_tokenizer;
 
 /* The next token; its text is a view of the statement or of `t->text`, valid until the next call. */
 sql_kind sql_next(sql_tokenizer *t, sonde_str *out_text);
+
+/* A letter of any script: not `_` or `@`. */
+bool sql_begins_with_letter(sonde_str text);
 
 #endif /* SONDE_CODEC_SQL_TOKEN_H */

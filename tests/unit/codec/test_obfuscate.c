@@ -1,8 +1,10 @@
 /* test_obfuscate.c - codec/obfuscate.h: the tables of docs/spec/obfuscation.md. */
 #include "support/test.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "base/rng.h"
 #include "codec/obfuscate.h"
 #include "support/alloc_fail.h"
 
@@ -121,6 +123,96 @@ static void test_statements_keep_their_shape(void **state)
     }
 }
 
+static void test_switches_change_the_shape(void **state)
+{
+    enum {
+        ALIAS = SONDE_SQL_KEEP_ALIAS,
+        DIGITS = SONDE_SQL_REPLACE_DIGITS,
+        FUNC = SONDE_SQL_DOLLAR_FUNC
+    };
+    static const struct {
+        unsigned flags;
+        const char *statement, *want, *tables;
+    } cases[] = {
+        { ALIAS, "SELECT price AS p FROM items AS i", "SELECT price AS p FROM items AS i",
+          "items" },
+        { ALIAS, "SELECT a AS [b c] FROM t", "SELECT a AS [ b c ] FROM t", "t" },
+        { 0, "SELECT a AS [b c] FROM t", "SELECT a FROM t", "t" },
+        { DIGITS, "SELECT * FROM jobs_2020_15 WHERE a1 = 3", "SELECT * FROM jobs_?_? WHERE a? = ?",
+          "jobs_?_?" },
+        { DIGITS, "SELECT `a1`, \"b2\" FROM t", "SELECT a?, b2 FROM t", "t" },
+        { FUNC, "SELECT $func$INSERT INTO t VALUES (1)$func$ FROM x",
+          "SELECT $func$INSERT INTO t VALUES ( ? )$func$ FROM x", "t,x" },
+        { FUNC, "SELECT $func$ 'open $func$ FROM x", "SELECT ? FROM x", "x" },
+        { FUNC, "SELECT $func$ $func$ FROM x", "SELECT ? FROM x", "x" },
+        { FUNC, "SELECT $f$INSERT 1$f$ FROM x", "SELECT ? FROM x", "x" },
+        { 0, "SELECT $func$INSERT INTO t VALUES (1)$func$ FROM x", "SELECT ? FROM x", "x" },
+        { 0, "SELECT * FROM a JOIN b ON a.x = b.x join c",
+          "SELECT * FROM a JOIN b ON a.x = b.x join c", "a,b,c" },
+        { 0, "SELECT * FROM (SELECT 1 FROM a) x, a", "SELECT * FROM ( SELECT ? FROM a ) x, a",
+          "a" },
+        { 0, "UPDATE u SET a = 1", "UPDATE u SET a = ?", "u" },
+        { 0, "INSERT INTO i VALUES (1)", "INSERT INTO i VALUES ( ? )", "i" },
+        { 0, "DELETE FROM \"d d\"", "DELETE FROM d d", "d d" },
+        { 0, "SELECT * FROM _t", "SELECT * FROM _t", "" },
+        { 0, "SELECT * FROM a, b JOIN a ON 1", "SELECT * FROM a, b JOIN a ON ?", "a" },
+        { 0, "SELECT 1", "SELECT ?", "" },
+    };
+    sonde_buf out, tables;
+    size_t i;
+
+    (void)state;
+    sonde_buf_init(&out, 1u << 16);
+    sonde_buf_init(&tables, 1u << 16);
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        bool literal = false;
+        const sonde_sql_options options = { cases[i].flags, &literal, &tables };
+
+        if (sonde_obfuscate_sql_with(sonde_str_from(cases[i].statement), &options, &out) !=
+            SONDE_OK)
+            fail_msg("%s", cases[i].statement);
+        assert_string_equal(sonde_buf_cstr(&out), cases[i].want);
+        assert_string_equal(sonde_buf_cstr(&tables), cases[i].tables);
+    }
+    sonde_buf_done(&out);
+    sonde_buf_done(&tables);
+}
+
+/* Statements put together from words, with literals all of whose digits are 7. */
+static void test_no_digit_of_a_literal_survives(void **state)
+{
+    static const char *const words[] = {
+        "SELECT", "a",      "FROM", "t",      "WHERE", "=",      ",",     "(",    ")",  "IN",
+        "'7'",    "77",     "7.7",  "-7",     "0x77",  "'a''7'", "$$7$$", "NULL", "AS", "b",
+        "INSERT", "VALUES", "$7",   "{fn 7}", "/*7*/", "->",     "\"c\"", ";",    "?",  "'\\'7'",
+    };
+    sonde_rng rng;
+    sonde_buf out;
+    unsigned parsed = 0;
+
+    (void)state;
+    sonde_rng_seed(&rng, 11);
+    sonde_buf_init(&out, 1u << 16);
+    for (int round = 0; round < 20000; round++) {
+        char text[400];
+        bool literal = false;
+        size_t len = 0;
+
+        for (size_t n = sonde_rng_next(&rng) % 20; n > 0; n--)
+            len += (size_t)snprintf(text + len, sizeof(text) - len, "%s ",
+                                    words[sonde_rng_next(&rng) % COUNT_OF(words)]);
+        if (len == 0 || sonde_obfuscate_sql((sonde_str){ text, len }, &literal, &out) != SONDE_OK)
+            continue;
+        parsed++;
+        if (memchr(out.data, '7', out.len))
+            fail_msg("%s: %s", text, sonde_buf_cstr(&out));
+        assert_true(sonde_utf8_valid(sonde_buf_str(&out)));
+        assert_true(out.len <= 2 * len);
+    }
+    assert_in_range(parsed, 10000, 20000);
+    sonde_buf_done(&out);
+}
+
 static void test_what_a_backslash_means_is_remembered(void **state)
 {
     bool literal = false;
@@ -204,6 +296,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_statements_keep_their_shape),
+        cmocka_unit_test(test_switches_change_the_shape),
+        cmocka_unit_test(test_no_digit_of_a_literal_survives),
         cmocka_unit_test(test_what_a_backslash_means_is_remembered),
         cmocka_unit_test(test_redis_keeps_its_commands),
         cmocka_unit_test(test_what_does_not_fit_is_refused),

@@ -208,6 +208,31 @@ static void test_a_long_literal_is_a_literal(void **state)
     processor_close(p);
 }
 
+static void test_features_change_sql_names_and_limits(void **state)
+{
+    static char resource[20000];
+    processor *p = processor_of("apm_config: {features: [table_names, keep_sql_alias, "
+                                "quantize_sql_tables, dollar_quoted_func, big_resource, "
+                                "component2name]}");
+    payload *pl = payload_of("sql", "SELECT a1 AS b FROM jobs_20, $func$SELECT 5$func$",
+                             "component", "libpq");
+
+    (void)state;
+    processor_run(p, pl);
+    assert_resource(pl, "SELECT a? AS b FROM jobs_?, $func$SELECT ?$func$");
+    assert_tag(pl, "sql.tables", "jobs_?");
+    assert_true(sonde_str_eq(pl->chunks[0].spans[0].name, SONDE_STR("libpq")));
+    payload_free(pl);
+
+    memset(resource, 'x', sizeof(resource) - 1);
+    pl = payload_of("web", resource, NULL, NULL);
+    processor_run(p, pl);
+    assert_int_equal(pl->chunks[0].spans[0].resource.len, 15000);
+    assert_true(sonde_str_eq(pl->chunks[0].spans[0].name, SONDE_STR("op")));
+    payload_free(pl);
+    processor_close(p);
+}
+
 static void test_cards_in_events_go(void **state)
 {
     span_any numbers[] = { { .type = SPAN_ANY_INT, .integer = 4111111111111111 },
@@ -247,6 +272,7 @@ int main(void)
         cmocka_unit_test(test_resources_are_rewritten_by_type),
         cmocka_unit_test(test_values_are_taken_out_before_texts_are_cut),
         cmocka_unit_test(test_a_long_literal_is_a_literal),
+        cmocka_unit_test(test_features_change_sql_names_and_limits),
         cmocka_unit_test(test_cards_in_events_go),
     };
 
