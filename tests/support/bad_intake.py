@@ -1,0 +1,216 @@
+"""An intake that misbehaves on demand, and remembers what it took.
+
+    intake = BadIntake()
+    intake.mode = "hang"       # "ok", "hang", "slow", "reset", "cut", "late", or a status: 503
+    intake.refuse(); intake.accept()
+
+A body counts as acknowledged when the whole answer with a 2xx was handed to the kernel; `acknowledged` holds its
+spans, `received` the digest of every body that came in whole, and both tell when one came again.  Bodies are read
+without help of the code under test: zstd through the system's library, protobuf by the walker below.
+"""
+
+import collections
+import ctypes
+import gzip
+import hashlib
+import socket
+import ssl
+import struct
+import threading
+import time
+
+ANSWER = b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+
+_zstd = ctypes.CDLL("libzstd.so.1")
+_zstd.ZSTD_getFrameContentSize.restype = ctypes.c_ulonglong
+_zstd.ZSTD_decompress.restype = ctypes.c_size_t
+BOUND = 64 << 20
+
+
+def unzstd(data):
+    size = _zstd.ZSTD_getFrameContentSize(data, ctypes.c_size_t(len(data)))
+    size = size if size <= BOUND else BOUND
+    out = ctypes.create_string_buffer(size or 1)
+    got = _zstd.ZSTD_decompress(out, ctypes.c_size_t(size), data, ctypes.c_size_t(len(data)))
+    if got > size:
+        raise AssertionError("a body is no zstd")
+    return out.raw[:got]
+
+
+def varint(data, at):
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+
+
+def fields(data):
+    """(number, value) of a protobuf message; nested messages stay bytes."""
+    at = 0
+    while at < len(data):
+        key, at = varint(data, at)
+        if key & 7 == 0:
+            value, at = varint(data, at)
+        elif key & 7 == 1:
+            value, at = data[at:at + 8], at + 8
+        elif key & 7 == 2:
+            length, at = varint(data, at)
+            value, at = data[at:at + length], at + length
+        else:
+            value, at = data[at:at + 4], at + 4
+        yield key >> 3, value
+
+
+def span_ids(agent_payload):
+    """(trace id, span id) of every span of an AgentPayload."""
+    for number, tracer in fields(agent_payload):
+        if number != 5:
+            continue
+        for chunk in (v for n, v in fields(tracer) if n == 6):
+            for span in (v for n, v in fields(chunk) if n == 3):
+                ids = dict(f for f in fields(span) if f[0] in (4, 5))
+                yield ids.get(4, 0), ids.get(5, 0)
+
+
+class BadIntake:
+    def __init__(self, tls=None, port=0):
+        self.mode, self.tls, self.port = "ok", tls, port
+        self.lock = threading.Lock()
+        self.acknowledged = collections.Counter()  # (trace id, span id)
+        self.received = collections.Counter()  # digest of a body
+        self.acknowledged_bodies = collections.Counter()
+        self.stats_bodies = 0
+        self.requests, self.keys, self.targets, self.bodies = 0, set(), [], []  # bodies: (target, decompressed)
+        self.listener, self.connections = None, set()
+        self.accept()
+
+    # -- the listener ---------------------------------------------------------------------------------
+
+    def accept(self):
+        self.listener = socket.create_server(("127.0.0.1", self.port), backlog=64)
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._listen, args=(self.listener,), daemon=True).start()
+
+    def refuse(self):
+        """Nobody listens any more, and whoever was connected is not."""
+        if not self.listener:
+            return
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.listener = None
+        with self.lock:
+            connections, self.connections = self.connections, set()
+        for c in connections:
+            try:
+                c.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    close = refuse
+
+    def _listen(self, listener):
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection):
+        try:
+            with self.lock:
+                self.connections.add(connection)
+            if self.tls:
+                connection.settimeout(10)
+                connection = self.tls.wrap_socket(connection, server_side=True)
+                connection.settimeout(None)
+            while self._one(connection):
+                pass
+        except (OSError, ValueError):
+            pass
+        finally:
+            with self.lock:
+                self.connections.discard(connection)
+            connection.close()
+
+    # -- a request --------------------------------------------------------------------------------------
+
+    def _one(self, c):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            more = c.recv(65536)
+            if not more:
+                return False
+            head += more
+        head, body = head.split(b"\r\n\r\n", 1)
+        lines = head.decode("latin-1").split("\r\n")
+        headers = {k.lower(): v.strip() for k, v in (line.split(":", 1) for line in lines[1:])}
+        length = int(headers.get("content-length", "0"))
+        mode = self.mode
+        with self.lock:
+            self.requests += 1
+            self.targets.append(lines[0].split(" ")[1])
+            self.keys.add(headers.get("dd-api-key"))
+        if mode == "reset":
+            c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            return False
+        while len(body) < length:
+            more = c.recv(65536)
+            if not more:
+                return False
+            body += more
+        digest = hashlib.sha256(body).digest()
+        with self.lock:
+            self.received[digest] += 1
+        return self._answer(c, mode, lines[0].split(" ")[1], headers, digest, body)
+
+    def _answer(self, c, mode, target, headers, digest, body):
+        if mode == "hang":
+            while self.mode == "hang":
+                time.sleep(0.02)
+            return False
+        if mode == "slow":
+            for byte in ANSWER % 200:
+                if self.mode != "slow":
+                    return False
+                c.sendall(bytes([byte]))
+                time.sleep(1)
+            return False
+        if mode == "cut":
+            c.sendall((ANSWER % 200)[:8])  # before the status: nobody can know
+            return False
+        if mode == "late":
+            time.sleep(0.05)
+        status = mode if isinstance(mode, int) else 200
+        if status == 200:
+            self._take(target, headers, digest, body)
+        c.sendall(ANSWER % status)
+        return True
+
+    def _take(self, target, headers, digest, body):
+        if target.endswith("/api/v0.2/traces"):
+            plain = unzstd(body) if headers.get("content-encoding") == "zstd" else body
+            spans = list(span_ids(plain))
+        else:
+            plain = gzip.decompress(body) if headers.get("content-encoding") == "gzip" else body
+            spans = []
+        with self.lock:
+            self.acknowledged_bodies[digest] += 1
+            self.acknowledged.update(spans)
+            self.stats_bodies += not spans
+            self.bodies.append((target, plain))
+
+    # -- what is known ------------------------------------------------------------------------------------
+
+    def spans(self):
+        with self.lock:
+            return set(self.acknowledged)
+
+    def again(self):
+        """Bodies that came in after they had been acknowledged."""
+        with self.lock:
+            return sum(n - 1 for n in self.acknowledged_bodies.values() if n > 1)
