@@ -46,6 +46,8 @@ static void getopt_tables(const cli_option *options, size_t len, struct option *
         if (!options[i].fixed)
             *letters++ = ':';
     }
+    if (len > 0 && !*options[len - 1].name)
+        len--; /* the operand */
     longs[len] = (struct option){ "help", no_argument, NULL, 'h' };
     longs[len + 1] = (struct option){ NULL, 0, NULL, 0 };
     *letters++ = 'h';
@@ -108,6 +110,8 @@ bool cli_parse(const command *self, const cli_option *options, size_t options_le
             return false;
         }
     }
+    if (optind < argc && options_len > 0 && !*options[options_len - 1].name)
+        out_line->values[options_len - 1] = argv[optind++];
     if (optind < argc) {
         (void)cli_fail(self, "\"%s\" was not expected", argv[optind]);
         *out_exit = usage(self);
@@ -160,7 +164,7 @@ static void log_warnings(const agent_config *c)
         SONDE_LOG_ALWAYS(SONDE_LOG_INFO, "configuration: %.*s", SONDE_STR_ARG(c->notes[i]));
 }
 
-agent_config *cli_config(const char *file, const cli_line *line)
+static agent_config *load(const char *file, const cli_line *line)
 {
     sonde_error error = { 0 };
     agent_config *c = NULL;
@@ -171,13 +175,27 @@ agent_config *cli_config(const char *file, const cli_line *line)
         status =
             config_load(&(config_options){ .file = file, .environment = environment }, &c, &error);
     sonde_free(environment);
-    if (status != SONDE_OK) {
-        (void)fprintf(stderr, "sonde: configuration: %s\n",
-                      error.message[0] ? error.message : sonde_status_str(status));
+    if (status == SONDE_OK)
+        return c;
+    (void)fprintf(stderr, "sonde: configuration: %s\n",
+                  error.message[0] ? error.message : sonde_status_str(status));
+    return NULL;
+}
+
+agent_config *cli_config(const char *file, const cli_line *line)
+{
+    agent_config *c = load(file, line);
+
+    if (!c)
         return NULL;
-    }
     sonde_log_set_level((sonde_log_level)c->log_level);
     sonde_log_set_json(c->log_format_json);
     log_warnings(c);
     return c;
+}
+
+agent_config *cli_config_quiet(const char *file, const cli_line *line)
+{
+    sonde_log_set_level(SONDE_LOG_ERROR);
+    return load(file, line);
 }

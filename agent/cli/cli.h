@@ -23,6 +23,10 @@ typedef struct command {
 extern const command agent_command;
 extern const command intake_command;
 extern const command status_command;
+extern const command doctor_command;
+extern const command record_command;
+extern const command replay_command;
+extern const command flare_command;
 extern const command version_command;
 extern const command help_command;
 
@@ -30,7 +34,8 @@ extern const command *const commands[];
 extern const size_t commands_len;
 
 /* An option of a subcommand.  With `variable`, its value goes into the configuration the way that
- * environment variable would, but before it. */
+ * environment variable would, but before it.  One whose name is "", the last, is the word that is no
+ * option: `sonde replay FILE`. */
 typedef struct cli_option {
     char letter;          /* 0: long form only */
     const char *name;     /* "port" */
@@ -54,6 +59,10 @@ void cli_line_done(cli_line *line);
 /* The configuration from file, environment and command line, warnings logged, log set up.  NULL: said
  * why on standard error. */
 agent_config *cli_config(const char *file, const cli_line *line);
+
+/* The same for commands that look at an agent: what its configuration is to be warned about is not theirs to
+ * say. */
+agent_config *cli_config_quiet(const char *file, const cli_line *line);
 
 /* "sonde NAME: message" on standard error; returns EXIT_FAILED. */
 int cli_fail(const command *self, const char *fmt, ...) SONDE_PRINTF(2, 3);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "codec/json_write.h"
+#include "codec/zip.h"
 #include "sonde/counters.h"
 
 #include "agent_info.h"
@@ -18,7 +19,6 @@
 #include "live.h"
 #include "settings.h"
 #include "tracer.h"
-#include "zip.h"
 
 #define FILE_MAX_BYTES (300u << 10)
 
@@ -166,20 +166,20 @@ void sonde__flare_write_archive(const sonde__config *c, sonde_buf *out)
         { "runtime.json", write_runtime },
         { "counters.json", write_counters },
     };
-    sonde__zip zip;
+    sonde_zip zip;
     sonde_buf file;
     size_t i;
 
     sonde_buf_init(&file, FILE_MAX_BYTES);
-    sonde__zip_begin(&zip, out);
+    sonde_zip_begin(&zip, out);
     for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         sonde_buf_reset(&file);
         files[i].write(c, &file);
-        sonde__zip_add(&zip, files[i].name, sonde_buf_str(&file));
+        sonde_zip_add(&zip, files[i].name, sonde_buf_str(&file));
         if (file.status != SONDE_OK && out->status == SONDE_OK)
             out->status = file.status; /* rather none than half of it */
     }
-    sonde__zip_end(&zip);
+    sonde_zip_end(&zip);
     sonde_buf_done(&file);
 }
 

@@ -8,11 +8,14 @@ import socket
 import subprocess
 import sys
 import unittest
+import zipfile
 
 sys.path.insert(0, sys.path[0] + "/../support")
-from stack import SANITIZED, Stack, get_json, request, wait_until
+from stack import SANITIZED, Stack, free_port, get_json, request, wait_until
 
 KEY = "0123456789abcdef0123456789abcdef"  # of the tests: must never be seen again
+SPAN = {"trace_id": 7, "span_id": 8, "parent_id": 0, "name": "op", "resource": "r", "service": "s", "start": 1,
+        "duration": 1, "error": 0, "metrics": {"_sampling_priority_v1": 1}}
 
 
 class Operations(unittest.TestCase):
@@ -88,9 +91,7 @@ class Pages(Operations):
     def test_metrics_vars_and_log_tell_of_a_trace_and_never_the_key(self):
         self.stack.start_intake()
         self.stack.start_agent(DD_API_KEY=KEY, DD_LOG_LEVEL="debug")
-        span = {"trace_id": 7, "span_id": 8, "parent_id": 0, "name": "op", "resource": "r", "service": "s", "start": 1,
-                "duration": 1, "error": 0, "metrics": {"_sampling_priority_v1": 1}}
-        status, _ = request(self.stack.agent_port, "PUT", "/v0.4/traces", json.dumps([[span]]),
+        status, _ = request(self.stack.agent_port, "PUT", "/v0.4/traces", json.dumps([[SPAN]]),
                             {"Content-Type": "application/json", "X-Datadog-Trace-Count": "1"})
         self.assertEqual(status, 200)
         self.stack.await_drained(received=1)
@@ -175,6 +176,135 @@ class Supervised(Operations):
         self.stack.agent.signal(signal.SIGHUP)
         wait_until("the new file", lambda: file.exists() and "reload done" in file.read_text())
         self.assertNotIn(KEY, file.read_text())
+
+
+class Doctor(Operations):
+    def doctor(self, *arguments, **env):
+        status, out, error = self.run_sonde("doctor", "--json", "--port", self.stack.agent_port, *arguments,
+                                            DD_BIND_HOST="127.0.0.1", **env)
+        found = json.loads(out)
+        self.assertEqual(status, 0 if found["ok"] else 1, out + error)
+        return found, {step["step"]: step for step in found["steps"]}
+
+    def test_a_trace_is_followed_to_the_intake(self):
+        self.stack.start_intake()
+        self.stack.start_agent(DD_API_KEY=KEY)
+        found, steps = self.doctor(DD_API_KEY=KEY)
+        self.assertTrue(found["ok"], found)
+        for step in ["configuration", "resolve", "connect", "info", "probe", "statistics", "delivery"]:
+            self.assertEqual(steps[step]["state"], "ok", found)
+        status, out, _ = self.run_sonde("doctor", "--no-probe", "--port", self.stack.agent_port, DD_API_KEY=KEY)
+        self.assertEqual(status, 0)
+        self.assertIn("Everything works.", out)
+        self.assertNotIn("probe", out)
+
+    def test_in_local_mode_the_trace_is_found_in_the_store(self):
+        local = {"SONDE_LOCAL_PORT": str(self.stack.intake_port)}
+        self.stack.start_agent(DD_API_KEY=None, DD_APM_DD_URL=None, SONDE_DATA_DIR=str(self.stack.dir / "data"), **local)
+        found, steps = self.doctor(**local)
+        self.assertTrue(found["ok"], found)
+        self.assertEqual(steps["intake"]["state"], "ok")
+
+    def test_the_failing_step_is_named_with_its_fix(self):
+        found, steps = self.doctor()
+        self.assertEqual(found["failed"], "connect")
+        self.assertIn("sonde agent", steps["connect"]["fix"])
+        self.assertEqual(steps["info"]["state"], "skipped")
+
+        self.stack.start_agent(DD_API_KEY=KEY, DD_APM_DD_URL="http://127.0.0.1:1")  # where nobody is
+        found, steps = self.doctor("--wait", "2s", DD_API_KEY=KEY)
+        self.assertEqual(found["failed"], "delivery", found)
+        self.assertIn("http://127.0.0.1:1", steps["delivery"]["detail"])
+        self.assertIn("cannot be reached", steps["delivery"]["fix"])
+
+    def test_something_else_on_the_port_is_not_taken_for_an_agent(self):
+        self.stack.start_intake()
+        status, out, _ = self.run_sonde("doctor", "--json", "--port", self.stack.intake_port, DD_BIND_HOST="127.0.0.1")
+        self.assertEqual(status, 1)
+        self.assertEqual(json.loads(out)["failed"], "info")
+
+
+class RecordAndReplay(Operations):
+    def test_what_was_recorded_arrives_again(self):
+        self.stack.start_intake()
+        self.stack.start_agent()
+        file, port = self.stack.dir / "recording", free_port()
+        recorder = self.stack.start("record", [self.sonde, "record", "--listen", port, "--port", self.stack.agent_port,
+                                               file], {"DD_BIND_HOST": "127.0.0.1"})
+        wait_until("the recorder hands on", lambda: self._answers(port))
+        for i in range(3):
+            status, body = request(port, "PUT", "/v0.4/traces", json.dumps([[{**SPAN, "trace_id": 7 + i}]]), {
+                "Content-Type": "application/json", "X-Datadog-Trace-Count": "1", "DD-Api-Key": KEY})
+            self.assertEqual(status, 200)
+            self.assertIn(b"rate_by_service", body)
+        self.stack.await_drained(received=3)
+        recorder.signal(signal.SIGTERM)
+        recorder.wait()
+        self.assertEqual(file.stat().st_mode & 0o777, 0o600)
+        self.assertNotIn(KEY.encode(), file.read_bytes())
+        self.assertIn("requests=3", recorder.log.read_text())
+
+        status, out, _ = self.run_sonde("replay", "--list", file)
+        self.assertEqual((status, len(out.splitlines())), (0, 3), out)
+        status, out, error = self.run_sonde("replay", "--fast", "--port", self.stack.agent_port, file, DD_BIND_HOST="127.0.0.1")
+        self.assertEqual(status, 0, error)
+        self.assertIn("requests=3", out)
+        self.stack.await_drained(received=6)
+
+        with open(file, "r+b") as f:
+            f.seek(60)
+            f.write(b"\xff\xff")
+        status, _, error = self.run_sonde("replay", "--list", file)
+        self.assertEqual(status, 1)
+        self.assertIn("damaged", error)
+        self.assertEqual(self.run_sonde("record", "--no-agent", "--listen", "0", file)[0], 1)  # it is not overwritten
+
+    def _answers(self, port):
+        try:
+            return request(port, "GET", "/info")[0] == 200
+        except OSError:
+            return False
+
+
+class Flare(Operations):
+    def archive(self, *arguments, **env):
+        file = self.stack.dir / "flare.zip"
+        status, out, error = self.run_sonde("flare", "-o", file, "--port", self.stack.agent_port, *arguments,
+                                            DD_BIND_HOST="127.0.0.1", **env)
+        self.assertEqual((status, out.strip()), (0, str(file)), error)
+        self.assertEqual(file.stat().st_mode & 0o777, 0o600)
+        with zipfile.ZipFile(file) as z:
+            self.assertIsNone(z.testzip())
+            return {name: z.read(name).decode() for name in z.namelist()}
+
+    def test_the_archive_helps_and_holds_no_secret(self):
+        other = "another-key-of-the-tests"
+        file = self.write("datadog.yaml", f"""api_key: {KEY}
+log_file: {self.stack.dir}/agent.txt
+apm_config:
+  additional_endpoints:
+    "http://127.0.0.1:1": ["{other}"]
+""")
+        self.stack.start_intake()
+        self.stack.start_agent("-c", file, DD_API_KEY=None)
+        with open(self.stack.dir / "agent.txt", "a") as log:
+            log.write(f"somebody logged {KEY} and {other}\n")
+        files = self.archive("-c", file)
+        self.assertEqual({"configuration.yaml", "system.txt", "status.json", "status.txt", "info.json", "metrics.txt",
+                          "vars.json", "log.txt", "log-file.txt"}, set(files))
+        for name, text in files.items():
+            self.assertNotIn(KEY, text, name)
+            self.assertNotIn(other, text, name)
+        self.assertIn("somebody logged *** and ***", files["log-file.txt"])
+        self.assertIn("receiver", json.loads(files["status.json"]))
+        self.assertIn("endpoints", json.loads(files["info.json"]))
+        self.assertIn("agent ready", files["log.txt"])
+        self.assertIn(f"log_file: {self.stack.dir}/agent.txt  # {file}:2:1", files["configuration.yaml"])
+
+    def test_without_an_agent_the_archive_says_so(self):
+        files = self.archive(DD_API_KEY=KEY)
+        self.assertIn("GET http://127.0.0.1", files["status.json"])
+        self.assertNotIn(KEY, "".join(files.values()))
 
 
 if __name__ == "__main__":

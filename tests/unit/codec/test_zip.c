@@ -4,17 +4,17 @@
 
 #include <string.h>
 
-#include "libtrace/src/zip.h"
+#include "codec/zip.h"
 #include "support/alloc_fail.h"
 
 static void write_two(sonde_buf *out)
 {
-    sonde__zip z;
+    sonde_zip z;
 
-    sonde__zip_begin(&z, out);
-    sonde__zip_add(&z, "a.txt", SONDE_STR("hello\n"));
-    sonde__zip_add(&z, "empty", (sonde_str){ NULL, 0 });
-    sonde__zip_end(&z);
+    sonde_zip_begin(&z, out);
+    sonde_zip_add(&z, "a.txt", SONDE_STR("hello\n"));
+    sonde_zip_add(&z, "empty", (sonde_str){ NULL, 0 });
+    sonde_zip_end(&z);
 }
 
 static void test_an_archive_is_what_others_read(void **state)
@@ -48,18 +48,18 @@ static void test_an_archive_is_what_others_read(void **state)
 
 static void test_more_files_than_the_ceiling_are_left_out(void **state)
 {
-    sonde__zip z;
+    sonde_zip z;
     sonde_buf out;
     int i;
 
     (void)state;
     sonde_buf_init(&out, 4096);
-    sonde__zip_begin(&z, &out);
-    for (i = 0; i <= SONDE__ZIP_FILES_MAX; i++)
-        sonde__zip_add(&z, "f", SONDE_STR("x"));
-    sonde__zip_end(&z);
-    assert_int_equal(z.len, SONDE__ZIP_FILES_MAX);
-    assert_int_equal(out.data[out.len - 12], SONDE__ZIP_FILES_MAX);
+    sonde_zip_begin(&z, &out);
+    for (i = 0; i <= SONDE_ZIP_FILES_MAX; i++)
+        sonde_zip_add(&z, "f", SONDE_STR("x"));
+    sonde_zip_end(&z);
+    assert_int_equal(z.len, SONDE_ZIP_FILES_MAX);
+    assert_int_equal(out.data[out.len - 12], SONDE_ZIP_FILES_MAX);
     sonde_buf_done(&out);
 }
 

@@ -1,5 +1,5 @@
 /* zip.c - local headers with their contents, then the central directory; all numbers little-endian. */
-#include "zip.h"
+#include "codec/zip.h"
 
 #include <string.h>
 
@@ -25,7 +25,7 @@ static void put32(sonde_buf *b, uint32_t v)
 }
 
 /* What both headers of a file have in common. */
-static void put_description(sonde_buf *b, const sonde__zip_file *f)
+static void put_description(sonde_buf *b, const sonde_zip_file *f)
 {
     put16(b, VERSION);
     put16(b, 0); /* flags */
@@ -39,28 +39,28 @@ static void put_description(sonde_buf *b, const sonde__zip_file *f)
     put16(b, 0); /* extra field */
 }
 
-void sonde__zip_begin(sonde__zip *z, sonde_buf *out)
+void sonde_zip_begin(sonde_zip *z, sonde_buf *out)
 {
     z->out = out;
     z->len = 0;
 }
 
-void sonde__zip_add(sonde__zip *z, const char *name, sonde_str content)
+void sonde_zip_add(sonde_zip *z, const char *name, sonde_str content)
 {
-    sonde__zip_file *f = &z->file[z->len];
+    sonde_zip_file *f = &z->file[z->len];
 
-    if (z->len == SONDE__ZIP_FILES_MAX)
+    if (z->len == SONDE_ZIP_FILES_MAX)
         return;
     z->len++;
-    *f = (sonde__zip_file){ name, (uint32_t)z->out->len, sonde_crc32(0, content.ptr, content.len),
-                            (uint32_t)content.len };
+    *f = (sonde_zip_file){ name, (uint32_t)z->out->len, sonde_crc32(0, content.ptr, content.len),
+                           (uint32_t)content.len };
     put32(z->out, LOCAL_MAGIC);
     put_description(z->out, f);
     sonde_buf_append_str(z->out, sonde_str_from(name));
     sonde_buf_append_str(z->out, content);
 }
 
-static void put_central(sonde_buf *b, const sonde__zip_file *f)
+static void put_central(sonde_buf *b, const sonde_zip_file *f)
 {
     put32(b, CENTRAL_MAGIC);
     put16(b, VERSION);
@@ -73,7 +73,7 @@ static void put_central(sonde_buf *b, const sonde__zip_file *f)
     sonde_buf_append_str(b, sonde_str_from(f->name));
 }
 
-void sonde__zip_end(sonde__zip *z)
+void sonde_zip_end(sonde_zip *z)
 {
     uint32_t from = (uint32_t)z->out->len;
     uint32_t bytes;
