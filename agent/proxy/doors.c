@@ -12,8 +12,8 @@
 #include "vocab/headers.h"
 
 #define HDR_ADDITIONAL_TAGS "X-Datadog-Additional-Tags"
-#define EVP_TIMEOUT_NS      (30 * SONDE_NS_PER_S)
-#define DEFAULT_TIMEOUT_NS  (5 * SONDE_NS_PER_S)
+#define EVP_TIMEOUT_NS      (UINT64_C(30) * SONDE_NS_PER_S)
+#define DEFAULT_TIMEOUT_NS  (UINT64_C(5) * SONDE_NS_PER_S)
 #define UUID_LEN            36
 
 const door_path proxy_paths[] = {

@@ -12,7 +12,6 @@
 #include "vocab/headers.h"
 
 #define TEXT_MAX_BYTES (256u * 1024)
-#define WAIT_STEP_NS   (10 * SONDE_NS_PER_MS)
 
 void count_add(_Atomic uint64_t *counter, uint64_t n)
 {

@@ -12,7 +12,9 @@
 
 #include <poll.h>
 
+#include "agent/proxy/internal.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "net/server/http_server.h"
 #include "net/socket.h"
 #include "support/alloc_fail.h"
@@ -155,6 +157,7 @@ static struct {
     sink a, b;
     agent_config *config;
     proxy *p;
+    origin *origin;
     http_server *http;
     http_route routes[PROXY_ROUTES_MAX];
     uint16_t port;
@@ -177,8 +180,9 @@ static agent_config *configure(const char *yaml)
 
 static proxy_options options_of(agent_config *c)
 {
-    return (
-        proxy_options){ .config = c, .agent_env = SONDE_STR("prod"), .agent_version = "7.99.1" };
+    return (proxy_options){
+        .config = c, .agent_env = SONDE_STR("prod"), .agent_version = "7.99.1", .origin = f.origin
+    };
 }
 
 static void open_doors(const char *yaml)
@@ -417,15 +421,505 @@ static void test_what_is_switched_off_answers_as_the_protocol_says(void **state)
     close_doors();
 }
 
+/* ---- what each door adds ---- */
+
+#define TAGS "host:h1,default_env:prod,agent_version:7.99.1"
+
+static const char all_to_a[] =
+    "{api_key: KEY, app_key: APP, evp_proxy_config: {dd_url: \"http://localhost:{PORT}\"}, "
+    "ol_proxy_config: {dd_url: \"http://{A}\", api_version: 3}, apm_config: {apm_dd_url: "
+    "\"http://{A}\", "
+    "debugger_dd_url: \"http://{A}/logs\", debugger_api_key: DKEY, "
+    "debugger_diagnostics_dd_url: \"http://{A}/diag\", symdb_dd_url: \"http://{A}/sym\"}}";
+
+static void test_each_door_leads_to_its_path_with_its_headers(void **state)
+{
+    static const struct {
+        const char *line, *headers; /* of the client */
+        const char *path, *query;   /* at the intake */
+        const char *lines[6];       /* there, too */
+    } cases[] = {
+        { "POST /v0.1/pipeline_stats?x=1",
+          "Content-Type: a/b\r\n",
+          "/api/v0.1/pipeline_stats",
+          "",
+          { "DD-API-KEY: KEY", "Via: trace-agent 7.99.1", "X-Datadog-Additional-Tags: " TAGS,
+            "Content-Type: a/b" } },
+        { "PUT /openlineage/api/v1/lineage",
+          "Authorization: Bearer theirs\r\n",
+          "/api/v1/lineage",
+          "api-version=3",
+          { "Authorization: Bearer KEY", "Via: trace-agent 7.99.1" } },
+        { "POST /evp_proxy/v2/api/v2/citestcycle?a=%5B1%5D&b=x",
+          "X-Datadog-EVP-Subdomain: citestcycle-intake\r\nContent-Type: application/json\r\n"
+          "X-Secret: 1\r\nUser-Agent: me\r\nX-Datadog-NeedsAppKey: true\r\n",
+          "/api/v2/citestcycle",
+          "a=%5B1%5D&b=x",
+          { "DD-API-KEY: KEY", "DD-APPLICATION-KEY: APP", "X-Datadog-Hostname: h1",
+            "X-Datadog-AgentDefaultEnv: prod", "X-Datadog-Timeout: 30", "User-Agent: me" } },
+        { "POST /evp_proxy/v4/",
+          "X-Datadog-EVP-Subdomain: a.b_c-d\r\n",
+          "/",
+          "",
+          { "Via: trace-agent 7.99.1", "Datadog-Container-ID: " } },
+        { "POST /debugger/v1/input?x=%20y&ddtags=a:b%2Cc",
+          "X-Datadog-Additional-Tags: d:e f\r\n",
+          "/logs",
+          "x=%20y&ddtags=host%3Ah1%2Cdefault_env%3Aprod%2Cagent_version%3A7.99.1%2Cd%3Ae+f%2Ca%3Ab%"
+          "2Cc",
+          { "DD-API-KEY: DKEY", "DD-EVP-ORIGIN: agent-debugger" } },
+        { "POST /debugger/v1/diagnostics",
+          "",
+          "/diag",
+          "ddtags=host%3Ah1%2Cdefault_env%3Aprod%2Cagent_version%3A7.99.1",
+          { "DD-API-KEY: KEY", "DD-EVP-ORIGIN: agent-debugger" } },
+        { "POST /debugger/v2/input",
+          "",
+          "/diag",
+          "ddtags=host%3Ah1%2Cdefault_env%3Aprod%2Cagent_version%3A7.99.1",
+          { "DD-EVP-ORIGIN: agent-debugger" } },
+        { "POST /symdb/v1/input?ddtags=x&y=1",
+          "X-Datadog-Additional-Tags: d:e\r\n",
+          "/sym",
+          "ddtags=x&y=1",
+          { "DD-EVP-ORIGIN: agent-symdb", "X-Datadog-Additional-Tags: " TAGS ",d:e,x" } },
+    };
+    char yaml[1024];
+    const char *port = strstr(all_to_a, "{PORT}");
+
+    (void)state;
+    (void)snprintf(yaml, sizeof(yaml), "%.*s%u%s", (int)(port - all_to_a), all_to_a,
+                   (unsigned)f.a.port, port + strlen("{PORT}"));
+    open_doors_to_sinks(yaml);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        ask(cases[i].line, cases[i].headers, "body");
+        expect(cases[i].line, 200, "");
+        assert_string_equal(f.a.path, cases[i].path);
+        assert_string_equal(f.a.query, cases[i].query);
+        assert_string_equal(f.a.got, "body");
+        for (size_t k = 0; k < COUNT_OF(cases[i].lines) && cases[i].lines[k]; k++)
+            assert_line(&f.a, cases[i].lines[k]);
+        assert_no_name(&f.a, "X-Secret");
+        assert_no_name(&f.a, "Accept");
+        assert_no_name(&f.a, "X-Forwarded-For");
+        assert_null(strstr(f.a.headers, "theirs"));
+        assert_int_equal(strstr(f.a.headers, "\nDD-REQUEST-ID: ") != NULL ||
+                             strncmp(f.a.headers, "DD-REQUEST-ID: ", 15) == 0,
+                         strstr(cases[i].line, "debugger") != NULL ||
+                             strstr(cases[i].line, "symdb") != NULL);
+    }
+    close_doors();
+}
+
+static void test_joined_tags_are_cut(void **state)
+{
+    char headers[4400] = "X-Datadog-Additional-Tags: ";
+    size_t used = strlen(headers), len;
+    const char *at;
+
+    (void)state;
+    open_doors_to_sinks("{api_key: KEY, apm_config: {symdb_dd_url: \"http://{A}/\"}}");
+    memset(headers + used, 'x', 4100);
+    memcpy(headers + used + 4100, "\r\n", 3);
+    ask("POST /symdb/v1/input", headers, "");
+    expect("symdb", 200, "");
+    at = strstr(f.a.headers, "X-Datadog-Additional-Tags: ");
+    assert_non_null(at);
+    len = strcspn(at, "\n") - strlen("X-Datadog-Additional-Tags: ");
+    assert_int_equal(len, PROXY_TAGS_MAX_BYTES);
+    close_doors();
+}
+
+static void test_containers_are_named_with_their_tags(void **state)
+{
+    sonde_str items[] = { SONDE_STR("image:a"), SONDE_STR("pod:b") };
+    config_list tags = { items, 2 };
+    origin *o = NULL;
+
+    (void)state;
+    assert_status(origin_open(&(origin_options){ .container_tags = &tags }, &o), SONDE_OK);
+    f.origin = o;
+    open_doors_to_sinks("{api_key: KEY, apm_config: {profiling_dd_url: \"http://{A}/\", "
+                        "telemetry: {dd_url: \"http://{B}\"}, symdb_dd_url: \"http://{A}/\"}}");
+    ask("POST /profiling/v1/input", "Datadog-Entity-ID: ci-abc\r\n", "");
+    assert_line(&f.a, "X-Datadog-Container-Tags: image:a,pod:b");
+    ask("POST /profiling/v1/input", "", "");
+    assert_no_name(&f.a, "X-Datadog-Container-Tags");
+    ask("POST /symdb/v1/input", "Datadog-Container-ID: abc\r\n", "");
+    assert_line(&f.a, "X-Datadog-Additional-Tags: " TAGS ",image:a,pod:b");
+    ask("POST /telemetry/proxy/x", "Datadog-Entity-ID: ci-abc\r\n", "");
+    await_u64(&proxy_read_counters(f.p, DOOR_TELEMETRY)->passed_on, 1);
+    assert_line(&f.b, "Datadog-Container-ID: abc");
+    assert_line(&f.b, "X-Datadog-Container-Tags: image:a,pod:b");
+    close_doors();
+    f.origin = NULL;
+    origin_close(o);
+}
+
+/* ---- events ---- */
+
+static void test_events_pass_only_in_plain_words(void **state)
+{
+    static const struct {
+        const char *line, *headers;
+        bool passes;
+    } cases[] = {
+        { "POST /evp_proxy/v1/api/v2/x_y+z-1", "X-Datadog-EVP-Subdomain: a\r\n", true },
+        { "POST /evp_proxy/v1/a?q=%5B%22x%22%5D&a=b:c@d.e/f", "X-Datadog-EVP-Subdomain: a\r\n",
+          true },
+        { "POST /evp_proxy/v1/a", "", false },
+        { "POST /evp_proxy/v1/a", "X-Datadog-EVP-Subdomain: \r\n", false },
+        { "POST /evp_proxy/v1/a", "X-Datadog-EVP-Subdomain: a/b\r\n", false },
+        { "POST /evp_proxy/v1/a", "X-Datadog-EVP-Subdomain: a@evil\r\n", false },
+        { "POST /evp_proxy/v1/a", "X-Datadog-EVP-Subdomain: a:80\r\n", false },
+        { "POST /evp_proxy/v1/a.b", "X-Datadog-EVP-Subdomain: a\r\n", false },
+        { "POST /evp_proxy/v1/a%20b", "X-Datadog-EVP-Subdomain: a\r\n", false },
+        { "POST /evp_proxy/v1/a?x=%20", "X-Datadog-EVP-Subdomain: a\r\n", false },
+        { "POST /evp_proxy/v1/a?x=a+b", "X-Datadog-EVP-Subdomain: a\r\n", false },
+        { "POST /evp_proxy/v1/a?x=%2", "X-Datadog-EVP-Subdomain: a\r\n", false },
+        { "POST /evp_proxy/v1/a?x=%zz", "X-Datadog-EVP-Subdomain: a\r\n", false },
+        { "POST /evp_proxy/v1/a?x=%00", "X-Datadog-EVP-Subdomain: a\r\n", false },
+        { "POST /evp_proxy/v1/a", "X-Datadog-EVP-Subdomain: a\r\nX-Datadog-NeedsAppKey: true\r\n",
+          false },
+        { "POST /evp_proxy/v1/a", "X-Datadog-EVP-Subdomain: a\r\nX-Datadog-NeedsAppKey: no\r\n",
+          true },
+    };
+    uint64_t refused = 0;
+    char yaml[128];
+
+    (void)state;
+    (void)snprintf(yaml, sizeof(yaml),
+                   "{api_key: KEY, evp_proxy_config: {dd_url: \"http://localhost:%u\"}}",
+                   (unsigned)f.a.port);
+    open_doors(yaml);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        ask(cases[i].line, cases[i].headers, "");
+        expect(cases[i].line, cases[i].passes ? 200 : 502, "");
+        refused += !cases[i].passes;
+    }
+    assert_int_equal(dropped(DOOR_EVP, PROXY_INVALID), refused);
+    close_doors();
+}
+
+/* ---- several targets, and targets that fail ---- */
+
+static void test_every_target_gets_its_copy_and_the_first_answers(void **state)
+{
+    (void)state;
+    open_doors_to_sinks("{api_key: KEY, apm_config: {profiling_dd_url: \"http://{A}/p\", "
+                        "profiling_additional_endpoints: {\"http://{B}/q\": [k1, k2]}}}");
+    atomic_store(&f.a.body, "first");
+    atomic_store(&f.b.body, "second");
+    atomic_store(&f.b.status, 500);
+    ask("POST /profiling/v1/input", "", "profile");
+    expect("profile", 200, "first");
+    await_count(&f.b.requests, 2);
+    await_u64(&proxy_read_counters(f.p, DOOR_PROFILING)->copies_failed, 2);
+    assert_string_equal(f.b.got, "profile");
+    assert_string_equal(f.b.path, "/q");
+    assert_true(got_line(&f.b, "DD-API-KEY: k1") || got_line(&f.b, "DD-API-KEY: k2"));
+    assert_int_equal(proxy_read_counters(f.p, DOOR_PROFILING)->passed_on, 1);
+    close_doors();
+}
+
+static void test_an_answer_is_passed_back_as_it_is(void **state)
+{
+    static const unsigned statuses[] = { 200, 204, 302, 400, 403, 429, 500, 503 };
+
+    (void)state;
+    open_doors_to_sinks("{api_key: KEY, apm_config: {symdb_dd_url: \"http://{A}/\"}}");
+    for (size_t i = 0; i < COUNT_OF(statuses); i++) {
+        atomic_store(&f.a.status, statuses[i]);
+        ask("POST /symdb/v1/input", "", "x");
+        assert_int_equal(answer.status, (int)statuses[i]);
+    }
+    assert_int_equal(proxy_read_counters(f.p, DOOR_SYMDB)->errors_4xx, 3);
+    assert_int_equal(proxy_read_counters(f.p, DOOR_SYMDB)->errors_5xx, 2);
+    close_doors();
+}
+
+static void test_a_target_that_fails_or_is_late_is_told(void **state)
+{
+    static char long_answer[PROXY_ANSWER_MAX_BYTES + 2];
+
+    (void)state;
+    open_doors_to_sinks("{api_key: KEY, apm_config: {profiling_receiver_timeout: 1, "
+                        "receiver_timeout: 1, profiling_dd_url: \"http://127.0.0.1:1/\", "
+                        "symdb_dd_url: \"http://127.0.0.1:1/\", "
+                        "debugger_diagnostics_dd_url: \"http://{A}/\"}}");
+    ask("POST /symdb/v1/input", "", "x");
+    expect("no connection", 502, "");
+    ask("POST /profiling/v1/input", "", "x");
+    assert_int_equal(answer.status, 502);
+    assert_true(answer.body_len > 1);
+    atomic_store(&f.a.hang, true);
+    ask("POST /debugger/v1/diagnostics", "", "x");
+    expect("late", 502, "");
+    sink_release(&f.a);
+    memset(long_answer, 'x', sizeof(long_answer) - 1);
+    atomic_store(&f.a.body, long_answer);
+    ask("POST /debugger/v1/diagnostics", "", "x");
+    expect("too long an answer", 502, "");
+    assert_int_equal(dropped(DOOR_SYMDB, PROXY_FAILED), 1);
+    assert_int_equal(dropped(DOOR_PROFILING, PROXY_FAILED), 1);
+    assert_int_equal(dropped(DOOR_DIAGNOSTICS, PROXY_TIMEOUT), 1);
+    close_doors();
+}
+
+static void test_a_late_profile_intake_is_408(void **state)
+{
+    (void)state;
+    open_doors_to_sinks("{api_key: KEY, apm_config: {profiling_receiver_timeout: 1, "
+                        "profiling_dd_url: \"http://{A}/\"}}");
+    atomic_store(&f.a.hang, true);
+    ask("POST /profiling/v1/input", "", "x");
+    assert_int_equal(answer.status, 408);
+    assert_int_equal(dropped(DOOR_PROFILING, PROXY_TIMEOUT), 1);
+    close_doors();
+}
+
+/* ---- ceilings ---- */
+
+static void test_bodies_beyond_the_ceiling_are_refused_as_each_door_does(void **state)
+{
+    static char body[3000];
+
+    (void)state;
+    open_doors_to_sinks("{api_key: KEY, evp_proxy_config: {max_payload_size: 1024}, "
+                        "apm_config: {profiling_max_request_bytes: 1024, max_payload_size: 1024}}");
+    memset(body, 'x', sizeof(body) - 1);
+    ask("POST /evp_proxy/v2/x", "X-Datadog-EVP-Subdomain: a\r\n", body);
+    expect("evp", 502, "");
+    ask("POST /profiling/v1/input", "", body);
+    expect("profiling", 413, "payload-too-large\n");
+    ask("POST /symdb/v1/input", "", body);
+    expect("symdb", 413, "payload-too-large\n");
+    assert_int_equal(dropped(DOOR_EVP, PROXY_TOO_BIG), 1);
+    assert_int_equal(dropped(DOOR_PROFILING, PROXY_TOO_BIG), 1);
+    close_doors();
+}
+
+static void test_telemetry_beyond_its_queue_is_429(void **state)
+{
+    const int most = TELEMETRY_SENDERS + TELEMETRY_QUEUE;
+
+    (void)state;
+    open_doors_to_sinks("{api_key: KEY, apm_config: {telemetry: {dd_url: \"http://{A}\"}}}");
+    atomic_store(&f.a.hang, true);
+    for (int i = 0; i < most; i++) {
+        ask("POST /telemetry/proxy/x", "", "x");
+        expect("taken", 200, "{}");
+    }
+    ask("POST /telemetry/proxy/x", "", "x");
+    expect("one too many", 429, "{}");
+    assert_int_equal(dropped(DOOR_TELEMETRY, PROXY_BUSY), 1);
+    assert_int_equal(proxy_read_counters(f.p, DOOR_TELEMETRY)->held, most);
+    await_count(&f.a.requests, TELEMETRY_SENDERS);
+    sink_release(&f.a);
+    await_u64(&proxy_read_counters(f.p, DOOR_TELEMETRY)->passed_on, (uint64_t)most);
+    assert_int_equal(proxy_read_counters(f.p, DOOR_TELEMETRY)->held, 0);
+    close_doors();
+}
+
+static void test_telemetry_beyond_its_bytes_is_429(void **state)
+{
+    static char body[60001];
+
+    (void)state;
+    open_doors_to_sinks("{api_key: KEY, sonde: {memory_limit: 16MiB}, "
+                        "apm_config: {telemetry: {dd_url: \"http://{A}\"}}}"); /* 2 MiB of it */
+    memset(body, 'x', sizeof(body) - 1);
+    atomic_store(&f.a.hang, true);
+    for (int i = 0; i < 34; i++) {
+        ask("POST /telemetry/proxy/x", "", body);
+        expect("taken", 200, "{}");
+    }
+    ask("POST /telemetry/proxy/x", "", body);
+    expect("too many bytes", 429, "{}");
+    sink_release(&f.a);
+    close_doors();
+}
+
+static void *ask_and_hang(void *arg)
+{
+    char text[256];
+    int fd = raw_connect(f.port);
+
+    (void)arg;
+    raw_send(fd, "POST /symdb/v1/input HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+    while (read(fd, text, sizeof(text)) < 0)
+        ;
+    (void)close(fd);
+    return NULL;
+}
+
+static void test_more_requests_than_wait_for_answers_are_503(void **state)
+{
+    pthread_t threads[PROXY_RELAYS_MAX];
+
+    (void)state;
+    open_doors_to_sinks(
+        "{api_key: KEY, apm_config: {receiver_timeout: 60, symdb_dd_url: \"http://{A}/\"}}");
+    atomic_store(&f.a.hang, true);
+    for (int i = 0; i < PROXY_RELAYS_MAX; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, ask_and_hang, NULL), 0);
+    await_u64(&proxy_read_counters(f.p, DOOR_SYMDB)->held, PROXY_RELAYS_MAX);
+    ask("POST /symdb/v1/input", "", "");
+    expect("one too many", 503, "too many requests in flight\n");
+    assert_int_equal(dropped(DOOR_SYMDB, PROXY_BUSY), 1);
+    await_count(&f.a.requests, TELEMETRY_SENDERS); /* as many connections as one host gets */
+    sink_release(&f.a);
+    for (int i = 0; i < PROXY_RELAYS_MAX; i++)
+        (void)pthread_join(threads[i], NULL);
+    close_doors();
+}
+
+/* ---- life ---- */
+
+static void test_stopping_waits_for_telemetry_and_refuses_the_rest(void **state)
+{
+    (void)state;
+    open_doors_to_sinks("{api_key: KEY, apm_config: {telemetry: {dd_url: \"http://{A}\"}}}");
+    ask("POST /telemetry/proxy/x", "", "x");
+    proxy_stop(f.p, sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(5)));
+    assert_int_equal(proxy_read_counters(f.p, DOOR_TELEMETRY)->passed_on, 1);
+    ask("POST /telemetry/proxy/x", "", "x");
+    expect("stopped", 503, "shutting down\n");
+    ask("POST /symdb/v1/input", "", "x");
+    expect("stopped", 503, "shutting down\n");
+    assert_int_equal(dropped(DOOR_SYMDB, PROXY_CLOSING), 1);
+    close_doors();
+}
+
+static void test_closing_ends_what_hangs(void **state)
+{
+    (void)state;
+    open_doors_to_sinks("{api_key: KEY, apm_config: {telemetry: {dd_url: \"http://{A}\"}}}");
+    atomic_store(&f.a.hang, true);
+    for (int i = 0; i < TELEMETRY_SENDERS + 5; i++)
+        ask("POST /telemetry/proxy/x", "", "x");
+    close_doors(); /* after a second; what waits and what is in flight is dropped */
+}
+
+static void test_every_target_is_made_of_site_and_key(void **state)
+{
+    static const struct {
+        proxy_door door;
+        const char *url;
+    } cases[] = {
+        { DOOR_PROFILING, "https://intake.profile.datadoghq.eu/api/v2/profile" },
+        { DOOR_TELEMETRY, "https://instrumentation-telemetry-intake.datadoghq.eu" },
+        { DOOR_PIPELINE, "https://trace.agent.datadoghq.eu/api/v0.1/pipeline_stats" },
+        { DOOR_LINEAGE, "https://data-obs-intake.datadoghq.eu/api/v1/lineage?api-version=2" },
+        { DOOR_EVP, "https://datadoghq.eu" },
+        { DOOR_DEBUGGER, "https://http-intake.logs.datadoghq.eu/api/v2/logs" },
+        { DOOR_DIAGNOSTICS, "https://debugger-intake.datadoghq.eu/api/v2/debugger" },
+        { DOOR_SYMDB, "https://debugger-intake.datadoghq.eu/api/v2/debugger" },
+        { DOOR_FLARE, "https://7-99-1-flare.datadoghq.eu/api/ui/support/serverless/flare" },
+    };
+
+    (void)state;
+    open_doors("{api_key: KEY, site: datadoghq.eu}");
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const door *d = &f.p->doors[cases[i].door];
+
+        assert_int_equal(d->targets_len, 1);
+        assert_true(sonde_str_eq(d->targets[0].url, sonde_str_from(cases[i].url)));
+        assert_true(sonde_str_eq(d->targets[0].api_key, SONDE_STR("KEY")));
+    }
+    close_doors();
+}
+
+static void test_further_targets_are_ordered_and_bounded(void **state)
+{
+    char yaml[4096] =
+        "{api_key: KEY, apm_config: {profiling_additional_endpoints: {\"https://z/p\": [z]";
+    const door *d;
+
+    (void)state;
+    for (int i = 0; i < PROXY_TARGETS_MAX + 2; i++) {
+        size_t used = strlen(yaml);
+
+        (void)snprintf(yaml + used, sizeof(yaml) - used, ", \"https://a%02d/p\": [k]", i);
+    }
+    (void)snprintf(yaml + strlen(yaml), sizeof(yaml) - strlen(yaml), "}}}");
+    sonde_log_set_level(SONDE_LOG_ERROR);
+    open_doors(yaml);
+    sonde_log_set_level(SONDE_LOG_INFO);
+    d = &f.p->doors[DOOR_PROFILING];
+    assert_int_equal(d->targets_len, PROXY_TARGETS_MAX);
+    assert_true(sonde_str_eq(d->targets[1].url, SONDE_STR("https://a00/p")));
+    assert_true(sonde_str_eq(d->targets[2].url, SONDE_STR("https://a01/p")));
+    close_doors();
+}
+
+static void test_no_key_is_in_the_status(void **state)
+{
+    sonde_json_writer w;
+    sonde_buf out;
+    size_t at;
+
+    (void)state;
+    open_doors("{api_key: 0123456789abcdef, app_key: fedcba}");
+    sonde_buf_init(&out, 65536);
+    sonde_json_writer_init(&w, &out);
+    proxy_write_json(f.p, &w);
+    assert_status(out.status, SONDE_OK);
+    assert_true(
+        sonde_str_find(sonde_buf_str(&out), SONDE_STR("\"profiling\":{\"targets\":1,"), &at));
+    assert_false(sonde_str_find(sonde_buf_str(&out), SONDE_STR("0123456789abcdef"), &at));
+    assert_false(sonde_str_find(sonde_buf_str(&out), SONDE_STR("fedcba"), &at));
+    sonde_buf_done(&out);
+    close_doors();
+}
+
+static sonde_status attempt_open(void *user)
+{
+    proxy_options options = options_of(user);
+    proxy *p = NULL;
+    sonde_status status = proxy_open(&options, &p, NULL);
+
+    proxy_close(p);
+    return status;
+}
+
+static void test_opening_copes_without_memory(void **state)
+{
+    agent_config *c = configure("{api_key: KEY, apm_config: {additional_profile_tags: {a: b}, "
+                                "profiling_additional_endpoints: {\"https://x/p\": [k]}}}");
+
+    (void)state;
+    alloc_fail_each(attempt_open, c);
+    config_put(c);
+}
+
+#define with_sinks(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_a_profile_is_passed_on_and_the_answer_comes_back,
-                                        setup, teardown),
-        cmocka_unit_test_setup_teardown(test_telemetry_is_taken_at_once_and_sent_later, setup,
-                                        teardown),
+        with_sinks(test_a_profile_is_passed_on_and_the_answer_comes_back),
+        with_sinks(test_telemetry_is_taken_at_once_and_sent_later),
         cmocka_unit_test(test_without_a_key_nothing_is_listed_and_every_door_says_so),
         cmocka_unit_test(test_what_is_switched_off_answers_as_the_protocol_says),
+        with_sinks(test_each_door_leads_to_its_path_with_its_headers),
+        with_sinks(test_joined_tags_are_cut),
+        with_sinks(test_containers_are_named_with_their_tags),
+        with_sinks(test_events_pass_only_in_plain_words),
+        with_sinks(test_every_target_gets_its_copy_and_the_first_answers),
+        with_sinks(test_an_answer_is_passed_back_as_it_is),
+        with_sinks(test_a_target_that_fails_or_is_late_is_told),
+        with_sinks(test_a_late_profile_intake_is_408),
+        with_sinks(test_bodies_beyond_the_ceiling_are_refused_as_each_door_does),
+        with_sinks(test_telemetry_beyond_its_queue_is_429),
+        with_sinks(test_telemetry_beyond_its_bytes_is_429),
+        with_sinks(test_more_requests_than_wait_for_answers_are_503),
+        with_sinks(test_stopping_waits_for_telemetry_and_refuses_the_rest),
+        with_sinks(test_closing_ends_what_hangs),
+        cmocka_unit_test(test_every_target_is_made_of_site_and_key),
+        cmocka_unit_test(test_further_targets_are_ordered_and_bounded),
+        cmocka_unit_test(test_no_key_is_in_the_status),
+        cmocka_unit_test(test_opening_copes_without_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
