@@ -163,6 +163,23 @@ static bool diagnose(sonde__transport *t, sonde_status status)
     return true;
 }
 
+/* DD_TRACE_DEBUG shows each request and what became of it.  errno stays. */
+static sonde_status talk(sonde__transport *t, const sonde_http_plain_request *r,
+                         sonde_http_plain_answer *out)
+{
+    sonde_status status = sonde_http_plain_send(t->http, r, out);
+    int saved_errno = errno;
+
+    if (status == SONDE_OK)
+        SONDE_LOG_ALWAYS(SONDE_LOG_DEBUG, "request: agent=%s path=%s bytes=%zu status=%d", t->agent,
+                         r->path, r->body.len, out->status);
+    else
+        SONDE_LOG_ALWAYS(SONDE_LOG_DEBUG, "request: agent=%s path=%s bytes=%zu reason=\"%s\"",
+                         t->agent, r->path, r->body.len, sonde_status_str(status));
+    errno = saved_errno;
+    return status;
+}
+
 int sonde__transport_get_info(sonde__transport *t, uint64_t deadline_mono_ns, sonde_str *out_body)
 {
     sonde_http_plain_answer answer = { 0 };
@@ -179,13 +196,11 @@ int sonde__transport_get_info(sonde__transport *t, uint64_t deadline_mono_ns, so
         *out_body = SONDE_STR("{\"endpoints\":[\"/v0.4/traces\"],\"span_events\":true}");
         return 200;
     }
-    status = sonde_http_plain_send(t->http, &request, &answer);
+    status = talk(t, &request, &answer);
     *out_body = answer.body;
     if (status == SONDE_OK)
         return answer.status;
     (void)diagnose(t, status);
-    SONDE_LOG(SONDE_LOG_DEBUG, "agent's /info not to be had: agent=%s reason=\"%s\"", t->agent,
-              sonde_status_str(status));
     return 0;
 }
 
@@ -208,7 +223,7 @@ static sonde__verdict post(sonde__transport *t, sonde__call api,
 {
     sonde_http_plain_answer answer = { 0 };
     uint64_t from = sonde_mono_ns();
-    sonde_status status = sonde_http_plain_send(t->http, request, &answer);
+    sonde_status status = talk(t, request, &answer);
 
     sonde__telemetry_note_request(api, status, answer.status, request->body.len,
                                   sonde_mono_ns() - from);
@@ -297,14 +312,12 @@ sonde_status sonde__transport_ask(sonde__transport *t, const sonde__request *r, 
     if (own_len > 0)
         memcpy(headers, r->headers, own_len * sizeof(headers[0]));
     memcpy(headers + own_len, t->headers + t->place, place_len * sizeof(headers[0]));
-    status = sonde_http_plain_send(t->http, &request, &answer);
+    status = talk(t, &request, &answer);
     *out = (sonde__answer){ answer.status, answer.body };
     if (status != SONDE_OK) {
         *out = (sonde__answer){ 0, { NULL, 0 } };
-        SONDE_LOG(SONDE_LOG_DEBUG, "no answer: agent=%s path=%s reason=\"%s\"", t->agent, r->path,
-                  sonde_status_str(status));
-    } else {
-        note_agent_state(t, &answer);
+        return status;
     }
-    return status;
+    note_agent_state(t, &answer);
+    return SONDE_OK;
 }

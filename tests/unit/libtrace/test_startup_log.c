@@ -146,6 +146,16 @@ static void test_lines_can_be_switched_off(void **state)
     assert_int_equal(unsetenv("DD_TRACE_STARTUP_LOGS"), 0);
 }
 
+static void test_debugging_shows_each_request(void **state)
+{
+    (void)state;
+    assert_int_equal(setenv("DD_TRACE_DEBUG", "true", 1), 0);
+    run_once(&(sonde_options){ .agent_url = NOBODY });
+    assert_true(times_logged("request: agent=" NOBODY " path=/info bytes=0 reason=\"") > 0);
+    assert_true(times_logged("request: agent=" NOBODY " path=/v0.4/traces bytes=") > 1);
+    assert_int_equal(unsetenv("DD_TRACE_DEBUG"), 0);
+}
+
 static int listen(void **state)
 {
     (void)state;
@@ -159,6 +169,7 @@ int main(void)
         cmocka_unit_test(test_the_json_holds_the_settings_in_force),
         cmocka_unit_test(test_each_line_is_logged_once),
         cmocka_unit_test(test_lines_can_be_switched_off),
+        cmocka_unit_test(test_debugging_shows_each_request),
     };
 
     return cmocka_run_group_tests_name("startup_log", tests, listen, NULL);
