@@ -77,6 +77,11 @@ static const struct {
       "DD_TRACE_SAMPLE_RATE",
       "0.25",
       1 },
+    { "parent-based ratio",
+      { "OTEL_TRACES_SAMPLER=parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG=0.25" },
+      "DD_TRACE_SAMPLE_RATE",
+      "0.25",
+      0 },
     { "ratio, no argument",
       { "OTEL_TRACES_SAMPLER=parentbased_traceidratio" },
       "DD_TRACE_SAMPLE_RATE",
@@ -96,6 +101,8 @@ static const struct {
     { "exporter", { "OTEL_TRACES_EXPORTER=none" }, "DD_TRACE_ENABLED", "false", 0 },
     { "exporter, other", { "OTEL_TRACES_EXPORTER=otlp" }, "DD_TRACE_ENABLED", NULL, 1 },
     { "metrics", { "OTEL_METRICS_EXPORTER=none" }, "DD_RUNTIME_METRICS_ENABLED", "false", 0 },
+    { "metrics, other", { "OTEL_METRICS_EXPORTER=otlp" }, "DD_RUNTIME_METRICS_ENABLED", NULL, 1 },
+    { "logs, none", { "OTEL_LOGS_EXPORTER=none" }, "DD_TRACE_ENABLED", NULL, 0 },
     { "logs", { "OTEL_LOGS_EXPORTER=otlp" }, "DD_TRACE_ENABLED", NULL, 1 },
     { "sdk", { "OTEL_SDK_DISABLED=true" }, "DD_TRACE_OTEL_ENABLED", "false", 0 },
     { "sdk, not boolean", { "OTEL_SDK_DISABLED=1" }, "DD_TRACE_OTEL_ENABLED", NULL, 1 },
@@ -127,6 +134,34 @@ static const struct {
     { "attributes, no byte", { "OTEL_RESOURCE_ATTRIBUTES=a=%zz" }, "DD_TAGS", NULL, 1 },
     { "attributes, hidden", { "OTEL_RESOURCE_ATTRIBUTES=a=1", "DD_TAGS=b:2" }, "DD_TAGS", NULL, 1 },
 };
+
+/* How many cases set it, with a warning or without. */
+static unsigned cases_of(const char *variable, bool warned)
+{
+    size_t len = strlen(variable), i, k;
+    unsigned n = 0;
+
+    for (i = 0; i < COUNT_OF(cases); i++)
+        for (k = 0; k < COUNT_OF(cases[i].env) && cases[i].env[k]; k++)
+            n += strncmp(cases[i].env[k], variable, len) == 0 && cases[i].env[k][len] == '=' &&
+                 (cases[i].warnings > 0) == warned;
+    return n;
+}
+
+static void test_every_variable_has_a_case_that_counts_and_one_that_does_not(void **state)
+{
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < SONDE__OTEL_VARIABLES; i++) {
+        const char *setting;
+        const char *name = sonde__otel_name(i, &setting);
+
+        if (cases_of(name, false) == 0 || cases_of(name, true) == 0)
+            fail_msg("%s: %u cases without a warning, %u with", name, cases_of(name, false),
+                     cases_of(name, true));
+    }
+}
 
 static void test_variables_are_translated(void **state)
 {
@@ -229,6 +264,7 @@ static int listen(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_variable_has_a_case_that_counts_and_one_that_does_not),
         cmocka_unit_test(test_variables_are_translated),
         cmocka_unit_test(test_attributes_have_a_ceiling),
         cmocka_unit_test(test_a_configuration_follows_them),
