@@ -113,6 +113,12 @@ typedef struct config_proxy {
     bool debugger_logs_override; /* debugger snapshots pass although logs are off */
 } config_proxy;
 
+/* An intake in place of the site's. */
+typedef struct config_stand_in {
+    bool enabled;
+    sonde_str url;
+} config_stand_in;
+
 typedef struct agent_config {
     /* global */
     sonde_str api_key; /* secret */
@@ -175,6 +181,9 @@ typedef struct agent_config {
     uint64_t bucket_ns;         /* width of a statistics bucket */
     int64_t max_sender_retries; /* 0: retry within the age and byte limits */
     uint64_t connection_reset_ns;
+    int64_t writer_connections; /* 0: forwarder_requests */
+    config_stand_in pipelines, vector;
+    bool site_fqdn;
     sonde_str apm_dd_url;
     config_endpoints additional_endpoints;
 
@@ -196,6 +205,7 @@ typedef struct agent_config {
     double forwarder_spill_ratio;  /* of forwarder_memory_bytes */
     uint64_t forwarder_disk_bytes; /* of one endpoint; 0: none */
     double forwarder_disk_ratio;
+    int64_t forwarder_stale_days; /* of folders nobody sends from any more */
     sonde_str forwarder_storage_path;
 
     /* memory and life */

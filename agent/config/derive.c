@@ -29,6 +29,8 @@ static void derive_threads(builder *b)
         b->c->workers = cpus;
     if (b->c->decoders == 0)
         b->c->decoders = cpus > 1 ? cpus / 2 : 1;
+    if (b->c->writer_connections)
+        b->c->forwarder_requests = b->c->writer_connections;
     if (b->c->max_connections == 0)
         b->c->max_connections = 1;
     if (b->c->receiver_timeout_ns < 1000000000u)
@@ -63,18 +65,56 @@ static void derive_env(builder *b)
         c->agent_env = SONDE_STR("none");
 }
 
+/* A site of Datadog's, or a name below one. */
+static bool is_datadogs(sonde_str site)
+{
+    static const sonde_str known[] = { { "datadoghq.com", 13 },
+                                       { "datadoghq.eu", 12 },
+                                       { "datad0g.com", 11 },
+                                       { "datad0g.eu", 10 },
+                                       { "ddog-gov.com", 12 } };
+
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (sonde_str_ends(site, known[i]) &&
+            (site.len == known[i].len || site.ptr[site.len - known[i].len - 1] == '.'))
+            return true;
+    }
+    return false;
+}
+
+/* The intake that stands in for the site's, when one does. */
+static bool stand_in(builder *b, const config_stand_in *from, const char *key, sonde_str *out)
+{
+    sonde_error error;
+    sonde_url url;
+
+    if (!from->enabled)
+        return false;
+    if (sonde_url_parse(from->url, &url, &error) != SONDE_OK) {
+        warn(b, "%s.traces.url: %s; not used", key, error.message);
+        return false;
+    }
+    *out = from->url;
+    return true;
+}
+
 static sonde_str trace_url(builder *b)
 {
     agent_config *c = b->c;
     sonde_error error;
+    sonde_str instead;
     sonde_url url;
 
+    if (stand_in(b, &c->pipelines, "observability_pipelines_worker", &instead) ||
+        stand_in(b, &c->vector, "vector", &instead))
+        return instead;
     if (c->apm_dd_url.len) {
         if (sonde_url_parse(c->apm_dd_url, &url, &error) == SONDE_OK)
             return c->apm_dd_url;
         warn(b, "apm_config.apm_dd_url: %s; sending to the site instead", error.message);
     }
-    return keep_printf(b, "https://trace.agent.%.*s", SONDE_STR_ARG(c->site));
+    return keep_printf(b, "https://trace.agent.%.*s%s", SONDE_STR_ARG(c->site),
+                       c->site_fqdn && is_datadogs(c->site) ? "." : "");
 }
 
 /* The main endpoint exists when there is a key for it. */

@@ -10,7 +10,6 @@
 const known_key known_keys[] = {
     { "extra_tags", "DD_EXTRA_TAGS" },
     { "tls_handshake_timeout", "DD_TLS_HANDSHAKE_TIMEOUT" },
-    { "convert_dd_site_fqdn.enabled", "DD_CONVERT_DD_SITE_FQDN_ENABLED" },
     { "log_to_console", "DD_LOG_TO_CONSOLE" },
     { "log_to_syslog", "DD_LOG_TO_SYSLOG" },
     { "syslog_uri", "DD_SYSLOG_URI" },
@@ -28,7 +27,6 @@ const known_key known_keys[] = {
     { "apm_config.decoder_timeout", "DD_APM_DECODER_TIMEOUT" },
     { "apm_config.trace_buffer", "DD_APM_TRACE_BUFFER" },
     { "apm_config.api_key", "DD_APM_CONFIG_API_KEY" },
-    { "apm_config.trace_writer.connection_limit", "DD_APM_CONFIG_TRACE_WRITER_CONNECTION_LIMIT" },
     { "apm_config.trace_writer.queue_size", "DD_APM_CONFIG_TRACE_WRITER_QUEUE_SIZE" },
     { "apm_config.stats_writer.connection_limit", "DD_APM_CONFIG_STATS_WRITER_CONNECTION_LIMIT" },
     { "apm_config.stats_writer.queue_size", "DD_APM_CONFIG_STATS_WRITER_QUEUE_SIZE" },
@@ -50,10 +48,6 @@ const known_key known_keys[] = {
     { "apm_config.internal_profiling.enabled", "DD_APM_INTERNAL_PROFILING_ENABLED" },
     { "apm_config.obfuscation.cache.enabled", "DD_APM_OBFUSCATION_CACHE_ENABLED" },
     { "apm_config.obfuscation.cache.max_size", "DD_APM_OBFUSCATION_CACHE_MAX_SIZE" },
-    { "observability_pipelines_worker.traces.enabled", "DD_OBSERVABILITY_PIPELINES_WORKER_TRACES_ENABLED" },
-    { "observability_pipelines_worker.traces.url", "DD_OBSERVABILITY_PIPELINES_WORKER_TRACES_URL" },
-    { "vector.traces.enabled", "DD_VECTOR_TRACES_ENABLED" },
-    { "vector.traces.url", "DD_VECTOR_TRACES_URL" },
     { "otlp_config.*", NULL },
     { "otlp_config", NULL },
     { "multi_region_failover.*", NULL },
@@ -159,7 +153,6 @@ const known_key known_keys[] = {
     { "forwarder_connection_reset_interval", NULL },
     { "forwarder_recovery_interval", NULL },
     { "forwarder_recovery_reset", NULL },
-    { "forwarder_outdated_file_in_days", NULL },
 };
 /* clang-format on */
 const size_t known_keys_len = sizeof(known_keys) / sizeof(known_keys[0]);

@@ -379,6 +379,23 @@ static sonde_status open_spool(forwarder *f, size_t index, const forwarder_optio
     return SONDE_OK;
 }
 
+static void sweep(const forwarder *f, const forwarder_options *o)
+{
+    char names[FORWARDER_ENDPOINTS_MAX][STORAGE_NAME_MAX];
+    uint64_t removed;
+    size_t i;
+
+    for (i = 0; i < f->endpoints_len; i++)
+        storage_endpoint_name(f->endpoints[i].url, ordinal_of(f, i), names[i]);
+    removed = storage_sweep(o->storage_path, (const char(*)[STORAGE_NAME_MAX])names,
+                            f->endpoints_len, sonde_unix_ns(), o->stale_ns);
+    if (removed)
+        SONDE_LOG_ALWAYS(SONDE_LOG_WARN,
+                         "old payloads of endpoints that are not configured any more removed: "
+                         "folder=%s payloads=%llu",
+                         o->storage_path, (unsigned long long)removed);
+}
+
 /* Never fatal: without a disk there is memory. */
 static void open_storage(forwarder *f, const forwarder_options *o)
 {
@@ -391,6 +408,8 @@ static void open_storage(forwarder *f, const forwarder_options *o)
     status = storage_open(o->storage_path, &f->storage_fd, &error);
     if (status == SONDE_OK)
         status = open_ledger(f, o, &error);
+    if (status == SONDE_OK && o->stale_ns)
+        sweep(f, o);
     for (i = 0; status == SONDE_OK && i < f->endpoints_len; i++)
         status = open_spool(f, i, o, &error);
     if (status != SONDE_OK)

@@ -46,6 +46,7 @@ typedef struct forwarder_options {
     uint32_t max_attempts;    /* 0: no limit */
     const char *storage_path; /* NULL: memory only; unusable: the same, with a warning */
     uint64_t disk_bytes;      /* per endpoint; 0: memory only */
+    uint64_t stale_ns;        /* age of files of endpoints that are no more; 0: they stay */
     double disk_ratio;        /* of the file system that may be full; 0: all */
     double spill_ratio; /* of memory_bytes that may wait before it goes to disk; 0: limits.h */
 } forwarder_options;

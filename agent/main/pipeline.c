@@ -274,6 +274,7 @@ static sonde_status open_forwarder(pipeline *p, const pipeline_options *o, sonde
             .storage_path = c->forwarder_storage_path.ptr,
             .disk_bytes = c->forwarder_disk_bytes,
             .disk_ratio = c->forwarder_disk_ratio,
+            .stale_ns = (uint64_t)c->forwarder_stale_days * 86400 * SONDE_NS_PER_S,
             .spill_ratio = c->forwarder_spill_ratio,
         },
         &p->forwarder, out_error);

@@ -128,6 +128,40 @@ static void test_payloads_on_disk_are_below_the_data_folder_unless_told_otherwis
     config_put(c);
 }
 
+static void test_traces_go_to_the_site_or_what_stands_in_for_it(void **state)
+{
+    static const struct {
+        const char *yaml, *url;
+        size_t warnings;
+    } cases[] = {
+        { "", "https://trace.agent.datadoghq.com.", 0 },
+        { "site: us3.datadoghq.com\n", "https://trace.agent.us3.datadoghq.com.", 0 },
+        { "site: ddog-gov.com\n", "https://trace.agent.ddog-gov.com.", 0 },
+        { "site: notdatadoghq.com\n", "https://trace.agent.notdatadoghq.com", 0 },
+        { "convert_dd_site_fqdn:\n  enabled: false\n", "https://trace.agent.datadoghq.com", 0 },
+        { "apm_config:\n  apm_dd_url: https://x.datadoghq.com\n", "https://x.datadoghq.com", 0 },
+        { "observability_pipelines_worker:\n  traces:\n    enabled: true\n    url: http://w:1\n",
+          "http://w:1", 0 },
+        { "observability_pipelines_worker:\n  traces:\n    url: http://w:1\n",
+          "https://trace.agent.datadoghq.com.", 0 },
+        { "vector:\n  traces:\n    enabled: true\n    url: http://v:1\n"
+          "apm_config:\n  apm_dd_url: https://x\n",
+          "http://v:1", 0 },
+        { "vector:\n  traces:\n    enabled: true\n", "https://trace.agent.datadoghq.com.", 1 },
+    };
+    static const char *const variables[] = { "DD_API_KEY=k", NULL };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        agent_config *c = load(cases[i].yaml, variables);
+
+        assert_text(c->endpoints.items[0].url, cases[i].url);
+        assert_int_equal(c->warnings_len, cases[i].warnings);
+        config_put(c);
+    }
+}
+
 static void test_an_empty_socket_variable_switches_it_off(void **state)
 {
     static const char *const variables[] = { "DD_APM_RECEIVER_SOCKET=", NULL };
@@ -471,7 +505,7 @@ static void test_endpoints_come_from_key_site_address_and_map(void **state)
     (void)state;
     assert_int_equal(c->warnings_len, 0);
     assert_int_equal(c->endpoints.len, 4);
-    assert_text(c->endpoints.items[0].url, "https://trace.agent.datadoghq.eu");
+    assert_text(c->endpoints.items[0].url, "https://trace.agent.datadoghq.eu.");
     assert_text(c->endpoints.items[0].api_key, "key1");
     assert_text(c->endpoints.items[1].url, "https://a.example");
     assert_text(c->endpoints.items[2].api_key, "22");
@@ -729,6 +763,7 @@ int main(void)
         cmocka_unit_test(test_the_environment_wins_over_the_file),
         cmocka_unit_test(test_the_way_out_is_what_file_and_variables_say),
         cmocka_unit_test(test_payloads_on_disk_are_below_the_data_folder_unless_told_otherwise),
+        cmocka_unit_test(test_traces_go_to_the_site_or_what_stands_in_for_it),
         cmocka_unit_test(test_an_empty_socket_variable_switches_it_off),
         cmocka_unit_test(test_bad_values_are_named_and_the_value_before_stays),
         cmocka_unit_test(test_unknown_keys_are_warned_about_with_the_nearest_known),

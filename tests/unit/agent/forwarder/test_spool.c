@@ -315,6 +315,43 @@ static void test_a_folder_has_one_agent(void **state)
     (void)close(b);
 }
 
+static void test_bodies_of_endpoints_that_are_no_more_go_when_they_are_old(void **state)
+{
+    static const char used[1][STORAGE_NAME_MAX] = { "used" };
+    static const struct {
+        const char *path;
+        time_t mtime;
+        bool stays;
+    } cases[] = {
+        { "used/1.body", 100, true }, { "gone/1.body", 100, false },
+        { "gone/2.body", 300, true }, { "emptied/1.part", 100, false },
+        { "gone/README", 100, true },
+    };
+    char path[400];
+    struct stat st;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        const struct timespec times[2] = { { cases[i].mtime, 0 }, { cases[i].mtime, 0 } };
+
+        (void)snprintf(path, sizeof(path), "%s/%s", dir, cases[i].path);
+        *strrchr(path, '/') = '\0';
+        (void)mkdir(path, 0700);
+        path[strlen(path)] = '/';
+        (void)close(open(path, O_CREAT | O_WRONLY, 0600));
+        assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    }
+    assert_int_equal(storage_sweep(dir, used, 1, 400 * S, (uint64_t)(200 * S)), 2);
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", dir, cases[i].path);
+        if ((stat(path, &st) == 0) != cases[i].stays)
+            fail_msg("%s", cases[i].path);
+    }
+    (void)snprintf(path, sizeof(path), "%s/emptied", dir);
+    assert_int_not_equal(stat(path, &st), 0);
+}
+
 static sonde_status write_and_read(void *user)
 {
     delivery *d = NULL;
@@ -360,6 +397,7 @@ int main(void)
         TEST(test_a_full_file_system_leaves_less_room),
         TEST(test_folders_are_named_after_host_and_url_never_the_key),
         TEST(test_a_folder_has_one_agent),
+        TEST(test_bodies_of_endpoints_that_are_no_more_go_when_they_are_old),
         TEST(test_every_failing_allocation_is_survived),
     };
 

@@ -809,7 +809,7 @@ static void test_every_target_is_made_of_site_and_key(void **state)
     } cases[] = {
         { DOOR_PROFILING, "https://intake.profile.datadoghq.eu/api/v2/profile" },
         { DOOR_TELEMETRY, "https://instrumentation-telemetry-intake.datadoghq.eu" },
-        { DOOR_PIPELINE, "https://trace.agent.datadoghq.eu/api/v0.1/pipeline_stats" },
+        { DOOR_PIPELINE, "https://trace.agent.datadoghq.eu./api/v0.1/pipeline_stats" },
         { DOOR_LINEAGE, "https://data-obs-intake.datadoghq.eu/api/v1/lineage?api-version=2" },
         { DOOR_EVP, "https://datadoghq.eu" },
         { DOOR_DEBUGGER, "https://http-intake.logs.datadoghq.eu/api/v2/logs" },
