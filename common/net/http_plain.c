@@ -24,6 +24,7 @@
 
 #define REQUEST_HEAD_MAX_BYTES 16384
 #define LATEST_LOOK_MS         25
+#define CONNECT_MAX_NS         (1 * (uint64_t)SONDE_NS_PER_S) /* where there is a latest deadline */
 
 struct sonde_http_plain {
     sonde_url url;
@@ -242,6 +243,16 @@ static void disconnect(sonde_http_plain *c)
     errno = saved_errno;
 }
 
+/* Connecting does not look at the latest deadline, so it may not take long. */
+static sonde_status connect_client(sonde_http_plain *c, uint64_t deadline_mono_ns)
+{
+    uint64_t soon = sonde_deadline(sonde_mono_ns(), CONNECT_MAX_NS);
+
+    if (c->latest_mono_ns && soon < deadline_mono_ns)
+        deadline_mono_ns = soon;
+    return sonde_connect(&c->url, deadline_mono_ns, &c->fd);
+}
+
 static sonde_status try_once(sonde_http_plain *c, const sonde_http_plain_request *request,
                              exchange *x)
 {
@@ -252,7 +263,7 @@ static sonde_status try_once(sonde_http_plain *c, const sonde_http_plain_request
                      .deadline_mono_ns = request->deadline_mono_ns };
     sonde_http_answer_begin(&c->answer, strcmp(request->method, "HEAD") == 0);
     if (c->fd < 0)
-        status = sonde_connect(&c->url, request->deadline_mono_ns, &c->fd);
+        status = connect_client(c, request->deadline_mono_ns);
     if (status == SONDE_OK)
         status = run_exchange(c, x);
     if (status != SONDE_OK || !c->answer.keep_alive)

@@ -48,7 +48,7 @@ SONDE_MUST_USE sonde_status sonde_http_plain_open(const sonde_url *url, size_t m
                                                   sonde_http_plain **out_client);
 
 /* A deadline above those of the requests, which may come nearer while one waits for its answer: it is looked
- * at each 25 ms then.  NULL: none. */
+ * at each 25 ms then, and connecting takes a second at most.  NULL: none. */
 void sonde_http_plain_end_by(sonde_http_plain *c, const _Atomic uint64_t *latest_mono_ns);
 
 /* NULL does nothing.  In a forked child it leaves the parent's connection alone. */

@@ -341,7 +341,7 @@ void sonde__flusher_stop(uint64_t deadline_mono_ns)
     else if (joinable)
         (void)pthread_detach(thread);
     if (!ended)
-        return; /* looking up the agent, or connecting; it sees the order when that ends */
+        return; /* looking up a name, or connecting; it sees the order when that ends */
     sonde__sender_drop_rest();
     sonde__sender_close();
 }

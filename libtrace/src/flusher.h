@@ -26,8 +26,8 @@
 
 struct sonde__span;
 
-/* A life of the tracer begins.  SONDE_ERR_STATE: the thread of the last one still looks up the agent or
- * connects to it. */
+/* A life of the tracer begins.  SONDE_ERR_STATE: the thread of the last one still looks up the agent's
+ * name, or connects. */
 SONDE_MUST_USE sonde_status sonde__flusher_open(void);
 
 /* The configuration is in force: starts the thread when a beat is wanted. */

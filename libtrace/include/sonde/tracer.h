@@ -62,7 +62,7 @@ typedef struct sonde_options {
  *
  * options   may be NULL.
  * Returns   SONDE_OK, also when tracing is switched off by configuration; SONDE_ERR_STATE when it was
- *           started already, or the last life's thread still looks up or connects to the agent;
+ *           started already, or the last life's thread still looks up the agent's name;
  *           SONDE_ERR_NOMEM.  The program need not look: after a failure the API is
  *           inert. */
 SONDE_API sonde_status sonde_start(const sonde_options *options);

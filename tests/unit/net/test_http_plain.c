@@ -7,8 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sys/socket.h>
+
 #include "base/clock.h"
 #include "net/http_plain.h"
+#include "net/socket.h"
 #include "support/alloc_fail.h"
 #include "support/raw_http.h"
 #include "support/sys_fail.h"
@@ -321,6 +324,37 @@ static void test_plain_gives_up_at_a_deadline_above_those_of_requests(void **sta
     raw_server_close(&server);
 }
 
+/* A listener whose backlog is full leaves further connections without an answer. */
+static void test_plain_connects_for_a_second_at_most_below_such_a_deadline(void **state)
+{
+    sonde_http_plain_request request = { .method = "GET", .path = "/info" };
+    sonde_http_plain_answer answer = { .status = -1 };
+    _Atomic uint64_t latest = UINT64_MAX;
+    int listening, queued[4];
+    sonde_http_plain *c;
+    sonde_url url;
+    char text[64];
+    size_t i;
+
+    (void)state;
+    assert_status(sonde_listen_tcp("127.0.0.1", 0, &listening, NULL), SONDE_OK);
+    assert_int_equal(listen(listening, 0), 0);
+    (void)snprintf(text, sizeof(text), "http://127.0.0.1:%u", sonde_local_port(listening));
+    assert_status(sonde_url_parse(sonde_str_from(text), &url, NULL), SONDE_OK);
+    for (i = 0; i < COUNT_OF(queued); i++)
+        if (sonde_connect(&url, sonde_mono_ns(), &queued[i]) != SONDE_OK)
+            queued[i] = -1;
+    c = client_of(sonde_local_port(listening), "");
+    sonde_http_plain_end_by(c, &latest);
+    request.deadline_mono_ns = sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(600));
+    assert_status(sonde_http_plain_send(c, &request, &answer), SONDE_ERR_TIMEOUT);
+    sonde_http_plain_close(c);
+    for (i = 0; i < COUNT_OF(queued); i++)
+        if (queued[i] >= 0)
+            (void)close(queued[i]);
+    (void)close(listening);
+}
+
 static void test_plain_refuses_an_answer_beyond_its_ceiling(void **state)
 {
     static const raw_step steps[] = {
@@ -459,6 +493,7 @@ int main(void)
         cmocka_unit_test(test_plain_reads_an_early_answer_to_a_big_body_and_hangs_up),
         cmocka_unit_test(test_plain_gives_up_at_the_deadline),
         cmocka_unit_test(test_plain_gives_up_at_a_deadline_above_those_of_requests),
+        cmocka_unit_test(test_plain_connects_for_a_second_at_most_below_such_a_deadline),
         cmocka_unit_test(test_plain_refuses_an_answer_beyond_its_ceiling),
         cmocka_unit_test(test_plain_refuses_text_that_would_end_its_line),
         cmocka_unit_test(test_plain_does_not_open_https),
