@@ -75,6 +75,8 @@ typedef struct config_obfuscation {
     bool cards_enabled;
     bool cards_luhn;
     config_list cards_keep_values;
+    bool cache_enabled; /* no effect: there is none (docs/decisions) */
+    uint64_t cache_max_bytes;
 } config_obfuscation;
 
 typedef enum config_switch { CONFIG_AUTO, CONFIG_ON, CONFIG_OFF } config_switch;

@@ -171,7 +171,9 @@ static void write(filter *f, const token *t)
         return;
     if (f->out->len > f->begin && !is_glued)
         sonde_buf_append_byte(f->out, ' ');
-    if (t->kind == SQL_DOLLAR_FUNC)
+    if (t->text.len == 1)
+        sonde_buf_append_byte(f->out, (uint8_t)t->text.ptr[0]);
+    else if (t->kind == SQL_DOLLAR_FUNC)
         write_func(f, t->text);
     else if (t->kind == SQL_ID && (f->options->flags & SONDE_SQL_REPLACE_DIGITS))
         append_without_digits(f->out, t->text);

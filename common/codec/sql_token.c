@@ -5,6 +5,23 @@
 
 #define END_OF_TEXT 0x110000u
 
+enum { BLANK = 1, DIGIT = 2, LEADS = 4, GOES_ON = 8, STANDS_ALONE = 16 };
+
+/* What ASCII characters are: blanks, digits, what an identifier begins with and goes on with, tokens of one
+ * character.  Sixteen a row. */
+/* clang-format off */
+static const uint8_t classes[256] = {
+    0,  0,  0,  0,  0,  0,  0,  0,  0,  1,  1,  1,  1,  1,  0,  0,
+    0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,
+    1,  0,  0,  8,  8,  0,  16, 0,  16, 16, 24, 16, 16, 0,  8,  0,
+    10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 0,  16, 0,  16, 0,  16,
+    12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12,
+    12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 16, 0,  16, 16, 12,
+    0,  12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12,
+    12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 0,  16, 0,  0,  0,
+};
+/* clang-format on */
+
 /* -- runes ---------------------------------------------------------------------------------------- */
 
 /* Beyond ASCII most of what stands outside strings is a letter; these blocks are not. */
@@ -31,7 +48,7 @@ static bool is_other_letter(unsigned c)
 static bool is_blank(unsigned c)
 {
     if (c < 0x80)
-        return c == ' ' || (c >= '\t' && c <= '\r');
+        return (classes[c] & BLANK) != 0;
     return c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 ||
            c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
 }
@@ -43,9 +60,7 @@ static bool is_digit(unsigned c)
 
 static bool is_leading_letter(unsigned c)
 {
-    if (c >= 0x80)
-        return is_other_letter(c);
-    return (c | 0x20) - 'a' < 26 || c == '_' || c == '@';
+    return c < 0x80 ? (classes[c] & LEADS) != 0 : is_other_letter(c);
 }
 
 static bool is_letter(unsigned c)
@@ -83,7 +98,7 @@ static unsigned take(sql_tokenizer *t)
     unsigned c;
     size_t n = rune_at(t->rest, &c);
 
-    t->rest = sonde_str_sub(t->rest, n, t->rest.len);
+    t->rest = (sonde_str){ t->rest.ptr + n, t->rest.len - n };
     return c;
 }
 
@@ -132,10 +147,15 @@ static sql_kind keyword_of(sonde_str word)
     return SQL_ID;
 }
 
-static bool goes_on_identifier(unsigned char c)
+/* Over ASCII characters of that class. */
+static void skip_class(sql_tokenizer *t, unsigned class_)
 {
-    return (c | 0x20u) - 'a' < 26 || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '@' ||
-           c == '#' || c == '*' || c == '$';
+    const char *at = t->rest.ptr;
+    const char *end = at + t->rest.len;
+
+    while (at < end && (classes[(unsigned char)*at] & class_))
+        at++;
+    t->rest = (sonde_str){ at, (size_t)(end - at) };
 }
 
 static void skip_identifier(sql_tokenizer *t)
@@ -143,11 +163,7 @@ static void skip_identifier(sql_tokenizer *t)
     unsigned c;
 
     for (;;) {
-        size_t n = 0;
-
-        while (n < t->rest.len && goes_on_identifier((unsigned char)t->rest.ptr[n]))
-            n++;
-        t->rest = sonde_str_sub(t->rest, n, t->rest.len);
+        skip_class(t, GOES_ON);
         c = peek(t);
         if (c < 0x80 || !is_letter(c))
             return;
@@ -466,7 +482,7 @@ static sql_kind next_other(sql_tokenizer *t, unsigned c)
     case '}':
         return next_close_curly(t);
     default:
-        return c < 0x80 && c != 0 && strchr("=,;()+*&|^[]?", (int)c) ? (sql_kind)c : SQL_ERROR;
+        return SQL_ERROR;
     }
 }
 
@@ -483,11 +499,17 @@ sql_kind sql_next(sql_tokenizer *t, sonde_str *out_text)
     sql_kind kind;
     unsigned c;
 
+    skip_class(t, BLANK);
     while (is_blank(c = peek(t)))
         (void)take(t);
     from = t->rest.ptr;
     if (c == END_OF_TEXT)
         return SQL_END;
+    if (c < 0x80 && (classes[c] & STANDS_ALONE)) {
+        *out_text = sonde_str_sub(t->rest, 0, 1);
+        t->rest = (sonde_str){ from + 1, t->rest.len - 1 };
+        return (sql_kind)c;
+    }
     if (is_digit(c)) {
         kind = skip_number(t);
     } else if (is_leading_letter(c)) {
