@@ -41,6 +41,8 @@ static sonde_status keep_text(run *r, sonde_buf *b, sonde_str *out)
 static sonde_status obfuscate(run *r, stats_group *g, sonde_buf *b)
 {
     bool escapes = false;
+    const sonde_sql_options options = { .flags = r->features & PROCESSOR_SQL_FLAGS,
+                                        .literal_escapes = &escapes };
     sonde_status status;
 
     if (type_is(g, "redis", "valkey")) {
@@ -49,7 +51,7 @@ static sonde_status obfuscate(run *r, stats_group *g, sonde_buf *b)
     }
     if (!type_is(g, "sql", "cassandra"))
         return SONDE_OK;
-    status = sonde_obfuscate_sql(g->resource, &escapes, b);
+    status = sonde_obfuscate_sql_with(g->resource, &options, b);
     if (status == SONDE_OK)
         return keep_text(r, b, &g->resource);
     g->resource = SONDE_STR(SONDE_SQL_NOT_PARSABLE);
@@ -200,7 +202,7 @@ static void merge_equal(client_stats_stage *stage, run *r, stats_bucket *bucket)
 void client_stats_run(client_stats_stage *stage, payload *p)
 {
     client_stats *c = p->stats;
-    run r = { .p = p, .seed = 0x9e3779b97f4a7c15u };
+    run r = { .p = p, .seed = 0x9e3779b97f4a7c15u, .features = stage->rules.sql_flags };
     sonde_buf scratch;
 
     add(&stage->payloads, 1);

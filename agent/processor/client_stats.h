@@ -22,6 +22,7 @@ typedef struct client_stats_rules {
     bool (*keeps)(void *user, const stats_group *g);                         /* NULL: all */
     sonde_status (*replace)(void *user, sonde_arena *arena, stats_group *g); /* NULL: nothing */
     void *user;
+    unsigned sql_flags; /* SONDE_SQL_*: resources as those of spans */
 } client_stats_rules;
 
 typedef struct client_stats_stage {

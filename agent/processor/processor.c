@@ -79,6 +79,11 @@ sonde_status processor_open(const processor_options *options, processor **out_pr
     return SONDE_OK;
 }
 
+unsigned processor_sql_flags(const agent_config *c)
+{
+    return c ? features_of(c) & PROCESSOR_SQL_FLAGS : 0;
+}
+
 void processor_close(processor *p)
 {
     if (!p)

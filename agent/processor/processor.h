@@ -91,6 +91,9 @@ void processor_close(processor *p); /* NULL does nothing */
 
 void processor_run(processor *p, payload *what);
 
+/* SONDE_SQL_* flags that apm_config.features asks for; NULL: none. */
+unsigned processor_sql_flags(const agent_config *c);
+
 const processor_counters *processor_read_counters(const processor *p);
 void processor_write_json(void *processor,
                           sonde_json_writer *w); /* an info_source row: one object */
