@@ -275,6 +275,15 @@ void config_put(agent_config *c)
     sonde_free(c);
 }
 
+bool config_has_feature(const agent_config *c, const char *name)
+{
+    for (size_t i = 0; i < c->features.len; i++) {
+        if (sonde_str_eq(c->features.items[i], sonde_str_from(name)))
+            return true;
+    }
+    return false;
+}
+
 sonde_str config_origin(const agent_config *c, const char *key)
 {
     const config_key *found = key_find(sonde_str_from(key));

@@ -276,6 +276,9 @@ void config_compare(const agent_config *before, const agent_config *after,
 void config_each_secret(const agent_config *c, void (*tell)(void *user, sonde_str secret),
                         void *user);
 
+/* Whether apm_config.features lists it. */
+bool config_has_feature(const agent_config *c, const char *name);
+
 /* Where the value of a key ("apm_config.receiver_port") came from; empty: no such key. */
 sonde_str config_origin(const agent_config *c, const char *key);
 

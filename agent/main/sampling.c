@@ -4,16 +4,6 @@
 #include "base/log.h"
 #include "base/parse.h"
 
-static bool has_feature(const agent_config *c, sonde_str name)
-{
-    size_t i;
-
-    for (i = 0; i < c->features.len; i++)
-        if (sonde_str_eq(c->features.items[i], name))
-            return true;
-    return false;
-}
-
 bool sampling_parse_event_rate(sonde_str item, event_rate *out)
 {
     sonde_str service = sonde_str_cut(&item, '|'), operation = sonde_str_cut(&item, '=');
@@ -48,10 +38,10 @@ void sampling_options(const agent_config *c, event_rate *rates, sampler_options 
         .extra_sample_rate = c->extra_sample_rate,
         .errors_per_s = c->errors_tps,
         .errors_only = c->errors_only,
-        .ask_after_tracer_drop = has_feature(c, SONDE_STR("error_rare_sample_tracer_drop")),
+        .ask_after_tracer_drop = config_has_feature(c, "error_rare_sample_tracer_drop"),
         .probabilistic = { c->probabilistic_enabled, c->probabilistic_percentage,
                            (uint32_t)c->probabilistic_seed,
-                           has_feature(c, SONDE_STR("probabilistic_sampler_full_trace_id")) },
+                           config_has_feature(c, "probabilistic_sampler_full_trace_id") },
         .rare = { c->rare_enabled, c->rare_tps, c->rare_cooldown_ns,
                   (uint32_t)c->rare_cardinality },
         .events = { .max_per_s = c->max_eps,

@@ -35,10 +35,11 @@ void answer_rates(receiver *r, http_request *request, http_response *response)
 }
 
 /* A whole answer that tracers accept, never a 5xx: with 200 they cannot tell that it was lost, so
- * those who ask for the real status get 429, and so does who sends statistics. */
+ * those who ask for the real status get 429, and so does who sends statistics, or all if so configured. */
 void answer_refused(receiver *r, const endpoint *e, http_request *request, http_response *response)
 {
-    bool real = e->answer == ANSWER_EMPTY || header_is_true(request, SONDE_HDR_REAL_STATUS);
+    bool real = e->answer == ANSWER_EMPTY || header_is_true(request, SONDE_HDR_REAL_STATUS) ||
+                config_has_feature(r->config, "429");
 
     response->status = real ? 429 : 200;
     if (e->answer == ANSWER_RATES) {

@@ -2,6 +2,7 @@
  * groups.  The peer of the Unix socket is this process. */
 #include "agent/origin/origin.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,7 @@
 
 static struct {
     char dir[128], proc[192], cgroups[192], socket[192];
-    uint64_t now_mono_ns;
+    _Atomic uint64_t now_mono_ns;
     origin *o;
     http_server *http;
     http_route route;

@@ -25,6 +25,8 @@
 
 /* ---- an intake that remembers the last request ---- */
 
+static pthread_mutex_t sinks_mu = PTHREAD_MUTEX_INITIALIZER;
+
 typedef struct sink {
     http_server *http;
     http_route route;
@@ -33,7 +35,7 @@ typedef struct sink {
     _Atomic(const char *) body; /* of the answer */
     _Atomic bool hang;          /* requests wait until sink_release() */
     _Atomic unsigned requests;
-    pthread_mutex_t mu; /* guards everything below */
+    /* guarded by sinks_mu: */
     http_request *hung[128];
     size_t hung_len;
     char method[16], path[512], query[8192], headers[HEADERS_MAX], got[1024];
@@ -54,7 +56,7 @@ static http_result sink_handle(void *user, http_request *r, http_response *respo
     const char *body = atomic_load(&s->body);
     http_result result = HTTP_DONE;
 
-    pthread_mutex_lock(&s->mu);
+    pthread_mutex_lock(&sinks_mu);
     (void)snprintf(s->method, sizeof(s->method), "%.*s", SONDE_STR_ARG(http_request_method(r)));
     (void)snprintf(s->path, sizeof(s->path), "%.*s", SONDE_STR_ARG(http_request_path(r)));
     (void)snprintf(s->query, sizeof(s->query), "%.*s", SONDE_STR_ARG(http_request_query_text(r)));
@@ -65,7 +67,7 @@ static http_result sink_handle(void *user, http_request *r, http_response *respo
         s->hung[s->hung_len++] = r;
         result = HTTP_LATER;
     }
-    pthread_mutex_unlock(&s->mu);
+    pthread_mutex_unlock(&sinks_mu);
     response->status = atomic_load(&s->status);
     response->content_type = "application/x-answer";
     http_response_header(response, "Retry-After", "7");
@@ -81,7 +83,6 @@ static void sink_open(sink *s)
     int fd;
 
     memset(s, 0, sizeof(*s));
-    pthread_mutex_init(&s->mu, NULL);
     s->route =
         (http_route){ .path = "/*", .handle = sink_handle, .max_body_bytes = 100000, .user = s };
     atomic_store(&s->status, 200);
@@ -96,18 +97,24 @@ static void sink_open(sink *s)
 
 static void sink_release(sink *s)
 {
-    pthread_mutex_lock(&s->mu);
+    pthread_mutex_lock(&sinks_mu);
     atomic_store(&s->hang, false);
     while (s->hung_len)
         http_later_answer(s->hung[--s->hung_len]);
-    pthread_mutex_unlock(&s->mu);
+    pthread_mutex_unlock(&sinks_mu);
 }
 
 static void sink_close(sink *s)
 {
     sink_release(s);
     http_server_close(s->http, sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(5)));
-    pthread_mutex_destroy(&s->mu);
+}
+
+/* What the intakes noted before now may be read without the lock from here on. */
+static void see_sinks(void)
+{
+    pthread_mutex_lock(&sinks_mu);
+    pthread_mutex_unlock(&sinks_mu);
 }
 
 static void await_count(const _Atomic unsigned *counter, unsigned n)
@@ -115,6 +122,7 @@ static void await_count(const _Atomic unsigned *counter, unsigned n)
     for (int i = 0; i < 2000 && atomic_load(counter) < n; i++)
         (void)poll(NULL, 0, 10);
     assert_true(atomic_load(counter) >= n);
+    see_sinks();
 }
 
 static void await_u64(const _Atomic uint64_t *counter, uint64_t n)
@@ -122,6 +130,7 @@ static void await_u64(const _Atomic uint64_t *counter, uint64_t n)
     for (int i = 0; i < 2000 && atomic_load(counter) < n; i++)
         (void)poll(NULL, 0, 10);
     assert_true(atomic_load(counter) >= n);
+    see_sinks();
 }
 
 /* True when the sink got this line; the name may be written in any case. */
@@ -267,6 +276,7 @@ static void ask(const char *line, const char *headers, const char *body)
     raw_send(fd, body);
     raw_read_answer(fd, &answer);
     (void)close(fd);
+    see_sinks();
 }
 
 static bool has_header(const char *line)

@@ -390,6 +390,26 @@ static void test_a_full_queue_refuses_as_the_client_wants_to_hear_it(void **stat
     assert_int_equal(dropped(RECEIVER_REFUSED_CLOSING), 1);
 }
 
+static void test_a_feature_tells_every_client_the_real_status(void **state)
+{
+    agent_config *good = f.config;
+    receiver *own = f.r;
+    sonde_error error = { 0 };
+
+    (void)state;
+    f.config = configure("features: [\"429\"]");
+    sonde_log_set_level(SONDE_LOG_ERROR); /* the Unix socket is taken */
+    assert_status(open_receiver(&f.r, &error), SONDE_OK);
+    sonde_log_set_level(SONDE_LOG_INFO);
+    atomic_store(&f.sink_status, SONDE_ERR_FULL);
+    ask("PUT /v0.4/traces", MSGPACK, "\x91\x90", 2);
+    expect_answer("full", 429, RATES);
+    receiver_close(f.r, sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(5)));
+    config_put(f.config);
+    f.config = good;
+    f.r = own;
+}
+
 static void test_bodies_beyond_the_budget_are_refused_before_they_are_read(void **state)
 {
     static uint8_t body[60000];
@@ -692,6 +712,7 @@ int main(void)
         unit(test_chunked_bodies_and_unix_sockets_work_alike),
         unit(test_rates_are_answered_by_version),
         unit(test_a_full_queue_refuses_as_the_client_wants_to_hear_it),
+        unit(test_a_feature_tells_every_client_the_real_status),
         unit(test_bodies_beyond_the_budget_are_refused_before_they_are_read),
         unit(test_a_body_over_the_limit_is_413_with_its_traces_counted),
         unit(test_a_body_that_would_decode_too_large_is_413),
