@@ -41,6 +41,7 @@ FIGURES = [
     Figure("profiler.frame_ns", "ns", 40, "low", ("libgcc", 105, 105), "bench_unwind", {"bench": "unwind"}, "ns_per_frame"),
     Figure("profiler.tables_kib", "KiB", None, "low", None, "bench_unwind", {"bench": "unwind_tables"}, "kib"),
     Figure("agent.spans_per_s", "spans/CPU s", 400000, "high", ("trace-agent", 58000, 58000), "bench_agent_load", {"bench": "agent_speed"}, "spans_per_cpu_s"),
+    Figure("agent.otlp_spans_per_s", "spans/CPU s", 300000, "high", None, "bench_otlp", {"bench": "otlp"}, "spans_per_cpu_s"),
     Figure("agent.large_x", "x small", 1.5, "low", None, "bench_agent_load", {"bench": "agent_large"}, "of_small"),
     Figure("agent.answer_p99_ms", "ms", 5, "low", None, "bench_agent_load", {"bench": "agent_answers"}, "p99_ms"),
     Figure("agent.idle_mib", "MiB", 8, "low", ("Datadog agent", 178, 178), "bench_agent_load", {"bench": "agent_idle"}, "mib"),
