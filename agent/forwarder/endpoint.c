@@ -221,12 +221,20 @@ void endpoint_recover(endpoint *e)
     e->sequence = spool_last_sequence(&e->spool);
 }
 
+static bool waits_too_long(const endpoint *e, uint64_t now_mono_ns)
+{
+    const delivery *oldest = delivery_queue_peek(&e->waiting);
+
+    return endpoint_is_failing(e) &&
+           now_mono_ns > sonde_deadline(oldest->accepted_mono_ns, e->limits.spill_age_ns);
+}
+
 delivery *endpoint_spill(endpoint *e, bool all, uint64_t now_mono_ns)
 {
     delivery *d;
 
     if (!e->waiting.len || !spool_is_usable(&e->spool, now_mono_ns) ||
-        (!all && e->waiting.bytes <= e->limits.spill_bytes))
+        !(all || e->waiting.bytes > e->limits.spill_bytes || waits_too_long(e, now_mono_ns)))
         return NULL;
     d = delivery_queue_pop(&e->waiting);
     e->moving_bytes += d->upload->what.body_len;

@@ -81,6 +81,7 @@ typedef struct endpoint_limits {
     unsigned requests;     /* in flight */
     uint32_t max_attempts; /* 0: as long as age and bytes allow */
     size_t spill_bytes;    /* waiting in memory beyond it goes to disk */
+    uint64_t spill_age_ns; /* the same for what waits longer while the endpoint fails */
 } endpoint_limits;
 
 typedef struct endpoint {
@@ -127,7 +128,8 @@ void endpoint_abandon(endpoint *e);
 /* Counts what the spool held when it was opened; later sequences come behind it. */
 void endpoint_recover(endpoint *e);
 
-/* The oldest in memory when there is too much of it (or `all`), to be written; NULL: nothing. */
+/* The oldest in memory when there is too much of it or it waits too long (or `all`), to be written;
+ * NULL: nothing. */
 delivery *endpoint_spill(endpoint *e, bool all, uint64_t now_mono_ns);
 
 /* Before the write of `bytes`: drops the oldest on disk while more than `limit` would be there.  True: the

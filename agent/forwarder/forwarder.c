@@ -280,6 +280,7 @@ static sonde_status set_endpoint(endpoint *e, const forwarder_endpoint *from,
         .max_age_ns = o->max_age_ns ? o->max_age_ns : FORWARDER_MAX_AGE_NS,
         .requests = o->requests ? o->requests : FORWARDER_REQUESTS,
         .max_attempts = o->max_attempts,
+        .spill_age_ns = FORWARDER_SPILL_AGE_NS,
     };
     e->limits.spill_bytes = (size_t)((double)e->limits.memory_bytes *
                                      (o->spill_ratio > 0 ? o->spill_ratio : FORWARDER_SPILL_RATIO));
@@ -353,6 +354,15 @@ static sonde_status open_ledger(forwarder *f, const forwarder_options *o, sonde_
     return status;
 }
 
+/* The budget may have become smaller since the files were written. */
+static void trim_spool(endpoint *e)
+{
+    uint64_t sequence;
+
+    while (e->spool.max_bytes && endpoint_make_room(e, 0, e->spool.max_bytes, &sequence))
+        spool_remove(&e->spool, sequence);
+}
+
 static sonde_status open_spool(forwarder *f, size_t index, const forwarder_options *o,
                                sonde_error *out_error)
 {
@@ -373,6 +383,7 @@ static sonde_status open_spool(forwarder *f, size_t index, const forwarder_optio
         return status;
     endpoint_recover(e);
     open_book(f, index, name);
+    trim_spool(e);
     if (e->spool.len)
         SONDE_LOG_ALWAYS(SONDE_LOG_INFO, "payloads found on disk: url=%s payloads=%zu bytes=%llu",
                          e->url, e->spool.len, (unsigned long long)e->spool.bytes);

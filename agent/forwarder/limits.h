@@ -16,6 +16,9 @@
 /* Part of FORWARDER_MEMORY_BYTES that may wait before the oldest goes to disk. */
 #define FORWARDER_SPILL_RATIO 0.5
 
+/* How long a body waits in memory for an endpoint that fails: a kill costs no more than that. */
+#define FORWARDER_SPILL_AGE_NS (UINT64_C(10) * 1000000000u)
+
 #define FORWARDER_TIMEOUT_NS      (UINT64_C(10) * 1000000000u)
 #define FORWARDER_BACKOFF_BASE_NS (UINT64_C(100) * 1000000u)
 #define FORWARDER_BACKOFF_MAX_NS  (UINT64_C(10) * 1000000000u)

@@ -271,6 +271,7 @@ static endpoint make_with_disk(void)
     endpoint e = make();
 
     e.limits.spill_bytes = 500;
+    e.limits.spill_age_ns = 10 * S;
     e.spool = (spool){ .dir = "/nowhere", .max_bytes = 2000, .max_disk_ratio = 1 };
     return e;
 }
@@ -333,6 +334,29 @@ static void test_the_oldest_goes_to_disk_when_memory_holds_too_much(void **state
     assert_int_equal(e.waiting.len, 0);
     assert_int_equal(e.spool.len, 5);
     assert_balanced(&e);
+    spool_close(&e.spool);
+}
+
+static void test_what_waits_long_for_an_endpoint_that_fails_goes_to_disk(void **state)
+{
+    endpoint e = make_with_disk();
+    uint64_t wake;
+    delivery *d;
+
+    (void)state;
+    endpoint_push(&e, body(100, 1), 0);
+    endpoint_push(&e, body(100, 2), 5 * S);
+    assert_null(endpoint_spill(&e, false, 20 * S)); /* it may be sent any moment */
+    d = endpoint_next(&e, 20 * S, &wake);
+    endpoint_done(&e, d, OUTCOME_RETRY, 503, 20 * S, UINT64_MAX);
+    assert_null(endpoint_spill(&e, false, 10 * S));
+    d = endpoint_spill(&e, false, 10 * S + 1);
+    assert_int_equal(d->upload->what.items, 1);
+    endpoint_spilled(&e, d, true, 100, 0, 20 * S);
+    assert_null(endpoint_spill(&e, false, 15 * S));
+    assert_int_equal(e.waiting.len, 1);
+    assert_balanced(&e);
+    endpoint_abandon(&e);
     spool_close(&e.spool);
 }
 
@@ -555,6 +579,7 @@ int main(void)
         cmocka_unit_test(test_a_lost_body_is_accepted_and_dropped),
         cmocka_unit_test(test_a_failure_is_known_by_its_kind),
         cmocka_unit_test(test_the_oldest_goes_to_disk_when_memory_holds_too_much),
+        cmocka_unit_test(test_what_waits_long_for_an_endpoint_that_fails_goes_to_disk),
         cmocka_unit_test(test_the_oldest_on_disk_makes_room_there),
         cmocka_unit_test(test_memory_is_sent_before_disk_and_one_request_belongs_to_the_disk),
         cmocka_unit_test(test_what_came_from_disk_and_failed_is_on_disk_still),

@@ -2,6 +2,7 @@
 #include "support/test.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "net/server/http_server.h"
 #include "net/socket.h"
 #include "support/alloc_fail.h"
+#include "support/temp_dir.h"
 
 #define S UINT64_C(1000000000)
 
@@ -272,6 +274,150 @@ static void test_addresses_and_keys_that_cannot_be_used_are_named(void **state)
     }
 }
 
+/* ---- with a disk ---- */
+
+static char dir[256];
+
+static int setup_dir(void **state)
+{
+    (void)state;
+    temp_dir_make(dir, sizeof(dir));
+    return 0;
+}
+
+static int teardown_dir(void **state)
+{
+    (void)state;
+    temp_dir_remove(dir);
+    return 0;
+}
+
+static forwarder *open_on_disk(const char *const *urls, size_t len, uint64_t disk_bytes)
+{
+    forwarder_endpoint to[4];
+    forwarder *f = NULL;
+    size_t i;
+
+    for (i = 0; i < len; i++)
+        to[i] = (forwarder_endpoint){ sonde_str_from(urls[i]), SONDE_STR("key") };
+    assert_status(forwarder_open(&(forwarder_options){ .endpoints = to,
+                                                       .endpoints_len = len,
+                                                       .backoff_base_ns = 1000000,
+                                                       .backoff_max_ns = 5000000,
+                                                       .storage_path = dir,
+                                                       .disk_bytes = disk_bytes },
+                                 &f, NULL),
+                  SONDE_OK);
+    return f;
+}
+
+static void test_what_was_not_delivered_at_the_stop_is_in_the_next_life(void **state)
+{
+    const char *gone = "http://127.0.0.1:1";
+    endpoint_counters n;
+    forwarder *f;
+    server s;
+    int i;
+
+    (void)state;
+    serve(&s, 503);
+    f = open_on_disk((const char *const[]){ s.url, gone }, 2, 1 << 20);
+    for (i = 0; i < 5; i++)
+        assert_status(push(f), SONDE_OK);
+    stop(f, 0);
+    for (i = 0; i < 2; i++) {
+        assert_true(forwarder_read_counters(f, (size_t)i, &n));
+        assert_int_equal(n.spooled[UPLOAD_TRACES].payloads, 5);
+        assert_int_equal(n.queued[UPLOAD_TRACES].items, 50);
+    }
+    forwarder_close(f);
+
+    atomic_store(&s.status, 200);
+    f = open_on_disk((const char *const[]){ s.url, gone }, 2, 1 << 20);
+    while (atomic_load(&s.taken) < 5)
+        (void)sched_yield();
+    stop(f, 10 * S);
+    assert_true(forwarder_read_counters(f, 0, &n));
+    assert_int_equal(n.recovered[UPLOAD_TRACES].payloads, 5);
+    assert_int_equal(n.delivered[UPLOAD_TRACES].items, 50);
+    assert_int_equal(n.queued[UPLOAD_TRACES].payloads, 0);
+    assert_true(forwarder_read_counters(f, 1, &n));
+    assert_int_equal(n.spooled[UPLOAD_TRACES].payloads, 5); /* its own copies, untouched */
+    assert_int_equal(atomic_load(&s.taken), 5);
+    assert_int_equal(atomic_load(&s.bad), 0);
+    forwarder_close(f);
+    http_server_close(s.http, 0);
+}
+
+static void test_a_budget_that_became_smaller_is_kept_at_the_start(void **state)
+{
+    const char *gone = "http://127.0.0.1:1";
+    forwarder *f = open_on_disk(&gone, 1, 1 << 20);
+    endpoint_counters n;
+    int i;
+
+    (void)state;
+    for (i = 0; i < 5; i++)
+        assert_status(push(f), SONDE_OK);
+    stop(f, 0);
+    forwarder_close(f);
+    f = open_on_disk(&gone, 1, 300); /* two of some 140 bytes */
+    assert_true(forwarder_read_counters(f, 0, &n));
+    assert_int_equal(n.recovered[UPLOAD_TRACES].payloads, 5);
+    assert_int_equal(n.dropped[FORWARDER_DROP_DISK_BUDGET][UPLOAD_TRACES].payloads, 3);
+    assert_int_equal(n.spooled[UPLOAD_TRACES].payloads, 2);
+    stop(f, 0);
+    forwarder_close(f);
+}
+
+static void test_the_status_document_has_every_number_and_no_key(void **state)
+{
+    static const char *const want[] = { "\"breaker\":", "\"failures\":", "\"disk\":",
+                                        "\"all_lives\":", "\"lost_crash\":" };
+    const char *gone = "http://127.0.0.1:1";
+    forwarder *f = open_on_disk(&gone, 1, 1 << 20);
+    sonde_json_writer w;
+    sonde_buf text;
+    size_t i;
+
+    (void)state;
+    assert_status(push(f), SONDE_OK);
+    stop(f, 0);
+    sonde_buf_init(&text, 100000);
+    sonde_json_writer_init(&w, &text);
+    forwarder_write_json(f, &w);
+    for (i = 0; i < COUNT_OF(want); i++)
+        if (!strstr(sonde_buf_cstr(&text), want[i]))
+            fail_msg("%s: %s", want[i], sonde_buf_cstr(&text));
+    assert_null(strstr(sonde_buf_cstr(&text), "key"));
+    sonde_buf_done(&text);
+    forwarder_close(f);
+}
+
+static sonde_status open_and_push_on_disk(void *user)
+{
+    const forwarder_endpoint to = { SONDE_STR("http://127.0.0.1:1"), SONDE_STR("key") };
+    forwarder *f = NULL;
+    sonde_status status = forwarder_open(
+        &(forwarder_options){
+            .endpoints = &to, .endpoints_len = 1, .storage_path = dir, .disk_bytes = 1000 },
+        &f, NULL);
+
+    (void)user;
+    if (status != SONDE_OK)
+        return status;
+    status = push(f);
+    stop(f, 0);
+    forwarder_close(f);
+    return status;
+}
+
+static void test_every_failing_allocation_is_survived_with_a_disk(void **state)
+{
+    (void)state;
+    alloc_fail_each(open_and_push_on_disk, NULL);
+}
+
 static sonde_status open_and_push(void *user)
 {
     const forwarder_endpoint to = { SONDE_STR("http://127.0.0.1:1"), SONDE_STR("key") };
@@ -296,6 +442,7 @@ static void test_every_failing_allocation_is_survived(void **state)
 
 int main(void)
 {
+#define WITH_DIR(name) cmocka_unit_test_setup_teardown(name, setup_dir, teardown_dir)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_endpoint_gets_every_body_with_its_headers),
         cmocka_unit_test(test_an_endpoint_that_fails_does_not_hold_up_the_other),
@@ -305,6 +452,10 @@ int main(void)
         cmocka_unit_test(test_pushes_after_the_stop_are_refused),
         cmocka_unit_test(test_addresses_and_keys_that_cannot_be_used_are_named),
         cmocka_unit_test(test_every_failing_allocation_is_survived),
+        WITH_DIR(test_what_was_not_delivered_at_the_stop_is_in_the_next_life),
+        WITH_DIR(test_a_budget_that_became_smaller_is_kept_at_the_start),
+        WITH_DIR(test_the_status_document_has_every_number_and_no_key),
+        WITH_DIR(test_every_failing_allocation_is_survived_with_a_disk),
     };
 
     return cmocka_run_group_tests_name("forwarder", tests, NULL, NULL);
