@@ -1,4 +1,5 @@
-// npm's dd-trace through our agent: what it sends as v0.4 and as v0.5 is stored, found, and shown.
+// npm's dd-trace through our agent: what it sends as v0.4 and as v0.5 is stored, found, and shown; so are the
+// statistics it computes.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -11,7 +12,7 @@ const [test, before] = [bench.noting(node.test), bench.noting(node.before)];
 before(() => bench.startAgent());
 node.after(() => bench.stop());
 
-function runClient(service, protocol) {
+function runClient(service, protocol, more = {}) {
   const done = spawnSync(process.execPath, ['dd_trace_client.cjs'], {
     encoding: 'utf8',
     timeout: 30000,
@@ -25,6 +26,7 @@ function runClient(service, protocol) {
       DD_TRACE_AGENT_PROTOCOL_VERSION: protocol,
       DD_INSTRUMENTATION_TELEMETRY_ENABLED: 'false',
       DD_REMOTE_CONFIGURATION_ENABLED: 'false',
+      ...more,
     },
   });
   assert.equal(done.status, 0, done.stderr);
@@ -78,6 +80,34 @@ for (const protocol of ['0.4', '0.5']) {
   });
 }
 
+const statusOf = (room) =>
+  fetch(`${bench.agentUrl}/sonde/v1/status`).then(async (r) => (await r.json())[room]);
+
+// 10 s of dd-trace's bucket, and up to 20 s of ours.
+test('statistics dd-trace computes are those of its spans, and the agent adds none', async () => {
+  const agents = (await statusOf('stats')).spans_counted;
+  const service = 'node-stats';
+  runClient(service, '0.4', { DD_TRACE_STATS_COMPUTATION_ENABLED: 'true', STAY_MS: '12000' });
+  assert.equal((await statusOf('stats')).spans_counted, agents);
+  const counted = await statusOf('client_aggregator');
+  assert.equal(counted.hits_in, counted.hits_counted);
+  assert.equal(counted.sketches_lost, 0);
+
+  const resources = await waitFor(async () => {
+    const answer = await bench.api(`services/${service}/resources`);
+    return answer.resources?.length >= 2 && answer.resources;
+  }, 'the statistics');
+  const found = await find(service, 'web.request');
+  const { spans } = await bench.api(`traces/${found.trace_id}`);
+  const web = spans.find((s) => s.name === 'web.request');
+  const row = resources.find((r) => r.resource === 'GET /items/{id}');
+  const job = resources.find((r) => r.resource === 'nightly');
+
+  assert.deepEqual([row.hits, row.errors, row.type], [1, 0, 'web']);
+  assert.ok(Math.abs(row.duration_ns.p50 - web.duration_ns) <= 0.012 * web.duration_ns);
+  assert.deepEqual([job.hits, job.errors, job.type], [1, 1, 'worker']);
+});
+
 test("Datadog's span search finds them by tag", async () => {
   const response = await fetch(`${bench.uiUrl}/api/v2/spans/events/search`, {
     method: 'POST',
@@ -95,7 +125,7 @@ test("Datadog's span search finds them by tag", async () => {
   const { data } = await response.json();
 
   assert.equal(response.status, 200);
-  assert.deepEqual(data.map((d) => d.attributes.service).sort(), ['node-v04', 'node-v05']);
+  assert.deepEqual(data.map((d) => d.attributes.service).sort(), ['node-stats', 'node-v04', 'node-v05']);
 });
 
 test(

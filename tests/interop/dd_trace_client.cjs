@@ -37,4 +37,4 @@ try {
   /* the span keeps it */
 }
 
-setTimeout(() => process.exit(0), 1500); // dd-trace flushes every 100 ms
+setTimeout(() => process.exit(0), Number(process.env.STAY_MS ?? 1500)); // dd-trace flushes every 100 ms
