@@ -19,6 +19,8 @@
 #define BODIES 64
 #define TRACES 20
 
+#define V10_ROUNDS 100
+
 typedef struct stage_time {
     uint64_t decode, process, stats, sample, encode, flush, release;
 } stage_time;
@@ -124,6 +126,31 @@ static void run_one(path *p, const sonde_buf *body)
     (void)lap(&p->ns.release, at);
 }
 
+/* What the same traces cost to decode as v1.0. */
+static uint64_t decode_as_v10(uint64_t seed, int64_t now)
+{
+    decode_tally tally;
+    sonde_buf body;
+    uint64_t ns = 0;
+    int i;
+
+    sonde_buf_init(&body, 1 << 24);
+    trace_body_v10(&body, seed, TRACES, now);
+    for (i = 0; i < V10_ROUNDS; i++) {
+        payload *what = payload_new(PAYLOAD_ARENA_BASE_BYTES + PAYLOAD_ARENA_FACTOR * body.len);
+        uint64_t at = cpu_ns();
+
+        if (!what)
+            exit(1);
+        what->body = sonde_buf_str(&body);
+        must(decode_v10(what, &tally, NULL), "decode v1.0");
+        (void)lap(&ns, at);
+        payload_free(what);
+    }
+    sonde_buf_done(&body);
+    return ns;
+}
+
 static void print(const char *stage, uint64_t ns, uint64_t spans)
 {
     (void)printf("{\"bench\":\"agent_path\",\"stage\":\"%s\",\"ns_per_span\":%.1f}\n", stage,
@@ -133,7 +160,7 @@ static void print(const char *stage, uint64_t ns, uint64_t spans)
 int main(int argc, char **argv)
 {
     static sonde_buf bodies[BODIES];
-    uint64_t millions = 1, spans, done = 0, raw = 0, total;
+    uint64_t millions = 1, spans, done = 0, raw = 0, total, v10 = 0;
     path p = { .bytes_out = 0 };
     trace_writer_counters n;
     int64_t now = sonde_unix_ns();
@@ -168,6 +195,9 @@ int main(int argc, char **argv)
         (double)total / (double)done, (double)done * 1e9 / (double)total,
         (double)raw / BODIES / (TRACES * BODY_SPANS_A_TRACE),
         (double)n.bytes_raw / (double)n.spans_out, (double)p.bytes_out / (double)n.spans_out);
+    for (i = 0; i < BODIES; i++)
+        v10 += decode_as_v10(i + 1, now);
+    print("decode_v10", v10, (uint64_t)BODIES * V10_ROUNDS * TRACES * BODY_SPANS_A_TRACE);
     close_path(&p);
     for (i = 0; i < BODIES; i++)
         sonde_buf_done(&bodies[i]);

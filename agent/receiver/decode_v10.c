@@ -27,6 +27,7 @@ typedef struct chunk_ids { /* of a chunk, known when it is through */
 typedef struct span_extras { /* of a span: to be tags */
     sonde_str env, version, component;
     uint32_t kind;
+    uint64_t seen; /* of its attributes, as v10.seen */
 } span_extras;
 
 typedef struct chunk_list {
@@ -109,7 +110,8 @@ static bool read_attributes(v10 *v, payload_span *s)
             if (is_struct(v, a))
                 s->meta_struct[s->meta_struct_len++] = (span_meta){ a->key, a->value.str };
         } else {
-            if (!v10_text_of(v, a, &text))
+            text = a->value.str;
+            if (a->value.type != SPAN_ANY_STRING && !v10_text_of(v, a, &text))
                 return false;
             s->meta[s->meta_len++] = (span_meta){ a->key, text };
         }
@@ -278,7 +280,10 @@ static inline bool read_span_field(v10 *v, payload_span *s, span_extras *more, u
     case 8:
         return read_error(v, s);
     case 9:
-        return read_attributes(v, s);
+        if (!read_attributes(v, s))
+            return false;
+        more->seen = v->seen;
+        return true;
     case 10:
         return v10_read_text(v, &s->type);
     case 11:
@@ -306,6 +311,16 @@ static bool set_tag(v10 *v, payload_span *s, sonde_str key, sonde_str value)
     return span_meta_set(s, &v->d.p->arena, key, value) == SONDE_OK || decoder_over_memory(&v->d);
 }
 
+/* The same where what is there is known roughly: nearly always it is not. */
+static inline bool put_tag(v10 *v, payload_span *s, uint64_t seen, sonde_str key, sonde_str value)
+{
+    if ((seen >> decode_key_bit(key) & 1) || s->meta_len == s->meta_cap)
+        return set_tag(v, s, key, value);
+    s->meta[s->meta_len] = (span_meta){ key, value };
+    s->meta_len += value.len > 0;
+    return true;
+}
+
 static bool set_extras(v10 *v, payload_span *s, const span_extras *more)
 {
     static const sonde_str kinds[] = { { "", 0 },       { "internal", 8 }, { "server", 6 },
@@ -314,10 +329,10 @@ static bool set_extras(v10 *v, payload_span *s, const span_extras *more)
 
     if (s->parent_id == s->span_id)
         s->parent_id = 0;
-    return set_tag(v, s, SONDE_STR(SONDE_TAG_ENV), more->env) &&
-           set_tag(v, s, SONDE_STR(SONDE_TAG_VERSION), more->version) &&
-           set_tag(v, s, SONDE_STR("component"), more->component) &&
-           set_tag(v, s, SONDE_STR("span.kind"), kinds[kind]);
+    return put_tag(v, s, more->seen, SONDE_STR(SONDE_TAG_ENV), more->env) &&
+           put_tag(v, s, more->seen, SONDE_STR(SONDE_TAG_VERSION), more->version) &&
+           put_tag(v, s, more->seen, SONDE_STR("component"), more->component) &&
+           put_tag(v, s, more->seen, SONDE_STR("span.kind"), kinds[kind]);
 }
 
 static bool read_span(v10 *v, payload_span *s)

@@ -33,6 +33,7 @@ typedef struct v10 {
     v10_text *texts; /* owned, as the next three */
     uint32_t *slots; /* number of a text by the hash of its raw form; 0: free */
     v10_attr *attrs; /* of the map read last */
+    uint64_t seen;   /* a bit per hash of its keys: no bit, no such key */
     sonde_buf json;
     uint32_t texts_len;
     uint32_t texts_cap;
@@ -52,13 +53,28 @@ bool v10_read_text_slow(v10 *v, sonde_str *out);
 /* A text or the number of one. */
 static inline bool v10_read_text(v10 *v, sonde_str *out)
 {
-    sonde_mp_reader *r = &v->d.r;
+    const uint8_t *at = v->d.r.at;
+    uint32_t number, head;
 
-    if (r->at != r->end && *r->at < 0x80 && *r->at < v->texts_len) {
-        *out = v->texts[*r->at++].text;
-        return true;
+    if (v->d.r.end - at < 3)
+        return v10_read_text_slow(v, out);
+    if (at[0] < 0x80) {
+        head = 1;
+        number = at[0];
+    } else if (at[0] == 0xcc) {
+        head = 2;
+        number = at[1];
+    } else if (at[0] == 0xcd) {
+        head = 3;
+        number = (uint32_t)at[1] << 8 | at[2];
+    } else {
+        return v10_read_text_slow(v, out);
     }
-    return v10_read_text_slow(v, out);
+    if (number >= v->texts_len)
+        return v10_read_text_slow(v, out);
+    *out = v->texts[number].text;
+    v->d.r.at = at + head;
+    return true;
 }
 
 /* v10_values.c */

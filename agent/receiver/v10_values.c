@@ -233,14 +233,19 @@ static bool read_elements(v10 *v, span_any *array)
     return true;
 }
 
-static inline bool read_attr(v10 *v, v10_arrays arrays, v10_attr *a)
+static inline bool read_value(v10 *v, v10_arrays arrays, v10_attr *a)
 {
+    const uint8_t *at = v->d.r.at;
     uint32_t type;
 
-    a->value = (span_any){ 0 };
     a->is_bytes = false;
-    if (!v10_read_text(v, &a->key) || !v10_read_u32(v, &type))
+    a->value = (span_any){ 0 };
+    if (at != v->d.r.end && *at < 0x80)
+        type = *v->d.r.at++;
+    else if (!v10_read_u32(v, &type))
         return false;
+    if (type == TYPE_TEXT)
+        return v10_read_text(v, &a->value.str);
     if (type < TYPE_ARRAY)
         return read_scalar(v, type, a) &&
                (!a->is_bytes || arrays == V10_ARRAYS_AS_JSON || bytes_to_text(v, a));
@@ -266,29 +271,43 @@ static bool reserve(v10 *v, uint32_t count)
     return true;
 }
 
+/* What is beyond the ceiling. */
+static bool pass_attrs(v10 *v, uint32_t count, v10_arrays arrays)
+{
+    v10_attr dropped;
+
+    while (count-- > 0) {
+        if (!v10_read_text(v, &dropped.key) || !read_value(v, arrays, &dropped))
+            return false;
+    }
+    return true;
+}
+
 bool v10_read_attrs(v10 *v, v10_arrays arrays, uint32_t *out_len)
 {
     uint32_t count, kept;
     decode_map map;
-    v10_attr a;
 
     if (!read_groups(v, 3, &count))
         return false;
     kept = decoder_bounded(&v->d, count);
     if (!reserve(v, kept))
         return false;
-    decode_map_init(&v->d, &map, v->attrs, sizeof(a), kept);
+    decode_map_init(&v->d, &map, v->attrs, sizeof(*v->attrs), kept);
     for (uint32_t i = 0; i < kept; i++) {
-        if (!read_attr(v, arrays, &a))
+        v10_attr *a;
+        sonde_str key;
+
+        if (!v10_read_text(v, &key))
             return false;
-        v->attrs[decode_map_slot(&v->d, &map, a.key)] = a;
-    }
-    for (uint32_t i = kept; i < count; i++) {
-        if (!read_attr(v, arrays, &a))
+        a = &v->attrs[decode_map_slot(&v->d, &map, key)];
+        a->key = key;
+        if (!read_value(v, arrays, a))
             return false;
     }
     *out_len = map.len;
-    return true;
+    v->seen = map.slots_mask ? UINT64_MAX : map.seen;
+    return pass_attrs(v, count - kept, arrays);
 }
 
 static bool number_text(v10 *v, const span_any *value, sonde_str *out)

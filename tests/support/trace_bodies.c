@@ -2,6 +2,7 @@
 #include "support/trace_bodies.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/hex.h"
 #include "base/rng.h"
@@ -175,4 +176,162 @@ void trace_body_v04(sonde_buf *out, uint64_t seed, uint32_t traces, int64_t now_
     sonde_mp_write_array(out, traces);
     for (i = 0; i < traces; i++)
         put_trace(out, &rng, now_unix_ns);
+}
+
+/* ---- the same as v1.0 ---- */
+
+#define TEXTS_MAX  4096
+#define TEXT_BYTES 64
+
+typedef struct v10_writer {
+    sonde_buf *b;
+    char texts[TEXTS_MAX][TEXT_BYTES];
+    unsigned len; /* number 0 is "" */
+} v10_writer;
+
+/* A text where it first occurs, then its number. */
+static void put_text(v10_writer *w, const char *text)
+{
+    unsigned i;
+
+    for (i = 0; i < w->len; i++) {
+        if (strcmp(w->texts[i], text) == 0) {
+            sonde_mp_write_u64(w->b, i);
+            return;
+        }
+    }
+    (void)snprintf(w->texts[w->len], TEXT_BYTES, "%s", text);
+    w->len += w->len + 1 < TEXTS_MAX; /* a body of the tests never gets there */
+    sonde_mp_write_str(w->b, sonde_str_from(text));
+}
+
+static void put_text_field(v10_writer *w, unsigned key, const char *text)
+{
+    sonde_mp_write_u64(w->b, key);
+    put_text(w, text);
+}
+
+static void put_number_field(v10_writer *w, unsigned key, uint64_t number)
+{
+    sonde_mp_write_u64(w->b, key);
+    sonde_mp_write_u64(w->b, number);
+}
+
+static void put_text_attr(v10_writer *w, const char *key, const char *value)
+{
+    put_text(w, key);
+    sonde_mp_write_u64(w->b, 1);
+    put_text(w, value);
+}
+
+static void put_double_attr(v10_writer *w, const char *key, double value)
+{
+    put_text(w, key);
+    sonde_mp_write_u64(w->b, 3);
+    sonde_mp_write_double(w->b, value);
+}
+
+static void put_attributes(v10_writer *w, const shape *s, bool root, uint64_t random)
+{
+    bool http = s->type[0] == 'w' || s->type[0] == 'h';
+    uint32_t n = 3 + http + (root ? 2u : 0u), i;
+    char order[32];
+
+    for (i = 1; i < 7 && s->meta[i][0]; i++) /* 0 is the component */
+        n++;
+    sonde_mp_write_u64(w->b, 9);
+    sonde_mp_write_array(w->b, 3 * n);
+    put_text_attr(w, "language", "c");
+    (void)snprintf(order, sizeof(order), "%llu", (unsigned long long)(random % 100000));
+    put_text_attr(w, "order.id", order);
+    for (i = 1; i < 7 && s->meta[i][0]; i++)
+        put_text_attr(w, s->meta[i][0], s->meta[i][1]);
+    put_text(w, "process_id");
+    sonde_mp_write_u64(w->b, 4);
+    sonde_mp_write_i64(w->b, 4711);
+    if (http)
+        put_double_attr(w, "http.status_code", random % 50 ? 200 : 503);
+    if (root) {
+        put_text_attr(w, "runtime-id", "5f1b2c6e-93f3-4f6b-8f3a-0d1f6f3a9b77");
+        put_double_attr(w, "_dd.agent_psr", 1.0);
+    }
+}
+
+static unsigned kind_number(const char *kind)
+{
+    static const char *const kinds[] = { "internal", "server", "client", "producer", "consumer" };
+    unsigned i;
+
+    for (i = 0; i < 5; i++)
+        if (strcmp(kind, kinds[i]) == 0)
+            return i + 1;
+    return 0;
+}
+
+static void put_v10_span(v10_writer *w, const shape *s, uint64_t id, uint64_t parent, int64_t start,
+                         uint64_t random)
+{
+    sonde_mp_write_map(w->b, 14);
+    put_text_field(w, 1, s->service);
+    put_text_field(w, 2, s->name);
+    put_text_field(w, 3, s->resource);
+    put_number_field(w, 4, id);
+    put_number_field(w, 5, parent);
+    put_number_field(w, 6, (uint64_t)start);
+    put_number_field(w, 7, 50000 + random % 20000000);
+    sonde_mp_write_u64(w->b, 8);
+    sonde_mp_write_bool(w->b, random % 50 == 0);
+    put_attributes(w, s, s->parent < 0, random);
+    put_text_field(w, 10, s->type);
+    put_text_field(w, 13, "prod");
+    put_text_field(w, 14, "1.4.2");
+    put_text_field(w, 15, s->meta[0][1]);
+    put_number_field(w, 16, kind_number(s->kind));
+}
+
+static void put_v10_trace(v10_writer *w, sonde_rng *rng, int64_t now_unix_ns)
+{
+    uint64_t trace = sonde_rng_next(rng), high = 0, ids[BODY_SPANS_A_TRACE], random;
+    uint8_t id[16];
+    int i;
+
+    sonde_mp_write_map(w->b, 4);
+    put_number_field(w, 1, 1);
+    put_number_field(w, 7, 1);
+    sonde_mp_write_u64(w->b, 4);
+    sonde_mp_write_array(w->b, BODY_SPANS_A_TRACE);
+    for (i = 0; i < BODY_SPANS_A_TRACE; i++) {
+        const shape *s = &shapes[i];
+
+        ids[i] = sonde_rng_next(rng);
+        random = sonde_rng_next(rng);
+        if (s->parent < 0)
+            high = random;
+        put_v10_span(w, s, ids[i], s->parent < 0 ? 0 : ids[s->parent], now_unix_ns + i * 1000,
+                     random);
+    }
+    for (i = 0; i < 8; i++) {
+        id[i] = (uint8_t)(high >> (56 - 8 * i));
+        id[8 + i] = (uint8_t)(trace >> (56 - 8 * i));
+    }
+    sonde_mp_write_u64(w->b, 6);
+    sonde_mp_write_bin(w->b, id, sizeof(id));
+}
+
+void trace_body_v10(sonde_buf *out, uint64_t seed, uint32_t traces, int64_t now_unix_ns)
+{
+    static v10_writer w;
+    sonde_rng rng;
+    uint32_t i;
+
+    w.b = out;
+    w.len = 1;
+    w.texts[0][0] = '\0';
+    sonde_rng_seed(&rng, seed);
+    sonde_mp_write_map(out, 2);
+    put_text_field(&w, 3, "c");
+    sonde_mp_write_u64(out, 11);
+    sonde_mp_write_array(out, traces);
+    for (i = 0; i < traces; i++)
+        put_v10_trace(&w, &rng, now_unix_ns);
 }

@@ -5,6 +5,7 @@
 #include "agent/receiver/v10.h"
 #include "decode_fixture.h"
 #include "pack.h"
+#include "support/trace_bodies.h"
 
 static void test_the_golden_span_is_decoded(void **state)
 {
@@ -441,12 +442,72 @@ static void test_more_texts_than_the_table_takes_are_too_much(void **state)
     sonde_buf_done(&b);
 }
 
+static void assert_same_tags(const payload_span *want, const payload_span *got)
+{
+    for (uint32_t i = 0; i < want->meta_len; i++) {
+        const sonde_str *value = span_meta_get(got, want->meta[i].key);
+
+        if (!value || !sonde_str_eq(*value, want->meta[i].value))
+            fail_msg("meta %.*s", SONDE_STR_ARG(want->meta[i].key));
+    }
+    assert_int_equal(want->meta_len, got->meta_len);
+    for (uint32_t i = 0; i < got->metrics_len; i++) {
+        const double *value = span_metric_get(want, got->metrics[i].key);
+
+        if (!value || *value != got->metrics[i].value)
+            fail_msg("metric %.*s", SONDE_STR_ARG(got->metrics[i].key));
+    }
+}
+
+static void assert_same_span(const payload_span *want, const payload_span *got)
+{
+    assert_true(sonde_str_eq(want->service, got->service));
+    assert_true(sonde_str_eq(want->name, got->name));
+    assert_true(sonde_str_eq(want->resource, got->resource));
+    assert_true(sonde_str_eq(want->type, got->type));
+    assert_true(want->trace_id == got->trace_id && want->span_id == got->span_id &&
+                want->parent_id == got->parent_id);
+    assert_true(want->start == got->start && want->duration == got->duration);
+    assert_int_equal(want->error, got->error);
+    assert_same_tags(want, got);
+}
+
+/* The priority is the chunk's there and a metric of the root here. */
+static void test_the_same_traces_are_the_same_spans_as_over_v04(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        sonde_buf old, new;
+        decoded want, got;
+
+        sonde_buf_init(&old, 1 << 24);
+        sonde_buf_init(&new, 1 << 24);
+        trace_body_v04(&old, seed, 20, 1700000000000000000);
+        trace_body_v10(&new, seed, 20, 1700000000000000000);
+        want = decode_buf(decode_v04, &old);
+        got = decode_buf(decode_v10, &new);
+        assert_status(want.status, SONDE_OK);
+        assert_status(got.status, SONDE_OK);
+        assert_int_equal(want.tally.spans, got.tally.spans);
+        for (uint32_t i = 0; i < want.p->chunks_len; i++) {
+            assert_int_equal(got.p->chunks[i].priority, 1);
+            for (uint32_t k = 0; k < want.p->chunks[i].spans_len; k++)
+                assert_same_span(&want.p->chunks[i].spans[k], &got.p->chunks[i].spans[k]);
+        }
+        payload_free(want.p);
+        payload_free(got.p);
+        sonde_buf_done(&old);
+        sonde_buf_done(&new);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_golden_span_is_decoded),
         cmocka_unit_test(test_places_of_their_own_become_the_tags_everybody_knows),
         cmocka_unit_test(test_a_value_goes_where_its_type_belongs),
+        cmocka_unit_test(test_the_same_traces_are_the_same_spans_as_over_v04),
         cmocka_unit_test(test_links_and_events_keep_their_attributes),
         cmocka_unit_test(test_texts_are_numbered_as_they_come),
         cmocka_unit_test(test_numbers_hold_while_the_table_grows),
