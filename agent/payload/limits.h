@@ -2,9 +2,10 @@
 #ifndef SONDE_AGENT_PAYLOAD_LIMITS_H
 #define SONDE_AGENT_PAYLOAD_LIMITS_H
 
-/* Decoded spans are larger than their bytes: a span is 176 bytes here and about 90 in a small v0.5
- * payload with ten tags.  Beyond this the body is hostile and refused (reason decoded_too_big). */
-#define PAYLOAD_ARENA_FACTOR     8
+/* Decoded spans are larger than their bytes: one of ten tags is 800 bytes here and about 100 in a v1.0 or v0.5
+ * payload, where a tag is two or three small numbers.  Beyond twice that the body is hostile and refused (reason
+ * decoded_too_big). */
+#define PAYLOAD_ARENA_FACTOR     16
 #define PAYLOAD_ARENA_BASE_BYTES (256u * 1024)
 
 /* Outer arrays of a trace payload, as Datadog's agent bounds them. */
