@@ -20,7 +20,7 @@ static void print_sources(const agent_config *c, sonde_buf *out)
 }
 
 /* replace_tags is compiled only when the agent starts. */
-static unsigned print_rule_problem(const agent_config *c, sonde_buf *out)
+static unsigned print_rule_problem(agent_config *c, sonde_buf *out)
 {
     sonde_error error = { 0 };
     trace_rules *rules = NULL;
@@ -34,7 +34,7 @@ static unsigned print_rule_problem(const agent_config *c, sonde_buf *out)
 }
 
 /* Good values that make no agent. */
-static unsigned print_problems(const agent_config *c, sonde_buf *out)
+static unsigned print_problems(agent_config *c, sonde_buf *out)
 {
     unsigned problems = print_rule_problem(c, out);
 
@@ -64,7 +64,7 @@ static void print_remarks(const agent_config *c, sonde_buf *out)
         sonde_buf_printf(out, "warning: %zu more warnings\n", c->warnings_dropped);
 }
 
-int check_config(const agent_config *c)
+int check_config(agent_config *c)
 {
     size_t warnings = c->warnings_len + c->warnings_dropped;
     unsigned problems;

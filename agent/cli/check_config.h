@@ -6,6 +6,6 @@
 
 /* Prints where the configuration comes from, every key with its value and origin, notes and warnings.
  * EXIT_DONE when the agent would start with it and nothing was warned about, else EXIT_FAILED. */
-int check_config(const agent_config *c);
+int check_config(agent_config *c);
 
 #endif /* SONDE_AGENT_CLI_CHECK_CONFIG_H */

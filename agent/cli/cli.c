@@ -120,6 +120,19 @@ bool cli_parse(const command *self, const cli_option *options, size_t options_le
     return true;
 }
 
+void cli_add_variable(cli_line *line, const char *name, int value)
+{
+    size_t bytes = strlen(name) + 16;
+    char *text = sonde_malloc(bytes);
+
+    if (!text || line->variables_len == sizeof(line->variables) / sizeof(line->variables[0])) {
+        sonde_free(text);
+        return;
+    }
+    (void)snprintf(text, bytes, "%s=%d", name, value);
+    line->variables[line->variables_len++] = text;
+}
+
 void cli_line_done(cli_line *line)
 {
     size_t i;

@@ -46,8 +46,8 @@ typedef struct cli_option {
 #define CLI_OPTIONS_MAX 16
 
 typedef struct cli_line {
-    const char *values[CLI_OPTIONS_MAX]; /* by index of the option; NULL: not given */
-    char *variables[CLI_OPTIONS_MAX];    /* owned: "NAME=value" of those given */
+    const char *values[CLI_OPTIONS_MAX];  /* by index of the option; NULL: not given */
+    char *variables[CLI_OPTIONS_MAX + 2]; /* owned: "NAME=value" of those given */
     size_t variables_len;
 } cli_line;
 
@@ -55,6 +55,9 @@ typedef struct cli_line {
 bool cli_parse(const command *self, const cli_option *options, size_t options_len, int argc,
                char **argv, cli_line *out_line, int *out_exit);
 void cli_line_done(cli_line *line);
+
+/* One more variable; left out when there is no room or memory. */
+void cli_add_variable(cli_line *line, const char *name, int value);
 
 /* The configuration from file, environment and command line, warnings logged, log set up.  NULL: said
  * why on standard error. */

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#include "activation.h"
 #include "check_config.h"
 #include "cli.h"
 #include "local_intake.h"
@@ -186,6 +187,18 @@ static int serve(const command *self, agent_config *c, const cli_line *line)
     return code;
 }
 
+/* The sockets systemd opened, as if DD_APM_*_RECEIVER_FD named them. */
+static void take_sockets(cli_line *line)
+{
+    activation a;
+
+    activation_find(&a, sonde_str_from(getenv("LISTEN_FDS")), sonde_str_from(getenv("LISTEN_PID")));
+    if (a.tcp >= 0)
+        cli_add_variable(line, "DD_APM_NET_RECEIVER_FD", a.tcp);
+    if (a.unix_stream >= 0)
+        cli_add_variable(line, "DD_APM_UNIX_RECEIVER_FD", a.unix_stream);
+}
+
 static int run(const command *self, int argc, char **argv)
 {
     agent_config *c;
@@ -199,6 +212,7 @@ static int run(const command *self, int argc, char **argv)
         cli_line_done(&line);
         return print_text(print_help, NULL);
     }
+    take_sockets(&line);
     c = cli_config(line.values[OPT_CONFIG], &line);
     if (!c)
         code = EXIT_FAILED;

@@ -46,8 +46,6 @@ const known_key known_keys[] = {
     { "apm_config.mode", "DD_APM_MODE" },
     { "apm_config.send_to_main_endpoint", "DD_APM_SEND_TO_MAIN_ENDPOINT" },
     { "apm_config.internal_profiling.enabled", "DD_APM_INTERNAL_PROFILING_ENABLED" },
-    { "apm_config.obfuscation.cache.enabled", "DD_APM_OBFUSCATION_CACHE_ENABLED" },
-    { "apm_config.obfuscation.cache.max_size", "DD_APM_OBFUSCATION_CACHE_MAX_SIZE" },
     { "otlp_config.*", NULL },
     { "otlp_config", NULL },
     { "multi_region_failover.*", NULL },

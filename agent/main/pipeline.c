@@ -321,7 +321,7 @@ static sonde_status open_middle(pipeline *p, sonde_error *out_error)
     if (status == SONDE_OK)
         status = client_aggregator_open(of_clients, 0, sonde_unix_ns(), &p->client_aggregator);
     if (status == SONDE_OK) {
-        status = rules_open(c, (unsigned)c->workers, &p->rules, out_error);
+        status = rules_open(p->config, (unsigned)c->workers, &p->rules, out_error);
         if (status != SONDE_OK)
             return status;
     }
@@ -596,13 +596,17 @@ sonde_status pipeline_open(const pipeline_options *options, pipeline **out_pipel
     return SONDE_OK;
 }
 
-void pipeline_reload(pipeline *p, const agent_config *config)
+void pipeline_reload(pipeline *p, agent_config *config)
 {
     const sampler_options sampling = { .target_per_s = config->target_tps,
                                        .extra_sample_rate = config->extra_sample_rate,
                                        .errors_per_s = config->errors_tps,
                                        .events = { .max_per_s = config->max_eps } };
 
+    sonde_error error = { 0 };
+
+    if (rules_reload(p->rules, config, (unsigned)p->config->workers, &error) != SONDE_OK)
+        SONDE_LOG_ALWAYS(SONDE_LOG_ERROR, "reload: the rules stay as they were: %s", error.message);
     sampler_set_targets(p->sampler, &sampling);
     trace_writer_set_targets(p->trace_writer, config->target_tps, config->errors_tps);
 }

@@ -41,7 +41,7 @@ void pipeline_close(pipeline *p); /* NULL does nothing; stops at once if it was 
 
 /* Takes over what may change while running (config_key.reloads); everything else keeps the snapshot it
  * was opened with. */
-void pipeline_reload(pipeline *p, const agent_config *config);
+void pipeline_reload(pipeline *p, agent_config *config);
 
 uint16_t pipeline_port(const pipeline *p);         /* of the TCP listener; 0: none */
 sonde_str pipeline_socket_path(const pipeline *p); /* empty: none */

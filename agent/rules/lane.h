@@ -32,9 +32,10 @@ typedef struct replace_rule {
 } replace_rule;
 
 struct rules_lane {
-    rules_lane *next;  /* free ones */
-    sonde_arena arena; /* the tables below */
-    sonde_buf text;    /* a text being replaced */
+    rules_lane *next;       /* free ones */
+    struct lane_set *owner; /* where it goes back to */
+    sonde_arena arena;      /* the tables below */
+    sonde_buf text;         /* a text being replaced */
     sonde_regex **ignored;
     size_t ignored_len;
     tag_filters reject, reject_regex, require, require_regex;

@@ -27,9 +27,14 @@
 typedef struct trace_rules trace_rules;
 typedef struct rules_lane rules_lane;
 
-/* The configuration must outlive the rules.  `threads`: how many may hold a lane at once, at least 1. */
-SONDE_MUST_USE sonde_status rules_open(const agent_config *config, unsigned threads,
-                                       trace_rules **out, sonde_error *out_error);
+/* A reference to the configuration is taken.  `threads`: how many may hold a lane at once, at least 1. */
+SONDE_MUST_USE sonde_status rules_open(agent_config *config, unsigned threads, trace_rules **out,
+                                       sonde_error *out_error);
+
+/* The rules of another configuration from now on; lanes that are out finish with theirs.  After a failure
+ * the rules are as before. */
+SONDE_MUST_USE sonde_status rules_reload(trace_rules *r, agent_config *config, unsigned threads,
+                                         sonde_error *out_error);
 void rules_close(trace_rules *r); /* NULL does nothing */
 
 /* Waits until one is free; NULL: there are no rules at all. */

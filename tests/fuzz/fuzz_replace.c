@@ -22,7 +22,7 @@ static void require(bool held)
 /* The text after one rule; NULL ptr: the rule was not taken, or the text grew beyond its ceiling. */
 static sonde_str replaced(sonde_str pattern, sonde_str repl, sonde_str text, sonde_arena *arena)
 {
-    agent_config c = { .replace_tags = { NULL, 0 } };
+    agent_config c = { .replace_tags = { NULL, 0 }, .refs = 1 };
     span_meta meta[1] = { { SONDE_STR("t"), text } };
     payload_span s = { .meta = meta, .meta_len = 1, .meta_cap = 1 };
     sonde_json_writer w;

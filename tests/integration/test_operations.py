@@ -1,6 +1,7 @@
 """What operators do with the agent: check its configuration, reload it, look into it."""
 
 import json
+import os
 import pathlib
 import re
 import signal
@@ -82,8 +83,16 @@ class Reload(Operations):
                     "reload done: changes=3")
         self.assertIn("reload: log_level changed", self.log())
         self.assertIn("reload: env changed, which takes a restart", self.log())
+        self.reload("apm_config:\n  ignore_resources: [^health]\n", "reload done")
+        self.assertIn("reload: apm_config.ignore_resources changed", self.log())
+        for resource in ["health", "other"]:
+            request(self.stack.agent_port, "PUT", "/v0.4/traces", json.dumps([[{**SPAN, "resource": resource}]]),
+                    {"Content-Type": "application/json"})
+        wait_until("one is counted and one is not",
+                   lambda: self.stack.agent_status()["stats"]["spans_in"] == 1
+                   and self.stack.agent_status()["queue"]["processed"] == 2)
         self.reload("log_level: [", "reload failed, going on as before")
-        self.reload("log_level: info\n", "reload done: changes=3")
+        self.reload("log_level: info\n", "reload done: changes=1")
         self.assertNotIn(KEY, self.log())
 
 
@@ -158,6 +167,34 @@ class Supervised(Operations):
         hear("READY=1")
         self.stack.agent.signal(signal.SIGTERM)
         hear("STOPPING=1")
+
+    def test_sockets_of_systemd_are_listened_on(self):
+        tcp = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(tcp.close)
+        port = tcp.getsockname()[1]
+        script = ("import os, sys\n"
+                  "os.dup2(int(sys.argv[1]), 3)\n"
+                  "os.set_inheritable(3, True)\n"
+                  "os.environ['LISTEN_FDS'] = '1'\n"
+                  "os.environ['LISTEN_PID'] = str(os.getpid())\n"
+                  "os.execv(sys.argv[2], [sys.argv[2], 'agent'])\n")
+        os.set_inheritable(tcp.fileno(), True)
+        env = {"PATH": "/usr/bin:/bin", "DD_API_KEY": KEY, "DD_APM_DD_URL": "http://127.0.0.1:1",
+               "DD_APM_RECEIVER_SOCKET": "", "SONDE_DATA_DIR": str(self.stack.dir)}
+        agent = subprocess.Popen([sys.executable, "-c", script, str(tcp.fileno()), str(self.sonde)], close_fds=False, env=env,
+                                 stderr=subprocess.DEVNULL)
+        try:
+            info = wait_until("it answers", lambda: self._info(port))
+            self.assertIn("endpoints", info)
+        finally:
+            agent.terminate()
+            self.assertEqual(agent.wait(60), 0)
+
+    def _info(self, port):
+        try:
+            return get_json(port, "/info")
+        except OSError:
+            return None
 
     @unittest.skipIf(SANITIZED, "most of the memory is the sanitizer's")
     def test_too_much_memory_ends_the_process_with_status_1(self):

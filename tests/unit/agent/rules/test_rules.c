@@ -425,6 +425,46 @@ static void test_threads_wait_for_a_lane(void **state)
     config_put(c);
 }
 
+static bool drops(rules_lane *lane, sonde_str resource)
+{
+    payload_span root = { .resource = resource };
+
+    return lane && rules_filter(lane, &root);
+}
+
+/* A lane that is out keeps its rules; whoever takes one afterwards gets the new ones. */
+static void test_a_reload_changes_the_rules_for_the_next_payload(void **state)
+{
+    agent_config *first = config_of("apm_config: {ignore_resources: [health]}", NULL);
+    agent_config *second = config_of("apm_config: {ignore_resources: [ready]}", NULL);
+    agent_config *none = config_of("", NULL);
+    agent_config *bad =
+        config_of("", "DD_APM_REPLACE_TAGS=[{\"name\":\"t\",\"pattern\":\"(\",\"repl\":\"\"}]");
+    rules_lane *old, *lane;
+    trace_rules *r = NULL;
+
+    (void)state;
+    assert_status(rules_open(first, 1, &r, NULL), SONDE_OK);
+    config_put(first); /* the rules hold what they need */
+    old = rules_take(r);
+    assert_status(rules_reload(r, second, 1, NULL), SONDE_OK);
+    config_put(second);
+    lane = rules_take(r);
+    assert_true(drops(lane, SONDE_STR("ready")) && !drops(lane, SONDE_STR("health")));
+    assert_true(drops(old, SONDE_STR("health")) && !drops(old, SONDE_STR("ready")));
+    rules_give(r, old);
+    rules_give(r, lane);
+    assert_true(rules_reload(r, bad, 1, NULL) != SONDE_OK);
+    lane = rules_take(r);
+    assert_true(drops(lane, SONDE_STR("ready"))); /* as before */
+    rules_give(r, lane);
+    assert_status(rules_reload(r, none, 1, NULL), SONDE_OK);
+    assert_null(rules_take(r));
+    rules_close(r);
+    config_put(none);
+    config_put(bad);
+}
+
 /* A text that grows beyond all measure is an error, not a text that was not replaced. */
 static void test_a_replaced_text_has_a_ceiling(void **state)
 {
@@ -498,6 +538,7 @@ int main(void)
         cmocka_unit_test(test_a_rule_that_cannot_be_used_is_an_error),
         cmocka_unit_test(test_without_rules_there_is_no_lane),
         cmocka_unit_test(test_threads_wait_for_a_lane),
+        cmocka_unit_test(test_a_reload_changes_the_rules_for_the_next_payload),
         cmocka_unit_test(test_a_replaced_text_has_a_ceiling),
         cmocka_unit_test(test_rules_survive_every_failing_allocation),
     };
