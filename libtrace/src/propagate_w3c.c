@@ -514,6 +514,18 @@ static void set_tracestate(const line *l, const sonde_writer *w)
     w->set(w->user, SONDE_STR(SONDE_HDR_TRACESTATE), (sonde_str){ l->text, l->len });
 }
 
+/* What the next service would not read goes without its last members, the oldest. */
+static void cut_to_limit(line *l)
+{
+    size_t len = l->len;
+
+    if (len <= SONDE__TRACESTATE_MAX_BYTES)
+        return;
+    for (len = SONDE__TRACESTATE_MAX_BYTES; l->text[len] != ','; len--)
+        ;
+    l->len = len;
+}
+
 /* Foreign members are rare and may be long: their room is a frame of its own. */
 static __attribute__((noinline)) void set_long_tracestate(const sonde__outbound *o,
                                                           const sonde_writer *w)
@@ -525,6 +537,7 @@ static __attribute__((noinline)) void set_long_tracestate(const sonde__outbound 
     put_dd(&l, o);
     put_ot(&l, o);
     put_foreign(&l, o);
+    cut_to_limit(&l);
     set_tracestate(&l, w);
 }
 

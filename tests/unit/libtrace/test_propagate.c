@@ -358,6 +358,30 @@ static void test_tracestate_above_4096_bytes_is_dropped(void **state)
     assert_header("too long", &out, "tracestate", "dd=s:1;t.dm:-0");
 }
 
+/* Ours comes in front of what just fitted: the next service would read none of it. */
+static void test_tracestate_that_grew_beyond_4096_bytes_loses_its_last_members(void **state)
+{
+    carrier in = { .len = 0 };
+    carrier out;
+    char line[4097], want[4200];
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < 8; i++) {
+        memset(line + 512 * i, 'v', 512);
+        memcpy(line + 512 * i, "a=", 2);
+        line[512 * i + 511] = ',';
+    }
+    line[4096] = '\0';
+    put(&in, "traceparent", "00-00000000000000000000000000000001-0000000000000002-00");
+    put(&in, "tracestate", line);
+    through(&in, &out);
+
+    line[512 * 7 - 1] = '\0'; /* seven of eight */
+    (void)snprintf(want, sizeof(want), "dd=s:0,%s", line);
+    assert_header("grown", &out, "tracestate", want);
+}
+
 static void test_dd_member_leaves_out_whole_items_beyond_256_bytes(void **state)
 {
     carrier in = { .len = 0 };
@@ -489,6 +513,7 @@ int main(void)
         cmocka_unit_test(test_tracestate_lines_are_joined_and_members_forwarded_as_they_are),
         cmocka_unit_test(test_at_most_32_members_go_out),
         cmocka_unit_test(test_tracestate_above_4096_bytes_is_dropped),
+        cmocka_unit_test(test_tracestate_that_grew_beyond_4096_bytes_loses_its_last_members),
         cmocka_unit_test(test_dd_member_leaves_out_whole_items_beyond_256_bytes),
         cmocka_unit_test(test_characters_the_dd_member_cannot_hold_are_replaced),
         cmocka_unit_test(test_a_new_trace_is_injected_with_its_decision),
