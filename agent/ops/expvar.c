@@ -53,6 +53,8 @@ static void put_receiver(sonde_json_writer *w, ops *o)
         { "TracesBytes", "receiver.traces_bytes" },
         { "SpansReceived", "receiver.spans_received" },
         { "SpansDropped", "receiver.spans_dropped" },
+        { "TracesFiltered", "receiver.traces_filtered" },
+        { "SpansFiltered", "receiver.spans_filtered" },
         { "EventsExtracted", "receiver.events_extracted" },
         { "EventsSampled", "receiver.events_sampled" },
         { "PayloadAccepted", "receiver.payload_accepted" },

@@ -31,6 +31,8 @@ const series_row series_rows[] = {
     { "receiver.traces_dropped.decoding_error",   "normalizer.traces_dropped",      COUNT, "reason:decoding_error", true },
     { "receiver.traces_dropped.timeout",          "normalizer.traces_dropped",      COUNT, "reason:timeout", true },
     { "receiver.traces_dropped.unexpected_eof",   "normalizer.traces_dropped",      COUNT, "reason:unexpected_eof", true },
+    { "processor.traces_filtered",                "receiver.traces_filtered",       COUNT, "", true },
+    { "processor.spans_filtered",                 "receiver.spans_filtered",        COUNT, "", true },
     { "processor.chunks_dropped.*",               "normalizer.traces_dropped",      COUNT, "reason:", true },
     { "processor.spans_malformed.*",              "normalizer.spans_malformed",     COUNT, "reason:", true },
     { "receiver.payloads_dropped.media_type",     "receiver.error",                 COUNT, "", true },

@@ -175,13 +175,25 @@ static uint64_t read_counter(const _Atomic uint64_t *counter)
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-void processor_write_json(void *processor_, sonde_json_writer *w)
+/* What was filtered was asked for: it has rows of its own. */
+static void put_drops(sonde_json_writer *w, const char *key, const _Atomic uint64_t *counters)
 {
-    static const char *const drop_names[] = {
+    static const char *const names[] = {
 #define X(name, text) text,
         PROCESSOR_DROP_MAP(X)
 #undef X
     };
+
+    sonde_json_key(w, sonde_str_from(key));
+    sonde_json_begin_object(w);
+    for (int i = 0; i < PROCESSOR_DROPS; i++)
+        if (i != PROCESSOR_DROP_FILTERED)
+            sonde_json_put_u64(w, names[i], read_counter(&counters[i]));
+    sonde_json_end_object(w);
+}
+
+void processor_write_json(void *processor_, sonde_json_writer *w)
+{
     static const char *const fix_names[] = {
 #define X(name, text) text,
         PROCESSOR_FIX_MAP(X)
@@ -195,16 +207,12 @@ void processor_write_json(void *processor_, sonde_json_writer *w)
     sonde_json_put_u64(w, "chunks_out", read_counter(&c->chunks_out));
     sonde_json_put_u64(w, "spans_received", read_counter(&c->spans_received));
     sonde_json_put_u64(w, "spans_out", read_counter(&c->spans_out));
-    sonde_json_key(w, SONDE_STR("chunks_dropped"));
-    sonde_json_begin_object(w);
-    for (int i = 0; i < PROCESSOR_DROPS; i++)
-        sonde_json_put_u64(w, drop_names[i], read_counter(&c->chunks_dropped[i]));
-    sonde_json_end_object(w);
-    sonde_json_key(w, SONDE_STR("spans_dropped"));
-    sonde_json_begin_object(w);
-    for (int i = 0; i < PROCESSOR_DROPS; i++)
-        sonde_json_put_u64(w, drop_names[i], read_counter(&c->spans_dropped[i]));
-    sonde_json_end_object(w);
+    sonde_json_put_u64(w, "traces_filtered",
+                       read_counter(&c->chunks_dropped[PROCESSOR_DROP_FILTERED]));
+    sonde_json_put_u64(w, "spans_filtered",
+                       read_counter(&c->spans_dropped[PROCESSOR_DROP_FILTERED]));
+    put_drops(w, "chunks_dropped", c->chunks_dropped);
+    put_drops(w, "spans_dropped", c->spans_dropped);
     sonde_json_key(w, SONDE_STR("spans_malformed"));
     sonde_json_begin_object(w);
     for (int i = 0; i < PROCESSOR_FIXES; i++)

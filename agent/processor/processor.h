@@ -4,7 +4,7 @@
  * changes the payload in place; chunks that break a rule are removed and counted by reason.
  *
  * Threads   processor_run() from any number of threads, each on its own payload.
- * Counters  processor_counters; spans_received = spans_out + sum of spans_dropped.
+ * Counters  processor_counters; spans_received = spans_out + sum of spans_dropped (with FILTERED, shown apart).
  * Source    docs/spec/normalization.md.
  */
 #ifndef SONDE_AGENT_PROCESSOR_PROCESSOR_H

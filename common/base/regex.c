@@ -255,6 +255,32 @@ static void find_first_bytes(sonde_regex *re)
     re->now.len = 0;
 }
 
+/* The last byte that stands in the pattern for itself, whatever way is taken; -1: none. */
+static int find_needed_byte(const regex_node *n)
+{
+    int found = -1;
+
+    switch (n->op) {
+    case REGEX_SET:
+        return n->ranges == 1 && n->range[0].lo == n->range[0].hi && n->range[0].lo < 128
+                   ? (int)n->range[0].lo
+                   : -1;
+    case REGEX_CAT:
+        for (n = n->child; n; n = n->next) {
+            int of_child = find_needed_byte(n);
+
+            found = of_child >= 0 ? of_child : found;
+        }
+        return found;
+    case REGEX_REPEAT:
+        return n->min > 0 ? find_needed_byte(n->child) : -1;
+    case REGEX_GROUP:
+        return find_needed_byte(n->child);
+    default:
+        return -1;
+    }
+}
+
 static void keep_names(sonde_regex *re, sonde_str pattern, const regex_groups *groups)
 {
     uint32_t i;
@@ -291,6 +317,7 @@ static sonde_status make_program(const regex_node *tree, sonde_str pattern,
     make(&m, tree);
     re->at_begin_only = re->step[0].op == STEP_ASSERT && re->step[0].x == REGEX_TEXT_BEGIN;
     find_first_bytes(re);
+    re->needed_byte = find_needed_byte(tree);
     keep_names(re, pattern, groups);
     *out = re;
     return SONDE_OK;
@@ -470,6 +497,9 @@ static found search(sonde_regex *re, sonde_str text, size_t at, bool first_is_en
 
     re->work = 0;
     re->now.len = 0;
+    if (re->needed_byte >= 0 &&
+        (at == text.len || !memchr(text.ptr + at, re->needed_byte, text.len - at)))
+        return f;
     for (;;) {
         size_t bytes = 0;
         uint32_t rune = 0;

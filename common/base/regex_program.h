@@ -52,6 +52,7 @@ struct sonde_regex {
     bool at_begin_only;
     bool never_empty;       /* a match has a first byte, one of: */
     uint8_t first_byte[32]; /* bits */
+    int needed_byte;        /* every match has it somewhere; -1: none known */
     uint32_t groups;        /* 0: none asked for */
     uint32_t marks;         /* two a group */
     regex_name *name;       /* of groups; views of `pattern` */

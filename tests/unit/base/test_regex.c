@@ -229,6 +229,13 @@ static void test_a_match_is_found_where_a_backtracking_matcher_finds_it(void **s
         { "a", "b", 5, -1, 0 },
         { "$", "ab", 0, 2, 0 },
         { "b(?m)$|c", "ab\ncd", 0, 1, 1 },
+        { ".*@.*", "abc", 0, -1, 0 },
+        { ".*@.*", "a@c", 0, 0, 3 },
+        { "(?:ab)+c", "abab", 0, -1, 0 },
+        { "(?:ab){0}c", "c", 0, 0, 1 },
+        { "(?:a|b)x*", "b", 0, 0, 1 },
+        { "a?", "", 0, 0, 0 },
+        { "a@", "a@b", 2, -1, 0 },
     };
     size_t i;
 
