@@ -143,6 +143,12 @@ static void check(ops *o, const ops_progress *p, uint64_t now)
     atomic_store_explicit(&o->cpu_milli_percent, (uint64_t)(o->watchdog.cpu_percent * 1000),
                           memory_order_relaxed);
     atomic_store_explicit(&o->sheds, o->watchdog.sheds, memory_order_relaxed);
+    if (o->options.supervisor)
+        notify_send(o->options.supervisor,
+                    "STATUS=%llu payloads processed, %llu waiting, %llu MiB%s",
+                    (unsigned long long)p->taken, (unsigned long long)p->waiting,
+                    (unsigned long long)(p->memory_bytes >> 20),
+                    verdict == WATCH_SHED ? ", refusing: memory is short" : "");
     if (verdict == WATCH_KILL)
         end_process(o, p->memory_bytes);
     else

@@ -121,11 +121,37 @@ static void test_the_supervisor_is_fed_while_payloads_move(void **state)
         char text[64];
         ssize_t got;
 
-        ops_tick(o, &steps[i].progress, now + (i + 1) * 2 * S);
+        ops_tick(o, &steps[i].progress, now + (i + 1) * 3 * S / 2); /* below the check's 10 s */
         got = recv(pair[1], text, sizeof(text), 0);
         if ((got > 0) != steps[i].fed)
             fail_msg("%s: %zd", steps[i].label, got);
     }
+    ops_close(o);
+    config_put(c);
+    (void)close(pair[0]);
+    (void)close(pair[1]);
+}
+
+static void test_the_supervisor_reads_how_things_are(void **state)
+{
+    agent_config *c = configure(NULL);
+    uint64_t now = sonde_mono_ns();
+    char text[256];
+    int pair[2];
+    ssize_t got;
+    notify n;
+    ops *o;
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, pair), 0);
+    n = (notify){ .fd = pair[0] };
+    o = open_it(c, NULL, &n);
+    ops_tick(o, &(ops_progress){ .taken = 7, .waiting = 2, .memory_bytes = 70 * MIB },
+             now + 11 * S);
+    got = recv(pair[1], text, sizeof(text) - 1, 0);
+    text[got > 0 ? got : 0] = '\0';
+    assert_string_equal(
+        text, "STATUS=7 payloads processed, 2 waiting, 70 MiB, refusing: memory is short");
     ops_close(o);
     config_put(c);
     (void)close(pair[0]);
@@ -197,6 +223,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_memory_is_acted_on_when_it_is_checked),
         cmocka_unit_test(test_the_supervisor_is_fed_while_payloads_move),
+        cmocka_unit_test(test_the_supervisor_reads_how_things_are),
         cmocka_unit_test(test_metrics_go_to_the_port_that_was_set),
         cmocka_unit_test(test_opening_and_reporting_copes_without_memory),
     };
