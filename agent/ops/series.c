@@ -16,7 +16,6 @@ const series_row series_rows[] = {
     { "receiver.bytes_received",                  "receiver.traces_bytes",          COUNT, "", false },
     { "receiver.spans_received",                  "receiver.spans_received",        COUNT, "", false },
     { "processor.spans_dropped.*",                "receiver.spans_dropped",         COUNT, "", false },
-    { "processor.spans_dropped.*",                "receiver.spans_dropped",         COUNT, "", false },
     { "receiver.payloads_accepted",               "receiver.payload_accepted",      COUNT, "", false },
     { "receiver.payloads_dropped.refused_budget", "receiver.payload_refused",       COUNT, "", false },
     { "receiver.payloads_dropped.refused_queue",  "receiver.payload_refused",       COUNT, "", false },

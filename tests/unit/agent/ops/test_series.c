@@ -129,6 +129,16 @@ static void test_sums_look_at_name_and_tag(void **state)
     assert_true(series_sum(&now, "no such", "") == 0);
 }
 
+static void test_no_number_is_counted_twice_in_a_metric(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < series_rows_len; i++)
+        for (size_t k = i + 1; k < series_rows_len; k++)
+            if (strcmp(series_rows[i].path, series_rows[k].path) == 0 &&
+                strcmp(series_rows[i].name, series_rows[k].name) == 0)
+                fail_msg("%s is twice in %s", series_rows[i].path, series_rows[i].name);
+}
+
 static void test_more_series_than_fit_are_counted(void **state)
 {
     static series_set now;
@@ -154,6 +164,7 @@ int main(void)
         cmocka_unit_test(test_counts_are_sent_as_what_they_grew_by),
         cmocka_unit_test(test_the_page_holds_each_family_once_and_together),
         cmocka_unit_test(test_sums_look_at_name_and_tag),
+        cmocka_unit_test(test_no_number_is_counted_twice_in_a_metric),
         cmocka_unit_test(test_more_series_than_fit_are_counted),
     };
 
