@@ -8,7 +8,7 @@
 #include "base/log.h"
 
 /* Removes files until `bytes` more fit; false: they never will. */
-static bool make_room_locked(sonde_mutex *mu, endpoint *e, uint64_t bytes)
+static bool make_room_locked(sonde_mutex *mu, endpoint *e, uint64_t bytes) SONDE_REQUIRES(mu)
 {
     uint64_t own = e->spool.bytes, limit, sequence;
 

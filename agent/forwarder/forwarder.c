@@ -180,7 +180,7 @@ static void send_delivery(forwarder *f, delivery *d)
 
 /* Memory, then disk, then what memory has too much of. */
 static delivery *next_of_locked(forwarder *f, endpoint *e, uint64_t now_mono_ns, uint64_t *out_wake,
-                                bool *out_worked)
+                                bool *out_worked) SONDE_REQUIRES(f->mu)
 {
     delivery *d = endpoint_next(e, now_mono_ns, out_wake);
 
@@ -195,6 +195,7 @@ static delivery *next_of_locked(forwarder *f, endpoint *e, uint64_t now_mono_ns,
 
 /* The next delivery of any endpoint; *out_wake is the earliest time to ask again. */
 static delivery *next_locked(forwarder *f, uint64_t now_mono_ns, uint64_t *out_wake)
+    SONDE_REQUIRES(f->mu)
 {
     delivery *d = NULL;
     uint64_t wake;
