@@ -78,6 +78,18 @@ static size_t secret_name(sonde_str s)
     return 0;
 }
 
+/* Length of "user:password" behind the "://" at the start of `s`; 0: none. */
+static size_t user_info(sonde_str s)
+{
+    size_t len = 3;
+
+    if (!sonde_str_starts(s, SONDE_STR("://")))
+        return 0;
+    while (len < s.len && !memchr("@/ \t\r\n\"',", s.ptr[len], 9))
+        len++;
+    return len < s.len && s.ptr[len] == '@' ? len - 3 : 0;
+}
+
 static size_t value_len(sonde_str s)
 {
     size_t len = 0;
@@ -101,7 +113,11 @@ void redact(const agent_config *c, sonde_str text, sonde_buf *out)
 
         if (!cut && begins_word)
             cut = key_shaped(rest);
-        if (!cut && named) {
+        if (!cut && user_info(rest)) {
+            sonde_buf_append_str(out, SONDE_STR("://"));
+            i += 3;
+            cut = user_info(rest);
+        } else if (!cut && named) {
             sonde_buf_append(out, rest.ptr, named);
             i += named;
             cut = value_len(sonde_str_sub(text, i, text.len));

@@ -1,8 +1,8 @@
 /* agent/cli/redact.h - text without secrets, for what leaves the machine.
  *
  * Cut are: every secret of the configuration wherever it stands; what follows a name that sounds like one
- * (api_key, password, token, secret, ...) up to the end of the word; and words of 32 or 40 hex digits, the
- * forms of Datadog's keys.
+ * (api_key, password, token, secret, ...) up to the end of the word; user and password of an address; and
+ * words of 32 or 40 hex digits, the forms of Datadog's keys.
  *
  * Threads   none.
  */

@@ -25,6 +25,9 @@ static void test_secrets_are_cut_and_the_rest_stays(void **state)
         { "shaped like an application key", "0123456789abcdef0123456789abcdef01234567", "***" },
         { "longer: a digest", "0123456789abcdef0123456789abcdef0123456789abcdef",
           "0123456789abcdef0123456789abcdef0123456789abcdef" },
+        { "user and password of an address", "via http://me:pw@proxy:3128/ failed",
+          "via http://***@proxy:3128/ failed" },
+        { "an address without them", "http://host/a@b and x://", "http://host/a@b and x://" },
         { "part of a word", "x0123456789abcdef0123456789abcdef",
           "x0123456789abcdef0123456789abcdef" },
     };
