@@ -33,6 +33,8 @@ sonde_status decode_v07(payload *p, decode_tally *out_tally, sonde_error *out_er
 sonde_status decode_v10(payload *p, decode_tally *out_tally, sonde_error *out_error);
 sonde_status decode_json(payload *p, decode_tally *out_tally,
                          sonde_error *out_error); /* v0.2 - v0.4 */
+sonde_status decode_json_flat(payload *p, decode_tally *out_tally,
+                              sonde_error *out_error); /* v0.1 */
 
 /* /v0.6/stats: p->stats instead of chunks; tally->groups. */
 sonde_status decode_stats(payload *p, decode_tally *out_tally, sonde_error *out_error);

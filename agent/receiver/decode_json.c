@@ -9,6 +9,8 @@
  */
 #include "decoder.h"
 
+#include <stdlib.h>
+
 #include "base/error.h"
 #include "base/parse.h"
 #include "codec/json_read.h"
@@ -541,7 +543,69 @@ static bool read_chunks(json_decoder *jd, payload_chunk **chunks, uint32_t *out_
     return true;
 }
 
-sonde_status decode_json(payload *p, decode_tally *out_tally, sonde_error *out_error)
+typedef struct flat_span { /* where a span of v0.1 stands */
+    uint64_t trace_id;
+    uint32_t index;
+} flat_span;
+
+static int by_trace_then_place(const void *a_, const void *b_)
+{
+    const flat_span *a = a_, *b = b_;
+
+    if (a->trace_id != b->trace_id)
+        return a->trace_id < b->trace_id ? -1 : 1;
+    return (a->index > b->index) - (a->index < b->index);
+}
+
+/* Spans of one list to a chunk for each trace id. */
+static bool group_by_trace(json_decoder *jd, const payload_span *flat, uint32_t len,
+                           payload_chunk **out_chunks, uint32_t *out_len)
+{
+    flat_span *order = decoder_alloc(&jd->d, len, sizeof(*order));
+    payload_span *spans = decoder_alloc(&jd->d, len, sizeof(*spans));
+    uint32_t traces = 0;
+
+    if (!order || !spans)
+        return len == 0;
+    for (uint32_t i = 0; i < len; i++)
+        order[i] = (flat_span){ flat[i].trace_id, i };
+    qsort(order, len, sizeof(*order), by_trace_then_place);
+    for (uint32_t i = 0; i < len; i++) {
+        spans[i] = flat[order[i].index];
+        traces += i == 0 || order[i].trace_id != order[i - 1].trace_id;
+    }
+    *out_chunks = decoder_alloc(&jd->d, traces, sizeof(**out_chunks));
+    if (!*out_chunks)
+        return false;
+    for (uint32_t i = 0; i < len; i++) {
+        if (i == 0 || order[i].trace_id != order[i - 1].trace_id)
+            (*out_chunks)[(*out_len)++] =
+                (payload_chunk){ .spans = &spans[i], .priority = PRIORITY_NONE };
+        (*out_chunks)[*out_len - 1].spans_len++;
+    }
+    return true;
+}
+
+/* v0.1: one list of the spans of all traces. */
+static bool read_flat(json_decoder *jd, payload_chunk **out_chunks, uint32_t *out_len)
+{
+    static const object_array spans = { read_span, sizeof(payload_span), PAYLOAD_ARRAY_MAX, false };
+    sonde_json_event e = sonde_json_next(&jd->j);
+    payload_span *flat = NULL;
+    uint32_t len = 0;
+
+    if (e == SONDE_JSON_NULL)
+        return true;
+    if (e != SONDE_JSON_ARRAY)
+        return unexpected(jd, e, "expected an array");
+    return read_objects(jd, &spans, (void **)&flat, &len) &&
+           group_by_trace(jd, flat, len, out_chunks, out_len);
+}
+
+typedef bool (*chunks_reader)(json_decoder *jd, payload_chunk **out_chunks, uint32_t *out_len);
+
+static sonde_status decode_with(chunks_reader read, payload *p, decode_tally *out_tally,
+                                sonde_error *out_error)
 {
     payload_chunk *chunks = NULL;
     uint32_t len = 0;
@@ -549,7 +613,7 @@ sonde_status decode_json(payload *p, decode_tally *out_tally, sonde_error *out_e
 
     decoder_init(&jd.d, p);
     sonde_json_reader_init(&jd.j, p->body, p->body.len);
-    if (read_chunks(&jd, &chunks, &len)) {
+    if (read(&jd, &chunks, &len)) {
         p->chunks = chunks;
         p->chunks_len = len;
     }
@@ -557,4 +621,14 @@ sonde_status decode_json(payload *p, decode_tally *out_tally, sonde_error *out_e
     if (jd.d.r.status == SONDE_ERR_EOF)
         return sonde_fail(out_error, SONDE_ERR_EOF, "unexpected-eof");
     return decoder_finish(&jd.d, out_tally, out_error);
+}
+
+sonde_status decode_json(payload *p, decode_tally *out_tally, sonde_error *out_error)
+{
+    return decode_with(read_chunks, p, out_tally, out_error);
+}
+
+sonde_status decode_json_flat(payload *p, decode_tally *out_tally, sonde_error *out_error)
+{
+    return decode_with(read_flat, p, out_tally, out_error);
 }

@@ -24,6 +24,8 @@ const endpoint receiver_endpoints[] = {
     { "/v0.7/traces",   "v0.7", ENDPOINT_TRACES,   decode_v07, NULL,        ANSWER_RATES, true },
     { "/v1.0/traces",   "v1.0", ENDPOINT_TRACES,   decode_v10, NULL,        ANSWER_RATES, true },
     { "/v0.6/stats",    "v0.6", ENDPOINT_STATS,    decode_stats, NULL,      ANSWER_EMPTY, true },
+    { "/spans",         "v0.1", ENDPOINT_TRACES,   NULL,       decode_json_flat, ANSWER_OK, false },
+    { "/v0.1/spans",    "v0.1", ENDPOINT_TRACES,   NULL,       decode_json_flat, ANSWER_OK, false },
     { "/v0.2/traces",   "v0.2", ENDPOINT_TRACES,   NULL,       decode_json, ANSWER_OK,    false },
     { "/services",      "v0.1", ENDPOINT_SERVICES, NULL,       NULL,        ANSWER_OK,    false },
     { "/v0.1/services", "v0.1", ENDPOINT_SERVICES, NULL,       NULL,        ANSWER_OK,    false },

@@ -22,6 +22,8 @@
 #include "process_tags.h"
 #include "span_facts.h"
 
+#define GIT_COMMIT "_dd.git.commit.sha"
+
 #define SCRATCH_MAX_BYTES (256u * 1024) /* blanked addresses of one span */
 
 struct concentrator {
@@ -293,11 +295,13 @@ static const sonde_str *process_tags_of(const payload *p)
 static owner_key payload_owner(const concentrator *c, const payload *p)
 {
     const sonde_str *process_tags = process_tags_of(p);
+    const sonde_str *commit = payload_tag_get(p, SONDE_STR(GIT_COMMIT)); /* v1.0 */
     owner_key k = {
         .env = first_of(p->env, c->options.agent_env),
         .hostname = first_of(p->hostname, c->options.hostname),
         .version = p->app_version,
         .container_id = p->container_id,
+        .git_commit_sha = commit ? *commit : (sonde_str){ NULL, 0 },
         .lang = p->language_name,
     };
 
@@ -330,7 +334,8 @@ static void add_chunk(concentrator *c, const payload_chunk *chunk, const owner_k
     uint32_t i;
 
     x.owner.base_service = meta_or_empty(root, SONDE_STR(SONDE_TAG_BASE_SERVICE));
-    x.owner.git_commit_sha = meta_or_empty(root, SONDE_STR("_dd.git.commit.sha"));
+    x.owner.git_commit_sha =
+        first_of(meta_or_empty(root, SONDE_STR(GIT_COMMIT)), of_payload->git_commit_sha);
     if (!x.owner.version.len)
         x.owner.version = meta_or_empty(root, SONDE_STR(SONDE_TAG_VERSION));
     x.owner_hash = owner_key_hash(&x.owner);

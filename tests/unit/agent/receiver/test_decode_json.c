@@ -183,9 +183,53 @@ static void test_decoding_copes_without_memory(void **state)
     sonde_buf_done(&body);
 }
 
+static void test_a_flat_list_becomes_a_chunk_for_each_trace(void **state)
+{
+    static const char body[] =
+        "[{\"trace_id\":9,\"span_id\":1},{\"trace_id\":4,\"span_id\":2},null,"
+        "{\"trace_id\":9,\"span_id\":3},{\"trace_id\":4,\"span_id\":4}]";
+    static const uint64_t want[2][2] = { { 2, 4 }, { 1, 3 } };
+    const sonde_buf buf = { .data = (uint8_t *)(uintptr_t)body, .len = sizeof(body) - 1 };
+    decoded d = decode_bytes(decode_json_flat, body, sizeof(body) - 1);
+
+    (void)state;
+    assert_status(d.status, SONDE_OK);
+    assert_int_equal(d.tally.spans, 4);
+    assert_int_equal(d.p->chunks_len, 2);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(d.p->chunks[i].priority, PRIORITY_NONE);
+        assert_int_equal(d.p->chunks[i].spans_len, 2);
+        for (int k = 0; k < 2; k++)
+            assert_int_equal(d.p->chunks[i].spans[k].span_id, want[i][k]);
+    }
+    payload_free(d.p);
+    decode_without_memory(decode_json_flat, &buf);
+}
+
+static void test_a_flat_list_may_be_empty_but_must_be_one(void **state)
+{
+    static const struct {
+        const char *body;
+        sonde_status want;
+    } rows[] = { { "[]", SONDE_OK },          { "null", SONDE_OK },    { "[null]", SONDE_OK },
+                 { "", SONDE_ERR_EOF },       { "[{", SONDE_ERR_EOF }, { "{}", SONDE_ERR_SYNTAX },
+                 { "[[]]", SONDE_ERR_SYNTAX } };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        decoded d = decode_bytes(decode_json_flat, rows[i].body, strlen(rows[i].body));
+
+        assert_status(d.status, rows[i].want);
+        assert_int_equal(d.p->chunks_len, 0);
+        payload_free(d.p);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_flat_list_becomes_a_chunk_for_each_trace),
+        cmocka_unit_test(test_a_flat_list_may_be_empty_but_must_be_one),
         cmocka_unit_test(test_the_golden_span_is_decoded),
         cmocka_unit_test(test_bodies_are_taken_or_refused),
         cmocka_unit_test(test_escapes_and_bad_bytes_become_text),

@@ -215,6 +215,12 @@ static void test_every_endpoint_answers_as_the_table_says(void **state)
         { "PUT /v0.5/traces", MSGPACK, "\x92\x90\x90", 200, RATES },
         { "PUT /v0.5/traces", JSON, "\x92\x90\x90", 200, RATES }, /* msgpack whatever it says */
         { "PUT /v0.2/traces", JSON, "[]", 200, "OK\n" },
+        { "PUT /spans", JSON, "[]", 200, "OK\n" },
+        { "PUT /v0.1/spans", "", "[{\"trace_id\":1,\"span_id\":1}]", 200, "OK\n" },
+        { "PUT /v0.1/spans", JSON, "[", 400, "unexpected-eof\n" },
+        { "PUT /v0.7/traces", JSON, "\x80", 200, RATES },
+        { "PUT /v1.0/traces", MSGPACK, "\x80", 200, RATES },
+        { "PUT /v1.0/traces", MSGPACK, "\x81\x07\x05", 400, "string index 5 out of range\n" },
         { "PUT /v0.2/traces", MSGPACK, "\x90", 415,
           "unsupported media type: \"application/msgpack\"\n" },
         { "PUT /v0.3/services", JSON, "{}", 200, "OK\n" },
@@ -255,8 +261,8 @@ static void test_every_endpoint_answers_as_the_table_says(void **state)
     }
     assert_int_equal(dropped(RECEIVER_MEDIA_TYPE), 1);
     assert_int_equal(dropped(RECEIVER_CROSS_SITE), 1);
-    assert_int_equal(dropped(RECEIVER_EOF), 2);
-    assert_int_equal(dropped(RECEIVER_DECODE), 4);
+    assert_int_equal(dropped(RECEIVER_EOF), 3);
+    assert_int_equal(dropped(RECEIVER_DECODE), 5);
 }
 
 static void test_info_carries_no_agent_headers(void **state)
