@@ -3,6 +3,7 @@
 
 #include "agent/config/config.h"
 #include "agent/processor/processor.h"
+#include "base/rng.h"
 #include "support/test.h"
 
 static const char *const no_environment[] = { NULL };
@@ -208,6 +209,151 @@ static void test_a_long_literal_is_a_literal(void **state)
     processor_close(p);
 }
 
+/* What dd-trace sends, from captured requests. */
+static void test_real_clients_leave_no_value(void **state)
+{
+    processor *p = processor_of(NULL);
+    payload *pl = payload_of(
+        "sql", "SELECT id, name FROM users WHERE email = 'a@b.example' AND age > 42 LIMIT 10", NULL,
+        NULL);
+
+    (void)state;
+    processor_run(p, pl);
+    assert_resource(pl, "SELECT id, name FROM users WHERE email = ? AND age > ? LIMIT ?");
+    payload_free(pl);
+    pl = payload_of("redis", "set", "redis.raw_command", "SET session:1234 secret-value");
+    processor_run(p, pl);
+    assert_resource(pl, "SET");
+    assert_tag(pl, "redis.raw_command", "SET session:1234 ?");
+    payload_free(pl);
+    processor_close(p);
+}
+
+/* Without room for the new text the chunk goes, not the old text on. */
+static void test_a_full_arena_drops_the_chunk(void **state)
+{
+    static char statement[6000];
+    payload_chunk chunk = { .priority = PRIORITY_NONE, .spans_len = 1 };
+    payload *pl = payload_new(4096);
+    processor *p = processor_of(NULL);
+    payload_span span = { .service = SONDE_STR("s"),
+                          .name = SONDE_STR("op"),
+                          .type = SONDE_STR("sql"),
+                          .trace_id = 1,
+                          .span_id = 2,
+                          .start = 1700000000000000000 };
+
+    (void)state;
+    memset(statement, 'x', sizeof(statement));
+    memcpy(statement, "SELECT 5 ", 9);
+    span.resource = (sonde_str){ statement, sizeof(statement) };
+    chunk.spans = &span;
+    pl->chunks = &chunk;
+    pl->chunks_len = 1;
+    processor_run(p, pl);
+    assert_int_equal(pl->chunks_len, 0);
+    assert_int_equal(processor_read_counters(p)->chunks_dropped[PROCESSOR_DROP_NO_MEMORY], 1);
+    payload_free(pl);
+    processor_close(p);
+}
+
+static size_t random_text(sonde_rng *rng, char *out, size_t room)
+{
+    static const char *const pieces[] = {
+        "SELECT ",
+        "'",
+        "\"",
+        "\\",
+        "{",
+        "}",
+        "[",
+        "]",
+        ":",
+        ",",
+        "4111111111111111",
+        " ",
+        "\n",
+        "SET ",
+        "k",
+        "\xc3\xa9",
+        "\xf0\x9f\x8d\xa3",
+        "http://",
+        "u:p@",
+        "/",
+        "?",
+        "#",
+        "%41",
+        "$$",
+        "--",
+        "1.5",
+        "FROM",
+        "t",
+        "(",
+        ")",
+        "AS ",
+        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+    };
+    size_t len = 0;
+
+    for (size_t n = sonde_rng_next(rng) % 400; n > 0; n--) {
+        const char *piece = pieces[sonde_rng_next(rng) % COUNT_OF(pieces)];
+
+        if (len + strlen(piece) > room)
+            break;
+        memcpy(out + len, piece, strlen(piece));
+        len += strlen(piece);
+    }
+    return len;
+}
+
+static void check_text(const char *what, sonde_str text, size_t max)
+{
+    if (!sonde_utf8_valid(text) || text.len > max)
+        fail_msg("%s: %.*s", what, SONDE_STR_ARG(text));
+}
+
+static void test_any_text_comes_out_as_text_within_limits(void **state)
+{
+    static const char *const kinds[][2] = {
+        { "sql", "sql.query" },
+        { "redis", "redis.raw_command" },
+        { "valkey", "valkey.raw_command" },
+        { "memcached", "memcached.command" },
+        { "web", "http.url" },
+        { "mongodb", "mongodb.query" },
+        { "elasticsearch", "elasticsearch.body" },
+        { "opensearch", "opensearch.body" },
+        { "", "card" },
+    };
+    static char resource[30000], value[30000];
+    const char *const settings[] = { NULL, more, every_json_off };
+    sonde_rng rng;
+
+    (void)state;
+    sonde_rng_seed(&rng, 3);
+    for (size_t k = 0; k < COUNT_OF(settings); k++) {
+        processor *p = processor_of(settings[k]);
+
+        for (int round = 0; round < 900; round++) {
+            const char *const *kind = kinds[(size_t)round % COUNT_OF(kinds)];
+            payload *pl;
+            const payload_span *s;
+
+            resource[random_text(&rng, resource, sizeof(resource) - 1)] = '\0';
+            value[random_text(&rng, value, sizeof(value) - 1)] = '\0';
+            pl = payload_of(kind[0], resource, kind[1], value);
+            processor_run(p, pl);
+            assert_int_equal(pl->chunks_len, 1);
+            s = &pl->chunks[0].spans[0];
+            check_text(kind[0], s->resource, 5000);
+            for (uint32_t i = 0; i < s->meta_len; i++)
+                check_text(kind[1], s->meta[i].value, 25003);
+            payload_free(pl);
+        }
+        processor_close(p);
+    }
+}
+
 static void test_features_change_sql_names_and_limits(void **state)
 {
     static char resource[20000];
@@ -272,6 +418,9 @@ int main(void)
         cmocka_unit_test(test_resources_are_rewritten_by_type),
         cmocka_unit_test(test_values_are_taken_out_before_texts_are_cut),
         cmocka_unit_test(test_a_long_literal_is_a_literal),
+        cmocka_unit_test(test_real_clients_leave_no_value),
+        cmocka_unit_test(test_a_full_arena_drops_the_chunk),
+        cmocka_unit_test(test_any_text_comes_out_as_text_within_limits),
         cmocka_unit_test(test_features_change_sql_names_and_limits),
         cmocka_unit_test(test_cards_in_events_go),
     };
