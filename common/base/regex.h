@@ -1,6 +1,7 @@
 /* base/regex.h - regular expressions in RE2's syntax, matched in time linear in the text.
  *
- * For host processes, which no regex library may enter.  The syntax is the one Go's regexp package takes:
+ * For host processes, which no regex library may enter, and for what users of the agent filter and replace
+ * (docs/decisions/0005-own-regex-for-rules.md).  The syntax is the one Go's regexp package takes:
  * literals, `.`, classes with ranges and [:names:], \d \s \w, groups, alternation, * + ? {n,m} and their
  * lazy forms, ^ $ \A \z \b \B, flags i m s U, \Q...\E.  Not here, though RE2 has them: \p{...}, and letters
  * beyond ASCII under the flag i.  A pattern is turned into a small program whose states are all followed at
@@ -13,7 +14,8 @@
  *           does not; SONDE_ERR_TOO_BIG: beyond a bound below; SONDE_ERR_NOMEM.
  * Bounds    SONDE_REGEX_PATTERN_MAX bytes, SONDE_REGEX_STEPS_MAX instructions (a counted repetition takes
  *           its operand's as often), groups SONDE_REGEX_DEPTH_MAX deep, texts below 4 GiB.
- * Cost      no memory and no recursion in a search; at most instructions * (text.len + 1) steps. */
+ * Cost      no memory and no recursion in a search; at most instructions * (text.len + 1) steps, as often again
+ *           for the groups of a match; texts without a byte the pattern needs are not walked over. */
 #ifndef SONDE_BASE_REGEX_H
 #define SONDE_BASE_REGEX_H
 
