@@ -12,13 +12,14 @@ sys.path.insert(0, sys.path[0] + "/../support")
 from stack import SANITIZED, SOAK, Stack
 
 VALGRIND = "--valgrind" in sys.argv
+ROOM = {"SONDE_TRACE_MEMORY": "512MiB"} if SOAK else {}  # what an agent on a busy machine cannot take in time waits
 MEMCHECK = ("valgrind", "--quiet", "--error-exitcode=99", "--trace-children=yes", "--leak-check=full",
             "--show-leak-kinds=definite,indirect", "--errors-for-leak-kinds=definite,indirect",
             "--fair-sched=yes")  # not "possible": libc's own blocks of threads that still run at the exit
 
 
 class Storm(unittest.TestCase):
-    def storm(self, part, scale):
+    def storm(self, part, scale, **env):
         """Runs the part and compares the books of all its processes with those of the agent."""
         if VALGRIND:
             scale = max(1, scale // 20)
@@ -29,7 +30,7 @@ class Storm(unittest.TestCase):
             stack.start_agent()
             totals = stack.dir / "totals"
             environment = {"DD_TRACE_LOG_LEVEL": "error", "TSAN_OPTIONS": "die_after_fork=0",
-                           "UBSAN_OPTIONS": "print_stacktrace=1"}
+                           "UBSAN_OPTIONS": "print_stacktrace=1", **env}
             program = stack.start_program("storm", part, scale, totals, env=environment,
                                           under=MEMCHECK if VALGRIND else ())
             program.wait()
@@ -47,7 +48,7 @@ class Storm(unittest.TestCase):
             return processes, delivered, dropped
 
     def test_ten_thousand_threads_that_trace_to_their_very_end(self):
-        _, delivered, dropped = self.storm("threads", 10000)
+        _, delivered, dropped = self.storm("threads", 10000, **ROOM)
         self.assertEqual(0, dropped)
 
     @unittest.skipIf(SANITIZED, "their run times do not survive a fork among threads: a lock of their own stays held")

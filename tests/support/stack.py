@@ -212,6 +212,8 @@ class Stack:
         self.agent = self.start("agent", [self.build / "bin/sonde", "agent", *arguments],
                                 {k: v for k, v in {**settings, **env}.items() if v is not None})
         self._await_answer(self.agent, self.agent_port, "/info")
+        # it answers before all of its rooms are open; the last of them has the last row of the status
+        wait_until("the agent's status is whole", lambda: "process" in self.agent_status())
 
     def start_program(self, name, *arguments, env=None, under=()):
         """A program of the build's test folder, traced by the agent; `under` goes before it (valgrind)."""
