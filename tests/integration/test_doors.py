@@ -21,6 +21,8 @@ MSGPACK = {"Content-Type": "application/msgpack"}
 
 # path, status and body for: no body as JSON, no body as msgpack
 TRACES = [
+    ("/spans", (400, EOF), (415, b'unsupported media type: "application/msgpack"\n')),
+    ("/v0.1/spans", (400, EOF), (415, b'unsupported media type: "application/msgpack"\n')),
     ("/v0.2/traces", (400, EOF), (415, b'unsupported media type: "application/msgpack"\n')),
     ("/v0.3/traces", (400, EOF), (400, SHORT)),
     ("/v0.4/traces", (400, EOF), (400, SHORT)),
@@ -149,6 +151,15 @@ class Info(Doors):
         answer = connection.getresponse()
         self.assertIsNone(answer.headers["Datadog-Agent-State"])
         connection.close()
+
+    def test_a_container_is_told_the_digest_of_its_tags(self):
+        self.stack.start_agent(SONDE_CONTAINER_TAGS="kube_namespace:shop,image_name:x,short_image:web,service:api")
+        for headers, expected in [({}, None), ({"Datadog-Entity-ID": "ci-abc"},
+                                               "9d330eef707f70878c8622b37c41100785b0aeed2548522f7c363c9ff2662847")]:
+            connection = http.client.HTTPConnection("127.0.0.1", self.stack.agent_port)
+            connection.request("GET", "/info", headers=headers)
+            self.assertEqual(connection.getresponse().headers["Datadog-Container-Tags-Hash"], expected)
+            connection.close()
 
     def test_only_what_is_served_is_listed(self):
         self.stack.start_agent(DD_API_KEY=None, DD_APM_DD_URL=None, SONDE_LOCAL_PORT=str(free_port()))

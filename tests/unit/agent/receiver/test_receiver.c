@@ -30,6 +30,7 @@ static const char state_hex[] = "00112233445566778899aabbccddeeff001122334455667
 static struct {
     agent_config *config;
     rates_cell rates;
+    origin *origin; /* NULL: none */
     receiver *r;
     char dir[32], path[64];
     _Atomic(payload *) last; /* what the sink got last; owned */
@@ -65,6 +66,7 @@ static sonde_status open_receiver(receiver **out_receiver, sonde_error *out_erro
         .config = f.config,
         .sink = { .push = record },
         .rates = &f.rates,
+        .origin = f.origin,
         .agent_version = "0.1.0",
         .agent_state = state_hex,
         .body_budget_bytes = BUDGET_BYTES,
@@ -416,6 +418,40 @@ static void test_a_feature_tells_every_client_the_real_status(void **state)
     f.r = own;
 }
 
+static void test_a_container_brings_its_tags(void **state)
+{
+    sonde_str items[] = { SONDE_STR("image:a"), SONDE_STR("pod:b") };
+    config_list tags = { items, COUNT_OF(items) };
+    agent_config *good = f.config;
+    receiver *own = f.r;
+    const sonde_str *tag;
+    sonde_buf body;
+
+    (void)state;
+    assert_status(origin_open(&(origin_options){ .container_tags = &tags }, &f.origin), SONDE_OK);
+    f.config = configure("receiver_timeout: 5");
+    sonde_log_set_level(SONDE_LOG_ERROR); /* the Unix socket is taken */
+    assert_status(open_receiver(&f.r, NULL), SONDE_OK);
+    sonde_log_set_level(SONDE_LOG_INFO);
+    golden_load("msgpack/v04_one_span.hex", &body);
+    ask("PUT /v0.4/traces", MSGPACK "Datadog-Entity-ID: ci-abc\r\n", body.data, body.len);
+    expect_answer("traces", 200, RATES);
+    tag = payload_tag_get(atomic_load(&f.last), SONDE_STR("_dd.tags.container"));
+    assert_non_null(tag);
+    assert_true(sonde_str_eq(*tag, SONDE_STR("image:a,pod:b")));
+    ask("PUT /v0.4/traces", MSGPACK, body.data, body.len);
+    assert_null(payload_tag_get(atomic_load(&f.last), SONDE_STR("_dd.tags.container")));
+    payload_free(
+        atomic_exchange(&f.last, NULL)); /* its tags are the origin's, its body the server's */
+    receiver_close(f.r, sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(5)));
+    origin_close(f.origin);
+    config_put(f.config);
+    f.origin = NULL;
+    f.config = good;
+    f.r = own;
+    sonde_buf_done(&body);
+}
+
 static void test_bodies_beyond_the_budget_are_refused_before_they_are_read(void **state)
 {
     static uint8_t body[60000];
@@ -719,6 +755,7 @@ int main(void)
         unit(test_rates_are_answered_by_version),
         unit(test_a_full_queue_refuses_as_the_client_wants_to_hear_it),
         unit(test_a_feature_tells_every_client_the_real_status),
+        unit(test_a_container_brings_its_tags),
         unit(test_bodies_beyond_the_budget_are_refused_before_they_are_read),
         unit(test_a_body_over_the_limit_is_413_with_its_traces_counted),
         unit(test_a_body_that_would_decode_too_large_is_413),
