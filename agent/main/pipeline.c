@@ -670,6 +670,12 @@ void pipeline_summarize(pipeline *p, pipeline_summary *out)
         .payloads_accepted = atomic_load_explicit(&r->payloads_accepted, memory_order_relaxed),
         .spans_received = atomic_load_explicit(&r->spans_received, memory_order_relaxed),
     };
+    if (p->otlp) {
+        const otlp_counters *o = otlp_read_counters(p->otlp);
+
+        out->payloads_accepted += atomic_load_explicit(&o->payloads, memory_order_relaxed);
+        out->spans_received += atomic_load_explicit(&o->spans_accepted, memory_order_relaxed);
+    }
     if (!forwarder_read_counters(p->forwarder, 0, &e))
         return;
     out->spans_delivered = e.delivered[UPLOAD_TRACES].items;
