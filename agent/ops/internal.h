@@ -24,6 +24,7 @@ struct ops {
     uint64_t report_at_ns, check_at_ns, minute_at_ns, feed_at_ns;
     uint64_t last_taken;
     bool shedding;
+    bool above_line; /* when memory was looked at last */
 
     /* for the pages */
     _Atomic uint64_t memory_bytes;

@@ -148,11 +148,13 @@ static void check(ops *o, const ops_progress *p, uint64_t now)
                     "STATUS=%llu payloads processed, %llu waiting, %llu MiB%s",
                     (unsigned long long)p->taken, (unsigned long long)p->waiting,
                     (unsigned long long)(p->memory_bytes >> 20),
-                    verdict == WATCH_SHED ? ", refusing: memory is short" : "");
-    if (verdict == WATCH_KILL)
+                    verdict != WATCH_FINE ? ", refusing: memory is short" : "");
+    if (verdict == WATCH_KILL && o->above_line) {
         end_process(o, p->memory_bytes);
-    else
-        set_shedding(o, verdict == WATCH_SHED);
+        return;
+    }
+    o->above_line = verdict == WATCH_KILL; /* refusing may help: until the next look */
+    set_shedding(o, verdict != WATCH_FINE);
 }
 
 /* The supervisor hears of us while payloads move, or none wait. */
@@ -181,7 +183,7 @@ static bool due(uint64_t *at_ns, uint64_t every_ns, uint64_t now)
 void ops_tick(ops *o, const ops_progress *progress, uint64_t now_mono_ns)
 {
     feed(o, progress, now_mono_ns);
-    if (due(&o->check_at_ns, o->config->watchdog_check_ns, now_mono_ns))
+    if (due(&o->check_at_ns, o->config->watchdog_check_ns, now_mono_ns) || o->shedding)
         check(o, progress, now_mono_ns);
     if (due(&o->report_at_ns, REPORT_NS, now_mono_ns) && o->statsd.set)
         report(o);

@@ -86,9 +86,13 @@ static void test_memory_is_acted_on_when_it_is_checked(void **state)
     ops_tick(o, &(ops_progress){ .memory_bytes = 70 * MIB }, now + 11 * S);
     ops_tick(o, &(ops_progress){ .memory_bytes = 70 * MIB }, now + 22 * S);
     assert_int_equal(sheds, 1);
-    ops_tick(o, &(ops_progress){ .memory_bytes = 10 * MIB }, now + 33 * S);
+    ops_tick(o, &(ops_progress){ .memory_bytes = 10 * MIB },
+             now + 23 * S); /* looked at each time now */
     assert_int_equal(restored, 1);
     ops_tick(o, &(ops_progress){ .memory_bytes = 97 * MIB }, now + 44 * S);
+    assert_int_equal(sheds, 2);
+    assert_int_equal(deaths, 0); /* refusing may help */
+    ops_tick(o, &(ops_progress){ .memory_bytes = 97 * MIB }, now + 45 * S);
     assert_int_equal(deaths, 1);
     ops_close(o);
     config_put(c);
