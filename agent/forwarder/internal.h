@@ -1,4 +1,4 @@
-/* internal.h - what forwarder.c and forwarder_json.c share. */
+/* internal.h - what the files forwarder*.c share. */
 #ifndef SONDE_AGENT_FORWARDER_INTERNAL_H
 #define SONDE_AGENT_FORWARDER_INTERNAL_H
 
@@ -31,5 +31,8 @@ struct forwarder {
     bool closing;
     uint64_t deadline_mono_ns;
 };
+
+/* Before the thread starts.  Never fatal: what cannot be had on disk is in memory, with a warning. */
+void forwarder_open_storage(forwarder *f, const forwarder_options *o);
 
 #endif /* SONDE_AGENT_FORWARDER_INTERNAL_H */

@@ -1,13 +1,16 @@
 /* The forwarder against real servers on loopback: copies, headers, outages, draining. */
 #include "support/test.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/forwarder/forwarder.h"
+#include "agent/forwarder/storage.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/str.h"
@@ -370,6 +373,27 @@ static void test_a_budget_that_became_smaller_is_kept_at_the_start(void **state)
     forwarder_close(f);
 }
 
+static void test_an_endpoint_without_a_folder_leaves_the_others_theirs(void **state)
+{
+    const char *const urls[] = { "http://127.0.0.1:1", "http://127.0.0.1:2" };
+    char name[STORAGE_NAME_MAX], path[400];
+    endpoint_counters n;
+    forwarder *f;
+
+    (void)state;
+    storage_endpoint_name(urls[0], 0, name);
+    (void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+    (void)close(open(path, O_CREAT | O_WRONLY, 0600)); /* a file where the folder should be */
+    f = open_on_disk(urls, 2, 1 << 20);
+    assert_status(push(f), SONDE_OK);
+    stop(f, 0);
+    assert_true(forwarder_read_counters(f, 0, &n));
+    assert_int_equal(n.dropped[FORWARDER_DROP_SHUTDOWN][UPLOAD_TRACES].payloads, 1);
+    assert_true(forwarder_read_counters(f, 1, &n));
+    assert_int_equal(n.spooled[UPLOAD_TRACES].payloads, 1);
+    forwarder_close(f);
+}
+
 static void test_the_status_document_has_every_number_and_no_key(void **state)
 {
     static const char *const want[] = { "\"breaker\":", "\"failures\":", "\"disk\":",
@@ -454,6 +478,7 @@ int main(void)
         cmocka_unit_test(test_every_failing_allocation_is_survived),
         WITH_DIR(test_what_was_not_delivered_at_the_stop_is_in_the_next_life),
         WITH_DIR(test_a_budget_that_became_smaller_is_kept_at_the_start),
+        WITH_DIR(test_an_endpoint_without_a_folder_leaves_the_others_theirs),
         WITH_DIR(test_the_status_document_has_every_number_and_no_key),
         WITH_DIR(test_every_failing_allocation_is_survived_with_a_disk),
     };
