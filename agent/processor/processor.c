@@ -31,14 +31,21 @@ static const config_obfuscation default_obfuscation = {
     .cards_enabled = true,
 };
 
-/* In the order of docs/spec/normalization.md.  */
+/* In the order of docs/spec/normalization.md. */
+/* clang-format off */
 static const chunk_stage stages[] = {
-    stage_normalize,        stage_root,
-    stage_chunk_attributes, stage_filter,
-    stage_obfuscate,        stage_truncate,
-    stage_replace,          stage_client_rate,
-    stage_top_level,        stage_payload_attributes,
+    stage_normalize,
+    stage_root,
+    stage_chunk_attributes,
+    stage_filter,
+    stage_obfuscate,
+    stage_truncate,
+    stage_replace,
+    stage_client_rate,
+    stage_top_level,
+    stage_payload_attributes,
 };
+/* clang-format on */
 
 static unsigned features_of(const agent_config *c)
 {
