@@ -194,6 +194,7 @@ typedef struct agent_config {
     /* otlp_config */
     sonde_str otlp_http_endpoint; /* "": not listening */
     sonde_str otlp_grpc_endpoint;
+    int64_t otlp_grpc_fd; /* -1: none */
     bool otlp_traces;
     double otlp_percentage;
 

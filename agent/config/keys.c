@@ -351,6 +351,8 @@ const config_key config_keys[] = {
     { .name = "otlp_config.receiver.protocols.grpc.endpoint", .env = "DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_GRPC_ENDPOINT",
       .type = KEY_TEXT, .fallback = "", .offset = FIELD(otlp_grpc_endpoint),
       .doc = "Take OTLP over gRPC at host:port, usually localhost:4317; empty: not at all." },
+    { .name = "otlp_config.grpc_fd", .env = "DD_OTLP_CONFIG_GRPC_FD", .type = KEY_INT, .fallback = "-1", .min = -1,
+      .max = 1000000, .offset = FIELD(otlp_grpc_fd), .doc = "Inherited listening TCP socket for gRPC, instead of binding its endpoint." },
     { .name = "otlp_config.traces.enabled", .env = "DD_OTLP_CONFIG_TRACES_ENABLED", .type = KEY_BOOL, .fallback = "true",
       .offset = FIELD(otlp_traces), .doc = "Take traces there." },
     { .name = "otlp_config.traces.probabilistic_sampler.sampling_percentage",

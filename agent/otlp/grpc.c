@@ -3,6 +3,7 @@
  * The services of metrics and logs are unknown methods (UNIMPLEMENTED), as their paths are over HTTP. */
 #include "internal.h"
 
+#include "base/log.h"
 #include "limits.h"
 #include "net/socket.h"
 
@@ -68,6 +69,20 @@ static void lose_export(void *user, sonde_status why)
     }
 }
 
+/* A socket of whoever started us, when it is of use, else one of our own. */
+static sonde_status listen_grpc(const agent_config *c, int *out_fd, sonde_error *out_error)
+{
+    sonde_error error = { 0 };
+
+    *out_fd = (int)c->otlp_grpc_fd;
+    if (c->otlp_grpc_fd >= 0) {
+        if (sonde_inherit_listener(*out_fd, false, &error) == SONDE_OK)
+            return SONDE_OK;
+        SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "not inherited: %s", error.message);
+    }
+    return otlp_listen(c->otlp_grpc_endpoint, out_fd, out_error);
+}
+
 sonde_status otlp_serve_grpc(otlp *o, sonde_error *out_error)
 {
     const agent_config *c = o->config;
@@ -82,7 +97,7 @@ sonde_status otlp_serve_grpc(otlp *o, sonde_error *out_error)
         .read_timeout_ns = c->receiver_timeout_ns,
     };
     int fd;
-    sonde_status status = otlp_listen(c->otlp_grpc_endpoint, &fd, out_error);
+    sonde_status status = listen_grpc(c, &fd, out_error);
 
     if (status != SONDE_OK)
         return status;

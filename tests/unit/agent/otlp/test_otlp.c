@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "codec/compress/compress.h"
 #include "codec/proto/otlp_traces.pb-c.h"
+#include "net/socket.h"
 #include "support/raw_http.h"
 #include "support/test.h"
 
@@ -294,6 +295,8 @@ static void payloads_of_a_request_share_its_body(void **state)
     first = atomic_load(&f.held[0]);
     second = atomic_load(&f.held[1]);
     assert_ptr_equal(first->body.ptr, second->body.ptr);
+    assert_int_equal(first->charged_bytes, first->arena.held_bytes + 2 * ONE_LEN);
+    assert_int_equal(second->charged_bytes, second->arena.held_bytes); /* the body counts once */
     payload_free(first);
     assert_memory_equal(second->chunks[0].spans[0].resource.ptr, "n", 1);
     atomic_store(&f.held[0], second);
@@ -356,6 +359,20 @@ static void nothing_configured_is_nothing_opened(void **state)
     config_put(c);
 }
 
+static void an_inherited_socket_is_used(void **state)
+{
+    char more[32];
+    int fd;
+
+    (void)state;
+    otlp_close(f.o, 0);
+    config_put(f.config);
+    assert_status(sonde_listen_tcp("127.0.0.1", 0, &fd, NULL), SONDE_OK);
+    (void)snprintf(more, sizeof(more), ", grpc_fd: %d", fd);
+    open_with(more);
+    assert_int_equal(otlp_grpc_port(f.o), sonde_local_port(fd));
+}
+
 static void an_endpoint_is_host_and_port(void **state)
 {
     static const char *const wrong[] = { "localhost", "localhost:", "localhost:x",
@@ -407,6 +424,7 @@ int main(void)
         ROW(without_traces_there_is_no_path),
         ROW(another_method_is_not_allowed),
         ROW(nothing_configured_is_nothing_opened),
+        ROW(an_inherited_socket_is_used),
         ROW(an_endpoint_is_host_and_port),
         ROW(the_status_page_is_json),
     };
