@@ -5,6 +5,9 @@
  *      └────────── rates ────────────│─────────────────────┘                     │
  *                                    └── every 10 s ─▶ stats writer ─────────────┘
  *
+ * Statistics that tracers made take the same way as far as their stage in the processor, then the client
+ * aggregator, which hands to the stats writer what is 18 to 20 s old.
+ *
  * Threads   the receiver's and the forwarder's own; "agent-proc-N" take payloads from the queue;
  *           "agent-timers" flushes statistics and traces when they are due.
  * Bounds    the queue: PIPELINE_QUEUE_ITEMS payloads and a quarter of the memory limit; a full queue
