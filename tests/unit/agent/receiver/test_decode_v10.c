@@ -200,6 +200,8 @@ static void test_texts_are_numbered_as_they_come(void **state)
           "\xef\xbf\xbd", "\xef\xbf\xbd" },
         { "repaired ones are known as sent", "83 07 a1ff 08 a162 09 a1ff", "\xef\xbf\xbd", "b",
           "\xef\xbf\xbd" },
+        { "and take no second number", "84 07 a1ff 08 a1ff 06 a162 09 02", "\xef\xbf\xbd",
+          "\xef\xbf\xbd", "b" },
         { "numbers of any width", "83 07 a161 08 cc01 09 ce00000001", "a", "a", "a" },
     };
 
