@@ -1,6 +1,8 @@
 /* Statistics of tracers: placing, keys, sums, sketches, ceilings, hand-out. */
 #include "agent/stats/client_aggregator.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -361,6 +363,64 @@ static sonde_status take(void *stage, const stats_payload *s)
     return SONDE_OK;
 }
 
+#define ADDERS 4
+#define ROUNDS 500
+
+typedef struct adder {
+    client_aggregator *a;
+    stats_group group;
+    stats_bucket bucket;
+    client_stats stats;
+} adder;
+
+static void *add_rounds(void *user)
+{
+    adder *x = user;
+
+    for (int i = 0; i < ROUNDS; i++) {
+        x->bucket.start_unix_ns = (uint64_t)(T0 + i % 40 * S);
+        client_aggregator_add(x->a, &x->stats, T0 + 40 * S);
+    }
+    return NULL;
+}
+
+static _Atomic uint64_t hits_taken;
+
+static sonde_status take_hits(void *stage, const stats_payload *s)
+{
+    (void)stage;
+    for (uint32_t i = 0; i < s->stats_len; i++)
+        for (uint32_t j = 0; j < s->stats[i].buckets_len; j++)
+            for (uint32_t k = 0; k < s->stats[i].buckets[j].groups_len; k++)
+                hits_taken += s->stats[i].buckets[j].groups[k].hits;
+    return SONDE_OK;
+}
+
+static void test_nothing_is_lost_between_threads_that_add_and_one_that_flushes(void **state)
+{
+    const one *o = make(T0, 3, 1000);
+    adder adders[ADDERS];
+    pthread_t threads[ADDERS];
+    client_aggregator *a = NULL;
+
+    (void)state;
+    hits_taken = 0;
+    assert_status(client_aggregator_open((stats_sink){ take_hits, NULL }, 0, T0, &a), SONDE_OK);
+    for (int i = 0; i < ADDERS; i++) {
+        adders[i] = (adder){ a, o->group, o->bucket, o->stats };
+        adders[i].bucket.groups = &adders[i].group;
+        adders[i].stats.buckets = &adders[i].bucket;
+        assert_int_equal(pthread_create(&threads[i], NULL, add_rounds, &adders[i]), 0);
+    }
+    for (int i = 0; i < 50; i++)
+        client_aggregator_flush(a, T0 + (i + 10) * S, CLIENT_FLUSH_READY);
+    for (int i = 0; i < ADDERS; i++)
+        (void)pthread_join(threads[i], NULL);
+    client_aggregator_flush(a, T0, CLIENT_FLUSH_ALL);
+    assert_int_equal(hits_taken, 3 * ADDERS * ROUNDS);
+    finish(a);
+}
+
 static sonde_status attempt(void *user)
 {
     client_aggregator *a = NULL;
@@ -397,6 +457,7 @@ int main(void)
         cmocka_unit_test(test_a_sketch_that_is_none_costs_only_the_latencies),
         cmocka_unit_test(test_beyond_the_ceiling_groups_are_counted_as_other),
         cmocka_unit_test(test_what_the_sink_refuses_is_counted),
+        cmocka_unit_test(test_nothing_is_lost_between_threads_that_add_and_one_that_flushes),
         cmocka_unit_test(test_no_memory_loses_a_group_and_counts_it),
     };
 
