@@ -95,6 +95,8 @@ static sonde__area *new_area_locked(void)
         return NULL;
     }
     a->places = a->few;
+    a->cells.home = &a->returned;
+    atomic_fetch_add_explicit(&sonde__pool.lists, 1, memory_order_relaxed);
     a->next = head;
     /* pairs with the walks over all areas */
     atomic_store_explicit(&sonde__areas, a, memory_order_release);

@@ -4,7 +4,8 @@
  * An area is made at a thread's first span and goes back to a list when the thread ends; it is never
  * freed, so the flusher and sonde_counters_read() walk the list of all areas without a lock.
  *
- * Threads   an area belongs to its thread, but for `queue` (taken by the flusher) and `counts` (read by all).
+ * Threads   an area belongs to its thread, but for `queue` (taken by the flusher), `returned` (filled by it, and
+ *           taken from by all) and `counts` (read by all).
  * Bounds    areas and deeper stacks: an eighth of memory_bytes (sonde__areas_open), counters
  *           threads_refused and activations_refused; SONDE__PLACES_MAX active places. */
 #ifndef SONDE_LIBTRACE_AREA_H
@@ -64,6 +65,8 @@ typedef struct sonde__area {
     char apart[64];       /* what the flusher writes is not on a line of ours */
     sonde_handover queue; /* chunks for the flusher */
     char apart_too[64];
+    sonde__cell_list returned; /* cells that come back from the flusher */
+    char apart_from_them[64];
 } sonde__area;
 
 extern __thread sonde__area *sonde__self __attribute__((tls_model("initial-exec")));

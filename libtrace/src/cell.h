@@ -8,7 +8,9 @@
  * So a handle used after its time is recognised, and costs nothing but a comparison.
  *
  * Between threads cells travel in batches: a batch is one cell that lists 31 others.  A thread takes and
- * gives single cells from a small stack of its own; only full and empty stacks touch the shared list.
+ * gives single cells from a small stack of its own; only full and empty stacks touch a list of batches.
+ * Each thread has such a list, where the flusher brings back what came from it, up to a quarter of the region;
+ * the rest goes to a list for all.  Who finds neither, nor cells that were never used, takes from the others'.
  *
  * Threads   all.  A sonde__cell_stack belongs to one thread.
  * Bounds    the region, fixed by sonde__cells_open(); beyond it sonde__cell_take() returns NULL.
@@ -36,20 +38,29 @@ typedef struct sonde__cell {
 
 _Static_assert(sizeof(sonde__cell) == SONDE__CELL_BYTES, "cells are an array");
 
+/* Batches that nobody uses. */
+typedef struct sonde__cell_list {
+    _Atomic uint64_t head; /* index of the first, below a change count */
+    _Atomic uint32_t len;
+    _Atomic uint32_t told; /* of these, to all; seldom, because all write there */
+} sonde__cell_list;
+
 typedef struct sonde__cells {
     sonde__cell *base; /* cell 0 is never used, so that token 0 means none */
     uint32_t count;
-    _Atomic bool hurry; /* the flusher was told that half of the cells are in use */
-    _Alignas(64) _Atomic uint64_t
-        batches;            /* stack of batches: index of the first, below a change count */
+    _Atomic uint32_t lists; /* beside the shared one */
+    _Atomic bool hurry;     /* the flusher was told that half of the cells are in use */
+    _Alignas(64) sonde__cell_list shared;
     _Atomic uint32_t fresh; /* cells from here on have never been used */
-    _Atomic uint32_t idle;  /* cells in batches */
+    _Atomic uint32_t idle;  /* batches in lists, as told by these */
 } sonde__cells;
 
 extern sonde__cells sonde__pool;
 
 /* Cells a thread has in hand, the last one next. */
 typedef struct sonde__cell_stack {
+    sonde__cell_list
+        *home; /* where its batches come from and go to first; NULL: the list for all */
     uint32_t len;
     uint32_t index[2 * SONDE__CELL_BATCH];
 } sonde__cell_stack;
@@ -57,6 +68,7 @@ typedef struct sonde__cell_stack {
 /* Reserves the region for `bytes` once; later calls keep what there is. */
 SONDE_MUST_USE sonde_status sonde__cells_open(uint64_t bytes);
 uint64_t sonde__cells_used_bytes(void); /* not idle; cells in threads' hands count as used */
+bool sonde__cells_half_used(void);      /* the same at a glance, off by a sixteenth of the region */
 
 bool sonde__cells_refill(sonde__cell_stack *stack);   /* false: the region is used up */
 void sonde__cells_spill(sonde__cell_stack *stack);    /* gives one batch back */

@@ -312,6 +312,7 @@ bool sonde__sender_gather(void)
             continue;
         any = true;
         sonde_mutex_lock(&work);
+        cells.home = &a->returned;
         while (link) {
             sonde__span *chunk = span_of(link);
 

@@ -219,8 +219,7 @@ static bool can_wait(const sonde__segment *s)
 {
     uint64_t state = atomic_load_explicit(&s->state, memory_order_relaxed);
 
-    return sonde__state_finished(state) < SONDE__SEGMENT_SPANS_MAX / 2 &&
-           sonde__cells_used_bytes() <= (uint64_t)sonde__pool.count * SONDE__CELL_BYTES / 2;
+    return sonde__state_finished(state) < SONDE__SEGMENT_SPANS_MAX / 2 && !sonde__cells_half_used();
 }
 
 uint32_t sonde__tail_finishes(sonde__tail *t, sonde__area *a, sonde__span *span,

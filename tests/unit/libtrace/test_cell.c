@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libtrace/src/area.h"
 #include "libtrace/src/cell.h"
 #include "libtrace/src/text.h"
 
@@ -48,6 +49,60 @@ static void test_the_region_ends_and_comes_back(void **state)
     for (i = 0; i < n; i++)
         sonde__cell_give(&stack, taken[i]);
     sonde__cells_give_all(&stack);
+}
+
+static uint32_t take_all(sonde__cell_stack *stack, void *taken[CELLS])
+{
+    uint32_t n = 0;
+
+    while (n < CELLS && (taken[n] = sonde__cell_take(stack)) != NULL)
+        n++;
+    return n;
+}
+
+static void give(sonde__cell_stack *stack, void *taken[CELLS], uint32_t n)
+{
+    while (n > 0)
+        sonde__cell_give(stack, taken[--n]);
+    sonde__cells_give_all(stack);
+}
+
+static uint32_t len_of(sonde__cell_list *list)
+{
+    return atomic_load(&list->len);
+}
+
+static void
+test_a_quarter_of_the_region_waits_for_one_thread_and_others_get_it_at_last(void **state)
+{
+    static sonde__area area; /* lists that are not an area's are not found */
+    static void *taken[CELLS];
+    sonde__cell_stack of_area = { .home = &area.returned };
+    sonde__cell_stack other = { .len = 0 };
+    uint32_t shared, n;
+
+    (void)state;
+    atomic_store(&sonde__areas, &area);
+    give(&of_area, taken, take_all(&of_area, taken));
+    assert_int_equal(len_of(&area.returned), CELLS / SONDE__CELL_BATCH / 4);
+    assert_true(sonde__cells_used_bytes() < 5u * SONDE__CELL_BATCH * SONDE__CELL_BYTES);
+    assert_false(sonde__cells_half_used());
+
+    shared = len_of(&sonde__pool.shared); /* first its own, */
+    assert_non_null(taken[0] = sonde__cell_take(&of_area));
+    assert_int_equal(len_of(&sonde__pool.shared), shared);
+    sonde__cell_give(&of_area, taken[0]);
+    sonde__cells_give_all(&of_area);
+    assert_non_null(taken[0] = sonde__cell_take(&other)); /* and another's is not asked, */
+    assert_int_equal(len_of(&area.returned), CELLS / SONDE__CELL_BATCH / 4);
+    sonde__cell_give(&other, taken[0]);
+
+    n = take_all(&other, taken); /* until nothing else is left */
+    assert_in_range(n, CELLS - 5 * SONDE__CELL_BATCH, CELLS - 1);
+    assert_int_equal(len_of(&area.returned), 0);
+    assert_true(sonde__cells_half_used());
+    give(&other, taken, n);
+    assert_false(sonde__cells_half_used());
 }
 
 /* Each thread marks its cells; nobody else may have them meanwhile. */
@@ -180,6 +235,8 @@ int main(void)
         cmocka_unit_test(test_texts_come_back_whatever_their_size),
         cmocka_unit_test(test_threads_never_share_a_cell),
         cmocka_unit_test(test_a_text_is_unchanged_when_memory_is_short),
+        cmocka_unit_test(
+            test_a_quarter_of_the_region_waits_for_one_thread_and_others_get_it_at_last),
         cmocka_unit_test(test_the_region_ends_and_comes_back),
     };
 
