@@ -120,33 +120,63 @@ static bool decimal8(const char *digits, uint64_t *out)
     return true;
 }
 
-bool sonde__decimal(sonde_str s, uint64_t *out)
+/* The last `n` of 8 digits that end at `end`. */
+static bool decimal_tail(const char *end, size_t n, uint64_t *out)
+{
+    const uint64_t others = UINT64_MAX >> (8 * n); /* the lowest bytes: what stands first */
+    char digits[8];
+    uint64_t x;
+
+    memcpy(&x, end - 8, sizeof(x));
+    x = htole64((le64toh(x) & ~others) | (EACH('0') & others));
+    memcpy(digits, &x, sizeof(x));
+    return decimal8(digits, out);
+}
+
+static bool decimal_short(sonde_str s, uint64_t *out)
 {
     uint64_t v = 0;
-    uint64_t eight;
     size_t i;
 
-    if (s.len == 0 || s.len > 20)
-        return false;
-    for (i = 0; i + 8 <= s.len; i += 8) {
-        if (!decimal8(s.ptr + i, &eight))
-            return false;
-        v = v * 100000000 + eight;
-    }
-    for (; i < s.len; i++) {
+    for (i = 0; i < s.len; i++) {
         unsigned digit = (unsigned)(unsigned char)s.ptr[i] - '0';
 
         if (digit > 9)
             return false;
-        if (i == 19 && v > (UINT64_MAX - digit) / 10) /* 19 digits always fit */
-            return false;
         v = v * 10 + digit;
+    }
+    *out = v;
+    return s.len > 0;
+}
+
+bool sonde__decimal(sonde_str s, uint64_t *out)
+{
+    static const uint32_t power[] = { 1, 10, 100, 1000, 10000, 100000, 1000000, 10000000 };
+    uint64_t eight, v;
+    size_t i;
+
+    if (s.len < 8)
+        return decimal_short(s, out);
+    if (s.len > 20 || !decimal8(s.ptr, &v))
+        return false;
+    for (i = 8; i + 8 <= s.len; i += 8) {
+        if (!decimal8(s.ptr + i, &eight))
+            return false;
+        v = v * 100000000 + eight;
+    }
+    if (i < s.len) {
+        if (!decimal_tail(s.ptr + s.len, s.len - i, &eight))
+            return false;
+        if (s.len == 20 && v > (UINT64_MAX - eight) / power[4]) /* 19 digits always fit */
+            return false;
+        v = v * power[s.len - i] + eight;
     }
     *out = v;
     return true;
 }
 
-bool sonde__printable(sonde_str s)
+/* Whether all are from `first` (a space or the one behind it) to '~'. */
+static inline bool all_from(sonde_str s, uint8_t first)
 {
     uint64_t bad = 0;
     uint64_t x;
@@ -155,8 +185,24 @@ bool sonde__printable(sonde_str s)
     /* A borrow or carry reaches the next byte only from one that is bad itself. */
     for (i = 0; i + 8 <= s.len; i += 8) {
         memcpy(&x, s.ptr + i, sizeof(x));
-        bad |= (x - EACH(0x20)) | (x + EACH(1)) | x;
+        bad |= (x - EACH(first)) | (x + EACH(1)) | x;
     }
-    return (bad & EACH(0x80)) == 0 &&
-           sonde__all_are(sonde_str_sub(s, i, s.len), SONDE__CHAR_PRINTABLE);
+    if (s.len >= 8) { /* the last eight, which may be looked at twice */
+        memcpy(&x, s.ptr + s.len - 8, sizeof(x));
+        bad |= (x - EACH(first)) | (x + EACH(1)) | x;
+        return (bad & EACH(0x80)) == 0;
+    }
+    for (; i < s.len; i++)
+        bad |= (uint8_t)s.ptr[i] < first || (uint8_t)s.ptr[i] > '~';
+    return bad == 0;
+}
+
+bool sonde__printable(sonde_str s)
+{
+    return all_from(s, ' ');
+}
+
+bool sonde__graphic(sonde_str s)
+{
+    return all_from(s, '!');
 }

@@ -40,6 +40,7 @@ static inline bool sonde__all_are(sonde_str s, unsigned class_)
 }
 
 bool sonde__printable(sonde_str s); /* the same for SONDE__CHAR_PRINTABLE, quicker */
+bool sonde__graphic(sonde_str s);   /* printable, and no space */
 
 /* Spreads 8 hex digits over 8 bytes, highest first. */
 static inline uint64_t sonde__hex8(uint32_t v)

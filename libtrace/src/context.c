@@ -51,11 +51,13 @@ sonde__segment *sonde__context_new_trace(sonde__area *a, uint32_t epoch)
     return s;
 }
 
-static sonde__where where_is(const sonde__place *p)
+/* Field by field, here and below: a struct built aside and copied in wider pieces would wait for its parts. */
+static void where_is(const sonde__place *p, sonde__where *out)
 {
-    if (p->holds)
-        return (sonde__where){ p->segment, p->span_id, p->baggage, p->service };
-    return (sonde__where){ p->segment, p->span_id, p->span->baggage, p->span->service };
+    out->segment = p->segment;
+    out->span_id = p->span_id;
+    out->baggage = p->holds ? p->baggage : p->span->baggage;
+    out->service = p->holds ? p->service : p->span->service;
 }
 
 bool sonde__context_where(const sonde_context *context, sonde__where *out)
@@ -64,12 +66,15 @@ bool sonde__context_where(const sonde_context *context, sonde__where *out)
     const sonde__place *top;
 
     if (c) {
-        *out = (sonde__where){ c->segment, c->span_id, c->baggage, c->service };
+        out->segment = c->segment;
+        out->span_id = c->span_id;
+        out->baggage = c->baggage;
+        out->service = c->service;
         return true;
     }
     top = !context && sonde__self ? sonde__area_top(sonde__self) : NULL;
     if (top)
-        *out = where_is(top);
+        where_is(top, out);
     return top != NULL;
 }
 
@@ -88,7 +93,7 @@ sonde_context *sonde_context_current(void)
         return NULL;
     if (!top->span)
         return sonde_context_retain((sonde_context *)(uintptr_t)top->token);
-    w = where_is(top);
+    where_is(top, &w);
     return sonde__context_make(a, &w);
 }
 

@@ -16,6 +16,15 @@
 #include "trace_tags.h"
 #include "tracer.h"
 
+/* Mostly without a call. */
+static inline void count(unsigned which)
+{
+    if (__builtin_expect(sonde__self != NULL, 1))
+        sonde__count_own(&sonde__self->counts, which, 1);
+    else
+        sonde__count(which, 1);
+}
+
 /* -- reading the carrier -------------------------------------------------------------------------- */
 
 static bool take(sonde_str name, sonde_str known, sonde_str value, sonde_str *to)
@@ -221,9 +230,9 @@ static bool extract_one(sonde__style style, const sonde__headers *h, const sonde
     }
     out->style = style;
     if (ok)
-        sonde__count(SONDE__CONTEXTS_EXTRACTED + style, 1);
+        count(SONDE__CONTEXTS_EXTRACTED + style);
     else if (is_there(style, h))
-        sonde__count(SONDE__CONTEXTS_MALFORMED + style, 1);
+        count(SONDE__CONTEXTS_MALFORMED + style);
     return ok;
 }
 
@@ -337,20 +346,30 @@ static bool store_links(const found *f, const sonde__headers *h, sonde__segment 
     return true;
 }
 
+/* Nothing of its tracestate is to be kept. */
+static bool is_plain(const sonde__remote *w3c)
+{
+    return w3c->is_only_member && !w3c->has_unknown_items;
+}
+
 static bool store_all(const found *f, const sonde__headers *h, sonde__segment *s,
                       sonde__cell_stack *cells)
 {
-    bool stored =
-        store_origin(f, s, cells) && store_error(&f->main, s, cells) &&
-        store(s, cells, SONDE__TEXT_PARENT, f->main.last_id) &&
-        (f->main.style == SONDE__STYLE_TRACECONTEXT
-             ? sonde__store_w3c_tags(&f->main, s, cells)
-             : sonde__store_datadog_tags(&f->main, s, cells)) &&
-        (!f->w3c || sonde__store_tracestate(h, f->w3c, !f->main.has_priority, s, cells)) &&
-        store_links(f, h, s, cells);
+    bool stored = store_origin(f, s, cells) && store_error(&f->main, s, cells) &&
+                  store(s, cells, SONDE__TEXT_PARENT, f->main.last_id) &&
+                  (f->main.style == SONDE__STYLE_TRACECONTEXT
+                       ? sonde__store_w3c_tags(&f->main, s, cells)
+                       : sonde__store_datadog_tags(&f->main, s, cells)) &&
+                  (!f->w3c || is_plain(f->w3c) ||
+                   sonde__store_tracestate(h, f->w3c, !f->main.has_priority, s, cells)) &&
+                  store_links(f, h, s, cells);
 
-    if (s->text.at != SONDE__SEGMENT_BYTES || s->text.more)
-        atomic_fetch_or_explicit(&s->flags, SONDE__SEGMENT_HAS_TEXT, memory_order_relaxed);
+    if (s->text.at != SONDE__SEGMENT_BYTES ||
+        s->text.more) { /* nobody else knows the segment yet */
+        uint32_t flags = atomic_load_explicit(&s->flags, memory_order_relaxed);
+
+        atomic_store_explicit(&s->flags, flags | SONDE__SEGMENT_HAS_TEXT, memory_order_relaxed);
+    }
     return stored;
 }
 
@@ -496,9 +515,10 @@ void sonde_inject(const sonde_context *context, const sonde_writer *writer)
         sonde__segment_decide_without_root(o.segment);
     o.decision = sonde__segment_lock(o.segment);
     o.is_local = o.span_id != o.segment->remote_parent_id;
+    o.is_plain = sonde__trace_tags_are_plain(o.segment, o.decision);
     for (i = 0; i < c->inject.len; i++) {
         inject_one(c->inject.style[i], &o, c, writer);
         if (c->inject.style[i] != SONDE__STYLE_BAGGAGE) /* that one counts itself, if any */
-            sonde__count(SONDE__CONTEXTS_INJECTED + c->inject.style[i], 1);
+            count(SONDE__CONTEXTS_INJECTED + c->inject.style[i]);
     }
 }

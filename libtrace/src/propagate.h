@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/format.h"
 #include "base/str.h"
 #include "cell.h"
 #include "config.h"
@@ -60,8 +61,11 @@ typedef struct sonde__remote {
     sonde_str origin;
     sonde_str
         tags; /* datadog: the value of x-datadog-tags, when usable; w3c: the dd member's items */
+    sonde_str dm;           /* datadog: the value of a well-formed _dd.p.dm */
+    bool has_other_tags;    /* datadog: more than one tid and one dm */
     sonde_str last_id;      /* w3c: p of the dd member */
     bool has_unknown_items; /* w3c: the dd member holds some */
+    bool is_only_member;    /* w3c: tracestate is the dd member */
     bool dm_is_default;     /* w3c: a received dm is replaced by "-0" */
     bool dm_is_gone;        /* w3c: a received dm is dropped */
     const char *error;      /* _dd.propagation_error, or NULL */
@@ -106,8 +110,20 @@ typedef struct sonde__outbound {
     sonde__segment *segment; /* of `at` */
     uint64_t span_id;
     bool is_local; /* a span of this process, not one passed through */
+    bool is_plain; /* see sonde__trace_tags_are_plain() */
     sonde__decision decision;
 } sonde__outbound;
+
+/* A priority as text; returns its length. */
+static inline size_t sonde__put_priority(sonde__decision d, char out[SONDE_I64_MAX_LEN])
+{
+    int priority = sonde__decision_priority(d);
+
+    if (__builtin_expect(priority < 0 || priority > 9, 0))
+        return sonde_format_i64(priority, out);
+    out[0] = (char)('0' + priority);
+    return 1;
+}
 
 void sonde__inject_datadog(const sonde__outbound *o, uint32_t tags_max_bytes,
                            const sonde_writer *w);

@@ -104,10 +104,48 @@ static bool read_pair(sonde_str *rest, sonde_str *out_key, sonde_str *out_value)
     return true;
 }
 
+static bool ends_pair(sonde_str s, size_t at)
+{
+    return at == s.len || (at < s.len && s.ptr[at] == ',');
+}
+
+static bool is_digit_at(sonde_str s, size_t at)
+{
+    return at < s.len && s.ptr[at] >= '0' && s.ptr[at] <= '9';
+}
+
+/* What nearly every request brings, and nearly always nothing else, is known at a glance.  Each returns how
+ * long the pair is; 0: what is in front is something else, or malformed. */
+static size_t read_tid_pair(sonde_str s, sonde__remote *out)
+{
+    static const char head[] = SONDE_TAG_TID "=";
+    const size_t len = sizeof(head) - 1;
+
+    if (s.len < len + 16 || memcmp(s.ptr, head, len) != 0 || !ends_pair(s, len + 16))
+        return 0;
+    return sonde__hex16(s.ptr + len, &out->trace_id_high) ? len + 16 : 0;
+}
+
+static size_t read_dm_pair(sonde_str s, sonde__remote *out)
+{
+    static const char head[] = SONDE_TAG_DM "=-";
+    const size_t len = sizeof(head) - 1;
+    size_t end = len + 1;
+
+    if (out->dm.len > 0 || s.len < end || memcmp(s.ptr, head, len) != 0 || !is_digit_at(s, len))
+        return 0;
+    end += is_digit_at(s, end);
+    if (!ends_pair(s, end))
+        return 0;
+    out->dm = sonde_str_sub(s, len - 1, end - len + 1);
+    return end;
+}
+
 static void read_tags(const sonde__headers *h, uint32_t max_bytes, sonde__remote *out)
 {
     sonde_str rest = h->tags;
     sonde_str key, value;
+    size_t known;
 
     if (rest.len == 0)
         return;
@@ -116,6 +154,11 @@ static void read_tags(const sonde__headers *h, uint32_t max_bytes, sonde__remote
         return;
     }
     while (rest.len > 0) {
+        if ((known = read_tid_pair(rest, out)) > 0 || (known = read_dm_pair(rest, out)) > 0) {
+            rest = sonde_str_sub(rest, known + 1, rest.len);
+            continue;
+        }
+        out->has_other_tags = true;
         if (!read_pair(&rest, &key, &value)) {
             out->trace_id_high = 0;
             out->error = "decoding_error";
@@ -161,6 +204,9 @@ bool sonde__store_datadog_tags(const sonde__remote *r, sonde__segment *s, sonde_
     sonde_str rest = r->tags;
     sonde_str key, value;
 
+    if (rest.len > 0 && !r->has_other_tags)
+        return r->dm.len == 0 || sonde__text_add(&s->text, cells, SONDE__TEXT_PROPAGATING,
+                                                 SONDE_STR(SONDE_TAG_DM), r->dm);
     while (rest.len > 0) { /* well formed: they were read before */
         bool is_kept;
 
@@ -206,6 +252,27 @@ static void report(const sonde__outbound *o, uint32_t flag)
     atomic_fetch_or_explicit(&o->segment->flags, flag, memory_order_relaxed);
 }
 
+/* Of a trace that bears nothing but what we put there.  False: it bears more, or there is not the room. */
+static bool set_plain_tags(const sonde__outbound *o, uint32_t max_bytes, const sonde_writer *w)
+{
+    static const char tid[] = SONDE_TAG_TID "=";
+    static const char dm[] = "," SONDE_TAG_DM "=-";
+    char line[sizeof(tid) + 16 + sizeof(dm) + SONDE_U64_MAX_LEN];
+    size_t len = sizeof(tid) - 1 + 16;
+
+    if (max_bytes < sizeof(line) || o->segment->trace_id_high == 0 || !o->is_plain)
+        return false;
+    memcpy(line, tid, sizeof(tid) - 1);
+    sonde__put_hex16(o->segment->trace_id_high, line + sizeof(tid) - 1);
+    if (sonde__decision_priority(o->decision) > 0) {
+        memcpy(line + len, dm, sizeof(dm) - 1);
+        len += sizeof(dm) - 1;
+        len += sonde_format_u64(sonde__decision_mechanism(o->decision), line + len);
+    }
+    w->set(w->user, SONDE_STR(SONDE_HDR_DD_TAGS), (sonde_str){ line, len });
+    return true;
+}
+
 static void set_tags(const sonde__outbound *o, uint32_t max_bytes, const sonde_writer *w)
 {
     char line[TAGS_MAX_BYTES];
@@ -244,7 +311,8 @@ void sonde__inject_datadog(const sonde__outbound *o, uint32_t tags_max_bytes, co
     set_u64(w, SONDE_STR(SONDE_HDR_DD_TRACE_ID), o->segment->trace_id_low);
     set_u64(w, SONDE_STR(SONDE_HDR_DD_PARENT_ID), o->span_id);
     w->set(w->user, SONDE_STR(SONDE_HDR_DD_PRIORITY),
-           (sonde_str){ digits, sonde_format_i64(sonde__decision_priority(o->decision), digits) });
+           (sonde_str){ digits, sonde__put_priority(o->decision, digits) });
     set_origin(o, w);
-    set_tags(o, tags_max_bytes, w);
+    if (!set_plain_tags(o, tags_max_bytes, w))
+        set_tags(o, tags_max_bytes, w);
 }

@@ -55,7 +55,8 @@ bool sonde__store_link(const sonde__remote *r, sonde__link_reason reason, const 
         l.flags = r->priority > 0 ? SONDE_LINK_SAMPLED : SONDE_LINK_NOT_SAMPLED;
     if (r->style == SONDE__STYLE_TRACECONTEXT)
         tracestate = join_tracestate(h, room);
-    atomic_fetch_or_explicit(&s->flags, SONDE__SEGMENT_HAS_TEXT, memory_order_relaxed);
+    atomic_fetch_or_explicit(&s->flags, SONDE__SEGMENT_HAS_TEXT | SONDE__SEGMENT_HAS_LINKS,
+                             memory_order_relaxed);
     return sonde__text_add(&s->text, cells, SONDE__TEXT_LINK_TO,
                            (sonde_str){ (const char *)&l, sizeof(l) }, tracestate);
 }

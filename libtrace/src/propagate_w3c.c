@@ -96,6 +96,17 @@ static bool has_blank_at_item(sonde_str items)
     return false;
 }
 
+/* All of tracestate when that is nothing but our own member, as it nearly always is; else an empty view. */
+static sonde_str only_dd(const sonde__headers *h)
+{
+    sonde_str line = h->tracestate[0];
+
+    if (h->tracestate_count != 1 || line.len > SONDE__DD_MEMBER_MAX_BYTES || !is_ours(line) ||
+        !sonde__graphic(line) || memchr(line.ptr, ',', line.len))
+        return (sonde_str){ NULL, 0 };
+    return line;
+}
+
 /* The items of the first dd member; an empty view when it is malformed or too long, or there is none. */
 static sonde_str find_dd(const sonde__headers *h)
 {
@@ -142,11 +153,46 @@ static void check_tid(sonde__remote *out, sonde_str value)
     out->error_value = value;
 }
 
+static bool ends_item(sonde_str s, size_t at)
+{
+    return at == s.len || (at < s.len && s.ptr[at] == ';');
+}
+
+static bool is_digit_at(sonde_str s, size_t at)
+{
+    return at < s.len && s.ptr[at] >= '0' && s.ptr[at] <= '9';
+}
+
+/* The first of `s` when it is one that tracers send and looks as it nearly always does: known at a glance, as
+ * long as is returned.  0: it is to be looked at closely. */
+static size_t read_usual_item(sonde_str s, sonde__remote *out, bool *out_has_s, int *out_s)
+{
+    uint64_t id;
+
+    if (s.len > 2 && s.ptr[1] == ':') {
+        if (s.ptr[0] == 's' && is_digit_at(s, 2) && ends_item(s, 3)) {
+            *out_has_s = true;
+            *out_s = s.ptr[2] - '0';
+            return 3;
+        }
+        if (s.ptr[0] == 'p' && ends_item(s, 18) && sonde__hex16(s.ptr + 2, &id)) {
+            out->last_id = sonde_str_sub(s, 2, 16);
+            return 18;
+        }
+        return 0;
+    }
+    return s.len > 6 && memcmp(s.ptr, "t.dm:-", 6) == 0 && is_digit_at(s, 6) && ends_item(s, 7) ? 7
+                                                                                                : 0;
+}
+
 static void read_items(sonde__remote *out, bool *out_has_s, int *out_s)
 {
     sonde_str rest = out->tags;
+    size_t usual;
     sonde_str item, key, value;
 
+    while ((usual = read_usual_item(rest, out, out_has_s, out_s)) > 0)
+        rest = sonde_str_sub(rest, usual + 1, rest.len);
     while (next_item(&rest, &item, &key, &value)) {
         if (sonde_str_eq(key, SONDE_STR("s"))) {
             *out_has_s = sonde__priority_of(value, out_s);
@@ -178,12 +224,15 @@ static void merge_decision(sonde__remote *out, bool sampled, bool has_s, int s)
 bool sonde__extract_w3c(const sonde__headers *h, sonde__remote *out)
 {
     bool sampled, has_s = false;
+    sonde_str only;
     int s = 0;
 
     memset(out, 0, sizeof(*out));
     if (h->traceparent_count != 1 || !read_traceparent(h->traceparent, out, &sampled))
         return false;
-    out->tags = find_dd(h);
+    only = h->tracestate_count > 0 ? only_dd(h) : (sonde_str){ NULL, 0 };
+    out->is_only_member = only.len > 3;
+    out->tags = out->is_only_member ? sonde_str_sub(only, 3, only.len) : find_dd(h);
     read_items(out, &has_s, &s);
     merge_decision(out, sampled, has_s, s);
     return true;
@@ -303,8 +352,6 @@ bool sonde__store_tracestate(const sonde__headers *h, const sonde__remote *w3c, 
 
     if (tracestate_bytes(h) > SONDE__TRACESTATE_MAX_BYTES)
         return true;
-    if (h->tracestate_count == 1 && h->tracestate[0].len == w3c->tags.len + 3 && w3c->tags.len > 0)
-        m.line = 1; /* nothing but our own member: the common case */
     while (kept < SONDE__TRACESTATE_MEMBERS_MAX && next_member(&m, &member)) {
         if (is_ours(member) || member.len > SONDE__TRACESTATE_MEMBER_MAX_BYTES ||
             !memchr(member.ptr, '=', member.len) || !is_printable(member) ||
@@ -435,15 +482,25 @@ static void put_unknown(line *l, const sonde__outbound *o)
     }
 }
 
+/* Of a trace that bears nothing but what we put there. */
+static void put_own_dm(line *l, const sonde__outbound *o)
+{
+    if (sonde__decision_priority(o->decision) <= 0)
+        return;
+    put(l, ";t.dm:-", 7);
+    l->len += sonde_format_u64(sonde__decision_mechanism(o->decision), l->text + l->len);
+}
+
 static void put_dd(line *l, const sonde__outbound *o)
 {
-    char digits[SONDE_I64_MAX_LEN];
     bool has_text = (atomic_load_explicit(&o->segment->flags, memory_order_relaxed) &
                      SONDE__SEGMENT_HAS_TEXT) != 0;
 
     put(l, "dd=s:", 5);
-    put(l, digits, sonde_format_i64(sonde__decision_priority(o->decision), digits));
-    if (put_origin(l, o) && put_last_id(l, o) && put_tags(l, o) && has_text)
+    l->len += sonde__put_priority(o->decision, l->text + l->len);
+    if (o->is_plain && put_last_id(l, o))
+        put_own_dm(l, o);
+    else if (put_origin(l, o) && put_last_id(l, o) && put_tags(l, o) && has_text)
         put_unknown(l, o);
 }
 

@@ -74,6 +74,7 @@ typedef struct sonde__segment {
 #define SONDE__SEGMENT_HAS_TEXT        16u
 #define SONDE__SEGMENT_FRESH           32u /* made for a context: its first span is still to come */
 #define SONDE__SEGMENT_FILTERED        64u /* its local root is not wanted, nor what comes later */
+#define SONDE__SEGMENT_HAS_LINKS       128u /* among its text */
 #define SONDE__SEGMENT_LIMIT_ASKED     256u
 #define SONDE__SEGMENT_LIMIT_PASSED    512u
 #define SONDE__SEGMENT_TAIL_DONE       1024u /* the head decides, or the local root has finished */

@@ -130,7 +130,8 @@ static void received_root(sonde__span *span)
 {
     if (span->baggage != 0)
         sonde__baggage_tag(span);
-    if (atomic_load_explicit(&span->segment->flags, memory_order_relaxed) & SONDE__SEGMENT_HAS_TEXT)
+    if (atomic_load_explicit(&span->segment->flags, memory_order_relaxed) &
+        SONDE__SEGMENT_HAS_LINKS)
         sonde__add_stored_links(span);
 }
 

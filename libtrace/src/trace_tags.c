@@ -172,6 +172,15 @@ void sonde__trace_tags_begin_behind_tid(sonde__trace_tag_walk *w, const sonde__s
     w->step = STEP_RECEIVED;
 }
 
+bool sonde__trace_tags_are_plain(const sonde__segment *s, sonde__decision d)
+{
+    bool has_ksr = sonde__decision_by_rate(d) && sonde__decision_mechanism(d) != SONDE__BY_DEFAULT;
+
+    return !has_text(s) && sonde__decision_is_ours(d) && !has_ksr &&
+           sonde__segment_source(s) == 0 && !sonde__segment_has_user(s) &&
+           sonde__org_marker().len == 0;
+}
+
 bool sonde__trace_tags_next(sonde__trace_tag_walk *w, sonde__trace_tag *out)
 {
     out->is_received = false;

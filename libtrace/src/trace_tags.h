@@ -46,6 +46,9 @@ void sonde__trace_tags_begin_behind_tid(sonde__trace_tag_walk *w, const sonde__s
                                         sonde__decision d);
 bool sonde__trace_tags_next(sonde__trace_tag_walk *w, sonde__trace_tag *out);
 
+/* No tags but our own tid and, when it is kept, dm: nothing was received, the rate is nobody's to know. */
+bool sonde__trace_tags_are_plain(const sonde__segment *s, sonde__decision d);
+
 bool sonde__segment_find_text(const sonde__segment *s, unsigned kind, sonde__record *out);
 
 /* Looks up a record of the segment's text; false: none of that kind. */

@@ -10,18 +10,37 @@ static void test_each_byte_in_each_place_is_judged_as_by_itself(void **state)
     int at, c;
 
     (void)state;
-    for (at = 0; at < 16; at++)
+    for (at = 0; at < 19; at++)
         for (c = 0; c < 256; c++) {
-            char text[17] = "1111111111111111";
+            char text[20] = "1111111111111111111";
+            sonde_str some = { text, 13 };
+            bool is_graphic = c > 0x20 && c <= 0x7e;
             uint64_t v;
             bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
 
             text[at] = (char)c;
-            if (sonde__hex16(text, &v) != hex ||
-                sonde__decimal((sonde_str){ text, 16 }, &v) != (c >= '0' && c <= '9') ||
-                sonde__printable((sonde_str){ text, 13 }) != (at >= 13 || (c >= 0x20 && c <= 0x7e)))
+            if (sonde__hex16(text, &v) != (at >= 16 || hex) ||
+                sonde__decimal((sonde_str){ text, 19 }, &v) != (c >= '0' && c <= '9') ||
+                sonde__printable(some) != (at >= 13 || is_graphic || c == ' ') ||
+                sonde__graphic(some) != (at >= 13 || is_graphic) ||
+                sonde__graphic(sonde_str_sub(some, 0, 5)) != (at >= 5 || is_graphic))
                 fail_msg("byte %d in place %d", c, at);
         }
+}
+
+static void test_numbers_of_every_length_are_read(void **state)
+{
+    const sonde_str digits = { "9876543210123456789", 19 };
+    uint64_t want = 0;
+    uint64_t v;
+    size_t len;
+
+    (void)state;
+    for (len = 1; len <= digits.len; len++) {
+        want = want * 10 + (uint64_t)(digits.ptr[len - 1] - '0');
+        assert_true(sonde__decimal(sonde_str_sub(digits, 0, len), &v));
+        assert_int_equal(v, want);
+    }
 }
 
 static void test_ids_are_read_as_the_table_says(void **state)
@@ -114,6 +133,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_byte_in_each_place_is_judged_as_by_itself),
+        cmocka_unit_test(test_numbers_of_every_length_are_read),
         cmocka_unit_test(test_ids_are_read_as_the_table_says),
         cmocka_unit_test(test_two_hex_digits_are_read_in_lower_case_only),
         cmocka_unit_test(test_priorities_are_read_as_the_table_says),
