@@ -24,6 +24,7 @@
 #include "net/http_plain.h"
 #include "net/server/http_server.h"
 #include "net/socket.h"
+#include "support/temp_dir.h"
 #include "support/trace_bodies.h"
 
 #define BODIES           64
@@ -130,12 +131,14 @@ static uint16_t free_port(void)
     return port;
 }
 
+static char data_dir[256]; /* of the agents, one after the other */
+
 static void exec_agent(uint16_t sink_port)
 {
     char program[512], port[32], url[64];
     ssize_t len = readlink("/proc/self/exe", program, sizeof(program) - 16);
-    char data_dir[64];
-    char *const environment[] = { (char[]){ "DD_API_KEY=bench" }, data_dir, NULL };
+    char data_setting[sizeof(data_dir) + 16];
+    char *const environment[] = { (char[]){ "DD_API_KEY=bench" }, data_setting, NULL };
     char *slash;
 
     if (len <= 0)
@@ -145,7 +148,7 @@ static void exec_agent(uint16_t sink_port)
     memcpy(slash + 1, "sonde", 6);
     (void)snprintf(port, sizeof(port), "%u", agent_port);
     (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u", sink_port);
-    (void)snprintf(data_dir, sizeof(data_dir), "SONDE_DATA_DIR=/tmp/sonde-bench-%u", agent_port);
+    (void)snprintf(data_setting, sizeof(data_setting), "SONDE_DATA_DIR=%s", data_dir);
     (void)execle(program, "sonde", "agent", "--port", port, "--socket", "", "--intake-url", url,
                  "--log-level", "error", (char *)NULL, environment);
     _exit(127);
@@ -382,6 +385,7 @@ int main(int argc, char **argv)
 
     if (argc > 1 && sonde_parse_u64(sonde_str_from(argv[1]), &millions) != SONDE_OK)
         return 2;
+    temp_dir_make(data_dir, sizeof(data_dir));
     for (i = 0; i < BODIES; i++) {
         sonde_buf_init(&bodies[i], 1 << 24);
         trace_body_v04(&bodies[i], (uint64_t)i + 1, TRACES, sonde_unix_ns());
@@ -395,5 +399,6 @@ int main(int argc, char **argv)
     for (i = 0; i < BODIES; i++)
         sonde_buf_done(&bodies[i]);
     sonde_buf_done(&large_bodies[0]);
+    temp_dir_remove(data_dir);
     return 0;
 }
