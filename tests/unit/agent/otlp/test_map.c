@@ -218,143 +218,141 @@ static void the_type_follows_attribute_kind_and_database(void **state)
 #define MORE(m)     .more = (m)
 #define ABSENT      NULL
 
+static const struct {
+    const char *label;
+    spoken said;
+    const char *key;
+    const char *want;
+} tag_rows[] = {
+    { "string", { SPAN("a=b") }, "a", "b" },
+    { "bool", { SPAN("a=!true") }, "a", "true" },
+    { "false", { SPAN("a=!false") }, "a", "false" },
+    { "number is no tag", { SPAN("a=#1") }, "a", ABSENT },
+    { "resource", { RESOURCE("r=x"), SPAN("") }, "r", "x" },
+    { "resource number", { RESOURCE("r=#5") }, "r", "5" },
+    { "resource double", { RESOURCE("r=@1.5") }, "r", "1.5" },
+    { "span before resource", { RESOURCE("a=r"), SPAN("a=s") }, "a", "s" },
+    { "no tag: service",
+      { RESOURCE("service.name=s"), SPAN("service.name=t") },
+      "service.name",
+      ABSENT },
+    { "no tag: operation", { SPAN("operation.name=t") }, "operation.name", ABSENT },
+    { "no tag: resource", { SPAN("resource.name=t") }, "resource.name", ABSENT },
+    { "no tag: type", { SPAN("span.type=t") }, "span.type", ABSENT },
+    { "renamed", { SPAN("client.address=1.2.3.4") }, "http.client_ip", "1.2.3.4" },
+    { "old name gone", { SPAN("client.address=1.2.3.4") }, "client.address", ABSENT },
+    { "renamed", { SPAN("http.response.body.size=7") }, "http.response.content_length", "7" },
+    { "renamed", { SPAN("http.request.body.size=7") }, "http.request.content_length", "7" },
+    { "renamed", { SPAN("http.response.status_code=x") }, "http.status_code", "x" },
+    { "renamed", { SPAN("http.request.method=GET") }, "http.method", "GET" },
+    { "renamed", { SPAN("http.request.header.referrer=u") }, "http.referrer", "u" },
+    { "renamed", { SPAN("http.request.header.x-a=u") }, "http.request.headers.x-a", "u" },
+    { "renamed", { SPAN("network.protocol.version=2") }, "http.version", "2" },
+    { "renamed", { SPAN("server.address=h") }, "http.server_name", "h" },
+    { "renamed", { SPAN("url.full=u") }, "http.url", "u" },
+    { "renamed", { SPAN("user_agent.original=u") }, "http.useragent", "u" },
+    { "version", { RESOURCE("service.version=1") }, "version", "1" },
+    { "version keeps its key", { RESOURCE("service.version=1") }, "service.version", "1" },
+    { "version of its own", { RESOURCE("service.version=1"), SPAN("version=2") }, "version", "2" },
+    { "env", { RESOURCE("deployment.environment.name=p") }, "env", "p" },
+    { "old env", { RESOURCE("deployment.environment=p") }, "env", "p" },
+    { "new env first",
+      { RESOURCE("deployment.environment=o;deployment.environment.name=n") },
+      "env",
+      "n" },
+    { "db.name", { SPAN("db.namespace=d") }, "db.name", "d" },
+    { "db.name there", { SPAN("db.namespace=d;db.name=e") }, "db.name", "e" },
+    { "trace id", { SPAN("") }, "otel.trace_id", "0102030405060708090a0b0c0d0e0f10" },
+    { "kind", { .kind = SERVER }, "span.kind", "server" },
+    { "kind", { .kind = INTERNAL }, "span.kind", "internal" },
+    { "kind", { .kind = CLIENT }, "span.kind", "client" },
+    { "kind", { .kind = PRODUCER }, "span.kind", "producer" },
+    { "kind", { .kind = CONSUMER }, "span.kind", "consumer" },
+    { "kind", { .kind = UNSPECIFIED }, "span.kind", "unspecified" },
+    { "unknown kind", { .kind = 77 }, "span.kind", "unspecified" },
+    { "status", { SPAN("") }, "otel.status_code", "Unset" },
+    { "status", { MORE(",\"status\":{\"code\":1}") }, "otel.status_code", "Ok" },
+    { "status",
+      { MORE(",\"status\":{\"code\":2,\"message\":\"m\"}") },
+      "otel.status_code",
+      "Error" },
+    { "status text",
+      { MORE(",\"status\":{\"code\":2,\"message\":\"m\"}") },
+      "otel.status_description",
+      "m" },
+    { "no status text", { SPAN("") }, "otel.status_description", ABSENT },
+    { "tracestate", { MORE(",\"traceState\":\"a=b\"") }, "w3c.tracestate", "a=b" },
+    { "error.msg", { MORE(",\"status\":{\"code\":2,\"message\":\"m\"}") }, "error.msg", "m" },
+    { "error.msg of the status",
+      { SPAN("http.status_code=#503"), MORE(",\"status\":{\"code\":2}") },
+      "error.msg",
+      "503 Service Unavailable" },
+    { "an unknown status",
+      { SPAN("http.status_code=#599"), MORE(",\"status\":{\"code\":2}") },
+      "error.msg",
+      "599" },
+    { "error.msg there",
+      { SPAN("error.msg=mine"), MORE(",\"status\":{\"code\":2,\"message\":\"m\"}") },
+      "error.msg",
+      "mine" },
+    { "no error, no message",
+      { MORE(",\"status\":{\"code\":1,\"message\":\"m\"}") },
+      "error.msg",
+      ABSENT },
+    { "exception",
+      { MORE(",\"status\":{\"code\":2},\"events\":[{\"name\":\"exception\",\"attributes\":[{"
+             "\"key\":\"exception.type\",\"value\":{\"stringValue\":\"E\"}}]}]") },
+      "error.type",
+      "E" },
+    { "exception flag",
+      { MORE(",\"events\":[{\"name\":\"exception\"}]") },
+      "_dd.span_events.has_exception",
+      "true" },
+    { "no exception",
+      { MORE(",\"events\":[{\"name\":\"else\"}]") },
+      "_dd.span_events.has_exception",
+      ABSENT },
+    { "events",
+      { MORE(",\"events\":[{\"name\":\"e\",\"timeUnixNano\":\"17\",\"attributes\":[{\"key\":"
+             "\"n\",\"value\":{\"intValue\":\"1\"}},{\"key\":\"s\",\"value\":{\"stringValue\":"
+             "\"x\"}},{\"key\":\"l\",\"value\":{\"arrayValue\":{\"values\":[{\"stringValue\":"
+             "\"p\"},{\"boolValue\":true}]}}}]},{\"name\":\"f\"}]") },
+      "events",
+      "[{\"name\":\"e\",\"time_unix_nano\":17,\"attributes\":{\"n\":1,\"s\":\"x\",\"l\":[\"p\","
+      "true]}},{\"name\":\"f\"}]" },
+    { "links",
+      { MORE(",\"links\":[{\"traceId\":\"000000000000000000000000000004d2\",\"spanId\":"
+             "\"000000000000162e\",\"attributes\":[{\"key\":\"k\",\"value\":{\"intValue\":3}}],"
+             "\"traceState\":\"a=b\",\"flags\":257}]") },
+      "_dd.span_links",
+      "[{\"trace_id\":\"000000000000000000000000000004d2\",\"span_id\":\"000000000000162e\","
+      "\"attributes\":{\"k\":\"3\"},\"tracestate\":\"a=b\",\"flags\":1}]" },
+    { "list",
+      { MORE(",\"attributes\":[{\"key\":\"l\",\"value\":{\"arrayValue\":{\"values\":[{"
+             "\"intValue\":\"1\"},{\"doubleValue\":1.5},{\"kvlistValue\":{\"values\":[{\"key\":"
+             "\"k\",\"value\":{\"stringValue\":\"v\"}}]}}]}}}]") },
+      "l",
+      "[1,1.5,{\"k\":\"v\"}]" },
+    { "bytes",
+      { MORE(",\"attributes\":[{\"key\":\"y\",\"value\":{\"bytesValue\":\"AQI=\"}}]") },
+      "y",
+      "AQI=" },
+    { "priority as text stays", { SPAN("sampling.priority=2") }, "sampling.priority", "2" },
+    { "analytics is no tag", { SPAN("analytics.event=true") }, "analytics.event", ABSENT },
+};
+
 static void tags_come_from_attributes_under_datadogs_names(void **state)
 {
-    static const struct {
-        const char *label;
-        spoken said;
-        const char *key;
-        const char *want;
-    } rows[] = {
-        { "string", { SPAN("a=b") }, "a", "b" },
-        { "bool", { SPAN("a=!true") }, "a", "true" },
-        { "false", { SPAN("a=!false") }, "a", "false" },
-        { "number is no tag", { SPAN("a=#1") }, "a", ABSENT },
-        { "resource", { RESOURCE("r=x"), SPAN("") }, "r", "x" },
-        { "resource number", { RESOURCE("r=#5") }, "r", "5" },
-        { "resource double", { RESOURCE("r=@1.5") }, "r", "1.5" },
-        { "span before resource", { RESOURCE("a=r"), SPAN("a=s") }, "a", "s" },
-        { "no tag: service",
-          { RESOURCE("service.name=s"), SPAN("service.name=t") },
-          "service.name",
-          ABSENT },
-        { "no tag: operation", { SPAN("operation.name=t") }, "operation.name", ABSENT },
-        { "no tag: resource", { SPAN("resource.name=t") }, "resource.name", ABSENT },
-        { "no tag: type", { SPAN("span.type=t") }, "span.type", ABSENT },
-        { "renamed", { SPAN("client.address=1.2.3.4") }, "http.client_ip", "1.2.3.4" },
-        { "old name gone", { SPAN("client.address=1.2.3.4") }, "client.address", ABSENT },
-        { "renamed", { SPAN("http.response.body.size=7") }, "http.response.content_length", "7" },
-        { "renamed", { SPAN("http.request.body.size=7") }, "http.request.content_length", "7" },
-        { "renamed", { SPAN("http.response.status_code=x") }, "http.status_code", "x" },
-        { "renamed", { SPAN("http.request.method=GET") }, "http.method", "GET" },
-        { "renamed", { SPAN("http.request.header.referrer=u") }, "http.referrer", "u" },
-        { "renamed", { SPAN("http.request.header.x-a=u") }, "http.request.headers.x-a", "u" },
-        { "renamed", { SPAN("network.protocol.version=2") }, "http.version", "2" },
-        { "renamed", { SPAN("server.address=h") }, "http.server_name", "h" },
-        { "renamed", { SPAN("url.full=u") }, "http.url", "u" },
-        { "renamed", { SPAN("user_agent.original=u") }, "http.useragent", "u" },
-        { "version", { RESOURCE("service.version=1") }, "version", "1" },
-        { "version keeps its key", { RESOURCE("service.version=1") }, "service.version", "1" },
-        { "version of its own",
-          { RESOURCE("service.version=1"), SPAN("version=2") },
-          "version",
-          "2" },
-        { "env", { RESOURCE("deployment.environment.name=p") }, "env", "p" },
-        { "old env", { RESOURCE("deployment.environment=p") }, "env", "p" },
-        { "new env first",
-          { RESOURCE("deployment.environment=o;deployment.environment.name=n") },
-          "env",
-          "n" },
-        { "db.name", { SPAN("db.namespace=d") }, "db.name", "d" },
-        { "db.name there", { SPAN("db.namespace=d;db.name=e") }, "db.name", "e" },
-        { "trace id", { SPAN("") }, "otel.trace_id", "0102030405060708090a0b0c0d0e0f10" },
-        { "kind", { .kind = SERVER }, "span.kind", "server" },
-        { "kind", { .kind = INTERNAL }, "span.kind", "internal" },
-        { "kind", { .kind = CLIENT }, "span.kind", "client" },
-        { "kind", { .kind = PRODUCER }, "span.kind", "producer" },
-        { "kind", { .kind = CONSUMER }, "span.kind", "consumer" },
-        { "kind", { .kind = UNSPECIFIED }, "span.kind", "unspecified" },
-        { "unknown kind", { .kind = 77 }, "span.kind", "unspecified" },
-        { "status", { SPAN("") }, "otel.status_code", "Unset" },
-        { "status", { MORE(",\"status\":{\"code\":1}") }, "otel.status_code", "Ok" },
-        { "status",
-          { MORE(",\"status\":{\"code\":2,\"message\":\"m\"}") },
-          "otel.status_code",
-          "Error" },
-        { "status text",
-          { MORE(",\"status\":{\"code\":2,\"message\":\"m\"}") },
-          "otel.status_description",
-          "m" },
-        { "no status text", { SPAN("") }, "otel.status_description", ABSENT },
-        { "tracestate", { MORE(",\"traceState\":\"a=b\"") }, "w3c.tracestate", "a=b" },
-        { "error.msg", { MORE(",\"status\":{\"code\":2,\"message\":\"m\"}") }, "error.msg", "m" },
-        { "error.msg of the status",
-          { SPAN("http.status_code=#503"), MORE(",\"status\":{\"code\":2}") },
-          "error.msg",
-          "503 Service Unavailable" },
-        { "an unknown status",
-          { SPAN("http.status_code=#599"), MORE(",\"status\":{\"code\":2}") },
-          "error.msg",
-          "599" },
-        { "error.msg there",
-          { SPAN("error.msg=mine"), MORE(",\"status\":{\"code\":2,\"message\":\"m\"}") },
-          "error.msg",
-          "mine" },
-        { "no error, no message",
-          { MORE(",\"status\":{\"code\":1,\"message\":\"m\"}") },
-          "error.msg",
-          ABSENT },
-        { "exception",
-          { MORE(",\"status\":{\"code\":2},\"events\":[{\"name\":\"exception\",\"attributes\":[{"
-                 "\"key\":\"exception.type\",\"value\":{\"stringValue\":\"E\"}}]}]") },
-          "error.type",
-          "E" },
-        { "exception flag",
-          { MORE(",\"events\":[{\"name\":\"exception\"}]") },
-          "_dd.span_events.has_exception",
-          "true" },
-        { "no exception",
-          { MORE(",\"events\":[{\"name\":\"else\"}]") },
-          "_dd.span_events.has_exception",
-          ABSENT },
-        { "events",
-          { MORE(",\"events\":[{\"name\":\"e\",\"timeUnixNano\":\"17\",\"attributes\":[{\"key\":"
-                 "\"n\",\"value\":{\"intValue\":\"1\"}},{\"key\":\"s\",\"value\":{\"stringValue\":"
-                 "\"x\"}},{\"key\":\"l\",\"value\":{\"arrayValue\":{\"values\":[{\"stringValue\":"
-                 "\"p\"},{\"boolValue\":true}]}}}]},{\"name\":\"f\"}]") },
-          "events",
-          "[{\"name\":\"e\",\"time_unix_nano\":17,\"attributes\":{\"n\":1,\"s\":\"x\",\"l\":[\"p\","
-          "true]}},{\"name\":\"f\"}]" },
-        { "links",
-          { MORE(",\"links\":[{\"traceId\":\"000000000000000000000000000004d2\",\"spanId\":"
-                 "\"000000000000162e\",\"attributes\":[{\"key\":\"k\",\"value\":{\"intValue\":3}}],"
-                 "\"traceState\":\"a=b\",\"flags\":257}]") },
-          "_dd.span_links",
-          "[{\"trace_id\":\"000000000000000000000000000004d2\",\"span_id\":\"000000000000162e\","
-          "\"attributes\":{\"k\":\"3\"},\"tracestate\":\"a=b\",\"flags\":1}]" },
-        { "list",
-          { MORE(",\"attributes\":[{\"key\":\"l\",\"value\":{\"arrayValue\":{\"values\":[{"
-                 "\"intValue\":\"1\"},{\"doubleValue\":1.5},{\"kvlistValue\":{\"values\":[{\"key\":"
-                 "\"k\",\"value\":{\"stringValue\":\"v\"}}]}}]}}}]") },
-          "l",
-          "[1,1.5,{\"k\":\"v\"}]" },
-        { "bytes",
-          { MORE(",\"attributes\":[{\"key\":\"y\",\"value\":{\"bytesValue\":\"AQI=\"}}]") },
-          "y",
-          "AQI=" },
-        { "priority as text stays", { SPAN("sampling.priority=2") }, "sampling.priority", "2" },
-        { "analytics is no tag", { SPAN("analytics.event=true") }, "analytics.event", ABSENT },
-    };
-
     (void)state;
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        payload *p = map(rows[i].said);
-        const sonde_str *got = span_meta_get(&p->chunks[0].spans[0], sonde_str_from(rows[i].key));
+    for (size_t i = 0; i < COUNT_OF(tag_rows); i++) {
+        payload *p = map(tag_rows[i].said);
+        const sonde_str *got =
+            span_meta_get(&p->chunks[0].spans[0], sonde_str_from(tag_rows[i].key));
 
-        if (!got != !rows[i].want)
-            fail_msg("%s: %s is %s", rows[i].label, rows[i].key, got ? "there" : "absent");
+        if (!got != !tag_rows[i].want)
+            fail_msg("%s: %s is %s", tag_rows[i].label, tag_rows[i].key, got ? "there" : "absent");
         if (got)
-            expect_text(rows[i].label, *got, rows[i].want);
+            expect_text(tag_rows[i].label, *got, tag_rows[i].want);
         unmap(p);
     }
 }
