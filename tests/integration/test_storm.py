@@ -12,7 +12,7 @@ sys.path.insert(0, sys.path[0] + "/../support")
 from stack import SANITIZED, SOAK, Stack
 
 VALGRIND = "--valgrind" in sys.argv
-ROOM = {"SONDE_TRACE_MEMORY": "512MiB"} if SOAK else {}  # what an agent on a busy machine cannot take in time waits
+ROOM = {"SONDE_TRACE_MEMORY": "512MiB"} if SOAK or SANITIZED else {}  # what a slow agent cannot take in time waits
 MEMCHECK = ("valgrind", "--quiet", "--error-exitcode=99", "--trace-children=yes", "--leak-check=full",
             "--show-leak-kinds=definite,indirect", "--errors-for-leak-kinds=definite,indirect",
             "--fair-sched=yes")  # not "possible": libc's own blocks of threads that still run at the exit
@@ -58,7 +58,7 @@ class Storm(unittest.TestCase):
         self.assertEqual(0, dropped)
 
     def test_programs_replaced_and_started_while_spans_are_open(self):
-        _, _, dropped = self.storm("exec", 10)
+        _, _, dropped = self.storm("exec", 10, **ROOM)
         self.assertEqual(0, dropped)
 
     def test_every_way_to_end_without_a_stop(self):
