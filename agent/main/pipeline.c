@@ -2,249 +2,29 @@
  *
  * pipeline_open() makes them from the last to the first, so that each finds its successor ready;
  * pipeline_stop() ends them from the first to the last, so that nothing is pushed into a stage that is
- * gone.  The way of one payload is process_payload().
+ * gone.  The way of one payload is in flow.c.
  */
 #include "pipeline.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/crash/crash.h"
-#include "agent/info/info.h"
-#include "agent/ops/ops.h"
-#include "agent/origin/origin.h"
-#include "agent/otlp/otlp.h"
 #include "agent/payload/normalize.h"
-#include "agent/payload/rates.h"
-#include "agent/processor/client_stats.h"
-#include "agent/processor/processor.h"
-#include "agent/proxy/proxy.h"
-#include "agent/receiver/receiver.h"
-#include "agent/rules/rules.h"
-#include "agent/sampler/sampler.h"
-#include "agent/stats/client_aggregator.h"
-#include "agent/stats/concentrator.h"
 #include "agent/stats/limits.h"
-#include "agent/writer/stats.h"
-#include "agent/writer/trace.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/queue.h"
 #include "base/str.h"
-#include "base/thread.h"
 
+#include "flow.h"
+#include "pipeline_state.h"
 #include "sampling.h"
 #include "self.h"
 #include "settle.h"
 
-#define WORKER_STACK_BYTES (512u * 1024)
-#define TIMERS_STACK_BYTES (256u * 1024)
-#define TICK_NS            (UINT64_C(500) * SONDE_NS_PER_MS)
-#define SETTLE_NS          (UINT64_C(5) * SONDE_NS_PER_S)
-#define TEXT_MAX_BYTES     4096
-#define ENDPOINTS_MAX      32
-#define USER_AGENT         "Datadog Trace Agent/" SONDE_VERSION "/sonde"
-
-typedef struct worker {
-    pipeline *p;
-    pthread_t thread;
-    sonde_buf scratch; /* its own, for encoding */
-} worker;
-
-struct pipeline {
-    agent_config *config;
-    sonde_arena text; /* agent_env */
-    sonde_str agent_env;
-
-    /* the stages, last to first */
-    forwarder *forwarder;
-    stats_writer stats_writer;
-    trace_writer *trace_writer;
-    rates_cell rates;
-    bool has_rates;
-    event_rate event_rates[EVENT_RATES_MAX]; /* what the sampler's options point to */
-    sampler *sampler;
-    concentrator *concentrator;
-    client_aggregator *client_aggregator;
-    trace_rules *rules;
-    processor *processor;
-    client_stats_stage client_stats;
-    sonde_queue queue;
-    bool has_queue;
-    worker *workers;
-    size_t workers_len; /* started */
-    crash *crash;       /* NULL: no socket for it */
-    origin *origin;
-    proxy *proxy;
-    info *info;
-    receiver *receiver;
-    otlp *otlp; /* NULL: not configured */
-    ops *ops;
-    _Atomic bool watched;  /* ops may be ticked: everything is open */
-    _Atomic bool shedding; /* memory is short */
-    _Atomic uint64_t shed; /* payloads refused for it */
-
-    pthread_t timers;
-    bool has_timers;
-    sonde_mutex mu;
-    pthread_cond_t wake;     /* the timers thread */
-    bool stopping;           /* guarded by mu */
-    uint64_t writer_dropped; /* spans, as the ledger knows; the timers' own */
-    bool stopped;
-};
-
-/* Keeps the chunks the sampler wants, in order. */
-static void drop_unsampled(pipeline *p, payload *what, double dropped_p0_share, int64_t now_unix_ns)
-{
-    uint32_t i, kept = 0;
-
-    for (i = 0; i < what->chunks_len; i++)
-        if (sampler_keeps(p->sampler, what, &what->chunks[i], dropped_p0_share, now_unix_ns))
-            what->chunks[kept++] = what->chunks[i];
-    what->chunks_len = kept;
-}
-
-/* How many traces the client dropped itself for each chunk it sent. */
-static double dropped_p0_share(const payload *what)
-{
-    if (!what->chunks_len || what->client_dropped_p0_traces <= 0)
-        return 0.0;
-    return (double)what->client_dropped_p0_traces / what->chunks_len;
-}
-
-static uint64_t count_spans(const payload *what)
-{
-    uint64_t spans = 0;
-    uint32_t i;
-
-    for (i = 0; i < what->chunks_len; i++)
-        spans += what->chunks[i].spans_len;
-    return spans;
-}
-
-/* Statistics a tracer made of its spans. */
-static void process_stats(pipeline *p, payload *what)
-{
-    client_stats_run(&p->client_stats, what);
-    client_aggregator_add(p->client_aggregator, what->stats, sonde_unix_ns());
-}
-
-static void process_traces(worker *w, payload *what)
-{
-    pipeline *p = w->p;
-    double share = dropped_p0_share(what);
-    int64_t now_unix_ns = sonde_unix_ns();
-    uint64_t received = count_spans(what);
-
-    processor_run(p->processor, what);
-    concentrator_add(p->concentrator, what, now_unix_ns);
-    drop_unsampled(p, what, share, now_unix_ns);
-    forwarder_note(p->forwarder, LEDGER_DROPPED, received - count_spans(what));
-    trace_writer_add(p->trace_writer, &w->scratch, what, sonde_mono_ns());
-}
-
-static void process_payload(worker *w, payload *what)
-{
-    if (what->stats)
-        process_stats(w->p, what);
-    else
-        process_traces(w, what);
-    payload_free(what);
-}
-
-static void *run_worker(void *arg)
-{
-    worker *w = arg;
-    void *item;
-    size_t bytes;
-
-    while (sonde_queue_pop(&w->p->queue, UINT64_MAX, &item, &bytes) == SONDE_OK)
-        process_payload(w, item);
-    return NULL;
-}
-
-/* The receiver's sink. */
-static sonde_status enqueue(void *stage, payload *what)
-{
-    pipeline *p = stage;
-    size_t bytes = what->charged_bytes;
-    uint64_t spans = count_spans(what); /* once it is pushed it is the worker's */
-    sonde_status status;
-
-    if (atomic_load_explicit(&p->shedding, memory_order_relaxed)) {
-        atomic_fetch_add_explicit(&p->shed, 1, memory_order_relaxed);
-        return SONDE_ERR_FULL;
-    }
-    /* what is larger than the whole queue waits alone, instead of never */
-    status =
-        sonde_queue_push(&p->queue, what, bytes < p->queue.max_bytes ? bytes : p->queue.max_bytes);
-    if (status == SONDE_OK)
-        forwarder_note(p->forwarder, LEDGER_ACCEPTED, spans);
-    return status;
-}
-
-/* The writers' sink. */
-static sonde_status upload_body(void *stage, upload *u)
-{
-    pipeline *p = stage;
-    uint64_t spans = u->kind == UPLOAD_TRACES ? u->items : 0;
-    sonde_status status = forwarder_push(p->forwarder, u);
-
-    if (status == SONDE_OK)
-        forwarder_note(p->forwarder, LEDGER_DELIVERED, spans);
-    return status;
-}
-
-/* What the trace writer dropped since the last time. */
-static void note_writer_drops(pipeline *p)
-{
-    trace_writer_counters n;
-    uint64_t dropped = 0;
-    int i;
-
-    trace_writer_read_counters(p->trace_writer, &n);
-    for (i = 0; i < TRACE_WRITER_DROPS; i++)
-        dropped += n.spans_dropped[i];
-    forwarder_note(p->forwarder, LEDGER_DROPPED, dropped - p->writer_dropped);
-    p->writer_dropped = dropped;
-}
-
-static void watch(pipeline *p)
-{
-    sonde_queue_stats n = sonde_queue_read_stats(&p->queue);
-    ops_progress progress = { .taken = n.popped, .waiting = n.len };
-
-    if (!atomic_load_explicit(&p->watched, memory_order_acquire)) /* pairs with pipeline_open() */
-        return;
-    self_measure(&progress.memory_bytes, &progress.cpu_user_s);
-    ops_tick(p->ops, &progress, sonde_mono_ns());
-}
-
-static void *run_timers(void *arg)
-{
-    pipeline *p = arg;
-    uint64_t settle_at = sonde_deadline(sonde_mono_ns(), SETTLE_NS);
-
-    sonde_mutex_lock(&p->mu);
-    while (!p->stopping) {
-        sonde_cond_wait_until(&p->wake, &p->mu, sonde_mono_ns() + TICK_NS);
-        sonde_mutex_unlock(&p->mu);
-        if (sonde_mono_ns() >= settle_at) {
-            settle_memory();
-            settle_at = UINT64_MAX;
-        }
-        concentrator_flush(p->concentrator, sonde_unix_ns(), CONCENTRATOR_FLUSH_READY);
-        client_aggregator_flush(p->client_aggregator, sonde_unix_ns(), CLIENT_FLUSH_READY);
-        trace_writer_tick(p->trace_writer, sonde_mono_ns());
-        note_writer_drops(p);
-        watch(p);
-        sonde_mutex_lock(&p->mu);
-    }
-    sonde_mutex_unlock(&p->mu);
-    return NULL;
-}
+#define TEXT_MAX_BYTES 4096
+#define ENDPOINTS_MAX  32
+#define USER_AGENT     "Datadog Trace Agent/" SONDE_VERSION "/sonde"
 
 /* A forwarder key counts when it was set: its default is meant for metrics, ours are the trace agent's. */
 static uint64_t configured(const agent_config *c, const char *key, uint64_t value)
@@ -283,7 +63,7 @@ static sonde_status open_forwarder(pipeline *p, const pipeline_options *o, sonde
 static sonde_status open_writers(pipeline *p, sonde_error *out_error)
 {
     const agent_config *c = p->config;
-    const upload_sink sink = { upload_body, p };
+    const upload_sink sink = { flow_upload, p };
     const trace_writer_options traces = {
         .agent = { .hostname = c->hostname,
                    .env = p->agent_env,
@@ -339,30 +119,6 @@ static sonde_status open_middle(pipeline *p, sonde_error *out_error)
                               : sonde_fail(out_error, status, "sampler, statistics or processor");
 }
 
-static sonde_status start_workers(pipeline *p, sonde_error *out_error)
-{
-    size_t len = (size_t)p->config->workers;
-    sonde_status status = SONDE_OK;
-    char name[16];
-
-    p->workers = sonde_calloc(len, sizeof(*p->workers));
-    if (!p->workers)
-        return sonde_fail(out_error, SONDE_ERR_NOMEM, "workers");
-    while (status == SONDE_OK && p->workers_len < len) {
-        worker *w = &p->workers[p->workers_len];
-
-        w->p = p;
-        trace_scratch_init(&w->scratch);
-        (void)snprintf(name, sizeof(name), "agent-proc-%u", (unsigned)p->workers_len % 1000);
-        status = sonde_thread_start(&w->thread, name, WORKER_STACK_BYTES, run_worker, w);
-        p->workers_len += status == SONDE_OK;
-    }
-    if (status == SONDE_OK)
-        status = sonde_thread_start(&p->timers, "agent-timers", TIMERS_STACK_BYTES, run_timers, p);
-    p->has_timers = status == SONDE_OK;
-    return status == SONDE_OK ? status : sonde_fail(out_error, status, "threads");
-}
-
 static void write_queue_json(void *arg, sonde_json_writer *w)
 {
     const pipeline *p = arg;
@@ -389,7 +145,7 @@ static void open_crash(pipeline *p)
 
     if (!c->crash_spans || c->receiver_socket.len == 0)
         return;
-    if (crash_open(&(crash_options){ c->receiver_socket, { enqueue, p } }, &p->crash, &error) !=
+    if (crash_open(&(crash_options){ c->receiver_socket, { flow_accept, p } }, &p->crash, &error) !=
         SONDE_OK)
         SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "no spans of processes that die: %s", error.message);
 }
@@ -486,7 +242,7 @@ static sonde_status open_receiver(pipeline *p, sonde_error *out_error)
     http_route routes[OPS_ROUTES + INFO_ROUTES + PROXY_ROUTES_MAX];
     http_route *proxies = routes + OPS_ROUTES + INFO_ROUTES;
     const receiver_options options = { .config = p->config,
-                                       .sink = { enqueue, p },
+                                       .sink = { flow_accept, p },
                                        .rates = &p->rates,
                                        .origin = p->origin,
                                        .agent_version = SONDE_VERSION,
@@ -503,7 +259,7 @@ static sonde_status open_receiver(pipeline *p, sonde_error *out_error)
 /* Never fatal: the trace endpoints above are what most tracers use. */
 static void open_otlp(pipeline *p)
 {
-    const otlp_options options = { .config = p->config, .sink = { enqueue, p } };
+    const otlp_options options = { .config = p->config, .sink = { flow_accept, p } };
     sonde_error error = { 0 };
 
     if (otlp_open(&options, &p->otlp, &error) != SONDE_OK)
@@ -570,7 +326,7 @@ sonde_status pipeline_open(const pipeline_options *options, pipeline **out_pipel
     if (status == SONDE_OK)
         status = open_middle(p, out_error);
     if (status == SONDE_OK)
-        status = start_workers(p, out_error);
+        status = flow_start(p, out_error);
     if (status == SONDE_OK)
         open_crash(p);
     if (status == SONDE_OK)
@@ -611,31 +367,6 @@ void pipeline_reload(pipeline *p, agent_config *config)
     trace_writer_set_targets(p->trace_writer, config->target_tps, config->errors_tps);
 }
 
-static void join_timers(pipeline *p)
-{
-    if (!p->has_timers)
-        return;
-    sonde_mutex_lock(&p->mu);
-    p->stopping = true;
-    (void)pthread_cond_signal(&p->wake);
-    sonde_mutex_unlock(&p->mu);
-    (void)pthread_join(p->timers, NULL);
-    p->has_timers = false;
-}
-
-static void join_workers(pipeline *p)
-{
-    size_t i;
-
-    if (p->has_queue)
-        sonde_queue_close(&p->queue);
-    for (i = 0; i < p->workers_len; i++) {
-        (void)pthread_join(p->workers[i].thread, NULL);
-        sonde_buf_done(&p->workers[i].scratch);
-    }
-    p->workers_len = 0;
-}
-
 void pipeline_stop(pipeline *p, uint64_t deadline_mono_ns)
 {
     if (p->stopped)
@@ -645,15 +376,15 @@ void pipeline_stop(pipeline *p, uint64_t deadline_mono_ns)
     if (p->receiver)
         receiver_stop(p->receiver);
     otlp_stop(p->otlp);
-    join_workers(p);
-    join_timers(p);
+    flow_join_workers(p);
+    flow_join_timers(p);
     if (p->concentrator)
         concentrator_flush(p->concentrator, sonde_unix_ns(), CONCENTRATOR_FLUSH_ALL);
     if (p->client_aggregator)
         client_aggregator_flush(p->client_aggregator, sonde_unix_ns(), CLIENT_FLUSH_ALL);
     if (p->trace_writer) {
         trace_writer_flush(p->trace_writer, sonde_mono_ns());
-        note_writer_drops(p);
+        flow_note_writer_drops(p);
     }
     proxy_stop(p->proxy, deadline_mono_ns);
     if (p->forwarder)

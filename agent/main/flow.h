@@ -1,0 +1,24 @@
+/* agent/main/flow.h - payloads on their way through the stages, and the threads that carry them.
+ *
+ * Threads   flow_accept(): those of the receivers; flow_upload(): those of the writers; the rest: agent/main. */
+#ifndef SONDE_AGENT_MAIN_FLOW_H
+#define SONDE_AGENT_MAIN_FLOW_H
+
+#include "agent/payload/sink.h"
+#include "sonde/status.h"
+
+#include "pipeline.h"
+
+/* The receivers' sink: into the queue.  SONDE_ERR_FULL also while memory is short. */
+sonde_status flow_accept(void *pipeline, payload *what);
+
+/* The writers' sink: to the forwarder. */
+sonde_status flow_upload(void *pipeline, upload *u);
+
+/* Workers (queue to trace writer) and timers (what is due). */
+SONDE_MUST_USE sonde_status flow_start(pipeline *p, sonde_error *out_error);
+void flow_note_writer_drops(pipeline *p); /* in the ledger; when no timer runs */
+void flow_join_workers(pipeline *p);      /* closes the queue; they empty it */
+void flow_join_timers(pipeline *p);
+
+#endif /* SONDE_AGENT_MAIN_FLOW_H */
