@@ -41,6 +41,8 @@ async function startHop(by, style) {
       // dd-trace calls both forms of B3 "b3", unless the single header is asked for by this name.
       DD_TRACE_PROPAGATION_STYLE: by === 'node' && style === 'b3' ? 'b3 single header' : style,
       DD_TRACE_SAMPLE_RATE: '1',
+      SONDE_TRACE_FLUSH_INTERVAL_MS: '100',
+      DD_TRACE_WRITER_INTERVAL_SECONDS: '0.1',
       DD_INSTRUMENTATION_TELEMETRY_ENABLED: 'false',
       DD_REMOTE_CONFIGURATION_ENABLED: 'false',
     },

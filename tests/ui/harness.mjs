@@ -113,7 +113,12 @@ export class Bench {
         '',
       ].join('\n'),
     );
-    this.agent = this.start('sonde', ['agent', '--config', config], {}, 'agent');
+    this.agent = this.start(
+      'sonde',
+      ['agent', '--config', config],
+      { DD_APM_TRACE_WRITER_FLUSH_PERIOD_SECONDS: '0.2' },
+      'agent',
+    );
     await waitFor(
       () => this.alive(this.agent) && getJson(`${this.agentUrl}/info`),
       'the agent to answer /info',
