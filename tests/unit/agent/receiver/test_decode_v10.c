@@ -338,6 +338,8 @@ static void test_what_cannot_be_is_refused_with_words(void **state)
         { "an array", "90", "expected a map" },
         { "a text for a key", "81 a16b 01", "expected an integer" },
         { "a number no text has", "81 07 05", "string index 5 out of range" },
+        { "the first number no text has", "81 07 01", "string index 1 out of range" },
+        { "the first behind a text", "82 07 a161 03 02", "string index 2 out of range" },
         { "a negative number", "81 07 ff", "expected a string" },
         { "nil for a text", "81 07 c0", "expected a string" },
         { "the list too late", "82 07 a161 01 91 a162", "strings come before their list" },
