@@ -516,11 +516,6 @@ sonde_str crash_socket_path(const crash *c)
     return c ? sonde_str_from(c->path) : (sonde_str){ NULL, 0 };
 }
 
-static void put(sonde_json_writer *w, const char *key, const _Atomic uint64_t *counter)
-{
-    sonde_json_put_u64(w, key, atomic_load_explicit(counter, memory_order_relaxed));
-}
-
 static void put_all(sonde_json_writer *w, const char *key, const char *const *names,
                     const _Atomic uint64_t *counters, size_t len)
 {
@@ -529,7 +524,7 @@ static void put_all(sonde_json_writer *w, const char *key, const char *const *na
     sonde_json_key(w, sonde_str_from(key));
     sonde_json_begin_object(w);
     for (i = 0; i < len; i++)
-        put(w, names[i], &counters[i]);
+        sonde_json_put_counter(w, names[i], &counters[i]);
     sonde_json_end_object(w);
 }
 
@@ -541,15 +536,15 @@ void crash_write_json(void *arg, sonde_json_writer *w)
     const crash_counters *n = &((const crash *)arg)->counters;
 
     sonde_json_begin_object(w);
-    put(w, "connections", &n->connections);
+    sonde_json_put_counter(w, "connections", &n->connections);
     put_all(w, "refused", refusals, n->refused, REFUSALS);
     put_all(w, "deaths", causes, n->deaths, BOX_CAUSES);
-    put(w, "ends_in_order", &n->ends_in_order);
-    put(w, "deaths_dropped", &n->deaths_dropped);
-    put(w, "detached", &n->detached);
-    put(w, "spans", &n->spans);
-    put(w, "spans_unplaced", &n->spans_unplaced);
-    put(w, "torn", &n->torn);
-    put(w, "lost", &n->lost);
+    sonde_json_put_counter(w, "ends_in_order", &n->ends_in_order);
+    sonde_json_put_counter(w, "deaths_dropped", &n->deaths_dropped);
+    sonde_json_put_counter(w, "detached", &n->detached);
+    sonde_json_put_counter(w, "spans", &n->spans);
+    sonde_json_put_counter(w, "spans_unplaced", &n->spans_unplaced);
+    sonde_json_put_counter(w, "torn", &n->torn);
+    sonde_json_put_counter(w, "lost", &n->lost);
     sonde_json_end_object(w);
 }

@@ -118,11 +118,6 @@ const otlp_counters *otlp_read_counters(const otlp *o)
     return &o->counters;
 }
 
-static void put_counter(sonde_json_writer *w, const char *key, const _Atomic uint64_t *counter)
-{
-    sonde_json_put_u64(w, key, atomic_load_explicit(counter, memory_order_relaxed));
-}
-
 static void put_reasons(sonde_json_writer *w, const _Atomic uint64_t *counters)
 {
     static const char *const names[] = {
@@ -134,7 +129,7 @@ static void put_reasons(sonde_json_writer *w, const _Atomic uint64_t *counters)
     sonde_json_key(w, SONDE_STR("requests_dropped"));
     sonde_json_begin_object(w);
     for (int i = 0; i < OTLP_REASONS; i++)
-        put_counter(w, names[i], &counters[i]);
+        sonde_json_put_counter(w, names[i], &counters[i]);
     sonde_json_end_object(w);
 }
 
@@ -145,14 +140,14 @@ static void put_http(sonde_json_writer *w, const otlp *o)
     sonde_json_key(w, SONDE_STR("http"));
     sonde_json_begin_object(w);
     sonde_json_put_u64(w, "port", o->http_port);
-    put_counter(w, "requests", &c->requests);
-    put_counter(w, "connections", &c->connections);
-    put_counter(w, "body_bytes", &c->body_bytes);
-    put_counter(w, "budget_used_bytes", &c->budget_used_bytes);
-    put_counter(w, "not_found", &c->not_found);
-    put_counter(w, "refused_head", &c->refused_head);
-    put_counter(w, "read_timeouts", &c->read_timeouts);
-    put_counter(w, "aborted", &c->aborted);
+    sonde_json_put_counter(w, "requests", &c->requests);
+    sonde_json_put_counter(w, "connections", &c->connections);
+    sonde_json_put_counter(w, "body_bytes", &c->body_bytes);
+    sonde_json_put_counter(w, "budget_used_bytes", &c->budget_used_bytes);
+    sonde_json_put_counter(w, "not_found", &c->not_found);
+    sonde_json_put_counter(w, "refused_head", &c->refused_head);
+    sonde_json_put_counter(w, "read_timeouts", &c->read_timeouts);
+    sonde_json_put_counter(w, "aborted", &c->aborted);
     sonde_json_end_object(w);
 }
 
@@ -163,21 +158,21 @@ static void put_grpc(sonde_json_writer *w, const otlp *o)
     sonde_json_key(w, SONDE_STR("grpc"));
     sonde_json_begin_object(w);
     sonde_json_put_u64(w, "port", o->grpc_port);
-    put_counter(w, "connections", &c->connections);
-    put_counter(w, "connections_failed", &c->connections_failed);
-    put_counter(w, "open_connections", &c->open_connections);
-    put_counter(w, "calls", &c->calls);
-    put_counter(w, "handled", &c->handled);
-    put_counter(w, "lost_too_big", &c->lost_too_big);
-    put_counter(w, "lost_full", &c->lost_full);
-    put_counter(w, "lost_malformed", &c->lost_malformed);
-    put_counter(w, "lost_timeout", &c->lost_timeout);
-    put_counter(w, "lost_aborted", &c->lost_aborted);
-    put_counter(w, "unknown", &c->unknown);
-    put_counter(w, "not_grpc", &c->not_grpc);
-    put_counter(w, "refused_streams", &c->refused_streams);
-    put_counter(w, "open_calls", &c->open_calls);
-    put_counter(w, "budget_used_bytes", &c->budget_used_bytes);
+    sonde_json_put_counter(w, "connections", &c->connections);
+    sonde_json_put_counter(w, "connections_failed", &c->connections_failed);
+    sonde_json_put_counter(w, "open_connections", &c->open_connections);
+    sonde_json_put_counter(w, "calls", &c->calls);
+    sonde_json_put_counter(w, "handled", &c->handled);
+    sonde_json_put_counter(w, "lost_too_big", &c->lost_too_big);
+    sonde_json_put_counter(w, "lost_full", &c->lost_full);
+    sonde_json_put_counter(w, "lost_malformed", &c->lost_malformed);
+    sonde_json_put_counter(w, "lost_timeout", &c->lost_timeout);
+    sonde_json_put_counter(w, "lost_aborted", &c->lost_aborted);
+    sonde_json_put_counter(w, "unknown", &c->unknown);
+    sonde_json_put_counter(w, "not_grpc", &c->not_grpc);
+    sonde_json_put_counter(w, "refused_streams", &c->refused_streams);
+    sonde_json_put_counter(w, "open_calls", &c->open_calls);
+    sonde_json_put_counter(w, "budget_used_bytes", &c->budget_used_bytes);
     sonde_json_end_object(w);
 }
 
@@ -187,18 +182,18 @@ void otlp_write_json(void *otlp_, sonde_json_writer *w)
     const otlp_counters *c = &o->counters;
 
     sonde_json_begin_object(w);
-    put_counter(w, "requests_received", &c->requests_received);
-    put_counter(w, "requests_accepted", &c->requests_accepted);
-    put_counter(w, "requests_partial", &c->requests_partial);
+    sonde_json_put_counter(w, "requests_received", &c->requests_received);
+    sonde_json_put_counter(w, "requests_accepted", &c->requests_accepted);
+    sonde_json_put_counter(w, "requests_partial", &c->requests_partial);
     put_reasons(w, c->requests_dropped);
-    put_counter(w, "bytes_received", &c->bytes_received);
-    put_counter(w, "payloads", &c->payloads);
-    put_counter(w, "spans_decoded", &c->spans_decoded);
-    put_counter(w, "spans_accepted", &c->spans_accepted);
-    put_counter(w, "spans_rejected", &c->spans_rejected);
-    put_counter(w, "strings_repaired", &c->strings_repaired);
-    put_counter(w, "tags_cut", &c->tags_cut);
-    put_counter(w, "held_bytes", &c->held_bytes);
+    sonde_json_put_counter(w, "bytes_received", &c->bytes_received);
+    sonde_json_put_counter(w, "payloads", &c->payloads);
+    sonde_json_put_counter(w, "spans_decoded", &c->spans_decoded);
+    sonde_json_put_counter(w, "spans_accepted", &c->spans_accepted);
+    sonde_json_put_counter(w, "spans_rejected", &c->spans_rejected);
+    sonde_json_put_counter(w, "strings_repaired", &c->strings_repaired);
+    sonde_json_put_counter(w, "tags_cut", &c->tags_cut);
+    sonde_json_put_counter(w, "held_bytes", &c->held_bytes);
     if (o->http)
         put_http(w, o);
     if (o->grpc)

@@ -256,11 +256,6 @@ const proxy_counters *proxy_read_counters(const proxy *p, proxy_door which)
     return &p->doors[which].counters;
 }
 
-static void put_counter(sonde_json_writer *w, const char *key, const _Atomic uint64_t *counter)
-{
-    sonde_json_put_u64(w, key, atomic_load_explicit(counter, memory_order_relaxed));
-}
-
 static void put_dropped(sonde_json_writer *w, const _Atomic uint64_t *dropped)
 {
     static const char *const names[] = {
@@ -272,7 +267,7 @@ static void put_dropped(sonde_json_writer *w, const _Atomic uint64_t *dropped)
     sonde_json_key(w, SONDE_STR("dropped"));
     sonde_json_begin_object(w);
     for (int i = 0; i < PROXY_REASONS; i++)
-        put_counter(w, names[i], &dropped[i]);
+        sonde_json_put_counter(w, names[i], &dropped[i]);
     sonde_json_end_object(w);
 }
 
@@ -282,15 +277,15 @@ static void put_door(sonde_json_writer *w, const door *d)
 
     sonde_json_begin_object(w);
     sonde_json_put_u64(w, "targets", d->disabled ? 0 : d->targets_len);
-    put_counter(w, "received", &c->received);
-    put_counter(w, "passed_on", &c->passed_on);
-    put_counter(w, "discarded", &c->discarded);
+    sonde_json_put_counter(w, "received", &c->received);
+    sonde_json_put_counter(w, "passed_on", &c->passed_on);
+    sonde_json_put_counter(w, "discarded", &c->discarded);
     put_dropped(w, c->dropped);
-    put_counter(w, "held", &c->held);
-    put_counter(w, "bytes_sent", &c->bytes_sent);
-    put_counter(w, "errors_4xx", &c->errors_4xx);
-    put_counter(w, "errors_5xx", &c->errors_5xx);
-    put_counter(w, "copies_failed", &c->copies_failed);
+    sonde_json_put_counter(w, "held", &c->held);
+    sonde_json_put_counter(w, "bytes_sent", &c->bytes_sent);
+    sonde_json_put_counter(w, "errors_4xx", &c->errors_4xx);
+    sonde_json_put_counter(w, "errors_5xx", &c->errors_5xx);
+    sonde_json_put_counter(w, "copies_failed", &c->copies_failed);
     sonde_json_end_object(w);
 }
 

@@ -241,11 +241,6 @@ const receiver_counters *receiver_read_counters(const receiver *r)
     return &r->counters;
 }
 
-static void put_counter(sonde_json_writer *w, const char *key, const _Atomic uint64_t *counter)
-{
-    sonde_json_put_u64(w, key, atomic_load_explicit(counter, memory_order_relaxed));
-}
-
 static void put_reasons(sonde_json_writer *w, sonde_str key, const _Atomic uint64_t *counters)
 {
     static const char *const names[] = {
@@ -257,7 +252,7 @@ static void put_reasons(sonde_json_writer *w, sonde_str key, const _Atomic uint6
     sonde_json_key(w, key);
     sonde_json_begin_object(w);
     for (int i = 0; i < RECEIVER_REASONS; i++)
-        put_counter(w, names[i], &counters[i]);
+        sonde_json_put_counter(w, names[i], &counters[i]);
     sonde_json_end_object(w);
 }
 
@@ -265,15 +260,15 @@ static void put_server(sonde_json_writer *w, const http_server_counters *c)
 {
     sonde_json_key(w, SONDE_STR("http"));
     sonde_json_begin_object(w);
-    put_counter(w, "requests", &c->requests);
-    put_counter(w, "connections", &c->connections);
-    put_counter(w, "lease_waits", &c->lease_waits);
-    put_counter(w, "body_bytes", &c->body_bytes);
-    put_counter(w, "budget_used_bytes", &c->budget_used_bytes);
-    put_counter(w, "not_found", &c->not_found);
-    put_counter(w, "refused_head", &c->refused_head);
-    put_counter(w, "read_timeouts", &c->read_timeouts);
-    put_counter(w, "aborted", &c->aborted);
+    sonde_json_put_counter(w, "requests", &c->requests);
+    sonde_json_put_counter(w, "connections", &c->connections);
+    sonde_json_put_counter(w, "lease_waits", &c->lease_waits);
+    sonde_json_put_counter(w, "body_bytes", &c->body_bytes);
+    sonde_json_put_counter(w, "budget_used_bytes", &c->budget_used_bytes);
+    sonde_json_put_counter(w, "not_found", &c->not_found);
+    sonde_json_put_counter(w, "refused_head", &c->refused_head);
+    sonde_json_put_counter(w, "read_timeouts", &c->read_timeouts);
+    sonde_json_put_counter(w, "aborted", &c->aborted);
     sonde_json_end_object(w);
 }
 
@@ -283,7 +278,7 @@ static void put_endpoints(sonde_json_writer *w, const receiver *r)
     sonde_json_begin_object(w);
     for (size_t i = 0; i < receiver_endpoints_len; i++) {
         if (receiver_endpoints[i].msgpack || receiver_endpoints[i].json)
-            put_counter(w, receiver_endpoints[i].path, &r->bound[i].accepted);
+            sonde_json_put_counter(w, receiver_endpoints[i].path, &r->bound[i].accepted);
     }
     sonde_json_end_object(w);
 }
@@ -294,22 +289,22 @@ void receiver_write_json(void *receiver_, sonde_json_writer *w)
     const receiver_counters *c = &r->counters;
 
     sonde_json_begin_object(w);
-    put_counter(w, "payloads_received", &c->payloads_received);
-    put_counter(w, "payloads_accepted", &c->payloads_accepted);
+    sonde_json_put_counter(w, "payloads_received", &c->payloads_received);
+    sonde_json_put_counter(w, "payloads_accepted", &c->payloads_accepted);
     put_endpoints(w, r);
     put_reasons(w, SONDE_STR("payloads_dropped"), c->payloads_dropped);
     put_reasons(w, SONDE_STR("traces_dropped"), c->traces_dropped);
-    put_counter(w, "bytes_received", &c->bytes_received);
-    put_counter(w, "traces_received", &c->traces_received);
-    put_counter(w, "spans_received", &c->spans_received);
-    put_counter(w, "stats_payloads_received", &c->stats_payloads_received);
-    put_counter(w, "stats_groups_received", &c->stats_groups_received);
-    put_counter(w, "strings_repaired", &c->strings_repaired);
-    put_counter(w, "tags_cut", &c->tags_cut);
-    put_counter(w, "nil_spans", &c->nil_spans);
-    put_counter(w, "client_dropped_p0_traces", &c->client_dropped_p0_traces);
-    put_counter(w, "client_dropped_p0_spans", &c->client_dropped_p0_spans);
-    put_counter(w, "config_requests", &c->config_requests);
+    sonde_json_put_counter(w, "bytes_received", &c->bytes_received);
+    sonde_json_put_counter(w, "traces_received", &c->traces_received);
+    sonde_json_put_counter(w, "spans_received", &c->spans_received);
+    sonde_json_put_counter(w, "stats_payloads_received", &c->stats_payloads_received);
+    sonde_json_put_counter(w, "stats_groups_received", &c->stats_groups_received);
+    sonde_json_put_counter(w, "strings_repaired", &c->strings_repaired);
+    sonde_json_put_counter(w, "tags_cut", &c->tags_cut);
+    sonde_json_put_counter(w, "nil_spans", &c->nil_spans);
+    sonde_json_put_counter(w, "client_dropped_p0_traces", &c->client_dropped_p0_traces);
+    sonde_json_put_counter(w, "client_dropped_p0_spans", &c->client_dropped_p0_spans);
+    sonde_json_put_counter(w, "config_requests", &c->config_requests);
     put_server(w, http_server_read_counters(r->server));
     sonde_json_end_object(w);
 }

@@ -9,6 +9,7 @@
 #ifndef SONDE_CODEC_JSON_WRITE_H
 #define SONDE_CODEC_JSON_WRITE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -46,5 +47,12 @@ void sonde_json_put_u64(sonde_json_writer *w, const char *key, uint64_t v);
 void sonde_json_put_i64(sonde_json_writer *w, const char *key, int64_t v);
 void sonde_json_put_double(sonde_json_writer *w, const char *key, double v);
 void sonde_json_put_bool(sonde_json_writer *w, const char *key, bool v);
+
+/* What a counter stands at. */
+static inline void sonde_json_put_counter(sonde_json_writer *w, const char *key,
+                                          const _Atomic uint64_t *counter)
+{
+    sonde_json_put_u64(w, key, atomic_load_explicit(counter, memory_order_relaxed));
+}
 
 #endif /* SONDE_CODEC_JSON_WRITE_H */
