@@ -1,0 +1,59 @@
+/* sample.h - one sample as it travels in a ring, from the thread it was taken on to the drainer.
+ *
+ *   sampler (handler, hook, wall thread) ──▶ ring of the thread ──▶ drainer ──▶ call trie ──▶ batch or pprof
+ *
+ * A record is this head and `depth` addresses behind it, the interrupted frame first, as
+ * sonde_prof__unwind() writes them.  What a kind measures stands in `value`:
+ *
+ *   kind        value[0]                 value[1]            value[2]               value[3]
+ *   CPU         nanoseconds              -                   -                      -
+ *   WALL        nanoseconds              state               -                      -
+ *   ALLOC       objects, estimate / 256  bytes, estimate     address                serial (heap.h)
+ *   LOCK        acquisitions, est.       waited ns, est.     address of the lock    lock kind
+ *   IO          operations, est.         ns, est.            bytes, est.            operation | class << 8
+ *   EXCEPTION   estimate                 address of its type -                      -
+ *   CUSTOM      value                    type                unit                   -
+ *
+ * Threads   a record is written by one thread and read by one, see ring.h.
+ * Source    docs/spec/profile-batch.md */
+#ifndef SONDE_PROFILER_SAMPLE_H
+#define SONDE_PROFILER_SAMPLE_H
+
+#include <stdint.h>
+
+typedef enum sonde_prof__kind { /* numbers are those of the batch format */
+                                SONDE_PROF__CPU = 1,
+                                SONDE_PROF__WALL = 2,
+                                SONDE_PROF__ALLOC = 3,
+                                SONDE_PROF__LOCK = 4,
+                                SONDE_PROF__IO = 5,
+                                SONDE_PROF__EXCEPTION = 6,
+                                SONDE_PROF__CUSTOM = 7,
+                                SONDE_PROF__KINDS
+} sonde_prof__kind;
+
+/* Whose work it was; all zero: nobody's. */
+typedef struct sonde_prof__context {
+    uint64_t trace_hi;
+    uint64_t trace_lo;
+    uint64_t span_id;
+    uint64_t local_root_id;
+} sonde_prof__context;
+
+typedef struct sonde_prof__sample {
+    uint32_t bytes; /* of the record, frames included; a multiple of 8 */
+    uint16_t depth;
+    uint8_t kind; /* sonde_prof__kind */
+    uint8_t end;  /* sonde_prof__end: how the walk ended */
+    uint32_t tid; /* of the thread it is about */
+    uint32_t
+        events; /* sampling events it stands for: CPU 1 + overrun, WALL the weight of its stratum, else 1 */
+    uint64_t mono_ns;
+    sonde_prof__context context;
+    int64_t value[4];
+    uint64_t frames[];
+} sonde_prof__sample;
+
+#define SONDE_PROF__SAMPLE_BYTES_MAX (sizeof(sonde_prof__sample) + 512 * sizeof(uint64_t))
+
+#endif /* SONDE_PROFILER_SAMPLE_H */

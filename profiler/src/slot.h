@@ -1,0 +1,95 @@
+/* slot.h - a thread as the profiler knows it, and the few bytes each thread keeps in thread-local memory.
+ *
+ * Slots live in a fixed table, are made when a thread is first seen and used again after it has gone; they are
+ * never unmapped, so a late reader reads a free slot, not a hole.
+ *
+ * Threads   the fields say who writes them.  Everything a handler reads is plain memory of ours or a relaxed
+ *           atomic.  Nothing here allocates on the thread it is about.
+ * Bounds    SONDE_PROF__SLOTS_MAX threads at once; further ones are not sampled (counter `slots_full`). */
+#ifndef SONDE_PROFILER_SLOT_H
+#define SONDE_PROFILER_SLOT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ring.h"
+#include "unwind.h"
+
+#define SONDE_PROF__SLOTS_MAX 8192
+
+struct sonde_thread_ctx;
+
+typedef struct sonde_prof__slot {
+    _Atomic uint32_t tid; /* 0: free */
+    uint32_t generation;  /* one more each time the slot is taken */
+    uint32_t number;      /* of the slot in the table */
+    uint64_t start_mono_ns;
+    sonde_prof__stack stack; /* 0, 0 until known */
+    char name[16];           /* the drainer's; from /proc/self/task/TID/comm */
+
+    _Atomic uint8_t busy; /* a sampler is at work on this thread: others pass by */
+
+    /* libtrace's record of this thread; NULL: none.  By any thread (hooks.c). */
+    _Atomic(struct sonde_thread_ctx *) record;
+    void *_Atomic
+        *foreign; /* another publisher's pointer variable (otel_thread_ctx_v1); NULL: none */
+
+    int timer;            /* POSIX timer of the CPU sampler; -1: none */
+    uint64_t period_ns;   /* its period */
+    uint64_t next_try_ns; /* when a timer could not be made */
+
+    sonde_prof__ring ring;
+    uint64_t frames[SONDE_PROF__FRAMES_MAX]; /* where a walk writes: never the interrupted stack */
+
+    struct { /* the wall sampler's: what was seen at the last look */
+        uint64_t sp;
+        uint64_t pc;
+        uint64_t switches;
+        uint32_t depth;
+        uint8_t end;
+        uint64_t frames[SONDE_PROF__FRAMES_MAX];
+    } * wall;
+} sonde_prof__slot;
+
+/* In thread-local memory with the initial-exec model: 64 bytes at most, or a dlopen()ed library may find no
+ * room.  Zero for a thread the profiler has not seen. */
+typedef struct sonde_prof__tls {
+    sonde_prof__slot *slot;
+    int64_t heap_credit; /* bytes until the next sampled allocation */
+    int64_t lock_credit; /* waited ns until the next sampled wait */
+    int64_t io_credit;
+    uint64_t rng;       /* 0: not seeded */
+    uint32_t heap_mean; /* KiB: the interval the credit was drawn with */
+    uint32_t lock_mean; /* us */
+    uint32_t io_mean;
+    uint16_t depth;    /* hooks entered: only the outermost counts */
+    uint8_t gone;      /* the thread is past its destructors: hooks pass through */
+    uint8_t no_signal; /* about to exec */
+} sonde_prof__tls;
+
+_Static_assert(sizeof(sonde_prof__tls) <= 64, "static TLS is scarce");
+
+extern _Thread_local sonde_prof__tls sonde_prof__self
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* The calling thread's slot, made if it has none; NULL: table full, or the thread is on its way out.
+ * Signal-safe: no (a handler reads sonde_prof__self.slot, or asks find). */
+sonde_prof__slot *sonde_prof__slot_mine(void);
+
+/* By thread id.  Signal-safe: yes. */
+sonde_prof__slot *sonde_prof__slot_find(uint32_t tid);
+
+/* Slots ever taken, for walking the table: 0..count-1.  Signal-safe: yes. */
+uint32_t sonde_prof__slots_count(void);
+sonde_prof__slot *sonde_prof__slot_at(uint32_t number);
+
+/* Takes a sample of the calling thread, as it stands at the return address of its caller: registers, walk, context,
+ * ring.  For hooks (heap, locks, I/O), between depth++ and depth--.  `s` gives kind, events and values; the rest is
+ * filled here.  False: lost, and counted.  Signal-safe: yes. */
+bool sonde_prof__sample_here(sonde_prof__sample *s);
+
+/* The active span of the slot's thread, read on that thread.  Signal-safe: yes. */
+void sonde_prof__context_read(const sonde_prof__slot *slot, sonde_prof__context *out);
+
+#endif /* SONDE_PROFILER_SLOT_H */
