@@ -244,7 +244,6 @@ static unsigned timeout_ms(const proxy *p, proxy_door which)
 static http_result answer_text(http_response *response, unsigned status, const char *text)
 {
     http_response_text(response, status, text);
-    http_response_header(response, "X-Content-Type-Options", "nosniff");
     return HTTP_DONE;
 }
 

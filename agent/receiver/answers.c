@@ -51,9 +51,3 @@ void answer_refused(receiver *r, const endpoint *e, http_request *request, http_
         answer_ok(response);
     }
 }
-
-void answer_error(http_response *response, unsigned status, const char *text)
-{
-    http_response_text(response, status, text);
-    http_response_header(response, HDR_NO_SNIFF, "nosniff");
-}

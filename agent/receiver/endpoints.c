@@ -82,12 +82,12 @@ static bool refuse_head(receiver *r, const endpoint *e, http_request *request,
 
     if (e->kind == ENDPOINT_TRACES && !e->msgpack && is_msgpack(request)) {
         why = RECEIVER_MEDIA_TYPE;
-        answer_error(response, 415, "unsupported media type: \"application/msgpack\"\n");
+        http_response_text(response, 415, "unsupported media type: \"application/msgpack\"\n");
     } else if (e->kind != ENDPOINT_CONFIG && e->kind != ENDPOINT_STATS &&
                sonde_str_eq_nocase(http_request_header(request, HDR_SEC_FETCH_SITE),
                                    SONDE_STR("cross-site"))) {
         why = RECEIVER_CROSS_SITE;
-        answer_error(response, 403, "cross-site request rejected\n");
+        http_response_text(response, 403, "cross-site request rejected\n");
     } else {
         return false;
     }
@@ -120,7 +120,7 @@ static void reject(const bound_endpoint *b, http_request *request, http_response
     char text[sizeof(error->message) + 2];
 
     (void)snprintf(text, sizeof(text), "%s\n", error->message);
-    answer_error(response, http_status, text);
+    http_response_text(response, http_status, text);
     count_dropped(b->r, why, header_trace_count(request));
     SONDE_LOG(SONDE_LOG_WARN, "payload rejected: endpoint=%s status=%u reason=%s", b->row->path,
               http_status, SONDE_LOG_QUOTE(sonde_str_from(error->message)));
@@ -331,7 +331,7 @@ http_result receive_anything(void *user, http_request *request, http_response *r
     if (b->row->kind == ENDPOINT_CONFIG) {
         add(&b->r->counters.config_requests, 1);
         if (!is_json_object(http_request_body(request))) {
-            answer_error(response, 400, "the body is not a JSON object\n");
+            http_response_text(response, 400, "the body is not a JSON object\n");
             return HTTP_DONE;
         }
         response->content_type = "application/json";

@@ -11,7 +11,6 @@
 /* Header names only the receiver reads. */
 #define HDR_PROCESS_TAGS   "X-Datadog-Process-Tags"
 #define HDR_SEC_FETCH_SITE "Sec-Fetch-Site"
-#define HDR_NO_SNIFF       "X-Content-Type-Options"
 
 typedef enum endpoint_kind {
     ENDPOINT_TRACES,
@@ -73,7 +72,6 @@ http_result receive_head(void *user, http_request *request, http_response *respo
 void answer_rates(receiver *r, http_request *request, http_response *response);
 void answer_ok(http_response *response);
 void answer_refused(receiver *r, const endpoint *e, http_request *request, http_response *response);
-void answer_error(http_response *response, unsigned status, const char *text);
 
 /* request_headers.c: language, container, flags; the texts are copied into the arena. */
 sonde_status read_request_headers(receiver *r, payload *p, const http_request *request);

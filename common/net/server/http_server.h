@@ -41,14 +41,15 @@ typedef struct http_response {
     sonde_str static_body;    /* used instead when body is empty: bytes that outlive the server */
     struct {
         const char *name; /* static */
-        char value[128];
+        char value[192];
     } headers[HTTP_RESPONSE_HEADERS_MAX];
     size_t headers_len;
 } http_response;
 
+/* In place of one of that name. */
 void http_response_header(http_response *r, const char *name, const char *value);
-void http_response_text(http_response *r, unsigned status,
-                        const char *text); /* text/plain; copies */
+/* text/plain; copies.  Errors tell browsers not to guess another type. */
+void http_response_text(http_response *r, unsigned status, const char *text);
 
 typedef http_result (*http_handler)(void *user, http_request *request, http_response *response);
 
@@ -126,7 +127,8 @@ void http_server_close(http_server *s, uint64_t deadline_mono_ns);
 const http_server_counters *http_server_read_counters(const http_server *s);
 
 sonde_str http_request_method(const http_request *r);
-sonde_str http_request_path(const http_request *r); /* decoded, without query */
+sonde_str http_request_path(const http_request *r); /* decoded, without query; steps that are
+                                                       empty or dots are resolved */
 sonde_str http_request_header(const http_request *r,
                               const char *name); /* any case; empty: absent */
 bool http_request_query(const http_request *r, const char *key, sonde_str *out_value); /* decoded */

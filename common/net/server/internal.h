@@ -77,6 +77,7 @@ struct http_request {
     http_conn *conn;                   /* borrowed until completed */
     struct MHD_Connection *connection; /* the same */
     sonde_str method, path;            /* the same */
+    char *path_room;                   /* of a path that had to be cleaned */
     const http_route *route;           /* NULL: none */
     request_plan plan;
     http_body body; /* what has come; `charged` is its capacity */
@@ -94,6 +95,10 @@ typedef enum route_match { ROUTE_FOUND, ROUTE_OTHER_METHOD, ROUTE_NONE } route_m
 route_match route_find(const http_route *routes, size_t len, sonde_str method, sonde_str path,
                        const http_route **out_route);
 void route_allow(const http_route *routes, size_t len, sonde_str path, http_response *response);
+
+/* path.c: `room` takes as many bytes as the target has, and one. */
+bool path_is_clean(sonde_str path);
+sonde_str path_clean(sonde_str target, char *room);
 
 /* body.c: SONDE_ERR_TOO_BIG, SONDE_ERR_FULL (budget or memory); the body is empty afterwards. */
 sonde_status body_declare(http_request *r, uint64_t content_length);

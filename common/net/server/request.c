@@ -31,6 +31,7 @@ void request_put(http_request *r)
         return;
     body_drop(&r->body);
     sonde_buf_done(&r->response.body);
+    sonde_free(r->path_room);
     sonde_free(r);
     server_put(s);
 }
@@ -199,6 +200,19 @@ static enum MHD_Result begin_body(http_request *r)
     return may_answer_now(r, declared) ? answer(r) : MHD_YES;
 }
 
+/* False: no memory. */
+static bool set_path(http_request *r, const char *target)
+{
+    r->path = sonde_str_from(target);
+    if (path_is_clean(r->path))
+        return true;
+    r->path_room = sonde_malloc(r->path.len + 1);
+    if (!r->path_room)
+        return false;
+    r->path = path_clean(r->path, r->path_room);
+    return true;
+}
+
 static http_conn *conn_of(struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info =
@@ -213,14 +227,15 @@ static http_request *new_request(http_conn *conn, struct MHD_Connection *connect
     http_server *s = conn->on->server;
     http_request *r = sonde_calloc(1, sizeof(*r));
 
-    if (!r)
+    if (!r || !set_path(r, path)) {
+        sonde_free(r);
         return NULL;
+    }
     r->server = s;
     server_get(s);
     r->conn = conn;
     r->connection = connection;
     r->method = sonde_str_from(method);
-    r->path = sonde_str_from(path);
     r->body.server = s;
     r->response.status = 200;
     sonde_buf_init(&r->response.body, HTTP_RESPONSE_MAX_BYTES);
