@@ -44,7 +44,7 @@ static unsigned print_problems(agent_config *c, sonde_buf *out)
             "error: nowhere to send: no api_key, no additional_endpoints and no local intake\n");
         problems++;
     }
-    if (c->receiver_port == 0 && c->receiver_socket.len == 0) {
+    if (c->receiver_enabled && c->receiver_port == 0 && c->receiver_socket.len == 0) {
         sonde_buf_printf(
             out, "error: nowhere to listen: receiver_port is 0 and there is no receiver_socket\n");
         problems++;

@@ -136,7 +136,8 @@ static void use_log_file(const agent_config *c)
 {
     sonde_error error = { 0 };
 
-    if (log_file_use(c->log_file, &error) != SONDE_OK)
+    if (log_file_use(c->log_file, c->log_file_bytes, (unsigned)c->log_file_rolls, &error) !=
+        SONDE_OK)
         SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "%s", error.message);
 }
 
@@ -166,6 +167,10 @@ static int serve(const command *self, agent_config *c, const cli_line *line)
     notify supervisor;
     int code = EXIT_DONE;
 
+    if (!c->apm_enabled && !c->errors_only) {
+        SONDE_LOG_ALWAYS(SONDE_LOG_INFO, "nothing to do: apm_config.enabled is false");
+        return EXIT_DONE;
+    }
     tame_malloc();
     signals_block();
     use_log_file(c);

@@ -129,19 +129,25 @@ typedef struct agent_config {
     sonde_str hostname;
     sonde_str env; /* as configured; see agent_env */
     config_list tags;
+    config_list extra_tags;
     sonde_str bind_host;
     sonde_egress egress; /* proxies and TLS; no_proxy and min_tls are derived */
     config_list no_proxy;
     sonde_str min_tls; /* "tlsv1.2" */
     int32_t log_level; /* sonde_log_level */
     bool log_format_json;
-    sonde_str log_file; /* "": standard error */
+    sonde_str log_file;      /* "": standard error */
+    sonde_str apm_log_file;  /* as configured; log_file is what counts */
+    bool no_log_file;        /* as the last */
+    uint64_t log_file_bytes; /* at which it is begun anew */
+    int64_t log_file_rolls;  /* former ones kept; 0: it grows */
     bool use_dogstatsd;
     int64_t dogstatsd_port;
     sonde_str dogstatsd_socket;
 
     /* apm_config: receiver */
     bool apm_enabled;
+    bool receiver_enabled;
     sonde_str apm_env;
     int64_t receiver_port; /* 0: no TCP; -1: any free port */
     sonde_str receiver_socket;
@@ -157,6 +163,7 @@ typedef struct agent_config {
 
     /* apm_config: samplers, stats, writers */
     double target_tps;
+    double max_tps; /* as configured; target_tps is what counts */
     double errors_tps;
     double max_eps;
     double extra_sample_rate;
@@ -168,7 +175,12 @@ typedef struct agent_config {
     double probabilistic_percentage;
     int64_t probabilistic_seed;
     bool errors_only;
-    config_list analyzed_spans;
+    config_list analyzed_spans;    /* service|operation=rate */
+    config_list analyzed_services; /* service=rate */
+    int64_t catalog_entries;
+    bool peer_tags_enabled;
+    config_list peer_tags;
+    bool stats_by_kind;
     config_list features;
     config_list ignore_resources;
     config_list filter_require; /* filter_tags */
@@ -179,7 +191,6 @@ typedef struct agent_config {
     sonde_str sql_obfuscation_mode;
     config_obfuscation obfuscation;
     uint64_t trace_flush_ns;
-    uint64_t stats_flush_ns;
     uint64_t bucket_ns;         /* width of a statistics bucket */
     int64_t max_sender_retries; /* 0: retry within the age and byte limits */
     uint64_t connection_reset_ns;
@@ -187,6 +198,8 @@ typedef struct agent_config {
     config_stand_in pipelines, vector;
     bool site_fqdn;
     sonde_str apm_dd_url;
+    sonde_str apm_api_key; /* secret */
+    bool send_to_main;
     config_endpoints additional_endpoints;
 
     config_proxy proxy;

@@ -10,6 +10,11 @@
 #define LOCAL_TRACE_FLUSH_NS 1000000000u
 #define LOCAL_TARGET_TPS     1000
 
+static bool is_default(const builder *b, const char *key)
+{
+    return sonde_str_eq(config_origin(b->c, key), SONDE_STR("default"));
+}
+
 static int count_cpus(const config_options *options)
 {
     cpu_set_t set;
@@ -52,15 +57,23 @@ static void derive_hostname(builder *b)
     b->c->hostname = keep(b, sonde_str_from(name));
 }
 
+static sonde_str env_tag(const config_list *tags)
+{
+    for (size_t i = 0; i < tags->len; i++)
+        if (sonde_str_starts(tags->items[i], SONDE_STR("env:")) && tags->items[i].len > 4)
+            return sonde_str_sub(tags->items[i], 4, tags->items[i].len);
+    return (sonde_str){ NULL, 0 };
+}
+
 static void derive_env(builder *b)
 {
     agent_config *c = b->c;
 
     c->agent_env = c->apm_env.len ? c->apm_env : c->env;
-    for (size_t i = 0; c->agent_env.len == 0 && i < c->tags.len; i++) {
-        if (sonde_str_starts(c->tags.items[i], SONDE_STR("env:")))
-            c->agent_env = sonde_str_sub(c->tags.items[i], 4, c->tags.items[i].len);
-    }
+    if (c->agent_env.len == 0)
+        c->agent_env = env_tag(&c->tags);
+    if (c->agent_env.len == 0)
+        c->agent_env = env_tag(&c->extra_tags);
     if (c->agent_env.len == 0)
         c->agent_env = SONDE_STR("none");
 }
@@ -123,23 +136,19 @@ static void derive_endpoints(builder *b)
     agent_config *c = b->c;
     size_t more = c->additional_endpoints.len;
     config_endpoint *items = sonde_arena_alloc(&c->arena, (more + 1) * sizeof(*items));
+    sonde_str key = c->apm_api_key.len ? c->apm_api_key : c->api_key;
     size_t len = 0;
 
     if (!items) {
         b->out_of_memory = true;
         return;
     }
-    if (c->api_key.len)
-        items[len++] = (config_endpoint){ trace_url(b), c->api_key };
+    if (key.len && c->send_to_main)
+        items[len++] = (config_endpoint){ trace_url(b), key };
     if (more)
         memcpy(items + len, c->additional_endpoints.items, more * sizeof(*items));
     c->endpoints = (config_endpoints){ items, len + more };
-    c->local_mode = c->local == CONFIG_ON || (c->local == CONFIG_AUTO && c->api_key.len == 0);
-}
-
-static bool is_default(const builder *b, const char *key)
-{
-    return sonde_str_eq(config_origin(b->c, key), SONDE_STR("default"));
+    c->local_mode = c->local == CONFIG_ON || (c->local == CONFIG_AUTO && key.len == 0);
 }
 
 /* With only the local intake somebody waits in front of the screen for the trace of the request just
@@ -152,8 +161,32 @@ static void derive_local_only(builder *b)
         return;
     if (is_default(b, "apm_config.trace_writer.flush_period_seconds"))
         c->trace_flush_ns = LOCAL_TRACE_FLUSH_NS;
-    if (is_default(b, "apm_config.target_traces_per_second"))
+    if (is_default(b, "apm_config.target_traces_per_second") &&
+        is_default(b, "apm_config.max_traces_per_second"))
         c->target_tps = LOCAL_TARGET_TPS;
+}
+
+/* Former names count where nobody used the present one. */
+static void derive_renamed(builder *b)
+{
+    agent_config *c = b->c;
+
+    if (is_default(b, "apm_config.target_traces_per_second") &&
+        !is_default(b, "apm_config.max_traces_per_second"))
+        c->target_tps = c->max_tps;
+    if (c->apm_log_file.len)
+        c->log_file = c->apm_log_file;
+    if (c->no_log_file)
+        c->log_file = SONDE_STR("");
+}
+
+static void derive_receiver(builder *b)
+{
+    if (b->c->receiver_enabled)
+        return;
+    b->c->receiver_port = 0;
+    b->c->net_fd = b->c->unix_fd = b->c->net_client_fd = -1;
+    b->c->receiver_socket = SONDE_STR("");
 }
 
 /* systemd's directory, the service's, the user's. */
@@ -235,6 +268,8 @@ void derive(builder *b)
     agent_config *c = b->c;
 
     derive_threads(b);
+    derive_renamed(b);
+    derive_receiver(b);
     derive_hostname(b);
     derive_env(b);
     derive_endpoints(b);

@@ -85,13 +85,18 @@ static sonde_status open_middle(pipeline *p, sonde_error *out_error)
     sampler_options sampling;
     const concentrator_options statistics = { .agent_env = p->agent_env,
                                               .hostname = c->hostname,
+                                              .peer_tags = c->peer_tags.items,
+                                              .peer_tags_len = c->peer_tags.len,
+                                              .no_peer_tags = !c->peer_tags_enabled,
+                                              .no_stats_by_kind = !c->stats_by_kind,
+                                              .bucket_ns = (int64_t)c->bucket_ns,
                                               .sink = { stats_writer_push, &p->stats_writer } };
     const stats_sink of_clients = { stats_writer_push, &p->stats_writer };
     processor_options processing = { .config = p->config };
     sonde_status status = rates_cell_init(&p->rates);
 
     p->has_rates = status == SONDE_OK;
-    sampling_options(c, p->event_rates, &sampling);
+    sampling_options(c, &p->event_rates, &sampling);
     sampling.agent_env = p->agent_env;
     sampling.rates = &p->rates;
     if (status == SONDE_OK)
@@ -188,9 +193,9 @@ static sonde_status open_info(pipeline *p, sonde_error *out_error)
                              .agent_version = SONDE_VERSION,
                              .git_commit = "",
                              .endpoints = endpoints,
-                             .peer_tags = peer_tags,
+                             .peer_tags = len ? peer_tags : NULL,
                              .peer_tags_len = len,
-                             .stats_by_span_kind = true,
+                             .stats_by_span_kind = p->config->stats_by_kind,
                              .client_drop_p0s = !p->config->probabilistic_enabled,
                              .crash_socket = crash_socket_path(p->crash) };
     sonde_status status;

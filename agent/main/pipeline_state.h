@@ -28,6 +28,7 @@
 #include "base/queue.h"
 
 #include "pipeline.h"
+#include "sampling.h"
 
 typedef struct worker {
     pipeline *p;
@@ -46,7 +47,7 @@ struct pipeline {
     trace_writer *trace_writer;
     rates_cell rates;
     bool has_rates;
-    event_rate event_rates[EVENT_RATES_MAX]; /* what the sampler's options point to */
+    sampling_rates event_rates; /* what the sampler's options point to */
     sampler *sampler;
     concentrator *concentrator;
     client_aggregator *client_aggregator;

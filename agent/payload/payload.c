@@ -33,6 +33,20 @@ sonde_str *payload_tag_get(const payload *p, sonde_str key)
     return tags_get(p->tags, p->tags_len, key);
 }
 
+sonde_str payload_container_tag(const payload *p, sonde_str name)
+{
+    const sonde_str *all = payload_tag_get(p, SONDE_STR("_dd.tags.container"));
+    sonde_str rest = all ? *all : (sonde_str){ NULL, 0 };
+
+    while (rest.len) {
+        sonde_str tag = sonde_str_cut(&rest, ','), key = sonde_str_cut(&tag, ':');
+
+        if (sonde_str_eq(key, name))
+            return tag;
+    }
+    return rest;
+}
+
 sonde_status chunk_tag_set(payload_chunk *c, sonde_arena *arena, sonde_str key, sonde_str value)
 {
     return tags_set(&c->tags, &c->tags_len, &c->tags_cap, arena, key, value);

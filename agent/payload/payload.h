@@ -68,6 +68,9 @@ void payload_free(payload *p);                /* NULL does nothing; gives the bo
 
 SONDE_MUST_USE sonde_status payload_tag_set(payload *p, sonde_str key, sonde_str value);
 sonde_str *payload_tag_get(const payload *p, sonde_str key); /* NULL: absent */
+
+/* The value of "name:" among the tags of the payload's container (_dd.tags.container); empty: none. */
+sonde_str payload_container_tag(const payload *p, sonde_str name);
 SONDE_MUST_USE sonde_status chunk_tag_set(payload_chunk *c, sonde_arena *arena, sonde_str key,
                                           sonde_str value);
 

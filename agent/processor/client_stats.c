@@ -210,6 +210,10 @@ void client_stats_run(client_stats_stage *stage, payload *p)
         c->env = stage->agent_env;
     if (normalize_tag_value(&p->arena, c->env, &c->env) != SONDE_OK)
         c->env = stage->agent_env;
+    if (c->git_commit_sha.len == 0)
+        c->git_commit_sha = payload_container_tag(p, SONDE_STR("git.commit.sha"));
+    if (c->image_tag.len == 0)
+        c->image_tag = payload_container_tag(p, SONDE_STR("image_tag"));
     sonde_buf_init(&scratch, p->body.len + SONDE_SQL_TEXT_MAX_BYTES);
     for (uint32_t i = 0; i < c->buckets_len; i++) {
         run_groups(stage, &r, &c->buckets[i], &scratch);

@@ -238,12 +238,11 @@ static sonde_status decode(const bound_endpoint *b, http_request *request, paylo
         status = decoder_for(b->row, request)(*out_payload, out_tally, out_error);
     if (status != SONDE_OK)
         return status;
-    if (b->row->kind == ENDPOINT_TRACES) {
+    if (b->row->kind == ENDPOINT_TRACES)
         status = take_process_tags(*out_payload, request);
-        return status == SONDE_OK ? take_container_tags(b->r, *out_payload) : status;
-    }
-    take_stats_headers(*out_payload, request);
-    return SONDE_OK;
+    else
+        take_stats_headers(*out_payload, request);
+    return status == SONDE_OK ? take_container_tags(b->r, *out_payload) : status;
 }
 
 http_result receive_traces(void *user, http_request *request, http_response *response)

@@ -170,7 +170,7 @@ static sonde_status serve(receiver *r, const receiver_options *options, sonde_er
     if (status != SONDE_OK)
         return status;
     listen_unix(r, listeners, &listeners_len);
-    if (listeners_len == 0)
+    if (listeners_len == 0 && c->receiver_enabled)
         return sonde_fail(out_error, SONDE_ERR_CONFIG,
                           "nowhere to listen: receiver_port is 0 and there is no receiver_socket");
     if (counts_leases(c)) {

@@ -63,7 +63,8 @@ sonde_status sampler_open(const sampler_options *options, sampler **out_sampler)
         return SONDE_ERR_NOMEM;
     s->options = *options;
     sonde_mutex_init(&s->mu, SONDE_RANK_ROOM);
-    priority_init(&s->priority, options->target_per_s, extra, SAMPLER_CATALOG_MAX);
+    priority_init(&s->priority, options->target_per_s, extra,
+                  options->catalog_max ? options->catalog_max : SAMPLER_CATALOG_MAX);
     score_init(&s->no_priority, options->target_per_s, extra);
     score_init(&s->errors, options->errors_per_s, extra);
     rare_init(&s->rare, &options->rare);

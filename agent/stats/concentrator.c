@@ -24,6 +24,9 @@
 
 #define GIT_COMMIT "_dd.git.commit.sha"
 
+#define CONTAINER_GIT_COMMIT "git.commit.sha"
+#define CONTAINER_IMAGE_TAG  "image_tag"
+
 #define SCRATCH_MAX_BYTES (256u * 1024) /* blanked addresses of one span */
 
 struct concentrator {
@@ -57,9 +60,9 @@ static double random_unit(void *user)
     return (double)(sonde_random_u64() >> 11) * 0x1.0p-53;
 }
 
-static int64_t align(int64_t unix_ns)
+static int64_t align(const concentrator *c, int64_t unix_ns)
 {
-    return unix_ns - unix_ns % STATS_BUCKET_NS;
+    return unix_ns - unix_ns % c->options.bucket_ns;
 }
 
 sonde_status concentrator_open(const concentrator_options *options, int64_t now_unix_ns,
@@ -73,7 +76,9 @@ sonde_status concentrator_open(const concentrator_options *options, int64_t now_
     if (!c->options.random)
         c->options.random = random_unit;
     c->max_bytes = options->max_bytes ? options->max_bytes : STATS_MAX_BYTES;
-    c->oldest_unix_ns = align(now_unix_ns);
+    if (!c->options.bucket_ns)
+        c->options.bucket_ns = STATS_BUCKET_NS;
+    c->oldest_unix_ns = align(c, now_unix_ns);
     sonde_mutex_init(&c->mu, SONDE_RANK_ROOM);
     sonde_arena_init(&c->scratch, SCRATCH_MAX_BYTES);
     peer_tag_set_init(&c->peer_tags, options->peer_tags, options->peer_tags_len);
@@ -110,7 +115,7 @@ static bucket *find_bucket(concentrator *c, int64_t start, size_t *out_ahead, in
 /* The bucket of a span's end, opened when new.  NULL: no memory. */
 static bucket *bucket_for(concentrator *c, int64_t end, int64_t now)
 {
-    int64_t start = align(end);
+    int64_t start = align(c, end);
     size_t ahead;
     bucket *b;
 
@@ -123,7 +128,7 @@ static bucket *bucket_for(concentrator *c, int64_t end, int64_t now)
         return b;
     if (start > now && ahead >= STATS_BUCKETS_AHEAD_MAX) {
         c->counters.spans_moved++;
-        start = align(now) > c->oldest_unix_ns ? align(now) : c->oldest_unix_ns;
+        start = align(c, now) > c->oldest_unix_ns ? align(c, now) : c->oldest_unix_ns;
         b = find_bucket(c, start, &ahead, now);
         if (b)
             return b;
@@ -301,7 +306,9 @@ static owner_key payload_owner(const concentrator *c, const payload *p)
         .hostname = first_of(p->hostname, c->options.hostname),
         .version = p->app_version,
         .container_id = p->container_id,
-        .git_commit_sha = commit ? *commit : (sonde_str){ NULL, 0 },
+        .git_commit_sha =
+            commit ? *commit : payload_container_tag(p, SONDE_STR(CONTAINER_GIT_COMMIT)),
+        .image_tag = payload_container_tag(p, SONDE_STR(CONTAINER_IMAGE_TAG)),
         .lang = p->language_name,
     };
 
@@ -363,8 +370,9 @@ void concentrator_add(concentrator *c, const payload *p, int64_t now_unix_ns)
 static size_t take_locked(concentrator *c, int64_t now, concentrator_flush_what what,
                           bucket *out[STATS_BUCKETS_MAX])
 {
-    int64_t due = align(now) - STATS_HOLD_BACK_BUCKETS * STATS_BUCKET_NS;
-    int64_t oldest = align(now) - (STATS_HOLD_BACK_BUCKETS - 1) * STATS_BUCKET_NS;
+    int64_t width = c->options.bucket_ns;
+    int64_t due = align(c, now) - STATS_HOLD_BACK_BUCKETS * width;
+    int64_t oldest = align(c, now) - (STATS_HOLD_BACK_BUCKETS - 1) * width;
     size_t i, kept = 0, taken = 0;
 
     for (i = 0; i < c->buckets_len; i++) {
@@ -381,7 +389,8 @@ static size_t take_locked(concentrator *c, int64_t now, concentrator_flush_what 
 
 void concentrator_flush(concentrator *c, int64_t now_unix_ns, concentrator_flush_what what)
 {
-    const export_options how = { .random = { c->options.random, c->options.random_user } };
+    const export_options how = { .random = { c->options.random, c->options.random_user },
+                                 .bucket_ns = (uint64_t)c->options.bucket_ns };
     bucket *taken[STATS_BUCKETS_MAX];
     sonde_status status;
     uint64_t groups = 0;

@@ -23,7 +23,7 @@
 #include "codec/json_write.h"
 #include "sonde/status.h"
 
-#define STATS_BUCKET_NS         10000000000 /* width of a bucket */
+#define STATS_BUCKET_NS         10000000000 /* width of a bucket, unless told otherwise */
 #define STATS_HOLD_BACK_BUCKETS 2           /* how many buckets old one is when it is handed out */
 
 typedef struct concentrator concentrator;
@@ -38,7 +38,8 @@ typedef struct concentrator_options {
     stats_sink sink;              /* called by concentrator_flush() */
     double (*random)(void *user); /* [0, 1), for rounding; NULL: this thread's generator */
     void *random_user;
-    size_t max_bytes; /* 0: STATS_MAX_BYTES */
+    size_t max_bytes;  /* 0: STATS_MAX_BYTES */
+    int64_t bucket_ns; /* 0: STATS_BUCKET_NS */
 } concentrator_options;
 
 typedef struct concentrator_counters {

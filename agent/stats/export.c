@@ -26,6 +26,7 @@ typedef struct exporter {
     size_t groups_len;
     sonde_buf summaries; /* encoded sketches, back to back */
     export_random random;
+    uint64_t bucket_ns;
 } exporter;
 
 /* Down, or up with the probability of the fraction, so that sums stay right on average. */
@@ -122,7 +123,7 @@ static void put_owner(exporter *e, size_t index)
         put_group(e, g);
     e->buckets[index] = (stats_bucket){
         .start_unix_ns = (uint64_t)o->bucket->start_unix_ns,
-        .duration_ns = STATS_BUCKET_NS,
+        .duration_ns = e->bucket_ns,
         .groups = e->groups + first,
         .groups_len = o->groups_len,
     };
@@ -168,7 +169,8 @@ static void put_all(exporter *e)
 sonde_status export_buckets(bucket *const *buckets, size_t len, const export_options *how,
                             stats_sink sink, uint64_t *out_groups)
 {
-    exporter e = { .random = how->random };
+    exporter e = { .random = how->random,
+                   .bucket_ns = how->bucket_ns ? how->bucket_ns : STATS_BUCKET_NS };
     sonde_status status;
 
     sonde_buf_init(&e.summaries, SUMMARIES_MAX_BYTES);

@@ -21,6 +21,7 @@ typedef struct export_random {
 
 typedef struct export_options {
     export_random random; /* .unit NULL: every number is whole */
+    uint64_t bucket_ns;   /* width they are said to have; 0: STATS_BUCKET_NS */
     bool client_computed;
 } export_options;
 

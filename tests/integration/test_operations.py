@@ -68,6 +68,28 @@ class CheckConfig(Operations):
         self.assertIn("datadog.yaml:", error)
 
 
+class Switches(Operations):
+    def test_an_agent_that_is_switched_off_ends_at_once_and_well(self):
+        status, _, error = self.run_sonde("agent", DD_APM_ENABLED="false", DD_API_KEY=KEY)
+        self.assertEqual(status, 0, error)
+        self.assertIn("nothing to do: apm_config.enabled is false", error)
+
+    def test_info_tells_tracers_what_statistics_are_made(self):
+        self.stack.start_intake()
+        self.stack.start_agent(DD_APM_PEER_TAGS='["my.peer"]', DD_APM_COMPUTE_STATS_BY_SPAN_KIND="false")
+        info = get_json(self.stack.agent_port, "/info")
+        self.assertIn("my.peer", info["peer_tags"])
+        self.assertEqual(info["peer_tags"], sorted(info["peer_tags"]))
+        self.assertIsNone(info["span_kinds_stats_computed"])
+
+    def test_without_aggregation_by_peers_info_lists_none(self):
+        self.stack.start_intake()
+        self.stack.start_agent(DD_APM_PEER_TAGS_AGGREGATION="false")
+        info = get_json(self.stack.agent_port, "/info")
+        self.assertIsNone(info["peer_tags"])
+        self.assertEqual(len(info["span_kinds_stats_computed"]), 4)
+
+
 class Reload(Operations):
     def reload(self, text, says):
         self.file.write_text(text)

@@ -201,7 +201,7 @@ static sonde_status open_watch(http_server *s)
 static http_server *new_server(const http_server_options *options, size_t listeners_len)
 {
     http_server *s = sonde_calloc(1, sizeof(*s));
-    http_listening *listening = sonde_calloc(listeners_len, sizeof(*listening));
+    http_listening *listening = sonde_calloc(listeners_len ? listeners_len : 1, sizeof(*listening));
 
     if (!s || !listening) {
         sonde_free(listening);

@@ -522,6 +522,52 @@ static void test_endpoints_come_from_key_site_address_and_map(void **state)
     config_put(c);
 }
 
+static void test_former_names_and_switches_count_as_they_should(void **state)
+{
+    static const struct {
+        const char *label, *yaml;
+        const char *key, *log_file; /* of the first endpoint; "": there is none */
+        int64_t port;
+        double target;
+    } cases[] = {
+        { "nothing set", "api_key: k\n", "k", "", 8126, 10 },
+        { "the former key wins", "api_key: k\napm_config: {api_key: old}\n", "old", "", 8126, 10 },
+        { "a former key is a key", "apm_config: {api_key: old}\n", "old", "", 8126, 10 },
+        { "no main endpoint",
+          "api_key: k\napm_config: {send_to_main_endpoint: false, additional_endpoints: "
+          "{'http://x': "
+          "[m]}}\n",
+          "m", "", 8126, 10 },
+        { "the former target", "api_key: k\napm_config: {max_traces_per_second: 3}\n", "k", "",
+          8126, 3 },
+        { "the present one wins",
+          "api_key: k\napm_config: {max_traces_per_second: 3, target_traces_per_second: 4}\n", "k",
+          "", 8126, 4 },
+        { "the trace agent's log", "api_key: k\nlog_file: /a\napm_config: {log_file: /b}\n", "k",
+          "/b", 8126, 10 },
+        { "no file at all", "api_key: k\nlog_file: /a\ndisable_file_logging: true\n", "k", "", 8126,
+          10 },
+        { "no receiver", "api_key: k\napm_config: {receiver_enabled: false, receiver_port: 9}\n",
+          "k", "", 0, 10 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        agent_config *c = load(cases[i].yaml, NULL);
+
+        if (c->warnings_len || c->endpoints.len != 1 || c->local_mode ||
+            !sonde_str_eq(c->endpoints.items[0].api_key, sonde_str_from(cases[i].key)) ||
+            !sonde_str_eq(c->log_file, sonde_str_from(cases[i].log_file)) ||
+            c->receiver_port != cases[i].port || c->target_tps != cases[i].target)
+            fail_msg("%s: key %.*s, log %.*s, port %lld, target %g", cases[i].label,
+                     SONDE_STR_ARG(c->endpoints.items[0].api_key), SONDE_STR_ARG(c->log_file),
+                     (long long)c->receiver_port, c->target_tps);
+        if (cases[i].port == 0 && c->receiver_socket.len)
+            fail_msg("%s: a socket is left", cases[i].label);
+        config_put(c);
+    }
+}
+
 static void test_values_follow_from_others(void **state)
 {
     static const struct {
@@ -530,6 +576,8 @@ static void test_values_follow_from_others(void **state)
         uint64_t memory;
     } cases[] = {
         { "env from tags", "tags: [team:a, env:from-tags]\n", "localhost", "from-tags", 64u << 20 },
+        { "env from extra_tags", "tags: ['env:']\nextra_tags: ['env:x']\n", "localhost", "x",
+          64u << 20 },
         { "env before tags", "env: e\ntags: [env:t]\n", "localhost", "e", 64u << 20 },
         { "bind_host", "bind_host: 10.0.0.1\n", "10.0.0.1", "none", 64u << 20 },
         { "non-local traffic wins",
@@ -597,6 +645,8 @@ static void test_local_only_shows_more_and_sooner_unless_told(void **state)
         { "flush asked for", "apm_config: { trace_writer: { flush_period_seconds: 5 } }",
           5000000000u, 1000 },
         { "rate asked for", "apm_config: { target_traces_per_second: 10 }", 1000000000u, 10 },
+        { "rate asked for by its former name", "apm_config: { max_traces_per_second: 30 }",
+          1000000000u, 30 },
         { "a key", "api_key: abc", 5000000000u, 10 },
         { "a key and local", "{ api_key: abc, sonde: { local: { enabled: true } } }", 5000000000u,
           10 },
@@ -778,6 +828,7 @@ int main(void)
         cmocka_unit_test(test_lists_are_taken_in_every_form),
         cmocka_unit_test(test_some_lists_have_a_separator_of_their_own),
         cmocka_unit_test(test_endpoints_come_from_key_site_address_and_map),
+        cmocka_unit_test(test_former_names_and_switches_count_as_they_should),
         cmocka_unit_test(test_values_follow_from_others),
         cmocka_unit_test(test_in_a_container_tcp_listens_to_all_unless_told),
         cmocka_unit_test(test_local_only_shows_more_and_sooner_unless_told),

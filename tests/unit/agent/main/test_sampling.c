@@ -24,6 +24,8 @@ static void test_rates_of_events_are_read_strictly(void **state)
         { "web|http.request=0.5", true, 0.5 },
         { " web | http.request = 1 ", true, 1.0 },
         { "web|a|b=0", true, 0.0 },
+        { "web|http.request:0.5", true, 0.5 }, /* of a map in the file */
+        { "web|a:b=1", true, 1.0 },
         { "web|http.request=1.5", false, 0 },
         { "web|http.request=-1", false, 0 },
         { "web|http.request=", false, 0 },
@@ -56,7 +58,7 @@ static void test_keys_become_options(void **state)
                                    (char *)"DD_APM_ERROR_TPS=3",
                                    (char *)"DD_APM_MAX_EPS=7",
                                    NULL };
-    event_rate rates[EVENT_RATES_MAX];
+    static sampling_rates rates;
     agent_config *c = NULL;
     sampler_options o;
 
@@ -65,12 +67,18 @@ static void test_keys_become_options(void **state)
     assert_status(
         config_load_text(
             &(config_options){ .environment = environment, .os_hostname = "h", .cpus = 2 },
-            SONDE_STR("api_key: k\napm_config:\n  rare_sampler:\n    cooldown: 60\n"), "test", &c,
-            NULL),
+            SONDE_STR("api_key: k\napm_config:\n  rare_sampler:\n    cooldown: 60\n"
+                      "  max_catalog_entries: 7\n"
+                      "  analyzed_rate_by_service:\n    web: 0.25\n    bad: 2\n"),
+            "test", &c, NULL),
         SONDE_OK);
-    sampling_options(c, rates, &o);
+    sampling_options(c, &rates, &o);
 
-    assert_int_equal(lines, 1); /* nonsense */
+    assert_int_equal(lines, 2); /* nonsense, bad */
+    assert_int_equal(o.catalog_max, 7);
+    assert_int_equal(o.events.by_service_len, 1);
+    assert_true(sonde_str_eq(o.events.by_service[0].service, SONDE_STR("web")));
+    assert_true(o.events.by_service[0].rate > 0.24 && o.events.by_service[0].rate < 0.26);
     assert_int_equal(o.events.by_operation_len, 2);
     assert_true(sonde_str_eq(o.events.by_operation[1].service, SONDE_STR("db")));
     assert_true(o.probabilistic.enabled && o.probabilistic.full_id);

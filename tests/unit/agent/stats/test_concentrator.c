@@ -16,8 +16,9 @@
 
 /* What the sink saw, flattened: one row per group. */
 typedef struct row {
-    char key[200]; /* env/host/version/base|service/name/resource/type/kind/... */
-    uint64_t start_unix_ns;
+    char key[200];  /* env/host/version/base|service/name/resource/type/kind/... */
+    char image[40]; /* commit/tag */
+    uint64_t start_unix_ns, width;
     uint64_t hits, errors, top, duration;
     uint64_t ok_len;
     bool synthetics;
@@ -54,6 +55,7 @@ static sonde_status sink_push(void *stage, const stats_payload *s)
                 row *r = &sunk.rows[sunk.rows_len++ % KEPT];
 
                 *r = (row){ .start_unix_ns = c->buckets[j].start_unix_ns,
+                            .width = c->buckets[j].duration_ns,
                             .hits = g->hits,
                             .errors = g->errors,
                             .top = g->top_level_hits,
@@ -69,6 +71,8 @@ static sonde_status sink_push(void *stage, const stats_payload *s)
                     SONDE_STR_ARG(c->service), SONDE_STR_ARG(g->service), SONDE_STR_ARG(g->name),
                     SONDE_STR_ARG(g->resource), SONDE_STR_ARG(g->type), SONDE_STR_ARG(g->span_kind),
                     SONDE_STR_ARG(g->service_source));
+                (void)snprintf(r->image, sizeof(r->image), "%.*s/%.*s",
+                               SONDE_STR_ARG(c->git_commit_sha), SONDE_STR_ARG(c->image_tag));
                 (void)snprintf(r->grpc, sizeof(r->grpc), "%.*s",
                                SONDE_STR_ARG(g->grpc_status_code));
             }
@@ -187,6 +191,103 @@ static void test_only_eligible_spans_are_counted(void **state)
         if (n.spans_counted != cases[i].counted ||
             n.spans_in != n.spans_counted + n.spans_not_eligible)
             fail_msg("%s", cases[i].label);
+        concentrator_close(c);
+    }
+}
+
+static void test_what_counts_beyond_top_level_spans_can_be_switched_off(void **state)
+{
+    concentrator *c = open_with((concentrator_options){ .no_stats_by_kind = true });
+    concentrator_counters n;
+    one_chunk b;
+
+    (void)state;
+    build(&b, 2);
+    meta(&b, 0, "span.kind", "server");
+    meta(&b, 1, "span.kind", "server");
+    metric(&b, 1, "_top_level", 1);
+    concentrator_add(c, &b.p, T0);
+    concentrator_read_counters(c, &n);
+    assert_int_equal(n.spans_counted, 1);
+    concentrator_close(c);
+}
+
+static void test_peers_are_told_apart_by_the_tags_configured(void **state)
+{
+    const sonde_str more = SONDE_STR("my.peer");
+    const struct {
+        const char *label;
+        concentrator_options options;
+        size_t names; /* 43 are built in */
+        uint32_t peers;
+    } cases[] = {
+        { "as built in", { .no_peer_tags = false }, 43, 1 },
+        { "one more", { .peer_tags = &more, .peer_tags_len = 1 }, 44, 2 },
+        { "off", { .peer_tags = &more, .peer_tags_len = 1, .no_peer_tags = true }, 0, 0 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        concentrator *c = open_with(cases[i].options);
+        size_t names;
+        one_chunk b;
+
+        build(&b, 1);
+        meta(&b, 0, "span.kind", "client");
+        meta(&b, 0, "db.name", "orders");
+        meta(&b, 0, "my.peer", "p");
+        concentrator_add(c, &b.p, T0);
+        concentrator_flush(c, T0, CONCENTRATOR_FLUSH_ALL);
+        (void)concentrator_peer_tags(c, &names);
+        if (names != cases[i].names || sunk.rows_len != 1 || sunk.rows[0].peers != cases[i].peers)
+            fail_msg("%s: %zu names, %u peers", cases[i].label, names, sunk.rows[0].peers);
+        concentrator_close(c);
+    }
+}
+
+static void test_a_bucket_is_as_wide_as_configured(void **state)
+{
+    concentrator *c = open_with((concentrator_options){ .bucket_ns = 4 * S });
+    one_chunk b;
+
+    (void)state;
+    build(&b, 1);
+    metric(&b, 0, "_top_level", 1);
+    b.spans[0].start = T0 + 5 * S;
+    concentrator_add(c, &b.p, T0 + 5 * S);
+    concentrator_flush(c, T0 + 11 * S, CONCENTRATOR_FLUSH_READY);
+    assert_int_equal(sunk.rows_len, 0);
+    concentrator_flush(c, T0 + 12 * S, CONCENTRATOR_FLUSH_READY);
+    assert_int_equal(sunk.rows_len, 1);
+    assert_int_equal(sunk.rows[0].start_unix_ns, T0 + 4 * S);
+    assert_int_equal(sunk.rows[0].width, 4 * S);
+    concentrator_close(c);
+}
+
+static void test_the_container_tells_what_the_tracer_does_not(void **state)
+{
+    static span_meta tags[] = { { { "_dd.tags.container", 18 },
+                                  { "image_tag:v7,git.commit.sha:aaa,kube_job:x", 42 } } };
+    static const struct {
+        const char *label, *own_sha, *want;
+    } cases[] = { { "nothing said", NULL, "aaa/v7" }, { "the root wins", "bbb", "bbb/v7" } };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        concentrator *c = open_with((concentrator_options){ 0 });
+        one_chunk b;
+
+        build(&b, 1);
+        metric(&b, 0, "_top_level", 1);
+        if (cases[i].own_sha)
+            meta(&b, 0, "_dd.git.commit.sha", cases[i].own_sha);
+        b.p.tags = tags;
+        b.p.tags_len = 1;
+        concentrator_add(c, &b.p, T0);
+        concentrator_flush(c, T0, CONCENTRATOR_FLUSH_ALL);
+        assert_int_equal(sunk.rows_len, 1);
+        if (strcmp(sunk.rows[0].image, cases[i].want) != 0)
+            fail_msg("%s: %s", cases[i].label, sunk.rows[0].image);
         concentrator_close(c);
     }
 }
@@ -625,6 +726,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_only_eligible_spans_are_counted),
+        cmocka_unit_test(test_what_counts_beyond_top_level_spans_can_be_switched_off),
+        cmocka_unit_test(test_peers_are_told_apart_by_the_tags_configured),
+        cmocka_unit_test(test_a_bucket_is_as_wide_as_configured),
+        cmocka_unit_test(test_the_container_tells_what_the_tracer_does_not),
         cmocka_unit_test(test_a_group_holds_every_field_of_the_key),
         cmocka_unit_test(test_each_field_of_the_key_separates_groups),
         cmocka_unit_test(test_a_bucket_is_handed_out_twenty_seconds_after_it_began),
