@@ -17,7 +17,6 @@ typedef struct traces_counts {
     uint64_t chunks;        /* in the batch */
     uint64_t spans;         /* in the batch */
     uint64_t spans_too_big; /* left out */
-    uint64_t idx_payloads;  /* string-indexed tracer payloads: not understood, left out */
 } traces_counts;
 
 traces_decoder *traces_decoder_new(void); /* NULL: no memory */

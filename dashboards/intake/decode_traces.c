@@ -8,7 +8,9 @@
 #include "base/alloc.h"
 #include "base/hex.h"
 #include "codec/pb_read.h"
+#include "codec/pb_write.h"
 #include "decode.h"
+#include "decode_idx.h"
 #include "vocab/tags.h"
 
 struct traces_decoder {
@@ -21,6 +23,7 @@ struct traces_decoder {
     bool chunk_open;    /* has spans in the builder */
     bool chunk_begun;   /* the same, or in a frame that was full before the chunk ended */
     uint32_t continued; /* chunks of the frame in hand that began earlier: not counted again */
+    sonde_buf plain;    /* what came with a string table, in the form without */
 };
 
 traces_decoder *traces_decoder_new(void)
@@ -34,6 +37,7 @@ traces_decoder *traces_decoder_new(void)
         sonde_free(d);
         return NULL;
     }
+    sonde_buf_init(&d->plain, IDX_PLAIN_MAX_BYTES);
     return d;
 }
 
@@ -42,6 +46,7 @@ void traces_decoder_free(traces_decoder *d)
     if (!d)
         return;
     frame_builder_free(d->builder);
+    sonde_buf_done(&d->plain);
     sonde_free(d);
 }
 
@@ -335,6 +340,29 @@ static sonde_status add_tracer_payload(traces_decoder *d, sonde_str body, sonde_
     return status == SONDE_OK ? r.status : status;
 }
 
+/* A tracer payload with a string table; it is read with the others of its kind, when all are there. */
+static sonde_status add_idx_payload(traces_decoder *d, sonde_str body)
+{
+    size_t mark = sonde_pb_begin(&d->plain, 5);
+    sonde_status status = idx_to_plain(body, &d->plain);
+
+    sonde_pb_end(&d->plain, mark);
+    return status == SONDE_OK ? d->plain.status : status;
+}
+
+static sonde_status read_tracer_payloads(traces_decoder *d, sonde_str body, sonde_str host,
+                                         sonde_str env)
+{
+    sonde_pb_reader r;
+    sonde_status status = SONDE_OK;
+
+    sonde_pb_reader_init(&r, body.ptr, body.len);
+    while (status == SONDE_OK && sonde_pb_next(&r))
+        if (r.field == 5)
+            status = add_tracer_payload(d, sonde_pb_bytes(&r), host, env);
+    return status == SONDE_OK ? r.status : status;
+}
+
 static sonde_status read_payload(traces_decoder *d, sonde_str body)
 {
     sonde_str host = { NULL, 0 }, env = { NULL, 0 };
@@ -342,21 +370,19 @@ static sonde_status read_payload(traces_decoder *d, sonde_str body)
     sonde_status status = SONDE_OK;
 
     sonde_pb_reader_init(&r, body.ptr, body.len);
-    while (sonde_pb_next(&r))
+    while (status == SONDE_OK && sonde_pb_next(&r))
         if (r.field == 1)
             host = sonde_pb_bytes(&r);
         else if (r.field == 2)
             env = sonde_pb_bytes(&r);
         else if (r.field == 11)
-            d->counts.idx_payloads++;
-    if (r.status != SONDE_OK)
-        return r.status;
-    sonde_pb_reader_init(&r, body.ptr, body.len);
-    while (status == SONDE_OK && sonde_pb_next(&r))
-        if (r.field == 5)
-            status = add_tracer_payload(d, sonde_pb_bytes(&r), host, env);
+            status = add_idx_payload(d, sonde_pb_bytes(&r));
     if (status == SONDE_OK)
         status = r.status;
+    if (status == SONDE_OK)
+        status = read_tracer_payloads(d, body, host, env);
+    if (status == SONDE_OK)
+        status = read_tracer_payloads(d, sonde_buf_str(&d->plain), host, env);
     return status == SONDE_OK ? flush(d) : status;
 }
 
@@ -373,6 +399,7 @@ sonde_status traces_decode(traces_decoder *d, sonde_str body, store_batch *batch
     status = read_payload(d, body);
     d->batch = NULL;
     frame_builder_reset(d->builder); /* it must not refer to the body any longer */
+    sonde_buf_done(&d->plain);
     if (status == SONDE_OK)
         *out_counts = d->counts;
     return status;

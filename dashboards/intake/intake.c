@@ -214,7 +214,6 @@ static void count_accepted(intake *in, const traces_counts *t, uint64_t groups, 
     count(&c->spans, t->spans + t->spans_too_big);
     count(&c->spans_too_big, t->spans_too_big);
     count(&c->stats_groups, groups);
-    count(&c->dropped_payloads[INTAKE_DROP_IDX], t->idx_payloads);
 }
 
 /* Queues the batch, or answers at once when there is nothing in it. */

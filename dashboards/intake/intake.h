@@ -27,8 +27,7 @@ typedef struct intake intake;
     X(TOO_BIG,   "too_big")       /* 413 after inflating, or above the queue */        \
     X(MALFORMED, "malformed")     /* 400 */                                            \
     X(BUSY,      "busy")          /* 503: queue full, agents send it again */          \
-    X(NO_MEMORY, "no_memory")     /* 503 */                                            \
-    X(IDX,       "idx_payload")   /* string-indexed tracer payloads in a stored request */
+    X(NO_MEMORY, "no_memory")     /* 503 */
 /* clang-format on */
 
 typedef enum intake_drop {
