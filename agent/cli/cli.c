@@ -82,9 +82,28 @@ static bool keep_value(const cli_option *option, size_t index, const char *value
     return true;
 }
 
-bool cli_parse(const command *self, const cli_option *options, size_t options_len, int argc,
-               char **argv, cli_line *out_line, int *out_exit)
+/* The word that is no option, where the command has one. */
+static bool take_operand(const command *self, int argc, char **argv, cli_line *out_line)
 {
+    size_t last = self->options_len - 1;
+
+    if (self->options_len > 0 && !*self->options[last].name) {
+        if (optind == argc) {
+            (void)cli_fail(self, "%s is missing", self->options[last].fixed);
+            return false;
+        }
+        out_line->values[last] = argv[optind++];
+    }
+    if (optind == argc)
+        return true;
+    (void)cli_fail(self, "\"%s\" was not expected", argv[optind]);
+    return false;
+}
+
+bool cli_parse(const command *self, int argc, char **argv, cli_line *out_line, int *out_exit)
+{
+    const cli_option *options = self->options;
+    size_t options_len = self->options_len;
     struct option longs[CLI_OPTIONS_MAX + 2];
     char letters[2 * CLI_OPTIONS_MAX + 3];
     int got;
@@ -97,27 +116,27 @@ bool cli_parse(const command *self, const cli_option *options, size_t options_le
 
         if (got == 'h') {
             (void)fputs(self->help, stdout);
+            cli_line_done(out_line);
             *out_exit = EXIT_DONE;
             return false;
         }
         if (got == '?' || i >= options_len) {
             (void)cli_fail(self, "%s: no such option, or its value is missing", argv[optind - 1]);
+            cli_line_done(out_line);
             *out_exit = usage(self);
             return false;
         }
         if (!keep_value(&options[i], i, options[i].fixed ? options[i].fixed : optarg, out_line)) {
+            cli_line_done(out_line);
             *out_exit = cli_fail(self, "%s", sonde_status_str(SONDE_ERR_NOMEM));
             return false;
         }
     }
-    if (optind < argc && options_len > 0 && !*options[options_len - 1].name)
-        out_line->values[options_len - 1] = argv[optind++];
-    if (optind < argc) {
-        (void)cli_fail(self, "\"%s\" was not expected", argv[optind]);
-        *out_exit = usage(self);
-        return false;
-    }
-    return true;
+    if (take_operand(self, argc, argv, out_line))
+        return true;
+    cli_line_done(out_line);
+    *out_exit = usage(self);
+    return false;
 }
 
 void cli_add_variable(cli_line *line, const char *name, int value)
@@ -211,4 +230,27 @@ agent_config *cli_config_quiet(const char *file, const cli_line *line)
 {
     sonde_log_set_level(SONDE_LOG_ERROR);
     return load(file, line);
+}
+
+static const char *config_file(const command *self, const cli_line *line)
+{
+    for (size_t i = 0; i < self->options_len; i++)
+        if (strcmp(self->options[i].name, "config") == 0)
+            return line->values[i];
+    return NULL;
+}
+
+int cli_run(const command *self, int argc, char **argv)
+{
+    agent_config *c;
+    cli_line line;
+    int code;
+
+    if (!cli_parse(self, argc, argv, &line, &code))
+        return code;
+    c = cli_config_quiet(config_file(self, &line), &line);
+    code = c ? self->work(self, c, &line) : EXIT_FAILED;
+    config_put(c);
+    cli_line_done(&line);
+    return code;
 }

@@ -13,29 +13,9 @@
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
-typedef struct command {
-    const char *name;
-    const char *summary; /* one line, for `sonde help` */
-    const char *help;    /* the whole text of `sonde NAME --help` */
-    int (*run)(const struct command *self, int argc, char **argv); /* argv[0] is the name */
-} command;
-
-extern const command agent_command;
-extern const command intake_command;
-extern const command status_command;
-extern const command doctor_command;
-extern const command record_command;
-extern const command replay_command;
-extern const command flare_command;
-extern const command version_command;
-extern const command help_command;
-
-extern const command *const commands[];
-extern const size_t commands_len;
-
 /* An option of a subcommand.  With `variable`, its value goes into the configuration the way that
  * environment variable would, but before it.  One whose name is "", the last, is the word that is no
- * option: `sonde replay FILE`. */
+ * option and has to be there, called `fixed`: `sonde replay FILE`. */
 typedef struct cli_option {
     char letter;          /* 0: long form only */
     const char *name;     /* "port" */
@@ -51,10 +31,39 @@ typedef struct cli_line {
     size_t variables_len;
 } cli_line;
 
+typedef struct command {
+    const char *name;
+    const char *summary;       /* one line, for `sonde help` */
+    const char *help;          /* the whole text of `sonde NAME --help` */
+    const cli_option *options; /* CLI_OPTIONS(table) */
+    size_t options_len;
+    int (*run)(const struct command *self, int argc, char **argv); /* argv[0] is the name */
+    int (*work)(const struct command *self, agent_config *c, const cli_line *line); /* cli_run() */
+} command;
+
+#define CLI_OPTIONS(table) .options = (table), .options_len = sizeof(table) / sizeof((table)[0])
+
+extern const command agent_command;
+extern const command intake_command;
+extern const command status_command;
+extern const command doctor_command;
+extern const command record_command;
+extern const command replay_command;
+extern const command flare_command;
+extern const command completion_command;
+extern const command version_command;
+extern const command help_command;
+
+extern const command *const commands[];
+extern const size_t commands_len;
+
 /* Reads the command line; --help and -h are understood everywhere.  True: go on; false: *out_exit. */
-bool cli_parse(const command *self, const cli_option *options, size_t options_len, int argc,
-               char **argv, cli_line *out_line, int *out_exit);
+bool cli_parse(const command *self, int argc, char **argv, cli_line *out_line, int *out_exit);
 void cli_line_done(cli_line *line);
+
+/* The `run` of commands that look at an agent: reads the command line and the configuration the agent has (that of
+ * --config), then works. */
+int cli_run(const command *self, int argc, char **argv);
 
 /* One more variable; left out when there is no room or memory. */
 void cli_add_variable(cli_line *line, const char *name, int value);

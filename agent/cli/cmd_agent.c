@@ -210,7 +210,7 @@ static int run(const command *self, int argc, char **argv)
     cli_line line;
     int code;
 
-    if (!cli_parse(self, options, sizeof(options) / sizeof(options[0]), argc, argv, &line, &code))
+    if (!cli_parse(self, argc, argv, &line, &code))
         return code;
     sonde_log_set_prefix("sonde agent");
     if (line.values[OPT_HELP_CONFIG]) {
@@ -232,4 +232,8 @@ static int run(const command *self, int argc, char **argv)
     return code;
 }
 
-const command agent_command = { "agent", "receive, count, sample and forward traces", help, run };
+const command agent_command = { .name = "agent",
+                                .summary = "receive, count, sample and forward traces",
+                                .help = help,
+                                CLI_OPTIONS(options),
+                                .run = run };

@@ -481,7 +481,7 @@ static int print(const findings *f, bool json)
     return ok && !findings_failed(f) ? EXIT_DONE : EXIT_FAILED;
 }
 
-static int diagnose(const command *self, const agent_config *c, const cli_line *line)
+static int diagnose(const command *self, agent_config *c, const cli_line *line)
 {
     static doctor d; /* its findings are large */
     sonde_error error = { 0 };
@@ -503,20 +503,9 @@ static int diagnose(const command *self, const agent_config *c, const cli_line *
     return code;
 }
 
-static int run(const command *self, int argc, char **argv)
-{
-    agent_config *c;
-    cli_line line;
-    int code;
-
-    if (!cli_parse(self, options, sizeof(options) / sizeof(options[0]), argc, argv, &line, &code))
-        return code;
-    c = cli_config_quiet(line.values[OPT_CONFIG], &line);
-    code = c ? diagnose(self, c, &line) : EXIT_FAILED;
-    config_put(c);
-    cli_line_done(&line);
-    return code;
-}
-
-const command doctor_command = { "doctor", "why traces do not arrive, and what to do about it",
-                                 help, run };
+const command doctor_command = { .name = "doctor",
+                                 .summary = "why traces do not arrive, and what to do about it",
+                                 .help = help,
+                                 CLI_OPTIONS(options),
+                                 .run = cli_run,
+                                 .work = diagnose };

@@ -195,7 +195,7 @@ static void default_name(char *out, size_t cap)
         (void)snprintf(out, cap, "sonde-flare.zip");
 }
 
-static int make(const command *self, const agent_config *c, const cli_line *line)
+static int make(const command *self, agent_config *c, const cli_line *line)
 {
     flare f = { .config = c };
     sonde_error error = { 0 };
@@ -220,20 +220,10 @@ static int make(const command *self, const agent_config *c, const cli_line *line
     return code;
 }
 
-static int run(const command *self, int argc, char **argv)
-{
-    agent_config *c;
-    cli_line line;
-    int code;
-
-    if (!cli_parse(self, options, sizeof(options) / sizeof(options[0]), argc, argv, &line, &code))
-        return code;
-    c = cli_config_quiet(line.values[OPT_CONFIG], &line);
-    code = c ? make(self, c, &line) : EXIT_FAILED;
-    config_put(c);
-    cli_line_done(&line);
-    return code;
-}
-
-const command flare_command = { "flare", "an archive for somebody who is to help, secrets cut out",
-                                help, run };
+const command flare_command = { .name = "flare",
+                                .summary =
+                                    "an archive for somebody who is to help, secrets cut out",
+                                .help = help,
+                                CLI_OPTIONS(options),
+                                .run = cli_run,
+                                .work = make };

@@ -18,7 +18,7 @@ static void list_commands(void)
                 "\n",
                 stdout);
     for (i = 0; i < commands_len; i++)
-        (void)printf("  %-9s %s\n", commands[i]->name, commands[i]->summary);
+        (void)printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
     (void)fputs(
         "\n"
         "`sonde COMMAND --help` tells more.  To see traces of your programs on this machine:\n"
@@ -44,4 +44,6 @@ static int run(const command *self, int argc, char **argv)
     return EXIT_USAGE;
 }
 
-const command help_command = { "help", "list the commands, or explain one", help, run };
+const command help_command = {
+    .name = "help", .summary = "list the commands, or explain one", .help = help, .run = run
+};

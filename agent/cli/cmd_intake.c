@@ -69,7 +69,7 @@ static int run(const command *self, int argc, char **argv)
     cli_line line;
     int code;
 
-    if (!cli_parse(self, options, sizeof(options) / sizeof(options[0]), argc, argv, &line, &code))
+    if (!cli_parse(self, argc, argv, &line, &code))
         return code;
     sonde_log_set_prefix("sonde intake");
     c = cli_config(line.values[OPT_CONFIG], &line);
@@ -79,4 +79,8 @@ static int run(const command *self, int argc, char **argv)
     return code;
 }
 
-const command intake_command = { "intake", "accept, keep and show what agents send", help, run };
+const command intake_command = { .name = "intake",
+                                 .summary = "accept, keep and show what agents send",
+                                 .help = help,
+                                 CLI_OPTIONS(options),
+                                 .run = run };

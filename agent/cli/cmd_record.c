@@ -75,7 +75,7 @@ static const cli_option options[] = {
     [OPT_CONFIG] = { 'c', "config", NULL, NULL },
     [OPT_PORT] = { 'p', "port", "DD_APM_RECEIVER_PORT", NULL },
     [OPT_SOCKET] = { 0, "socket", NULL, NULL },
-    [OPT_FILE] = { 0, "", NULL, NULL },
+    [OPT_FILE] = { 0, "", NULL, "FILE" },
 };
 
 /* What a request is recorded and handed on with.  Never a key. */
@@ -296,13 +296,15 @@ static int serve(const command *self, recorder *r, const cli_line *line)
     return r->not_kept ? EXIT_FAILED : EXIT_DONE;
 }
 
-static int record(const command *self, const agent_config *c, const cli_line *line)
+static int record(const command *self, agent_config *c, const cli_line *line)
 {
     recorder r = { .fd = -1, .began_mono_ns = sonde_mono_ns(), .max_bytes = MAX_SIZE };
     agent_client agent = { .http = NULL };
     sonde_error error = { 0 };
     int code;
 
+    sonde_log_set_prefix("sonde record");
+    sonde_log_set_level(SONDE_LOG_INFO);
     if (line->values[OPT_MAX_SIZE] &&
         sonde_parse_bytes(sonde_str_from(line->values[OPT_MAX_SIZE]), &r.max_bytes) != SONDE_OK)
         return cli_fail(self, "--max-size %s: expected a size, such as 64MiB",
@@ -326,28 +328,10 @@ static int record(const command *self, const agent_config *c, const cli_line *li
     return code;
 }
 
-static int run(const command *self, int argc, char **argv)
-{
-    agent_config *c;
-    cli_line line;
-    int code;
-
-    if (!cli_parse(self, options, sizeof(options) / sizeof(options[0]), argc, argv, &line, &code))
-        return code;
-    if (!line.values[OPT_FILE]) {
-        (void)cli_fail(self, "FILE is missing");
-        cli_line_done(&line);
-        return EXIT_USAGE;
-    }
-    c = cli_config_quiet(line.values[OPT_CONFIG], &line);
-    sonde_log_set_prefix("sonde record");
-    sonde_log_set_level(SONDE_LOG_INFO);
-    code = c ? record(self, c, &line) : EXIT_FAILED;
-    config_put(c);
-    cli_line_done(&line);
-    return code;
-}
-
-const command record_command = { "record",
-                                 "keep what tracers send in a file, on its way to the agent", help,
-                                 run };
+const command record_command = { .name = "record",
+                                 .summary =
+                                     "keep what tracers send in a file, on its way to the agent",
+                                 .help = help,
+                                 CLI_OPTIONS(options),
+                                 .run = cli_run,
+                                 .work = record };

@@ -44,7 +44,7 @@ static const cli_option options[] = {
     [OPT_CONFIG] = { 'c', "config", NULL, NULL },
     [OPT_PORT] = { 'p', "port", "DD_APM_RECEIVER_PORT", NULL },
     [OPT_SOCKET] = { 0, "socket", NULL, NULL },
-    [OPT_FILE] = { 0, "", NULL, NULL },
+    [OPT_FILE] = { 0, "", NULL, "FILE" },
 };
 
 typedef struct replay {
@@ -141,7 +141,7 @@ static int replay_file(const command *self, replay *r, const char *path, bool li
     return code;
 }
 
-static int start(const command *self, const agent_config *c, const cli_line *line)
+static int start(const command *self, agent_config *c, const cli_line *line)
 {
     replay r = { .speed = 1 };
     sonde_error error = { 0 };
@@ -160,24 +160,9 @@ static int start(const command *self, const agent_config *c, const cli_line *lin
     return code;
 }
 
-static int run(const command *self, int argc, char **argv)
-{
-    agent_config *c;
-    cli_line line;
-    int code;
-
-    if (!cli_parse(self, options, sizeof(options) / sizeof(options[0]), argc, argv, &line, &code))
-        return code;
-    if (!line.values[OPT_FILE]) {
-        (void)cli_fail(self, "FILE is missing");
-        cli_line_done(&line);
-        return EXIT_USAGE;
-    }
-    c = cli_config_quiet(line.values[OPT_CONFIG], &line);
-    code = c ? start(self, c, &line) : EXIT_FAILED;
-    config_put(c);
-    cli_line_done(&line);
-    return code;
-}
-
-const command replay_command = { "replay", "send what `sonde record` kept", help, run };
+const command replay_command = { .name = "replay",
+                                 .summary = "send what `sonde record` kept",
+                                 .help = help,
+                                 CLI_OPTIONS(options),
+                                 .run = cli_run,
+                                 .work = start };

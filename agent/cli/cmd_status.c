@@ -58,7 +58,7 @@ static int show(const command *self, const char *address, const sonde_http_plain
     return code;
 }
 
-static int ask(const command *self, const agent_config *c, const char *socket, bool json)
+static int ask(const command *self, agent_config *c, const cli_line *line)
 {
     sonde_http_plain_answer answer;
     sonde_error error = { 0 };
@@ -66,35 +66,20 @@ static int ask(const command *self, const agent_config *c, const char *socket, b
     agent_client agent;
     int code;
 
-    status = agent_client_open(&agent, c, socket, &error);
+    status = agent_client_open(&agent, c, line->values[OPT_SOCKET], &error);
     if (status != SONDE_OK)
         return cli_fail(self, "%s: %s", agent.address,
                         error.message[0] ? error.message : sonde_status_str(status));
     status = agent_client_get(&agent, AGENT_STATUS_PATH, &answer);
-    code = status == SONDE_OK ? show(self, agent.address, &answer, json)
+    code = status == SONDE_OK ? show(self, agent.address, &answer, line->values[OPT_JSON] != NULL)
                               : not_there(self, agent.address, status);
     agent_client_close(&agent);
     return code;
 }
 
-static int run(const command *self, int argc, char **argv)
-{
-    agent_config *c;
-    cli_line line;
-    int code;
-
-    if (!cli_parse(self, options, sizeof(options) / sizeof(options[0]), argc, argv, &line, &code))
-        return code;
-    c = cli_config_quiet(line.values[OPT_CONFIG], &line);
-    if (c) {
-        code = ask(self, c, line.values[OPT_SOCKET], line.values[OPT_JSON] != NULL);
-    } else {
-        code = EXIT_FAILED;
-    }
-    config_put(c);
-    cli_line_done(&line);
-    return code;
-}
-
-const command status_command = { "status", "what the running agent received and forwarded", help,
-                                 run };
+const command status_command = { .name = "status",
+                                 .summary = "what the running agent received and forwarded",
+                                 .help = help,
+                                 CLI_OPTIONS(options),
+                                 .run = cli_run,
+                                 .work = ask };

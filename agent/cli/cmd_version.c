@@ -13,11 +13,13 @@ static int run(const command *self, int argc, char **argv)
     cli_line line;
     int code;
 
-    if (!cli_parse(self, NULL, 0, argc, argv, &line, &code))
+    if (!cli_parse(self, argc, argv, &line, &code))
         return code;
     (void)printf("sonde %s (agent%s)\n", SONDE_VERSION,
                  local_intake_exists() ? ", intake" : "; no intake in this build");
     return EXIT_DONE;
 }
 
-const command version_command = { "version", "print the version", help, run };
+const command version_command = {
+    .name = "version", .summary = "print the version", .help = help, .run = run
+};

@@ -68,6 +68,51 @@ class CheckConfig(Operations):
         self.assertIn("datadog.yaml:", error)
 
 
+class Completion(Operations):
+    def complete(self, *words):
+        """What bash offers for the last of the words."""
+        script = ('eval "$("$0" completion bash)"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _sonde; '
+                  'printf "%s\\n" "${COMPREPLY[@]}"')
+        done = subprocess.run(["bash", "-c", script, str(self.sonde), "sonde", *words], capture_output=True, text=True,
+                              timeout=60, cwd=self.stack.dir, check=True)
+        self.assertEqual(done.stderr, "")
+        return done.stdout.split()
+
+    def test_bash_completes_commands_options_files_and_words(self):
+        self.write("conf.yaml", "")
+        self.assertEqual(self.complete("do"), ["doctor"])
+        self.assertEqual(self.complete("agent", "--check"), ["--check-config"])
+        self.assertEqual(self.complete("agent", "--config", "con"), ["conf.yaml"])
+        self.assertEqual(self.complete("replay", "con"), ["conf.yaml"])
+        self.assertEqual(self.complete("agent", "--log-level", "d"), ["debug"])
+        self.assertEqual(self.complete("agent", "--port", ""), [])
+        self.assertEqual(self.complete("completion", ""), ["bash", "zsh", "fish", "--help"])
+        self.assertEqual(self.complete("help", "fl"), ["flare"])
+
+    def test_every_command_and_option_of_the_help_is_completed_in_every_shell(self):
+        _, commands, _ = self.run_sonde("help")
+        commands = re.findall(r"^  ([a-z]+) ", commands, re.M)
+        self.assertIn("completion", commands)
+        for shell in ["bash", "zsh", "fish"]:
+            status, script, _ = self.run_sonde("completion", shell)
+            self.assertEqual(status, 0)
+            for command in commands:
+                self.assertIn(command, script)
+                _, text, _ = self.run_sonde(command, "--help")
+                if command == "help":
+                    continue
+                for option in re.findall(r"^ +(?:-[a-z], )?--([a-z-]+)", text, re.M):
+                    self.assertIn(f"-l {option}" if shell == "fish" else f"--{option}", script, command)
+
+    def test_another_shell_and_none_are_mistakes_that_say_what_there_is(self):
+        status, _, error = self.run_sonde("completion", "csh")
+        self.assertEqual(status, 2)
+        self.assertIn("bash zsh fish", error)
+        status, _, error = self.run_sonde("completion")
+        self.assertEqual(status, 2)
+        self.assertIn("SHELL is missing", error)
+
+
 class Switches(Operations):
     def test_an_agent_that_is_switched_off_ends_at_once_and_well(self):
         status, _, error = self.run_sonde("agent", DD_APM_ENABLED="false", DD_API_KEY=KEY)

@@ -10,13 +10,15 @@
 #include "agent/cli/cli.h"
 #include "base/log.h"
 
-static const command fake = { "fake", "summary", "help text\n", NULL };
-
 static const cli_option options[] = {
     { 'c', "config", NULL, NULL },
     { 'p', "port", "DD_APM_RECEIVER_PORT", NULL },
     { 0, "no-local", "SONDE_LOCAL", "false" },
     { 0, "socket", "DD_APM_RECEIVER_SOCKET", NULL },
+};
+
+static const command fake = {
+    .name = "fake", .summary = "summary", .help = "help text\n", CLI_OPTIONS(options)
 };
 
 static bool parse(const char *const *words, cli_line *line, int *code)
@@ -27,7 +29,7 @@ static bool parse(const char *const *words, cli_line *line, int *code)
     for (; words[argc]; argc++)
         argv[argc] = (char *)(uintptr_t)words[argc];
     optind = 0; /* getopt keeps its place between calls */
-    return cli_parse(&fake, options, COUNT_OF(options), argc, argv, line, code);
+    return cli_parse(&fake, argc, argv, line, code);
 }
 
 static void quiet_log(void *user, sonde_log_level level, const char *line, size_t len)
