@@ -372,15 +372,24 @@ void pipeline_reload(pipeline *p, agent_config *config)
     trace_writer_set_targets(p->trace_writer, config->target_tps, config->errors_tps);
 }
 
+/* Half of the time is theirs at most: a client that does not end its request may not cost what others sent. */
+static void drain_listeners(pipeline *p, uint64_t deadline_mono_ns)
+{
+    uint64_t now = sonde_mono_ns();
+    uint64_t until = deadline_mono_ns > now ? now + (deadline_mono_ns - now) / 2 : now;
+
+    if (p->receiver)
+        receiver_drain(p->receiver, until);
+    otlp_drain(p->otlp, until);
+}
+
 void pipeline_stop(pipeline *p, uint64_t deadline_mono_ns)
 {
     if (p->stopped)
         return;
     p->stopped = true;
     crash_stop(p->crash);
-    if (p->receiver)
-        receiver_stop(p->receiver);
-    otlp_stop(p->otlp);
+    drain_listeners(p, deadline_mono_ns);
     flow_join_workers(p);
     flow_join_timers(p);
     if (p->concentrator)

@@ -93,11 +93,20 @@ void otlp_stop(otlp *o)
         atomic_store_explicit(&o->stopped, true, memory_order_relaxed);
 }
 
+void otlp_drain(otlp *o, uint64_t deadline_mono_ns)
+{
+    if (!o)
+        return;
+    grpc_server_drain(o->grpc, deadline_mono_ns);
+    http_server_drain(o->http, deadline_mono_ns);
+    otlp_stop(o);
+}
+
 void otlp_close(otlp *o, uint64_t deadline_mono_ns)
 {
     if (!o)
         return;
-    otlp_stop(o);
+    otlp_drain(o, deadline_mono_ns);
     grpc_server_close(o->grpc, deadline_mono_ns);
     http_server_close(o->http, deadline_mono_ns);
     otlp_put(o);

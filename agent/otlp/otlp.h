@@ -79,7 +79,11 @@ SONDE_MUST_USE sonde_status otlp_open(const otlp_options *options, otlp **out_ot
 /* From now on every request is refused (REFUSED_CLOSING).  NULL is fine. */
 void otlp_stop(otlp *o);
 
-/* Stops accepting, answers what is in flight until the deadline, closes.  NULL is fine.  Payloads that
+/* Stops accepting and takes what is in flight until the deadline; then every request is refused.  NULL is
+ * fine. */
+void otlp_drain(otlp *o, uint64_t deadline_mono_ns);
+
+/* The same, then closes.  NULL is fine.  Payloads that
  * were handed to the sink live on. */
 void otlp_close(otlp *o, uint64_t deadline_mono_ns);
 

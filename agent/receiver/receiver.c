@@ -214,11 +214,17 @@ void receiver_stop(receiver *r)
     atomic_store_explicit(&r->stopped, true, memory_order_relaxed);
 }
 
+void receiver_drain(receiver *r, uint64_t deadline_mono_ns)
+{
+    http_server_drain(r->server, deadline_mono_ns);
+    receiver_stop(r);
+}
+
 void receiver_close(receiver *r, uint64_t deadline_mono_ns)
 {
     if (!r)
         return;
-    receiver_stop(r);
+    receiver_drain(r, deadline_mono_ns);
     http_server_close(r->server, deadline_mono_ns);
     sonde_free(r->routes);
     sonde_free(r->bound);

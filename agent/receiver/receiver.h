@@ -86,7 +86,10 @@ typedef struct receiver_options {
 SONDE_MUST_USE sonde_status receiver_open(const receiver_options *options, receiver **out_receiver,
                                           sonde_error *out_error);
 
-/* Stops accepting, answers what is in flight until the deadline, closes.  NULL is fine.  Payloads that
+/* Stops accepting and takes what is in flight until the deadline; then every trace request is refused. */
+void receiver_drain(receiver *r, uint64_t deadline_mono_ns);
+
+/* The same, then closes.  NULL is fine.  Payloads that
  * were handed to the sink live on. */
 void receiver_close(receiver *r, uint64_t deadline_mono_ns);
 

@@ -12,7 +12,7 @@ import unittest
 import zipfile
 
 sys.path.insert(0, sys.path[0] + "/../support")
-from stack import SANITIZED, Stack, free_port, get_json, request, wait_until
+from stack import PATIENCE_S, SANITIZED, Stack, free_port, get_json, request, wait_until
 
 KEY = "0123456789abcdef0123456789abcdef"  # of the tests: must never be seen again
 SPAN = {"trace_id": 7, "span_id": 8, "parent_id": 0, "name": "op", "resource": "r", "service": "s", "start": 1,
@@ -161,6 +161,33 @@ class Reload(Operations):
         self.reload("log_level: [", "reload failed, going on as before")
         self.reload("log_level: info\n", "reload done: changes=1")
         self.assertNotIn(KEY, self.log())
+
+
+class Stop(Operations):
+    def test_requests_under_way_are_finished_before_the_end(self):
+        self.stack.start_intake()
+        self.stack.start_agent(SONDE_SHUTDOWN_TIMEOUT="120", DD_APM_RECEIVER_TIMEOUT="60")
+        body = json.dumps([[SPAN]]).encode()
+        head = f"PUT /v0.4/traces HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        with socket.create_connection(("127.0.0.1", self.stack.agent_port), timeout=PATIENCE_S) as s:
+            s.sendall(head + body[:10])
+            wait_until("its body is awaited", lambda: self.stack.agent_status()["receiver"]["http"]["budget_used_bytes"])
+            self.stack.agent.signal(signal.SIGTERM)
+            wait_until("it is told", lambda: "stopping" in self.log())
+            wait_until("its port is closed", self._is_refused)
+            s.sendall(body[10:])
+            answer = b"".join(iter(lambda: s.recv(4096), b""))
+        self.assertTrue(answer.startswith(b"HTTP/1.1 200 "), answer)
+        self.assertIn(b"rate_by_service", answer)
+        self.stack.agent.wait()
+        self.assertEqual(self.stack.intake_counters()["stored"]["spans"], 1)
+
+    def _is_refused(self):
+        try:
+            socket.create_connection(("127.0.0.1", self.stack.agent_port), timeout=PATIENCE_S).close()
+            return False
+        except OSError:
+            return True
 
 
 class Pages(Operations):

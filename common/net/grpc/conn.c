@@ -49,6 +49,9 @@ struct grpc_conn {
     call *calls;
     unsigned calls_len;
     bool is_settled; /* the peer's SETTINGS came */
+    bool is_leaving; /* GOAWAY was said, at first without a last call */
+    bool has_left;   /* and then with it */
+    uint64_t left_ns;
     uint64_t now_ns; /* of the event under way */
     uint64_t progress_ns;
     const uint8_t *out;
@@ -382,12 +385,25 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     return 0;
 }
 
+/* From here on new calls are none. */
+static void leave(grpc_conn *c)
+{
+    if (c->has_left)
+        return;
+    c->has_left = true;
+    (void)nghttp2_submit_goaway(c->session, NGHTTP2_FLAG_NONE,
+                                nghttp2_session_get_last_proc_stream_id(c->session),
+                                NGHTTP2_NO_ERROR, NULL, 0);
+}
+
 static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     grpc_conn *c = user;
     call *k = call_of(session, frame->hd.stream_id);
 
     c->is_settled = c->is_settled || frame->hd.type == NGHTTP2_SETTINGS;
+    if (c->is_leaving && frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK))
+        leave(c);
     if (!k || (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA))
         return 0;
     if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
@@ -567,21 +583,21 @@ bool grpc_conn_tick(grpc_conn *c, uint64_t now_ns)
         if (k->state == COLLECTING && now_ns - k->began_ns >= o->read_timeout_ns)
             refuse(c, k, SONDE_ERR_TIMEOUT);
     }
+    if (c->is_leaving && now_ns - c->left_ns >= GRPC_NOTICE_NS)
+        leave(c);
     if (quiet_ns >= o->read_timeout_ns && (!c->is_settled || c->out_len))
         return false;
     return quiet_ns < o->idle_timeout_ns;
 }
 
-void grpc_conn_goaway(grpc_conn *c)
+void grpc_conn_goaway(grpc_conn *c, uint64_t now_ns)
 {
-    (void)nghttp2_submit_goaway(c->session, NGHTTP2_FLAG_NONE,
-                                nghttp2_session_get_last_proc_stream_id(c->session),
-                                NGHTTP2_NO_ERROR, NULL, 0);
-}
-
-bool grpc_conn_is_idle(const grpc_conn *c)
-{
-    return c->calls == NULL;
+    if (c->is_leaving)
+        return;
+    c->is_leaving = true;
+    c->left_ns = now_ns;
+    (void)nghttp2_submit_shutdown_notice(c->session);
+    (void)nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, NULL);
 }
 
 bool grpc_conn_is_over(const grpc_conn *c)

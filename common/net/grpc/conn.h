@@ -34,8 +34,11 @@ void grpc_conn_sent(grpc_conn *c, size_t bytes, uint64_t now_ns);
  * what is sent, idle for too long). */
 bool grpc_conn_tick(grpc_conn *c, uint64_t now_ns);
 
-void grpc_conn_goaway(grpc_conn *c);        /* no new calls from now on */
-bool grpc_conn_is_idle(const grpc_conn *c); /* no open call */
+/* The client is to make no new calls.  Those it made before it knew are served: a notice (GOAWAY without
+ * a last call) and a PING go out; when the PING comes back, or GRPC_NOTICE_NS later, GOAWAY names the last
+ * call, and what comes behind that one is not looked at. */
+#define GRPC_NOTICE_NS (UINT64_C(500) * 1000000)
+void grpc_conn_goaway(grpc_conn *c, uint64_t now_ns);
 bool grpc_conn_is_over(const grpc_conn *c); /* both sides said all */
 
 #endif /* SONDE_NET_GRPC_CONN_H */

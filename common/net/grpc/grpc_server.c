@@ -24,13 +24,15 @@
 #define TICK_MS         500
 #define CLOSING_TICK_MS 20
 #define READS_PER_ROUND 8 /* of one connection, so that none starves the others */
+#define LINGER_NS       (UINT64_C(500) * SONDE_NS_PER_MS) /* for the client to read our last words */
 
 enum { POLL_WAKE, POLL_LISTEN, POLL_CONNS };
 
 typedef struct slot {
     int fd;
     grpc_conn *conn;
-    bool is_blocked; /* the socket takes no more */
+    bool is_blocked;   /* the socket takes no more */
+    uint64_t ended_ns; /* we have said all; 0: we have not */
 } slot;
 
 struct grpc_server {
@@ -41,6 +43,7 @@ struct grpc_server {
     unsigned slots_len;
     struct pollfd *polls;
     pthread_t thread;
+    bool joined;
     _Atomic bool closing;
     _Atomic uint64_t deadline_ns;
     uint8_t read[READ_BYTES];
@@ -124,6 +127,22 @@ static void accept_one(grpc_server *s)
         drop_slot(s, s->slots_len - 1, true);
 }
 
+/* We have said all: what the client still says is thrown away until it hangs up, because closing on it
+ * could cost it what it has not read yet. */
+static void end_slot(slot *at)
+{
+    (void)shutdown(at->fd, SHUT_WR);
+    at->ended_ns = sonde_mono_ns();
+}
+
+static void serve_ended(grpc_server *s, unsigned i)
+{
+    ssize_t n = recv(s->slots[i].fd, s->read, sizeof(s->read), 0);
+
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
+        drop_slot(s, i, false);
+}
+
 static void serve_slot(grpc_server *s, unsigned i, short events)
 {
     slot *at = &s->slots[i];
@@ -132,7 +151,7 @@ static void serve_slot(grpc_server *s, unsigned i, short events)
     if (end != READ_ALIVE || !flush(at))
         drop_slot(s, i, end != READ_CLOSED);
     else if (grpc_conn_is_over(at->conn))
-        drop_slot(s, i, false);
+        end_slot(at);
 }
 
 static void tick(grpc_server *s)
@@ -140,8 +159,16 @@ static void tick(grpc_server *s)
     uint64_t now_ns = sonde_mono_ns();
 
     for (unsigned i = s->slots_len; i-- > 0;) {
-        if (!grpc_conn_tick(s->slots[i].conn, now_ns) || !flush(&s->slots[i]))
+        slot *at = &s->slots[i];
+
+        if (at->ended_ns) {
+            if (now_ns - at->ended_ns >= LINGER_NS)
+                drop_slot(s, i, false);
+        } else if (!grpc_conn_tick(at->conn, now_ns) || !flush(at)) {
             drop_slot(s, i, true);
+        } else if (grpc_conn_is_over(at->conn)) {
+            end_slot(at);
+        }
     }
 }
 
@@ -168,7 +195,11 @@ static void serve_events(grpc_server *s)
 {
     /* from the end: a slot that goes is replaced by one that was served already */
     for (unsigned i = s->slots_len; i-- > 0;) {
-        if (s->polls[POLL_CONNS + i].revents)
+        if (!s->polls[POLL_CONNS + i].revents)
+            continue;
+        if (s->slots[i].ended_ns)
+            serve_ended(s, i);
+        else
             serve_slot(s, i, s->polls[POLL_CONNS + i].revents);
     }
     if (s->polls[POLL_LISTEN].revents)
@@ -178,18 +209,11 @@ static void serve_events(grpc_server *s)
 static void say_goaway(grpc_server *s)
 {
     for (unsigned i = s->slots_len; i-- > 0;) {
-        grpc_conn_goaway(s->slots[i].conn);
+        if (s->slots[i].ended_ns)
+            continue;
+        grpc_conn_goaway(s->slots[i].conn, sonde_mono_ns());
         if (!flush(&s->slots[i]))
             drop_slot(s, i, true);
-    }
-}
-
-/* Connections without a call go at once, the others when theirs have ended. */
-static void close_idle(grpc_server *s)
-{
-    for (unsigned i = s->slots_len; i-- > 0;) {
-        if (grpc_conn_is_idle(s->slots[i].conn) && !s->slots[i].is_blocked)
-            drop_slot(s, i, false);
     }
 }
 
@@ -205,13 +229,11 @@ static void *run(void *arg)
         if (closing && !said)
             say_goaway(s);
         said = closing;
-        if (closing)
-            close_idle(s);
         if (closing && (s->slots_len == 0 || sonde_mono_ns() >= atomic_load(&s->deadline_ns)))
             break;
         wait_for_events(s, closing);
         serve_events(s);
-        if (sonde_mono_ns() >= next_tick_ns) {
+        if (closing || sonde_mono_ns() >= next_tick_ns) {
             tick(s);
             next_tick_ns = sonde_mono_ns() + (uint64_t)TICK_MS * SONDE_NS_PER_MS;
         }
@@ -268,14 +290,22 @@ sonde_status grpc_server_open(const grpc_server_options *options, int listen_fd,
     return SONDE_OK;
 }
 
-void grpc_server_close(grpc_server *s, uint64_t deadline_mono_ns)
+void grpc_server_drain(grpc_server *s, uint64_t deadline_mono_ns)
 {
-    if (!s)
+    if (!s || s->joined)
         return;
     atomic_store(&s->deadline_ns, deadline_mono_ns);
     atomic_store(&s->closing, true);
     (void)eventfd_write(s->wake_fd, 1);
     (void)pthread_join(s->thread, NULL);
+    s->joined = true;
+}
+
+void grpc_server_close(grpc_server *s, uint64_t deadline_mono_ns)
+{
+    if (!s)
+        return;
+    grpc_server_drain(s, deadline_mono_ns);
     free_server(s);
 }
 

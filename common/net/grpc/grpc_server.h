@@ -94,8 +94,13 @@ typedef struct grpc_server grpc_server;
 SONDE_MUST_USE sonde_status grpc_server_open(const grpc_server_options *options, int listen_fd,
                                              grpc_server **out_server, sonde_error *out_error);
 
-/* Stops accepting, says GOAWAY, lets open calls end until the deadline, closes.  NULL is fine. */
-void grpc_server_close(grpc_server *s, uint64_t deadline_mono_ns);
+/* Stops accepting, says GOAWAY, and lets calls end until the deadline, those included that were under way
+ * before the client could know: GOAWAY names the last call only when the client has answered a PING that was
+ * sent behind the first notice.  Then ends the connections; counters can still be read.  NULL is fine. */
+void grpc_server_drain(grpc_server *s, uint64_t deadline_mono_ns);
+
+void grpc_server_close(grpc_server *s,
+                       uint64_t deadline_mono_ns); /* the same, and frees; NULL is fine */
 const grpc_server_counters *grpc_server_read_counters(const grpc_server *s);
 
 #endif /* SONDE_NET_GRPC_GRPC_SERVER_H */

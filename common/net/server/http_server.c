@@ -272,14 +272,21 @@ static void await_idle(http_server *s, uint64_t deadline_mono_ns)
     sonde_mutex_unlock(&s->mu);
 }
 
+void http_server_drain(http_server *s, uint64_t deadline_mono_ns)
+{
+    if (!s)
+        return;
+    stop_accepting(s);
+    await_idle(s, deadline_mono_ns);
+}
+
 void http_server_close(http_server *s, uint64_t deadline_mono_ns)
 {
     size_t i;
 
     if (!s)
         return;
-    stop_accepting(s);
-    await_idle(s, deadline_mono_ns);
+    http_server_drain(s, deadline_mono_ns);
     later_detach_all(s);
     await_idle(s, sonde_deadline(sonde_mono_ns(), CLOSE_GRACE_NS));
     for (i = 0; i < s->listening_len; i++) {

@@ -120,7 +120,11 @@ SONDE_MUST_USE sonde_status http_server_open(const http_server_options *options,
  * descriptor is the server's from now on, also when that fails. */
 SONDE_MUST_USE sonde_status http_server_adopt(http_server *s, int fd);
 
-/* Stops accepting, lets requests in flight finish until the deadline, then closes.  NULL is fine.
+/* Stops accepting and lets requests in flight finish until the deadline; every answer from now on says
+ * that its connection ends with it.  Kept connections may still ask.  NULL is fine. */
+void http_server_drain(http_server *s, uint64_t deadline_mono_ns);
+
+/* The same, then closes.  NULL is fine.
  * Requests still waiting for http_later_answer() get 503; whoever holds one must still answer it (that
  * frees it) but may no longer ask for its head.  Taken bodies may be released afterwards. */
 void http_server_close(http_server *s, uint64_t deadline_mono_ns);

@@ -35,6 +35,7 @@ typedef struct h2_call {
 typedef struct h2_client {
     nghttp2_session *session;
     bool got_goaway;
+    int32_t last_stream;  /* of the last GOAWAY */
     unsigned max_streams; /* as the server says */
 } h2_client;
 
@@ -89,7 +90,10 @@ static inline int h2_on_frame(nghttp2_session *s, const nghttp2_frame *frame, vo
 {
     h2_client *c = user;
 
-    c->got_goaway = c->got_goaway || frame->hd.type == NGHTTP2_GOAWAY;
+    if (frame->hd.type == NGHTTP2_GOAWAY) {
+        c->got_goaway = true;
+        c->last_stream = frame->goaway.last_stream_id;
+    }
     if (frame->hd.type == NGHTTP2_SETTINGS)
         c->max_streams =
             nghttp2_session_get_remote_settings(s, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);

@@ -290,22 +290,87 @@ static void a_head_that_is_too_large_is_refused(void **state)
     h2_answer_done(&k);
 }
 
+/* Hands the server's bytes to the client; `out` was sent before. */
+static void deliver(sonde_str out)
+{
+    assert_int_equal(nghttp2_session_mem_recv(f.client.session, (const uint8_t *)out.ptr, out.len),
+                     out.len);
+    grpc_conn_sent(f.conn, out.len, f.now_ns);
+}
+
 static void goaway_lets_open_calls_end(void **state)
 {
     h2_call k = { .body = "\0\0\0\0\1x", .len = 6, .is_open_ended = true };
 
     (void)state;
     exchange(&k);
-    grpc_conn_goaway(f.conn);
+    grpc_conn_goaway(f.conn, f.now_ns);
     assert_status(pump(), SONDE_OK);
     assert_true(f.client.got_goaway);
-    assert_false(grpc_conn_is_idle(f.conn));
+    assert_int_equal(f.client.last_stream, 1); /* the PING came back */
+    assert_false(grpc_conn_is_over(f.conn));
     k.is_open_ended = false;
     (void)nghttp2_session_resume_data(f.client.session, 1);
     assert_status(pump(), SONDE_OK);
     assert_string_equal(k.answer.grpc_status, "0");
-    assert_true(grpc_conn_is_idle(f.conn));
+    assert_true(grpc_conn_is_over(f.conn));
     h2_answer_done(&k);
+}
+
+/* Both say something at once: the client a call, the server that it leaves. */
+static void a_call_that_meets_goaway_on_its_way_is_served(void **state)
+{
+    h2_call early = { .body = "\0\0\0\0\0", .len = 5 }, late = early;
+    sonde_str out;
+
+    (void)state;
+    exchange(&early);
+    grpc_conn_goaway(f.conn, f.now_ns);
+    assert_status(grpc_conn_output(f.conn, &out), SONDE_OK);
+    assert_true(out.len > 0);
+    h2_submit(&f.client, &late);
+    for (;;) { /* the server hears the call when its notice is out */
+        const uint8_t *bytes;
+        ssize_t len = nghttp2_session_mem_send(f.client.session, &bytes);
+
+        if (len <= 0)
+            break;
+        assert_status(
+            grpc_conn_feed(f.conn, (sonde_str){ (const char *)bytes, (size_t)len }, f.now_ns),
+            SONDE_OK);
+    }
+    deliver(out);
+    assert_status(pump(), SONDE_OK);
+    assert_string_equal(late.answer.grpc_status, "0");
+    assert_int_equal(f.handled, 2);
+    assert_int_equal(f.client.last_stream, 3);
+    assert_true(grpc_conn_is_over(f.conn));
+    h2_answer_done(&early);
+    h2_answer_done(&late);
+}
+
+/* The client gets what the server says, and answers nothing. */
+static void say_to_nobody(void)
+{
+    sonde_str out;
+
+    do {
+        assert_status(grpc_conn_output(f.conn, &out), SONDE_OK);
+        grpc_conn_sent(f.conn, out.len, f.now_ns);
+    } while (out.len);
+}
+
+static void goaway_does_not_wait_for_a_client_that_answers_no_ping(void **state)
+{
+    (void)state;
+    assert_status(pump(), SONDE_OK);
+    grpc_conn_goaway(f.conn, f.now_ns);
+    say_to_nobody();
+    assert_true(grpc_conn_tick(f.conn, f.now_ns + GRPC_NOTICE_NS - 1));
+    assert_false(grpc_conn_is_over(f.conn));
+    assert_true(grpc_conn_tick(f.conn, f.now_ns + GRPC_NOTICE_NS));
+    say_to_nobody();
+    assert_true(grpc_conn_is_over(f.conn));
 }
 
 static void a_client_that_leaves_loses_its_call(void **state)
@@ -373,6 +438,8 @@ int main(void)
         ROW(more_calls_than_allowed_wait_or_are_refused),
         ROW(a_head_that_is_too_large_is_refused),
         ROW(goaway_lets_open_calls_end),
+        ROW(a_call_that_meets_goaway_on_its_way_is_served),
+        ROW(goaway_does_not_wait_for_a_client_that_answers_no_ping),
         ROW(a_client_that_leaves_loses_its_call),
         ROW(what_is_not_http2_is_refused),
         ROW(it_copes_without_memory),

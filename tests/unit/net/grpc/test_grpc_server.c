@@ -2,6 +2,7 @@
 #include "net/grpc/grpc_server.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -145,6 +146,47 @@ static void connections_beyond_the_ceiling_wait(void **state)
     (void)close(second);
 }
 
+static void *drain(void *server)
+{
+    grpc_server_drain(server, sonde_mono_ns() + 60 * SONDE_NS_PER_S);
+    return NULL;
+}
+
+static void a_call_under_way_is_finished_before_the_end(void **state)
+{
+    uint16_t port;
+    grpc_server *s = serve(0, &port);
+    int fd = connect_to(port);
+    const bool never = false;
+    pthread_t thread;
+    h2_client c;
+    h2_call k = { .body = "\0\0\0\0\3abc", .len = 6, .is_open_ended = true };
+
+    (void)state;
+    h2_open(&c);
+    h2_submit(&c, &k);
+    assert_true(say(fd, &c));
+    while (grpc_server_read_counters(s)->open_calls == 0)
+        (void)usleep(1000);
+    assert_int_equal(pthread_create(&thread, NULL, drain, s), 0);
+    assert_true(listen_until(fd, &c, &c.got_goaway));
+    k.is_open_ended = false;
+    k.len = 8; /* the rest of the message */
+    (void)nghttp2_session_resume_data(c.session, 1);
+    assert_true(say(fd, &c) && listen_until(fd, &c, &k.answer.is_closed));
+    assert_string_equal(k.answer.grpc_status, "0");
+    assert_int_equal(k.answer.data.len, 8);
+    assert_false(listen_until(fd, &c, &never)); /* it hangs up then */
+    (void)close(fd);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(c.last_stream, 1);
+    assert_int_equal(grpc_server_read_counters(s)->handled, 1);
+    assert_int_equal(grpc_server_read_counters(s)->connections_failed, 0);
+    grpc_server_close(s, 0);
+    h2_answer_done(&k);
+    h2_close(&c);
+}
+
 static void open_calls_end_by_the_deadline(void **state)
 {
     uint16_t port;
@@ -173,6 +215,7 @@ int main(void)
         cmocka_unit_test(calls_on_one_connection_are_answered),
         cmocka_unit_test(what_is_not_http2_is_disconnected),
         cmocka_unit_test(connections_beyond_the_ceiling_wait),
+        cmocka_unit_test(a_call_under_way_is_finished_before_the_end),
         cmocka_unit_test(open_calls_end_by_the_deadline),
     };
 
