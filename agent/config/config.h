@@ -158,6 +158,7 @@ typedef struct agent_config {
     int64_t max_connections;
     int64_t connection_limit;               /* counts only when it was configured */
     int64_t net_fd, unix_fd, net_client_fd; /* inherited descriptors; -1: none */
+    uint64_t decoder_timeout_ns;            /* a payload may wait for the workers */
     int64_t decoders;                       /* threads that read, decode and answer */
     int64_t workers;                        /* threads that process */
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "agent/payload/limits.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "codec/json_read.h"
 #include "vocab/headers.h"
@@ -195,12 +196,15 @@ static decode_fn decoder_for(const endpoint *e, const http_request *request)
     return e->msgpack && (!e->json || is_msgpack(request)) ? e->msgpack : e->json;
 }
 
-/* `p` is a copy made before the payload was handed on and became somebody else's. */
-static void count_accepted(receiver *r, const payload *p, const decode_tally *tally)
+/* Of the copy: the payload itself is somebody else's now. */
+static void count_accepted(const arrival *a)
 {
-    receiver_counters *c = &r->counters;
+    receiver_counters *c = &a->endpoint->r->counters;
+    const payload *p = &a->said;
+    const decode_tally *tally = &a->tally;
 
     add(&c->payloads_accepted, 1);
+    add(&a->endpoint->accepted, 1);
     add(&c->bytes_received, p->body.len);
     add(&c->traces_received, p->chunks_len);
     add(&c->spans_received, tally->spans);
@@ -213,20 +217,29 @@ static void count_accepted(receiver *r, const payload *p, const decode_tally *ta
     add(&c->client_dropped_p0_spans, (uint64_t)p->client_dropped_p0_spans);
 }
 
+static bool is_empty(const payload *p)
+{
+    return p->chunks_len == 0 && !p->stats;
+}
+
 /* SONDE_OK: the payload is gone; else SONDE_ERR_FULL or SONDE_ERR_CLOSED, and it is still ours. */
 static sonde_status hand_on(receiver *r, payload *p)
 {
     sonde_status status;
 
-    if (p->chunks_len == 0 && !p->stats) {
+    if (is_empty(p)) {
         payload_free(p);
         return SONDE_OK;
     }
     if (atomic_load_explicit(&r->stopped, memory_order_relaxed))
         return SONDE_ERR_CLOSED;
-    p->charged_bytes = p->body.len + p->arena.held_bytes;
     status = r->sink.push(r->sink.stage, p);
     return status == SONDE_OK || status == SONDE_ERR_CLOSED ? status : SONDE_ERR_FULL;
+}
+
+sonde_status offer_again(const arrival *a)
+{
+    return hand_on(a->endpoint->r, a->p);
 }
 
 static sonde_status decode(const bound_endpoint *b, http_request *request, payload **out_payload,
@@ -245,32 +258,82 @@ static sonde_status decode(const bound_endpoint *b, http_request *request, paylo
     return status == SONDE_OK ? take_container_tags(b->r, *out_payload) : status;
 }
 
-http_result receive_traces(void *user, http_request *request, http_response *response)
+static void answer_accepted(const arrival *a, http_response *response)
 {
-    bound_endpoint *b = user;
-    decode_tally tally = { 0 };
-    sonde_error error = { 0 };
-    payload *p = NULL;
-    payload copy;
-    sonde_status status;
+    const bound_endpoint *b = a->endpoint;
 
-    count_received(b->r);
-    status = decode(b, request, &p, &tally, &error);
-    if (status == SONDE_OK) {
-        copy = *p;
-        status = hand_on(b->r, p);
-    }
-    if (status != SONDE_OK) {
-        answer_failure(b, request, response, status, &error);
-        payload_free(p);
-        return HTTP_DONE;
-    }
-    count_accepted(b->r, &copy, &tally);
-    add(&b->accepted, 1);
+    count_accepted(a);
     if (b->row->answer == ANSWER_RATES)
-        answer_rates(b->r, request, response);
+        answer_rates(b->r, a->request, response);
     else if (b->row->answer == ANSWER_OK)
         answer_ok(response);
+}
+
+/* It waits as long as a request may take, not as long as one may wait for the workers. */
+static bool waits_to_its_end(const bound_endpoint *b)
+{
+    const agent_config *c = b->r->config;
+
+    return b->row->kind == ENDPOINT_STATS || c->decoder_timeout_ns > c->receiver_timeout_ns;
+}
+
+static void answer_late(const arrival *a, http_response *response)
+{
+    count_dropped(a->endpoint->r, RECEIVER_TIMEOUT, header_trace_count(a->request));
+    if (a->endpoint->row->kind == ENDPOINT_STATS)
+        http_response_text(response, 408, "timeout\n");
+    else
+        response->status = 429;
+}
+
+void settle_arrival(arrival *a, sonde_status status)
+{
+    http_response *response = http_later_response(a->request);
+    const sonde_error error = { 0 };
+
+    if (status == SONDE_OK) {
+        answer_accepted(a, response);
+    } else {
+        if (status == SONDE_ERR_FULL && waits_to_its_end(a->endpoint))
+            answer_late(a, response);
+        else
+            answer_failure(a->endpoint, a->request, response, status, &error);
+        payload_free(a->p);
+    }
+    http_later_answer(a->request);
+}
+
+/* True: the answer comes later. */
+static bool wait_for_room(const arrival *a)
+{
+    const agent_config *c = a->endpoint->r->config;
+    uint64_t ns = waits_to_its_end(a->endpoint) ? c->receiver_timeout_ns : c->decoder_timeout_ns;
+
+    return waiting_enter(a->endpoint->r->waiting, a, sonde_deadline(sonde_mono_ns(), ns));
+}
+
+http_result receive_traces(void *user, http_request *request, http_response *response)
+{
+    arrival a = { .endpoint = user, .request = request };
+    receiver *r = a.endpoint->r;
+    sonde_error error = { 0 };
+    sonde_status status;
+
+    count_received(r);
+    status = decode(a.endpoint, request, &a.p, &a.tally, &error);
+    if (status == SONDE_OK) {
+        a.p->charged_bytes = a.p->body.len + a.p->arena.held_bytes;
+        a.said = *a.p;
+        status = waiting_has_line(r->waiting) && !is_empty(a.p) ? SONDE_ERR_FULL : hand_on(r, a.p);
+        if (status == SONDE_ERR_FULL && wait_for_room(&a))
+            return HTTP_LATER;
+    }
+    if (status == SONDE_OK) {
+        answer_accepted(&a, response);
+    } else {
+        answer_failure(a.endpoint, request, response, status, &error);
+        payload_free(a.p);
+    }
     return HTTP_DONE;
 }
 

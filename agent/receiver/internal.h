@@ -7,6 +7,7 @@
 
 #include "agent/receiver/decode.h"
 #include "agent/receiver/receiver.h"
+#include "agent/receiver/waiting.h"
 
 /* Header names only the receiver reads. */
 #define HDR_PROCESS_TAGS   "X-Datadog-Process-Tags"
@@ -36,11 +37,11 @@ extern const endpoint receiver_endpoints[];
 extern const size_t receiver_endpoints_len;
 
 /* A row together with its receiver: the `user` of its route. */
-typedef struct bound_endpoint {
+struct bound_endpoint {
     receiver *r;
     const endpoint *row;
     _Atomic uint64_t accepted; /* payloads, of receiver_counters.payloads_accepted */
-} bound_endpoint;
+};
 
 struct receiver {
     agent_config *config; /* shared */
@@ -50,6 +51,7 @@ struct receiver {
     const char *agent_version;
     const char *agent_state;
     http_server *server;
+    waiting_room *waiting; /* NULL: nobody waits */
     http_route *routes;
     bound_endpoint *bound;
     size_t max_arena_bytes;
@@ -64,6 +66,10 @@ http_result receive_traces(void *user, http_request *request, http_response *res
 http_result refuse_traces(void *user, http_request *request, http_response *response);
 void lose_traces(void *user, http_request *request);
 http_result receive_anything(void *user, http_request *request, http_response *response);
+
+/* Of waiting_options. */
+sonde_status offer_again(const arrival *a);
+void settle_arrival(arrival *a, sonde_status status);
 
 /* Runs before any body is read; `user` is the receiver: agent headers, cross-site, media type. */
 http_result receive_head(void *user, http_request *request, http_response *response);

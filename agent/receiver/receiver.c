@@ -18,6 +18,7 @@
 #define SOCKET_MODE          0722
 #define LEASE_NS             (UINT64_C(30) * 1000000000)
 #define SMALL_BODY_MAX_BYTES (1024u * 1024) /* of what is read and ignored */
+#define WAITING_SHARE        16 /* of the memory limit, for payloads that wait for the workers */
 
 static void bind_route(receiver *r, size_t i)
 {
@@ -185,6 +186,17 @@ static sonde_status serve(receiver *r, const receiver_options *options, sonde_er
     return status;
 }
 
+static sonde_status open_waiting(receiver *r)
+{
+    const waiting_options options = {
+        .offer = offer_again,
+        .settle = settle_arrival,
+        .max_bytes = r->config->memory_limit_bytes / WAITING_SHARE,
+    };
+
+    return waiting_open(&options, &r->waiting);
+}
+
 sonde_status receiver_open(const receiver_options *options, receiver **out_receiver,
                            sonde_error *out_error)
 {
@@ -200,7 +212,9 @@ sonde_status receiver_open(const receiver_options *options, receiver **out_recei
     r->agent_version = options->agent_version;
     r->agent_state = options->agent_state;
     r->max_arena_bytes = r->config->memory_limit_bytes / 2;
-    status = serve(r, options, out_error);
+    status = r->config->decoder_timeout_ns ? open_waiting(r) : SONDE_OK;
+    if (status == SONDE_OK)
+        status = serve(r, options, out_error);
     if (status != SONDE_OK) {
         receiver_close(r, 0);
         return status;
@@ -225,6 +239,7 @@ void receiver_close(receiver *r, uint64_t deadline_mono_ns)
     if (!r)
         return;
     receiver_drain(r, deadline_mono_ns);
+    waiting_close(r->waiting);
     http_server_close(r->server, deadline_mono_ns);
     sonde_free(r->routes);
     sonde_free(r->bound);
@@ -298,6 +313,7 @@ void receiver_write_json(void *receiver_, sonde_json_writer *w)
     sonde_json_put_counter(w, "payloads_received", &c->payloads_received);
     sonde_json_put_counter(w, "payloads_accepted", &c->payloads_accepted);
     put_endpoints(w, r);
+    sonde_json_put_u64(w, "payloads_waiting", waiting_count(r->waiting));
     put_reasons(w, SONDE_STR("payloads_dropped"), c->payloads_dropped);
     put_reasons(w, SONDE_STR("traces_dropped"), c->traces_dropped);
     sonde_json_put_counter(w, "bytes_received", &c->bytes_received);

@@ -2,12 +2,14 @@
  *
  * A request is admitted by bytes before its body is read, decoded on the server's threads, handed to
  * the sink and answered with the current rates.  The answer comes before processing: acceptance never
- * means "kept".  What cannot be taken is refused as the protocol says and counted by reason.
+ * means "kept".  What cannot be taken is refused as the protocol says and counted by reason; what only finds the
+ * queue full waits for config->decoder_timeout_ns first.
  *
- * Threads   "agent-recv-0" ...: config->decoders of them; they call sink.push(), which must not block.
+ * Threads   "agent-recv-0" ...: config->decoders of them, and "agent-recv-wait" (waiting.h); they call
+ *           sink.push(), which must not block.
  * Bounds    config->max_payload_bytes a body, body_budget_bytes for all bodies until their payloads are
  *           freed, config->max_connections per listener; decoded sizes: agent/payload/limits.h.
- * Counters  receiver_counters; payloads: received = accepted + dropped(reason).
+ * Counters  receiver_counters; payloads: received = accepted + dropped(reason) + waiting.
  * Source    docs/spec/receiver.md.
  */
 #ifndef SONDE_AGENT_RECEIVER_RECEIVER_H

@@ -86,8 +86,8 @@ static agent_config *configure(const char *more)
     (void)snprintf(
         yaml, sizeof(yaml),
         "apm_config: {receiver_port: -1, receiver_socket: \"%s\", max_payload_size: " MAX_PAYLOAD
-        ", %s}\n",
-        f.path, more);
+        ", %s%s}\n",
+        f.path, strstr(more, "decoder_timeout") ? "" : "decoder_timeout: 0, ", more);
     assert_status(config_load_text(&options, sonde_str_from(yaml), "t", &c, NULL), SONDE_OK);
     assert_int_equal(c->warnings_len, 0);
     return c;
@@ -160,7 +160,7 @@ static uint64_t accepted(void)
 }
 
 /* Sends head lines and a body on a new connection, reads the answer. */
-static void ask_with(int fd, const char *line, const char *headers, const void *body, size_t len)
+static void say(int fd, const char *line, const char *headers, const void *body, size_t len)
 {
     char head[1024];
 
@@ -169,8 +169,18 @@ static void ask_with(int fd, const char *line, const char *headers, const void *
     raw_send(fd, head);
     if (len)
         raw_send_bytes(fd, body, len);
+}
+
+static void hear(int fd)
+{
     raw_read_answer(fd, &answer);
     (void)close(fd);
+}
+
+static void ask_with(int fd, const char *line, const char *headers, const void *body, size_t len)
+{
+    say(fd, line, headers, body, len);
+    hear(fd);
 }
 
 static void ask(const char *line, const char *headers, const void *body, size_t len)
@@ -398,24 +408,130 @@ static void test_a_full_queue_refuses_as_the_client_wants_to_hear_it(void **stat
     assert_int_equal(dropped(RECEIVER_REFUSED_CLOSING), 1);
 }
 
-static void test_a_feature_tells_every_client_the_real_status(void **state)
+/* Another receiver in the place of the fixture's, which returns. */
+static void other_receiver(const char *config, void (*test)(void))
 {
     agent_config *good = f.config;
     receiver *own = f.r;
-    sonde_error error = { 0 };
+    uint64_t before[RECEIVER_REASONS];
 
-    (void)state;
-    f.config = configure("features: [\"429\"]");
+    memcpy(before, f.dropped_before, sizeof(before));
+    memset(f.dropped_before, 0, sizeof(f.dropped_before));
+    f.config = configure(config);
     sonde_log_set_level(SONDE_LOG_ERROR); /* the Unix socket is taken */
-    assert_status(open_receiver(&f.r, &error), SONDE_OK);
+    assert_status(open_receiver(&f.r, NULL), SONDE_OK);
     sonde_log_set_level(SONDE_LOG_INFO);
-    atomic_store(&f.sink_status, SONDE_ERR_FULL);
-    ask("PUT /v0.4/traces", MSGPACK, "\x91\x90", 2);
-    expect_answer("full", 429, RATES);
+    test();
+    memcpy(f.dropped_before, before, sizeof(before));
+    payload_free(atomic_exchange(&f.last, NULL)); /* its body is the server's */
     receiver_close(f.r, sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(5)));
     config_put(f.config);
     f.config = good;
     f.r = own;
+}
+
+static void await_waiting(size_t count)
+{
+    while (waiting_count(f.r->waiting) != count)
+        (void)usleep(1000);
+}
+
+static void three_wait_and_are_taken(void)
+{
+    int fds[3];
+
+    atomic_store(&f.sink_status, SONDE_ERR_FULL);
+    for (int i = 0; i < 3; i++) {
+        fds[i] = raw_connect(receiver_port(f.r));
+        say(fds[i], "PUT /v0.4/traces", MSGPACK, "\x91\x90", 2);
+        await_waiting((size_t)i + 1);
+    }
+    assert_int_equal(receiver_read_counters(f.r)->payloads_received, 3);
+    assert_int_equal(receiver_read_counters(f.r)->payloads_accepted, 0);
+    ask("PUT /v0.4/traces", MSGPACK, "\x90", 1); /* carries nothing: who waits keeps nobody out */
+    expect_answer("empty", 200, RATES);
+    atomic_store(&f.sink_status, SONDE_OK);
+    for (int i = 0; i < 3; i++) {
+        hear(fds[i]);
+        expect_answer("it waited", 200, RATES);
+    }
+    await_waiting(0);
+    assert_int_equal(receiver_read_counters(f.r)->payloads_accepted, 4);
+}
+
+static void test_payloads_wait_for_room_in_the_queue(void **state)
+{
+    (void)state;
+    other_receiver("receiver_timeout: 60, decoder_timeout: 59000", three_wait_and_are_taken);
+}
+
+static void one_waits_in_vain(void)
+{
+    atomic_store(&f.sink_status, SONDE_ERR_FULL);
+    ask("PUT /v0.4/traces", MSGPACK "Datadog-Send-Real-Http-Status: 1\r\n", "\x91\x90", 2);
+    expect_answer("in vain", 429, RATES);
+    assert_int_equal(dropped(RECEIVER_REFUSED_QUEUE), 1);
+}
+
+static void test_who_waited_in_vain_is_refused(void **state)
+{
+    (void)state;
+    other_receiver("receiver_timeout: 60, decoder_timeout: 1", one_waits_in_vain);
+}
+
+static void two_wait_to_their_end(void)
+{
+    int traces = raw_connect(receiver_port(f.r)), stats = raw_connect(receiver_port(f.r));
+    static const char group[] = "\x81\xa5Stats\x91\x81\xa5Stats\x91\x81\xa7Service\xa1s";
+
+    atomic_store(&f.sink_status, SONDE_ERR_FULL);
+    say(traces, "PUT /v0.4/traces", MSGPACK, "\x91\x90", 2);
+    await_waiting(1);
+    say(stats, "PUT /v0.6/stats", MSGPACK, group, sizeof(group) - 1);
+    await_waiting(2);
+    hear(traces);
+    expect_answer("traces", 429, "");
+    hear(stats);
+    expect_answer("statistics", 408, "timeout\n");
+    assert_int_equal(dropped(RECEIVER_TIMEOUT), 2);
+}
+
+static void test_who_may_wait_longer_than_a_request_may_take_is_told_429_and_408(void **state)
+{
+    (void)state;
+    other_receiver("receiver_timeout: 1, decoder_timeout: 20000", two_wait_to_their_end);
+}
+
+static void one_waits_at_the_end(void)
+{
+    int fd = raw_connect(receiver_port(f.r));
+
+    atomic_store(&f.sink_status, SONDE_ERR_FULL);
+    say(fd, "PUT /v0.4/traces", MSGPACK, "\x91\x90", 2);
+    await_waiting(1);
+    receiver_stop(f.r);
+    hear(fd);
+    expect_answer("the end", 200, RATES);
+    assert_int_equal(dropped(RECEIVER_REFUSED_CLOSING), 1);
+}
+
+static void test_who_waits_when_the_receiver_stops_is_refused(void **state)
+{
+    (void)state;
+    other_receiver("receiver_timeout: 60, decoder_timeout: 59000", one_waits_at_the_end);
+}
+
+static void one_is_told_the_real_status(void)
+{
+    atomic_store(&f.sink_status, SONDE_ERR_FULL);
+    ask("PUT /v0.4/traces", MSGPACK, "\x91\x90", 2);
+    expect_answer("full", 429, RATES);
+}
+
+static void test_a_feature_tells_every_client_the_real_status(void **state)
+{
+    (void)state;
+    other_receiver("features: [\"429\"]", one_is_told_the_real_status);
 }
 
 static void test_a_container_brings_its_tags(void **state)
@@ -754,6 +870,10 @@ int main(void)
         unit(test_chunked_bodies_and_unix_sockets_work_alike),
         unit(test_rates_are_answered_by_version),
         unit(test_a_full_queue_refuses_as_the_client_wants_to_hear_it),
+        unit(test_payloads_wait_for_room_in_the_queue),
+        unit(test_who_waited_in_vain_is_refused),
+        unit(test_who_may_wait_longer_than_a_request_may_take_is_told_429_and_408),
+        unit(test_who_waits_when_the_receiver_stops_is_refused),
         unit(test_a_feature_tells_every_client_the_real_status),
         unit(test_a_container_brings_its_tags),
         unit(test_bodies_beyond_the_budget_are_refused_before_they_are_read),
