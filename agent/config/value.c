@@ -405,8 +405,27 @@ static void print_secret(sonde_str secret, sonde_buf *out)
     if (secret.len == 0)
         return;
     sonde_buf_append_str(out, SONDE_STR("***"));
-    if (secret.len > 8)
+    if (secret.len >= 16)
         sonde_buf_append_str(out, sonde_str_sub(secret, secret.len - 4, 4));
+}
+
+/* An address without the user and password before its host. */
+static void print_text(sonde_str text, sonde_buf *out)
+{
+    sonde_str rest;
+    size_t at;
+
+    if (sonde_str_find(text, SONDE_STR("://"), &at)) {
+        rest = sonde_str_sub(text, at + 3, text.len);
+        rest = sonde_str_cut(&rest, '/');
+        if (memrchr(rest.ptr, '@', rest.len)) {
+            sonde_buf_append_str(out, sonde_str_sub(text, 0, at + 3));
+            sonde_buf_append_str(out, SONDE_STR("***"));
+            at = (size_t)((const char *)memrchr(rest.ptr, '@', rest.len) - text.ptr);
+            text = sonde_str_sub(text, at, text.len);
+        }
+    }
+    sonde_buf_append_str(out, text);
 }
 
 static void print_duration(uint64_t ns, sonde_buf *out)
@@ -451,7 +470,7 @@ void key_print_value(const agent_config *c, const config_key *key, sonde_buf *ou
 
     switch (key->type) {
     case KEY_TEXT:
-        sonde_buf_append_str(out, *(const sonde_str *)field);
+        print_text(*(const sonde_str *)field, out);
         break;
     case KEY_SECRET:
         print_secret(*(const sonde_str *)field, out);

@@ -29,7 +29,17 @@ static const char *key_end(const endpoint *e)
 {
     size_t len = strlen(e->api_key);
 
-    return len >= 8 ? e->api_key + len - 4 : "";
+    return len >= 16 ? e->api_key + len - 4 : "";
+}
+
+/* What an intake answers, unless it repeats the key. */
+static sonde_str answer_text(const endpoint *e, const http_curl_answer *a)
+{
+    size_t at;
+
+    if (e->api_key[0] && sonde_str_find(a->body, sonde_str_from(e->api_key), &at))
+        return SONDE_STR("(holds the API key)");
+    return a->body;
 }
 
 static void log_answer(const endpoint *e, const http_curl_answer *a, outcome what, bool was_failing,
@@ -53,7 +63,7 @@ static void log_answer(const endpoint *e, const http_curl_answer *a, outcome wha
                   a->http_status, waiting);
     } else {
         SONDE_LOG(SONDE_LOG_ERROR, "intake refused a payload, dropped: url=%s status=%u answer=%s",
-                  e->url, a->http_status, SONDE_LOG_QUOTE(a->body));
+                  e->url, a->http_status, SONDE_LOG_QUOTE(answer_text(e, a)));
     }
 }
 

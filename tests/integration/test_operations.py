@@ -1,5 +1,7 @@
 """What operators do with the agent: check its configuration, reload it, look into it."""
 
+import hashlib
+import http.server
 import json
 import os
 import pathlib
@@ -8,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import unittest
 import zipfile
 
@@ -111,6 +114,121 @@ class Completion(Operations):
         status, _, error = self.run_sonde("completion")
         self.assertEqual(status, 2)
         self.assertIn("SHELL is missing", error)
+
+
+class EchoingIntake:
+    """Refuses everything, and says in its answer with which key it came."""
+
+    def __enter__(self):
+        self.keys = set()
+        intake = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                key = self.headers.get("DD-API-KEY") or self.headers.get("Authorization", "").removeprefix("Bearer ")
+                intake.keys.add(key)
+                answer = f"no account has the key {key}".encode()
+                self.send_response(400)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            do_PUT = do_GET = do_POST
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Secrets(Operations):
+    NAMES = ["main", "traces", "second", "third", "proxied", "profiling", "telemetry", "evp", "evp_more", "lineage", "debugger",
+             "debugger_more", "diagnostics", "symdb", "app", "proxy_password", "proxy_password_2", "url_password"]
+
+    def setUp(self):
+        super().setUp()
+        self.intake = self.enterContext(EchoingIntake())
+        # each is shaped as a real key and told apart from all others, its end too
+        self.secret = {name: hashlib.md5(name.encode()).hexdigest() for name in self.NAMES}
+
+    def configuration(self):
+        url, s = self.intake.url, self.secret
+        any_host = url.replace("127.0.0.1", "localhost")  # to have something in front of it
+        return self.write("datadog.yaml", f"""api_key: {s["main"]}
+app_key: {s["app"]}
+log_level: trace
+log_file: {self.stack.dir}/agent.txt
+proxy:
+  http: http://user:{s["proxy_password"]}@127.0.0.1:1
+  https: http://user:{s["proxy_password_2"]}@127.0.0.1:1
+  no_proxy: [127.0.0.1, "sub.{any_host.removeprefix("http://")}"]
+apm_config:
+  api_key: {s["traces"]}
+  apm_dd_url: {url}
+  additional_endpoints: {{"{url}": [{s["second"]}, {s["third"]}], "http://behind.proxy.invalid": [{s["proxied"]}]}}
+  profiling_dd_url: {url}/api/v2/profile
+  profiling_additional_endpoints: {{"{url}/p": [{s["profiling"]}]}}
+  telemetry: {{dd_url: "{url}", additional_endpoints: {{"{url}": [{s["telemetry"]}]}}}}
+  debugger_dd_url: {url}/d
+  debugger_api_key: {s["debugger"]}
+  debugger_additional_endpoints: {{"{url}/d": [{s["debugger_more"]}]}}
+  debugger_diagnostics_dd_url: {url}/g
+  debugger_diagnostics_api_key: {s["diagnostics"]}
+  symdb_dd_url: {url}/s
+  symdb_api_key: {s["symdb"]}
+evp_proxy_config: {{dd_url: "{any_host}", api_key: {s["evp"]}, additional_endpoints: {{"{any_host}": [{s["evp_more"]}]}}}}
+ol_proxy_config: {{dd_url: "{url}", api_key: {s["lineage"]}}}
+vector: {{traces: {{url: "http://user:{s["url_password"]}@127.0.0.1:1"}}}}
+""")
+
+    def assert_clean(self, what, text):
+        for name, secret in self.secret.items():
+            self.assertNotIn(secret, text, f"{what} holds the secret {name}")
+
+    def use_every_door(self):
+        port = self.stack.agent_port
+        request(port, "PUT", "/v0.4/traces", json.dumps([[SPAN]]), {"Content-Type": "application/json"})
+        for path in ["/profiling/v1/input", "/telemetry/proxy/api/v2/apmtelemetry", "/evp_proxy/v2/x", "/v0.1/pipeline_stats",
+                     "/openlineage/api/v1/lineage", "/debugger/v1/input", "/debugger/v1/diagnostics", "/symdb/v1/input"]:
+            request(port, "POST", path, b"x", {"X-Datadog-EVP-Subdomain": "sub", "DD-Api-Key": self.secret["app"]})
+        asked = set(self.secret) - {"app", "proxied", "proxy_password", "proxy_password_2", "url_password"}
+        wait_until(lambda: f"all keys at the intake but {[n for n in asked if self.secret[n] not in self.intake.keys]}",
+                   lambda: {self.secret[name] for name in asked} <= self.intake.keys)
+
+    def test_no_secret_is_ever_printed(self):
+        file = self.configuration()
+        self.stack.start_agent("-c", file, DD_API_KEY=None, DD_APM_DD_URL=None, DD_PROXY_NO_PROXY=None)
+        self.use_every_door()
+        wait_until("what the intake refused is logged",
+                   lambda: all(text in (self.stack.dir / "agent.txt").read_text()
+                               for text in ["answer=", "intake not reached"]))
+        self.stack.agent.signal(signal.SIGHUP)
+        wait_until("reload", lambda: "reload done" in (self.stack.dir / "agent.txt").read_text())
+        for path in ["/info", "/metrics", "/debug/vars", "/sonde/v1/status", "/sonde/v1/log"]:
+            self.assert_clean(path, request(self.stack.agent_port, "GET", path)[1].decode())
+        flare = self.stack.dir / "flare.zip"
+        for command in [["status"], ["status", "--json"], ["doctor", "--wait", "1s"], ["doctor", "--json", "--wait", "1s"],
+                        ["agent", "--check-config"], ["agent", "--show-config"], ["flare", "-o", flare]]:
+            at = [] if command[0] == "agent" else ["--port", self.stack.agent_port]
+            _, out, error = self.run_sonde(*command, "-c", file, *at, DD_BIND_HOST="127.0.0.1")
+            self.assertTrue(out, error)
+            self.assert_clean(" ".join(map(str, command)), out + error)
+        with zipfile.ZipFile(flare) as z:
+            for name in z.namelist():
+                self.assert_clean(f"{name} of the flare", z.read(name).decode())
+        self.stack.agent.stop()
+        self.assert_clean("the log file", (self.stack.dir / "agent.txt").read_text())
+        self.assert_clean("standard error", self.log())
 
 
 class Switches(Operations):

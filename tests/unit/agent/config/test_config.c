@@ -417,7 +417,8 @@ static void test_secrets_never_reach_a_warning_or_the_printed_values(void **stat
 {
     static const char *const variables[] = {
         "DD_API_KEY=0123456789abcdef0123456789abcdef",
-        "DD_APM_ADDITIONAL_ENDPOINTS={\"secret-key-in-the-wrong-place\"", NULL
+        "DD_APM_ADDITIONAL_ENDPOINTS={\"secret-key-in-the-wrong-place\"",
+        "DD_APM_PROFILING_DD_URL=https://user:geheim@prof.example/a@b", NULL
     };
     agent_config *c = load("", variables);
     sonde_buf out;
@@ -429,6 +430,8 @@ static void test_secrets_never_reach_a_warning_or_the_printed_values(void **stat
     config_print_values(c, &out);
     assert_null(strstr(sonde_buf_cstr(&out), "secret-key"));
     assert_null(strstr(sonde_buf_cstr(&out), "0123456789"));
+    assert_null(strstr(sonde_buf_cstr(&out), "geheim"));
+    assert_non_null(strstr(sonde_buf_cstr(&out), "https://***@prof.example/a@b"));
     assert_non_null(strstr(sonde_buf_cstr(&out), "api_key: ***cdef  # DD_API_KEY"));
     sonde_buf_done(&out);
     config_put(c);
