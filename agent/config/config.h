@@ -190,6 +190,7 @@ typedef struct agent_config {
     config_list filter_regex_reject;
     sonde_str replace_tags; /* JSON; "": no rules */
     sonde_str sql_obfuscation_mode;
+    bool sql_dialects;
     config_obfuscation obfuscation;
     uint64_t trace_flush_ns;
     uint64_t bucket_ns;         /* width of a statistics bucket */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "codec/obfuscate.h"
 #include "internal.h"
 #include "net/url.h"
 
@@ -237,6 +238,19 @@ static void derive_egress(builder *b)
     sonde_buf_done(&list);
 }
 
+static void derive_sql(builder *b)
+{
+    sonde_str *mode = &b->c->sql_obfuscation_mode;
+
+    if (sonde_sql_mode_of(*mode) != SONDE_SQL_UNKNOWN_MODE)
+        return;
+    warn(b,
+         "apm_config.sql_obfuscation_mode: %s is none of obfuscate_only, normalize_only, "
+         "obfuscate_and_normalize; taking the default",
+         SONDE_LOG_QUOTE(*mode));
+    *mode = SONDE_STR("");
+}
+
 static void derive_storage(builder *b)
 {
     if (!b->c->forwarder_storage_path.len)
@@ -276,6 +290,7 @@ void derive(builder *b)
     derive_local_only(b);
     derive_data_dir(b);
     derive_storage(b);
+    derive_sql(b);
     derive_egress(b);
     derive_host(b);
     if (c->max_memory_bytes)

@@ -157,7 +157,7 @@ const config_key config_keys[] = {
     { .name = "apm_config.features", .env = "DD_APM_FEATURES", .type = KEY_LIST, .fallback = "", .offset = FIELD(features),
       .doc = "Switches of Datadog's agent; known here: 429, error_rare_sample_tracer_drop, probabilistic_sampler_full_trace_id, "
              "big_resource, component2name, table_names, keep_sql_alias, replace_sql_digits, quantize_sql_tables, "
-             "dollar_quoted_func." },
+             "dollar_quoted_func, sqllexer." },
     { .name = "apm_config.ignore_resources", .env = "DD_APM_IGNORE_RESOURCES,DD_IGNORE_RESOURCE", .type = KEY_LIST,
       .fallback = "", .separator = ',', .reloads = true, .offset = FIELD(ignore_resources),
       .doc = "Patterns: traces whose root's resource matches one are dropped (variable: CSV)." },
@@ -178,7 +178,8 @@ const config_key config_keys[] = {
              "name * is every tag, resource.name the resource. A rule that cannot be used stops the start." },
     { .name = "apm_config.sql_obfuscation_mode", .env = "DD_APM_SQL_OBFUSCATION_MODE", .type = KEY_TEXT, .fallback = "",
       .offset = FIELD(sql_obfuscation_mode),
-      .doc = "Shown in /info; the default engine is the only one." },
+      .doc = "How statements lose their values: obfuscate_only, normalize_only or obfuscate_and_normalize, by the dialect "
+             "that tag db.type names; empty is Datadog's default, which knows no dialects." },
     { .name = "apm_config.obfuscation.elasticsearch.enabled", .env = "DD_APM_OBFUSCATION_ELASTICSEARCH_ENABLED", .type = KEY_BOOL,
       .fallback = "true", .offset = FIELD(obfuscation.elasticsearch.enabled), .doc = "Values in elasticsearch.body become ?." },
     { .name = "apm_config.obfuscation.elasticsearch.keep_values", .env = "DD_APM_OBFUSCATION_ELASTICSEARCH_KEEP_VALUES", .type = KEY_LIST,
@@ -433,6 +434,9 @@ const config_key config_keys[] = {
     { .name = "sonde.forwarder.max_age", .env = "SONDE_FORWARDER_MAX_AGE", .type = KEY_DURATION, .fallback = "4h",
       .min = 1, .max = 30 * DAY, .unit_ns = S, .offset = FIELD(forwarder_max_age_ns),
       .doc = "Payloads that waited longer are given up and counted." },
+    { .name = "sonde.sql_dialects", .env = "SONDE_SQL_DIALECTS", .type = KEY_BOOL, .fallback = "false",
+      .offset = FIELD(sql_dialects),
+      .doc = "In the default mode too, statements are read in the dialect that tag db.type names (mssql, postgresql)." },
     { .name = "sonde.crash_spans", .env = "SONDE_CRASH_SPANS", .type = KEY_BOOL, .fallback = "true",
       .offset = FIELD(crash_spans),
       .doc = "Offer crash.socket beside the trace socket: spans that were open when a process was killed are submitted." },

@@ -112,7 +112,7 @@ static sonde_status open_middle(pipeline *p, sonde_error *out_error)
     }
     client_stats_stage_init(&p->client_stats, p->agent_env,
                             (client_stats_rules){ rules_keep_group, rules_replace_group, p->rules,
-                                                  processor_sql_flags(c) });
+                                                  processor_sql_of(c) });
     processing.rules = p->rules;
     if (status == SONDE_OK)
         status = processor_open(&processing, &p->processor);

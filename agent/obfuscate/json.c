@@ -3,8 +3,6 @@
  * Bounds   a bit for each level of nesting, on the stack. */
 #include "agent/obfuscate/obfuscators.h"
 
-#include "codec/obfuscate.h"
-
 #define SQL_FAILED                                                                                 \
     "Datadog-agent failed to obfuscate SQL string. Enable agent debug logs for more info."
 #define SQL_MAX_BYTES (1u << 20)
@@ -14,7 +12,6 @@ typedef struct json {
     const char *at, *end;
     sonde_buf *out;
     const obfuscate_json_options *options;
-    bool *literal_escapes;
     unsigned depth;
     unsigned keep_depth; /* values at least that deep are kept; NO_DEPTH: none */
     bool is_sql;         /* the value of the key just read */
@@ -220,7 +217,7 @@ static void write_sql(json *j, sonde_str literal)
     decode_literal(literal, &text);
     status = text.status;
     if (status == SONDE_OK)
-        status = sonde_obfuscate_sql(sonde_buf_str(&text), j->literal_escapes, &result);
+        status = sonde_obfuscate_sql_with(sonde_buf_str(&text), j->options->sql, &result);
     sonde_buf_append_byte(j->out, '"');
     sonde_buf_append_str(j->out,
                          status == SONDE_OK ? sonde_buf_str(&result) : SONDE_STR(SQL_FAILED));
@@ -351,14 +348,12 @@ static bool put_document(json *j)
     return true;
 }
 
-sonde_status obfuscate_json(sonde_str text, const obfuscate_json_options *options,
-                            bool *literal_escapes, sonde_buf *out)
+sonde_status obfuscate_json(sonde_str text, const obfuscate_json_options *options, sonde_buf *out)
 {
     json j = { .at = text.ptr,
                .end = text.len ? text.ptr + text.len : text.ptr,
                .out = out,
                .options = options,
-               .literal_escapes = literal_escapes,
                .keep_depth = NO_DEPTH };
 
     sonde_buf_reset(out);

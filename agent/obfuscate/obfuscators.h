@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "base/str.h"
+#include "codec/obfuscate.h"
 #include "sonde/status.h"
 
 #define OBFUSCATE_JSON_DEPTH_MAX 1024
@@ -25,14 +26,14 @@ typedef struct obfuscate_names {
 } obfuscate_names;
 
 typedef struct obfuscate_json_options {
-    obfuscate_names keep_values; /* keys whose values stay */
-    obfuscate_names sql_values;  /* keys whose values are statements of SQL */
+    obfuscate_names keep_values;  /* keys whose values stay */
+    obfuscate_names sql_values;   /* keys whose values are statements of SQL */
+    const sonde_sql_options *sql; /* how these are read; not NULL where there are any */
 } obfuscate_json_options;
 
-/* Documents one after the other: keys stay, values become "?".  `literal_escapes` as for
- * sonde_obfuscate_sql(). */
+/* Documents one after the other: keys stay, values become "?". */
 SONDE_MUST_USE sonde_status obfuscate_json(sonde_str text, const obfuscate_json_options *options,
-                                           bool *literal_escapes, sonde_buf *out);
+                                           sonde_buf *out);
 
 enum { OBFUSCATE_URL_QUERY = 1, OBFUSCATE_URL_PATH_DIGITS = 2 };
 

@@ -40,9 +40,7 @@ static sonde_status keep_text(run *r, sonde_buf *b, sonde_str *out)
 /* `b` is scratch; what is no statement gets the words that say so. */
 static sonde_status obfuscate(run *r, stats_group *g, sonde_buf *b)
 {
-    bool escapes = false;
-    const sonde_sql_options options = { .flags = r->features & PROCESSOR_SQL_FLAGS,
-                                        .literal_escapes = &escapes };
+    const sonde_sql_options options = sql_options(r, g->db_type);
     sonde_status status;
 
     if (type_is(g, "redis", "valkey")) {
@@ -202,7 +200,7 @@ static void merge_equal(client_stats_stage *stage, run *r, stats_bucket *bucket)
 void client_stats_run(client_stats_stage *stage, payload *p)
 {
     client_stats *c = p->stats;
-    run r = { .p = p, .seed = 0x9e3779b97f4a7c15u, .features = stage->rules.sql_flags };
+    run r = { .p = p, .seed = 0x9e3779b97f4a7c15u, .sql = stage->rules.sql };
     sonde_buf scratch;
 
     add(&stage->payloads, 1);

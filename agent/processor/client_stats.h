@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "agent/payload/payload.h"
+#include "agent/processor/processor.h"
 #include "codec/json_write.h"
 
 /* Where ignore_resources (before obfuscation: false drops the group) and replace_tags (after it) join in. */
@@ -22,7 +23,7 @@ typedef struct client_stats_rules {
     bool (*keeps)(void *user, const stats_group *g);                         /* NULL: all */
     sonde_status (*replace)(void *user, sonde_arena *arena, stats_group *g); /* NULL: nothing */
     void *user;
-    unsigned sql_flags; /* SONDE_SQL_*: resources as those of spans */
+    processor_sql sql; /* resources as those of spans */
 } client_stats_rules;
 
 typedef struct client_stats_stage {

@@ -16,7 +16,8 @@ struct processor {
     trace_rules *rules;   /* borrowed; NULL */
     const config_obfuscation *obfuscation;
     unsigned features;
-    _Atomic bool literal_escapes; /* how SQL was last read: a hint for all workers */
+    processor_sql sql;
+    _Atomic bool literal_escapes[SONDE_SQL_DIALECTS]; /* how SQL was last read: a hint for all */
     processor_counters counters;
 };
 
@@ -81,14 +82,24 @@ sonde_status processor_open(const processor_options *options, processor **out_pr
     p->config = options->config ? config_get(options->config) : NULL;
     p->rules = options->rules;
     p->features = p->config ? features_of(p->config) : 0;
+    p->sql = processor_sql_of(p->config);
     p->obfuscation = p->config ? &p->config->obfuscation : &default_obfuscation;
     *out_processor = p;
     return SONDE_OK;
 }
 
-unsigned processor_sql_flags(const agent_config *c)
+processor_sql processor_sql_of(const agent_config *c)
 {
-    return c ? features_of(c) & PROCESSOR_SQL_FLAGS : 0;
+    processor_sql sql = { .flags = 0 };
+
+    if (!c)
+        return sql;
+    sql.flags = features_of(c) & PROCESSOR_SQL_FLAGS;
+    sql.mode = sonde_sql_mode_of(c->sql_obfuscation_mode);
+    if (sql.mode == SONDE_SQL_DEFAULT_MODE && config_has_feature(c, "sqllexer"))
+        sql.mode = SONDE_SQL_OBFUSCATE_ONLY;
+    sql.by_db_type = c->sql_dialects || sql.mode != SONDE_SQL_DEFAULT_MODE;
+    return sql;
 }
 
 void processor_close(processor *p)
@@ -121,15 +132,19 @@ static void begin_run(processor *p, run *r)
     r->rules = p->rules ? rules_take(p->rules) : NULL;
     sonde_buf_init(&r->scratch, PROCESSOR_TEXT_MAX_BYTES);
     sonde_buf_init(&r->tables, PROCESSOR_TEXT_MAX_BYTES);
-    r->literal_escapes = atomic_load_explicit(&p->literal_escapes, memory_order_relaxed);
+    for (size_t i = 0; i < SONDE_SQL_DIALECTS; i++)
+        r->literal_escapes[i] = atomic_load_explicit(&p->literal_escapes[i], memory_order_relaxed);
 }
 
 static void end_run(processor *p, run *r)
 {
     if (p->rules)
         rules_give(p->rules, r->rules);
-    if (r->literal_escapes != atomic_load_explicit(&p->literal_escapes, memory_order_relaxed))
-        atomic_store_explicit(&p->literal_escapes, r->literal_escapes, memory_order_relaxed);
+    for (size_t i = 0; i < SONDE_SQL_DIALECTS; i++)
+        if (r->literal_escapes[i] !=
+            atomic_load_explicit(&p->literal_escapes[i], memory_order_relaxed))
+            atomic_store_explicit(&p->literal_escapes[i], r->literal_escapes[i],
+                                  memory_order_relaxed);
     sonde_buf_done(&r->scratch);
     sonde_buf_done(&r->tables);
 }
@@ -141,6 +156,7 @@ void processor_run(processor *p, payload *what)
               .now_unix_ns = p->clock->unix_ns(p->clock->user),
               .seed = p->seed,
               .features = p->features,
+              .sql = p->sql,
               .obfuscation = p->obfuscation };
     uint64_t spans_received = 0, spans_out = 0;
     uint32_t kept = 0;

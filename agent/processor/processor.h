@@ -18,6 +18,7 @@
 #include "agent/rules/rules.h"
 #include "base/clock.h"
 #include "codec/json_write.h"
+#include "codec/obfuscate.h"
 #include "sonde/status.h"
 
 typedef struct processor processor;
@@ -91,8 +92,14 @@ void processor_close(processor *p); /* NULL does nothing */
 
 void processor_run(processor *p, payload *what);
 
-/* SONDE_SQL_* flags that apm_config.features asks for; NULL: none. */
-unsigned processor_sql_flags(const agent_config *c);
+/* How the configuration wants statements of SQL; NULL: as Datadog's agent does without one. */
+typedef struct processor_sql {
+    unsigned flags; /* SONDE_SQL_* */
+    sonde_sql_mode mode;
+    bool by_db_type; /* in the dialect it names */
+} processor_sql;
+
+processor_sql processor_sql_of(const agent_config *c);
 
 const processor_counters *processor_read_counters(const processor *p);
 void processor_write_json(void *processor,

@@ -44,17 +44,27 @@ static sonde_status put_tables(run *r, payload_span *s)
     return span_meta_set(s, &r->p->arena, SONDE_STR("sql.tables"), names);
 }
 
+sonde_sql_options sql_options(run *r, sonde_str db_type)
+{
+    sonde_sql_dialect dialect =
+        r->sql.by_db_type ? sonde_sql_dialect_of(db_type) : SONDE_SQL_NO_DIALECT;
+
+    return (sonde_sql_options){ .flags = r->sql.flags,
+                                .literal_escapes = &r->literal_escapes[dialect],
+                                .dialect = dialect,
+                                .mode = r->sql.mode };
+}
+
 static sonde_status hide_sql(run *r, payload_span *s)
 {
-    const sonde_sql_options options = {
-        .flags = r->features & PROCESSOR_SQL_FLAGS,
-        .literal_escapes = &r->literal_escapes,
-        .tables = r->features & PROCESSOR_TABLE_NAMES ? &r->tables : NULL,
-    };
+    const sonde_str *db_type = r->sql.by_db_type ? span_meta_get(s, SONDE_STR("db.type")) : NULL;
+    sonde_sql_options options = sql_options(r, db_type ? *db_type : SONDE_STR(""));
     sonde_status status;
 
     if (s->resource.len == 0)
         return SONDE_OK;
+    if (r->features & PROCESSOR_TABLE_NAMES)
+        options.tables = &r->tables;
     status = sonde_obfuscate_sql_with(s->resource, &options, &r->scratch);
     if (status == SONDE_ERR_NOMEM)
         return status;
@@ -104,15 +114,17 @@ static sonde_status hide_url(run *r, payload_span *s)
 static sonde_status hide_json(run *r, payload_span *s, sonde_str tag,
                               const config_json_obfuscation *o)
 {
+    const sonde_sql_options sql = sql_options(r, SONDE_STR(""));
     const obfuscate_json_options options = {
         .keep_values = { o->keep_values.items, o->keep_values.len },
         .sql_values = { o->sql_values.items, o->sql_values.len },
+        .sql = &sql,
     };
     sonde_str *text = o->enabled ? span_meta_get(s, tag) : NULL;
 
     if (!text || text->len == 0)
         return SONDE_OK;
-    if (obfuscate_json(*text, &options, &r->literal_escapes, &r->scratch) != SONDE_OK)
+    if (obfuscate_json(*text, &options, &r->scratch) != SONDE_OK)
         return SONDE_ERR_NOMEM;
     return take_scratch(r, text);
 }

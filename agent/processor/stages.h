@@ -25,12 +25,13 @@ typedef struct run {
     uint64_t seed;    /* of the index: ids come from outside */
     span_index index; /* of the chunk at hand, built by stage_normalize */
     const config_obfuscation *obfuscation;
-    rules_lane *rules;          /* NULL: none */
-    sonde_buf scratch;          /* a text being rewritten; its memory serves the whole payload */
-    sonde_buf tables;           /* of a statement */
-    unsigned features;          /* PROCESSOR_* below */
-    bool literal_escapes;       /* see sonde_obfuscate_sql() */
-    sonde_str fallback_service; /* unnamed-<lang>-service, made at its first use */
+    rules_lane *rules; /* NULL: none */
+    sonde_buf scratch; /* a text being rewritten; its memory serves the whole payload */
+    sonde_buf tables;  /* of a statement */
+    unsigned features; /* PROCESSOR_* below */
+    processor_sql sql;
+    bool literal_escapes[SONDE_SQL_DIALECTS]; /* see sonde_obfuscate_sql() */
+    sonde_str fallback_service;               /* unnamed-<lang>-service, made at its first use */
     uint32_t fixed[PROCESSOR_FIXES];
 } run;
 
@@ -66,6 +67,9 @@ processor_drop stage_payload_attributes(run *r, payload_chunk *chunk); /* stage_
 /* stage_normalize.c: what stands for a service or an operation, in statistics of tracers too. */
 SONDE_MUST_USE sonde_status normalize_service(run *r, sonde_str *service);
 SONDE_MUST_USE sonde_status normalize_operation(run *r, sonde_str *name);
+
+/* stage_obfuscate.c: how a statement is read; the tables in it are not asked for. */
+sonde_sql_options sql_options(run *r, sonde_str db_type);
 
 /* Indexes the chunk's spans by id, a later one in place of an earlier; counts repeated ids. */
 sonde_status span_index_build(run *r, const payload_chunk *chunk, uint32_t *out_repeated);

@@ -1,7 +1,7 @@
 /* codec/obfuscate.h - resources of database spans without the values in them, as Datadog's agent has them.
  *
  * Statements of SQL keep their shape: literals become `?`, lists of them one, comments and aliases go, one
- * blank between the rest.  Redis keeps its commands.  The results feed monitors and dashboards, so they
+ * blank between the rest, unless a mode says otherwise.  Redis keeps its commands.  The results feed monitors and dashboards, so they
  * agree byte for byte.
  *
  * Threads   none: pure but for what the caller owns.
@@ -32,11 +32,36 @@ enum {
     SONDE_SQL_DOLLAR_FUNC = 4     /* $func$...$func$ is a statement, not a value */
 };
 
+/* Where they differ: quotes, comments, operators on JSON. */
+typedef enum sonde_sql_dialect {
+    SONDE_SQL_NO_DIALECT,
+    SONDE_SQL_MSSQL,
+    SONDE_SQL_POSTGRESQL,
+    SONDE_SQL_MYSQL, /* this and what follows: no difference in the default mode */
+    SONDE_SQL_ORACLE,
+    SONDE_SQL_SNOWFLAKE,
+    SONDE_SQL_DIALECTS
+} sonde_sql_dialect;
+
+/* All but the default keep what is wrong with a statement: they never fail for it. */
+typedef enum sonde_sql_mode {
+    SONDE_SQL_DEFAULT_MODE,
+    SONDE_SQL_OBFUSCATE_ONLY, /* layout, comments and aliases stay */
+    SONDE_SQL_NORMALIZE_ONLY, /* values stay */
+    SONDE_SQL_OBFUSCATE_AND_NORMALIZE,
+    SONDE_SQL_UNKNOWN_MODE /* no statement is one */
+} sonde_sql_mode;
+
+sonde_sql_dialect sonde_sql_dialect_of(sonde_str db_type); /* as tracers write tag db.type */
+sonde_sql_mode sonde_sql_mode_of(sonde_str name); /* "obfuscate_only" ...; "": the default */
+
 typedef struct sonde_sql_options {
     unsigned flags;
-    bool *literal_escapes; /* as above */
+    bool *literal_escapes; /* as above; of the default mode only */
     sonde_buf
         *tables; /* names of tables, each once, apart by commas; reset first; NULL: not asked for */
+    sonde_sql_dialect dialect;
+    sonde_sql_mode mode;
 } sonde_sql_options;
 
 SONDE_MUST_USE sonde_status sonde_obfuscate_sql_with(sonde_str statement,

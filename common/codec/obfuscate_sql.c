@@ -26,7 +26,7 @@ static void drop(token *t, sql_kind as)
     t->is_shown = false;
 }
 
-static bool has_table(sonde_str tables, sonde_str name)
+bool sql_has_table(sonde_str tables, sonde_str name)
 {
     while (tables.len > 0)
         if (sonde_str_eq(sonde_str_cut(&tables, ','), name))
@@ -48,6 +48,15 @@ static void append_without_digits(sonde_buf *out, sonde_str s)
     }
 }
 
+void sql_add_table(sonde_buf *tables, sonde_str name)
+{
+    if (name.len == 0 || sql_has_table(sonde_buf_str(tables), name))
+        return;
+    if (tables->len > 0)
+        sonde_buf_append_byte(tables, ',');
+    sonde_buf_append_str(tables, name);
+}
+
 /* What stands behind FROM and JOIN, if it is no subquery, and behind UPDATE and INTO. */
 static void collect_table(const filter *f, const token *t)
 {
@@ -60,16 +69,17 @@ static void collect_table(const filter *f, const token *t)
         return;
     if ((f->last == SQL_FROM || f->last == SQL_JOIN) && !sql_begins_with_letter(t->text))
         return;
+    if (!(f->options->flags & SONDE_SQL_REPLACE_DIGITS)) {
+        sql_add_table(tables, t->text);
+        return;
+    }
     if (before > 0)
         sonde_buf_append_byte(tables, ',');
     from = tables->len;
-    if (f->options->flags & SONDE_SQL_REPLACE_DIGITS)
-        append_without_digits(tables, t->text);
-    else
-        sonde_buf_append_str(tables, t->text);
+    append_without_digits(tables, t->text);
     name = sonde_str_sub(sonde_buf_str(tables), from, tables->len);
     if (tables->status == SONDE_OK &&
-        (name.len == 0 || has_table(sonde_str_sub(sonde_buf_str(tables), 0, before), name)))
+        (name.len == 0 || sql_has_table(sonde_str_sub(sonde_buf_str(tables), 0, before), name)))
         tables->len = before;
 }
 
@@ -146,6 +156,7 @@ static void write_func(filter *f, sonde_str text)
                                         .tables = f->options->tables };
     sql_tokenizer t = { .rest = body,
                         .all = body,
+                        .dialect = f->options->dialect,
                         .literal_escapes = f->tokenizer->literal_escapes };
     size_t before = f->out->len;
     sonde_status status;
@@ -241,10 +252,10 @@ static sonde_status begin(sql_tokenizer *t, sonde_str statement, const sonde_sql
     return attempt(t, options, out);
 }
 
-sonde_status sonde_obfuscate_sql_with(sonde_str statement, const sonde_sql_options *options,
-                                      sonde_buf *out)
+sonde_status sql_obfuscate(sonde_str statement, const sonde_sql_options *options, sonde_buf *out)
 {
     sql_tokenizer t = { .all = statement,
+                        .dialect = options->dialect,
                         .literal_escapes = *options->literal_escapes,
                         .knows_func = (options->flags & SONDE_SQL_DOLLAR_FUNC) != 0 };
     sonde_status status;
@@ -269,6 +280,6 @@ sonde_status sonde_obfuscate_sql_with(sonde_str statement, const sonde_sql_optio
 
 sonde_status sonde_obfuscate_sql(sonde_str statement, bool *literal_escapes, sonde_buf *out)
 {
-    return sonde_obfuscate_sql_with(
-        statement, &(sonde_sql_options){ .literal_escapes = literal_escapes }, out);
+    return sql_obfuscate(statement, &(sonde_sql_options){ .literal_escapes = literal_escapes },
+                         out);
 }

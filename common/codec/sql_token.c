@@ -171,6 +171,14 @@ static void skip_identifier(sql_tokenizer *t)
     }
 }
 
+/* Behind its mark; the character behind that is part of it in any case. */
+static sql_kind skip_marked_identifier(sql_tokenizer *t)
+{
+    (void)take(t);
+    skip_identifier(t);
+    return SQL_ID;
+}
+
 static void skip_digits(sql_tokenizer *t, bool hex)
 {
     unsigned c = peek(t);
@@ -242,8 +250,8 @@ static bool is_blank_text(sonde_str s)
     return true;
 }
 
-/* Behind the opening quote: over the text and the closing one.  `plain` says whether the text is what it
- * stands for: no quote in it is doubled, no backslash means something. */
+/* Behind the opening quote: over the text and the closing one, `quote`.  `plain` says whether the text is what
+ * it stands for: no quote in it is doubled, no backslash means something. */
 static bool skip_quoted(sql_tokenizer *t, char quote, bool *plain)
 {
     const char *at = t->rest.ptr;
@@ -273,7 +281,7 @@ static bool skip_quoted(sql_tokenizer *t, char quote, bool *plain)
 /* What quoted text stands for, quotes left as they are, into t->text; it was skipped before. */
 static void unquote(sql_tokenizer *t, sonde_str quoted)
 {
-    char quote = quoted.ptr[0];
+    char quote = quoted.ptr[quoted.len - 1];
     size_t i;
 
     sonde_buf_reset(&t->text);
@@ -286,13 +294,27 @@ static void unquote(sql_tokenizer *t, sonde_str quoted)
     sonde_buf_append_byte(&t->text, (uint8_t)quote);
 }
 
-/* A token from `from` to the closing quote; blank text keeps its quotes. */
+/* Of blank text nothing but these is left. */
+static sonde_str empty_quotes(char quote)
+{
+    switch (quote) {
+    case ']':
+        return SONDE_STR("]]");
+    case '`':
+        return SONDE_STR("``");
+    default:
+        return SONDE_STR("\"\"");
+    }
+}
+
+/* A token from `from` to the closing quote. */
 static sql_kind next_quoted(sql_tokenizer *t, const char *from, sql_kind kind, sonde_str *out_text)
 {
+    char quote = *from == '[' ? ']' : *from;
     bool plain;
     sonde_str all;
 
-    if (!skip_quoted(t, *from, &plain))
+    if (!skip_quoted(t, quote, &plain))
         return SQL_ERROR;
     all = (sonde_str){ from, (size_t)(t->rest.ptr - from) };
     *out_text = all;
@@ -306,7 +328,7 @@ static sql_kind next_quoted(sql_tokenizer *t, const char *from, sql_kind kind, s
     }
     *out_text = sonde_str_sub(all, 1, all.len - 2);
     if (is_blank_text(*out_text))
-        *out_text = all;
+        *out_text = empty_quotes(quote);
     return kind;
 }
 
@@ -328,6 +350,8 @@ static sql_kind skip_dollar_quoted(sql_tokenizer *t)
             return SQL_ERROR;
         end = sonde_buf_str(&t->text);
     }
+    if (is_blank_text(sonde_str_sub(end, 1, end.len - 2)))
+        end = SONDE_STR("$$");
     while (got < end.len) {
         if (t->rest.len == 0)
             return SQL_ERROR;
@@ -375,10 +399,20 @@ static sql_kind next_dollar(sql_tokenizer *t)
 {
     if (take_if(t, '?'))
         return SQL_PREPARED;
+    if (t->dialect == SONDE_SQL_MSSQL && is_letter(peek(t)))
+        return skip_marked_identifier(t);
     if (!is_digit(peek(t)))
         return skip_dollar_quoted(t);
     skip_digits(t, false);
     return SQL_PREPARED;
+}
+
+/* PostgreSQL, at ">" of "->" or "#>": one or two. */
+static sql_kind next_arrow(sql_tokenizer *t)
+{
+    (void)take(t);
+    (void)take_if(t, '>');
+    return SQL_OTHER;
 }
 
 static sql_kind next_minus(sql_tokenizer *t)
@@ -387,6 +421,8 @@ static sql_kind next_minus(sql_tokenizer *t)
 
     if (take_if(t, '-'))
         return skip_line(t);
+    if (c == '>' && t->dialect == SONDE_SQL_POSTGRESQL)
+        return next_arrow(t);
     if (c == '>')
         return SQL_NUMBER;
     if (is_digit(c) || (c == '.' && is_digit(peek_second(t))))
@@ -401,6 +437,29 @@ static sql_kind next_slash(sql_tokenizer *t)
     if (take_if(t, '*'))
         return skip_to(t, SONDE_STR("*/"), SQL_COMMENT);
     return (sql_kind)'/';
+}
+
+static sql_kind next_hash(sql_tokenizer *t)
+{
+    switch (t->dialect) {
+    case SONDE_SQL_MSSQL:
+        return skip_marked_identifier(t);
+    case SONDE_SQL_POSTGRESQL:
+        if (peek(t) == '>')
+            return next_arrow(t);
+        return take_if(t, '-') ? SQL_OTHER : (sql_kind)'#';
+    default:
+        (void)take(t);
+        return skip_line(t);
+    }
+}
+
+/* PostgreSQL: operators on JSON. */
+static sql_kind next_question_mark(sql_tokenizer *t)
+{
+    if (!take_if(t, '|'))
+        (void)take_if(t, '&');
+    return SQL_OTHER;
 }
 
 static sql_kind next_bang(sql_tokenizer *t)
@@ -421,7 +480,7 @@ static sql_kind next_bang(sql_tokenizer *t)
 
 static sql_kind next_less(sql_tokenizer *t)
 {
-    if (take_if(t, '>'))
+    if (take_if(t, '>') || (t->dialect == SONDE_SQL_POSTGRESQL && take_if(t, '@')))
         return SQL_OTHER;
     if (!take_if(t, '='))
         return (sql_kind)'<';
@@ -462,8 +521,11 @@ static sql_kind next_other(sql_tokenizer *t, unsigned c)
     case '/':
         return next_slash(t);
     case '#':
-        (void)take(t);
-        return skip_line(t);
+        return next_hash(t);
+    case '@':
+        return take_if(t, '>') ? SQL_OTHER : (sql_kind)'@';
+    case '?':
+        return next_question_mark(t);
     case '!':
         return next_bang(t);
     case '<':
@@ -490,7 +552,15 @@ static sql_kind quoted_kind(unsigned quote)
 {
     if (quote == '\'')
         return SQL_STRING;
-    return quote == '"' ? SQL_DOUBLE_QUOTED : SQL_ID;
+    return quote == '`' ? SQL_ID : SQL_DOUBLE_QUOTED;
+}
+
+/* Whether a character is more than itself in that dialect only. */
+static bool means_more(sonde_sql_dialect dialect, unsigned c)
+{
+    if (dialect == SONDE_SQL_MSSQL)
+        return c == '[';
+    return dialect == SONDE_SQL_POSTGRESQL && (c == '?' || c == '@');
 }
 
 sql_kind sql_next(sql_tokenizer *t, sonde_str *out_text)
@@ -505,20 +575,20 @@ sql_kind sql_next(sql_tokenizer *t, sonde_str *out_text)
     from = t->rest.ptr;
     if (c == END_OF_TEXT)
         return SQL_END;
-    if (c < 0x80 && (classes[c] & STANDS_ALONE)) {
+    if (c < 0x80 && (classes[c] & STANDS_ALONE) && !means_more(t->dialect, c)) {
         *out_text = sonde_str_sub(t->rest, 0, 1);
         t->rest = (sonde_str){ from + 1, t->rest.len - 1 };
         return (sql_kind)c;
     }
     if (is_digit(c)) {
         kind = skip_number(t);
-    } else if (is_leading_letter(c)) {
+    } else if (is_leading_letter(c) && !means_more(t->dialect, c)) {
         (void)take(t);
         skip_identifier(t);
         kind = SQL_ID;
     } else {
         (void)take(t);
-        if (c == '\'' || c == '"' || c == '`')
+        if (c == '\'' || c == '"' || c == '`' || c == '[')
             return next_quoted(t, from, quoted_kind(c), out_text);
         kind = next_other(t, c);
     }

@@ -1,6 +1,6 @@
-/* codec/sql_token.h - a statement of SQL cut into tokens, for obfuscate_sql.c only.
+/* codec/sql_token.h - a statement of SQL cut into tokens, for the files of obfuscate.h only.
  *
- * No dialect: what is a string, a comment or a number in any of them counts as one.
+ * Without a dialect, what is a string, a comment or a number in any of them counts as one.
  *
  * Threads   none. */
 #ifndef SONDE_CODEC_SQL_TOKEN_H
@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/str.h"
+#include "codec/obfuscate.h"
 
 /* One-character tokens are their character. */
 typedef enum sql_kind {
@@ -49,6 +50,7 @@ typedef struct sql_tokenizer {
     sonde_str rest;
     sonde_str all;
     unsigned curlys; /* open ones of an escape the statement begins with */
+    sonde_sql_dialect dialect;
     bool literal_escapes;
     bool knows_func;
     bool seen_escape;
@@ -60,5 +62,15 @@ sql_kind sql_next(sql_tokenizer *t, sonde_str *out_text);
 
 /* A letter of any script: not `_` or `@`. */
 bool sql_begins_with_letter(sonde_str text);
+
+/* -- obfuscate_sql.c ------------------------------------------------------------------------------- */
+
+/* Names of tables, apart by commas, each once; an empty one is none. */
+bool sql_has_table(sonde_str tables, sonde_str name);
+void sql_add_table(sonde_buf *tables, sonde_str name);
+
+/* In the default mode. */
+SONDE_MUST_USE sonde_status sql_obfuscate(sonde_str statement, const sonde_sql_options *options,
+                                          sonde_buf *out);
 
 #endif /* SONDE_CODEC_SQL_TOKEN_H */

@@ -75,7 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (!p)
         abort();
-    client_stats_stage_init(&stage, SONDE_STR("none"), (client_stats_rules){ NULL, NULL, NULL, 0 });
+    client_stats_stage_init(&stage, SONDE_STR("none"), (client_stats_rules){ .keeps = NULL });
     p->body = (sonde_str){ (const char *)data, size };
     if (decode_stats(p, &tally, &error) == SONDE_OK) {
         require(check_groups(p->stats, false) == tally.groups);

@@ -35,23 +35,24 @@ static bool has_bare_digit(sonde_str s)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const sonde_str keep[] = { { "k", 1 } }, sql[] = { { "q", 1 } };
-    const obfuscate_json_options both = { { keep, 1 }, { sql, 1 } },
-                                 none = { { NULL, 0 }, { NULL, 0 } };
-    sonde_str text = { (const char *)data, size };
     bool literal = false;
+    const sonde_sql_options options = { .literal_escapes = &literal };
+    const obfuscate_json_options both = { { keep, 1 }, { sql, 1 }, &options },
+                                 none = { .sql = NULL };
+    sonde_str text = { (const char *)data, size };
     sonde_buf out, again;
 
     if (size > 1u << 16)
         return 0;
     sonde_buf_init(&out, 1u << 24);
     sonde_buf_init(&again, 1u << 24);
-    require(obfuscate_json(text, &both, &literal, &out) == SONDE_OK);
+    require(obfuscate_json(text, &both, &out) == SONDE_OK);
     require(sonde_utf8_valid(sonde_buf_str(&out)) || !sonde_utf8_valid(text));
-    require(obfuscate_json(text, &none, &literal, &out) == SONDE_OK);
+    require(obfuscate_json(text, &none, &out) == SONDE_OK);
     require(out.len <= 3 * size + 3);
     require(!has_bare_digit(sonde_buf_str(&out)));
     if (!sonde_str_ends(sonde_buf_str(&out), SONDE_STR("..."))) {
-        require(obfuscate_json(sonde_buf_str(&out), &none, &literal, &again) == SONDE_OK);
+        require(obfuscate_json(sonde_buf_str(&out), &none, &again) == SONDE_OK);
         require(sonde_str_eq(sonde_buf_str(&out), sonde_buf_str(&again)));
     }
     sonde_buf_done(&out);

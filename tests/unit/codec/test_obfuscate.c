@@ -77,7 +77,8 @@ static const struct {
     { "CREATE TABLE x AS SELECT * FROM t", "CREATE TABLE x * FROM t" },
     { "SET x := 5", "SET x := ?" },
     { "SELECT a[1:2] : b", "SELECT a [ ? :2 ] : b" },
-    { "SELECT \"\", ``, \" \"", "SELECT \"\", ``, \" \"" },
+    { "SELECT \"\", ``, \" \", ` `", "SELECT \"\", ``, \"\", ``" },
+    { "SELECT $ $a$$ b", "SELECT ? b" },
     { "SELECT \"a\"\"b\"", "SELECT a\"b" },
     { "SELECT id % 8, %foo", "SELECT id % ? oo" },
     { "SELECT a # comment\nFROM b", "SELECT a FROM b" },
@@ -166,7 +167,9 @@ static void test_switches_change_the_shape(void **state)
     sonde_buf_init(&tables, 1u << 16);
     for (i = 0; i < COUNT_OF(cases); i++) {
         bool literal = false;
-        const sonde_sql_options options = { cases[i].flags, &literal, &tables };
+        const sonde_sql_options options = { .flags = cases[i].flags,
+                                            .literal_escapes = &literal,
+                                            .tables = &tables };
 
         if (sonde_obfuscate_sql_with(sonde_str_from(cases[i].statement), &options, &out) !=
             SONDE_OK)
@@ -176,6 +179,73 @@ static void test_switches_change_the_shape(void **state)
     }
     sonde_buf_done(&out);
     sonde_buf_done(&tables);
+}
+
+static const struct {
+    sonde_sql_dialect dialect;
+    const char *statement, *want; /* NULL: not parsable */
+} in_dialects[] = {
+    { SONDE_SQL_POSTGRESQL, "SELECT data->'k' FROM t", "SELECT data -> ? FROM t" },
+    { SONDE_SQL_POSTGRESQL, "SELECT data->>'k' FROM t WHERE tags @> '{1}' AND a ? 'b'",
+      "SELECT data ->> ? FROM t WHERE tags @> ? AND a ? ?" },
+    { SONDE_SQL_POSTGRESQL, "a #> '{b}' #>> '{c}' #- '{d}' # e", "a #> ? #>> ? #- ? # e" },
+    { SONDE_SQL_POSTGRESQL, "a <@ '{}' ?| b ?& c <> d <= e", "a <@ ? ?| b ?& c <> d <= e" },
+    { SONDE_SQL_POSTGRESQL, "SELECT @x, @ -5", "SELECT @ x, @ ?" },
+    { SONDE_SQL_POSTGRESQL, "x IN (?, ?)", "x IN ( ?, ? )" },
+    { SONDE_SQL_POSTGRESQL, "SELECT [a], $1, $t$x$t$ -- c", "SELECT [ a ], ?" },
+    { SONDE_SQL_MSSQL, "SELECT [col] FROM [dbo].[t] WHERE x = 1",
+      "SELECT col FROM dbo . t WHERE x = ?" },
+    { SONDE_SQL_MSSQL, "SELECT [a]]b], [], [ ] FROM t", "SELECT a]b, ]], ]] FROM t" },
+    { SONDE_SQL_MSSQL, "SELECT a AS [my-col], b FROM t", "SELECT a, b FROM t" },
+    { SONDE_SQL_MSSQL, "SELECT * FROM #tmp WHERE a = [7]", "SELECT * FROM #tmp WHERE a = ?" },
+    { SONDE_SQL_MSSQL, "MERGE INTO t OUTPUT $action, inserted.*",
+      "MERGE INTO t OUTPUT $action, inserted.*" },
+    { SONDE_SQL_MSSQL, "SELECT [open FROM t", NULL },
+    { SONDE_SQL_MSSQL, "SELECT @p, $1 FROM t", "SELECT @p, ? FROM t" },
+    { SONDE_SQL_MYSQL, "SELECT `a` FROM t # x", "SELECT a FROM t" },
+    { SONDE_SQL_ORACLE, "SELECT :a FROM [t]", "SELECT :a FROM [ t ]" },
+};
+
+static void test_dialects_have_quotes_and_operators_of_their_own(void **state)
+{
+    sonde_buf out;
+    size_t i;
+
+    (void)state;
+    sonde_buf_init(&out, 1u << 16);
+    for (i = 0; i < COUNT_OF(in_dialects); i++) {
+        bool literal = false;
+        const sonde_sql_options options = { .literal_escapes = &literal,
+                                            .dialect = in_dialects[i].dialect };
+        sonde_status status =
+            sonde_obfuscate_sql_with(sonde_str_from(in_dialects[i].statement), &options, &out);
+
+        if ((status == SONDE_OK) != (in_dialects[i].want != NULL))
+            fail_msg("%s: %s", in_dialects[i].statement, sonde_status_name(status));
+        if (in_dialects[i].want)
+            assert_string_equal(sonde_buf_cstr(&out), in_dialects[i].want);
+    }
+    sonde_buf_done(&out);
+}
+
+static void test_tracers_names_of_dialects_are_known(void **state)
+{
+    static const struct {
+        const char *db_type;
+        sonde_sql_dialect want;
+    } cases[] = {
+        { "mssql", SONDE_SQL_MSSQL },         { "sql-server", SONDE_SQL_MSSQL },
+        { "sqlserver", SONDE_SQL_MSSQL },     { "postgresql", SONDE_SQL_POSTGRESQL },
+        { "postgres", SONDE_SQL_POSTGRESQL }, { "mysql", SONDE_SQL_MYSQL },
+        { "oracle", SONDE_SQL_ORACLE },       { "snowflake", SONDE_SQL_SNOWFLAKE },
+        { "MySQL", SONDE_SQL_NO_DIALECT },    { "sqlite", SONDE_SQL_NO_DIALECT },
+        { "", SONDE_SQL_NO_DIALECT },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++)
+        assert_int_equal(sonde_sql_dialect_of(sonde_str_from(cases[i].db_type)), cases[i].want);
 }
 
 /* Statements put together from words, with literals all of whose digits are 7. */
@@ -297,6 +367,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_statements_keep_their_shape),
         cmocka_unit_test(test_switches_change_the_shape),
+        cmocka_unit_test(test_dialects_have_quotes_and_operators_of_their_own),
+        cmocka_unit_test(test_tracers_names_of_dialects_are_known),
         cmocka_unit_test(test_no_digit_of_a_literal_survives),
         cmocka_unit_test(test_what_a_backslash_means_is_remembered),
         cmocka_unit_test(test_redis_keeps_its_commands),

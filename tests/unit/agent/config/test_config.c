@@ -113,6 +113,20 @@ static void test_the_way_out_is_what_file_and_variables_say(void **state)
     config_put(c);
 }
 
+static void test_a_mode_of_sql_that_is_none_leaves_the_default(void **state)
+{
+    agent_config *c = load("apm_config: {sql_obfuscation_mode: obfuscate_only}\n", NULL);
+
+    (void)state;
+    assert_int_equal(c->warnings_len, 0);
+    assert_text(c->sql_obfuscation_mode, "obfuscate_only");
+    config_put(c);
+    c = load("apm_config: {sql_obfuscation_mode: obfuscate}\n", NULL);
+    assert_int_equal(c->warnings_len, 1);
+    assert_text(c->sql_obfuscation_mode, "");
+    config_put(c);
+}
+
 static void test_payloads_on_disk_are_below_the_data_folder_unless_told_otherwise(void **state)
 {
     static const char *const variables[] = { "SONDE_DATA_DIR=/d", NULL };
@@ -815,6 +829,7 @@ int main(void)
         cmocka_unit_test(test_defaults_are_those_of_the_table),
         cmocka_unit_test(test_the_environment_wins_over_the_file),
         cmocka_unit_test(test_the_way_out_is_what_file_and_variables_say),
+        cmocka_unit_test(test_a_mode_of_sql_that_is_none_leaves_the_default),
         cmocka_unit_test(test_payloads_on_disk_are_below_the_data_folder_unless_told_otherwise),
         cmocka_unit_test(test_traces_go_to_the_site_or_what_stands_in_for_it),
         cmocka_unit_test(test_an_empty_socket_variable_switches_it_off),

@@ -18,10 +18,14 @@ static const sonde_str query_key[] = { { "query", 5 } };
 
 typedef enum json_mode { PLAIN, KEEP_FIND, SQL_QUERY } json_mode;
 
+static bool literal_escapes;
+
 static obfuscate_json_options json_options(json_mode mode)
 {
-    obfuscate_json_options o = { .keep_values = { NULL, 0 } };
+    static const sonde_sql_options sql = { .literal_escapes = &literal_escapes };
+    obfuscate_json_options o = { .sql = &sql };
 
+    literal_escapes = false;
     if (mode == KEEP_FIND)
         o.keep_values = (obfuscate_names){ find_key, 1 };
     if (mode == SQL_QUERY)
@@ -88,12 +92,31 @@ static void test_documents_keep_their_keys(void **state)
     sonde_buf_init(&out, MAX_BYTES);
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         obfuscate_json_options o = json_options(cases[i].mode);
-        bool literal = false;
 
-        assert_status(obfuscate_json(sonde_str_from(cases[i].in), &o, &literal, &out), SONDE_OK);
+        assert_status(obfuscate_json(sonde_str_from(cases[i].in), &o, &out), SONDE_OK);
         if (!sonde_str_eq(sonde_buf_str(&out), sonde_str_from(cases[i].want)))
             fail_msg("%s: got %s", cases[i].in, sonde_buf_cstr(&out));
     }
+    sonde_buf_done(&out);
+}
+
+static void test_statements_in_documents_are_read_as_all_are(void **state)
+{
+    static const sonde_sql_options as_it_stands = { .mode = SONDE_SQL_OBFUSCATE_ONLY };
+    static const sonde_sql_options keeping = { .flags = SONDE_SQL_KEEP_ALIAS,
+                                               .literal_escapes = &literal_escapes };
+    sonde_str document = SONDE_STR("{\"query\":\"SELECT  a AS b, 1\"}");
+    obfuscate_json_options o = json_options(SQL_QUERY);
+    sonde_buf out;
+
+    (void)state;
+    sonde_buf_init(&out, MAX_BYTES);
+    o.sql = &as_it_stands;
+    assert_status(obfuscate_json(document, &o, &out), SONDE_OK);
+    assert_string_equal(sonde_buf_cstr(&out), "{\"query\":\"SELECT  a AS b, ?\"}");
+    o.sql = &keeping;
+    assert_status(obfuscate_json(document, &o, &out), SONDE_OK);
+    assert_string_equal(sonde_buf_cstr(&out), "{\"query\":\"SELECT a AS b, ?\"}");
     sonde_buf_done(&out);
 }
 
@@ -101,13 +124,12 @@ static void test_json_is_nested_only_so_deep(void **state)
 {
     static char deep[OBFUSCATE_JSON_DEPTH_MAX + 1];
     obfuscate_json_options o = json_options(PLAIN);
-    bool literal = false;
     sonde_buf out;
 
     (void)state;
     memset(deep, '[', sizeof(deep));
     sonde_buf_init(&out, MAX_BYTES);
-    assert_status(obfuscate_json((sonde_str){ deep, sizeof(deep) }, &o, &literal, &out), SONDE_OK);
+    assert_status(obfuscate_json((sonde_str){ deep, sizeof(deep) }, &o, &out), SONDE_OK);
     assert_int_equal(out.len, OBFUSCATE_JSON_DEPTH_MAX + 1 + 3);
     assert_true(sonde_str_ends(sonde_buf_str(&out), SONDE_STR("[...")));
     sonde_buf_done(&out);
@@ -333,14 +355,13 @@ static void test_what_comes_out_stays_so(void **state)
         char text[48];
         size_t len = sonde_rng_next(&rng) % sizeof(text);
         sonde_str in = { text, len };
-        bool literal = false;
 
         for (size_t i = 0; i < len; i++)
             text[i] = alphabet[sonde_rng_next(&rng) % (sizeof(alphabet) - 3)];
-        assert_status(obfuscate_json(in, &o, &literal, &once), SONDE_OK);
+        assert_status(obfuscate_json(in, &o, &once), SONDE_OK);
         assert_true(once.len <= 3 * len + 3);
         if (!sonde_str_ends(sonde_buf_str(&once), SONDE_STR("..."))) {
-            assert_status(obfuscate_json(sonde_buf_str(&once), &o, &literal, &twice), SONDE_OK);
+            assert_status(obfuscate_json(sonde_buf_str(&once), &o, &twice), SONDE_OK);
             assert_true(sonde_str_eq(sonde_buf_str(&once), sonde_buf_str(&twice)));
         }
         assert_status(obfuscate_redis_arguments(in, &once), SONDE_OK);
@@ -360,13 +381,12 @@ static sonde_status obfuscate_once(void *user)
 {
     obfuscate_json_options o = json_options(SQL_QUERY);
     sonde_str document = SONDE_STR("{\"query\":\"SELECT 'a\\\\b'\",\"b\":[1,2]}");
-    bool literal = false;
     sonde_status status;
     sonde_buf out;
 
     (void)user;
     sonde_buf_init(&out, MAX_BYTES);
-    status = obfuscate_json(document, &o, &literal, &out);
+    status = obfuscate_json(document, &o, &out);
     if (status == SONDE_OK)
         status = obfuscate_redis_arguments(SONDE_STR("SET a b"), &out);
     if (status == SONDE_OK)
@@ -385,6 +405,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_documents_keep_their_keys),
+        cmocka_unit_test(test_statements_in_documents_are_read_as_all_are),
         cmocka_unit_test(test_json_is_nested_only_so_deep),
         cmocka_unit_test(test_urls_lose_what_is_asked_for),
         cmocka_unit_test(test_redis_arguments_that_are_values_go),

@@ -174,7 +174,7 @@ static void test_rules_drop_groups_and_rewrite_them(void **state)
     fixture f;
 
     (void)state;
-    begin(&f, 2, (client_stats_rules){ keeps_all_but_health, replaces, NULL, 0 });
+    begin(&f, 2, (client_stats_rules){ .keeps = keeps_all_but_health, .replace = replaces });
     f.groups[0] = hit("GET /health", "web", 1);
     f.groups[1] = hit("GET /", "web", 2);
     finish(&f);
@@ -208,15 +208,28 @@ static void test_a_full_arena_drops_a_group_and_counts_it(void **state)
     payload_free(f.p);
 }
 
-static void test_features_of_sql_are_those_of_spans(void **state)
+static void test_statements_are_read_as_those_of_spans(void **state)
 {
     fixture f;
 
     (void)state;
-    begin(&f, 1, (client_stats_rules){ .sql_flags = SONDE_SQL_REPLACE_DIGITS });
+    begin(&f, 1, (client_stats_rules){ .sql.flags = SONDE_SQL_REPLACE_DIGITS });
     f.groups[0] = hit("SELECT a FROM jobs_2020 WHERE b = 5", "sql", 1);
     finish(&f);
     assert_text("digits", f.groups[0].resource, "SELECT a FROM jobs_? WHERE b = ?");
+    payload_free(f.p);
+
+    begin(&f, 1, (client_stats_rules){ .sql = { .mode = SONDE_SQL_OBFUSCATE_ONLY } });
+    f.groups[0] = hit("SELECT  a FROM t WHERE b=5", "sql", 1);
+    finish(&f);
+    assert_text("mode", f.groups[0].resource, "SELECT  a FROM t WHERE b=?");
+    payload_free(f.p);
+
+    begin(&f, 1, (client_stats_rules){ .sql.by_db_type = true });
+    f.groups[0] = hit("SELECT [a] FROM t", "sql", 1);
+    f.groups[0].db_type = SONDE_STR("sqlserver");
+    finish(&f);
+    assert_text("dialect", f.groups[0].resource, "SELECT a FROM t");
     payload_free(f.p);
 }
 
@@ -229,7 +242,7 @@ int main(void)
         cmocka_unit_test(test_groups_that_become_equal_are_merged_whatever_their_type),
         cmocka_unit_test(test_rules_drop_groups_and_rewrite_them),
         cmocka_unit_test(test_a_full_arena_drops_a_group_and_counts_it),
-        cmocka_unit_test(test_features_of_sql_are_those_of_spans),
+        cmocka_unit_test(test_statements_are_read_as_those_of_spans),
     };
 
     return cmocka_run_group_tests_name("client_stats", tests, NULL, NULL);

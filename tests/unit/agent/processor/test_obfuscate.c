@@ -175,6 +175,71 @@ static void test_resources_are_rewritten_by_type(void **state)
     processor_close(p);
 }
 
+static void test_modes_and_dialects_are_those_of_the_configuration(void **state)
+{
+    static const struct {
+        const char *yaml, *db_type, *resource, *want;
+    } cases[] = {
+        { NULL, "mssql", "SELECT  [a] AS b, 1", "SELECT [ a ], ?" },
+        { "sonde: {sql_dialects: true}", "mssql", "SELECT  [a] AS b, 1", "SELECT a, ?" },
+        { "sonde: {sql_dialects: true}", "sqlserver", "SELECT [a]", "SELECT a" },
+        { "sonde: {sql_dialects: true}", "postgres", "SELECT a->'k'", "SELECT a -> ?" },
+        { "sonde: {sql_dialects: true}", NULL, "SELECT a->'k'", "SELECT a ? > ?" },
+        { "apm_config: {sql_obfuscation_mode: obfuscate_only}", NULL, "SELECT  [a]  AS b, 1",
+          "SELECT  [a]  AS b, ?" },
+        { "apm_config: {sql_obfuscation_mode: obfuscate_only}", "mysql", "SELECT `1` # 1",
+          "SELECT `1` # 1" },
+        { "apm_config: {sql_obfuscation_mode: obfuscate_only}", NULL, "SELECT 'open", "SELECT ?" },
+        { "apm_config: {sql_obfuscation_mode: normalize_only}", NULL, "SELECT  1 AS b;",
+          "SELECT 1" },
+        { "apm_config: {sql_obfuscation_mode: obfuscate_and_normalize}", "mssql",
+          "SELECT  [a] AS b FROM t WHERE c IN (1, 2)", "SELECT a FROM t WHERE c IN ( ? )" },
+        { "apm_config: {features: [sqllexer]}", NULL, "SELECT  1", "SELECT  ?" },
+        { "apm_config: {features: [sqllexer], sql_obfuscation_mode: normalize_only}", NULL,
+          "SELECT  1", "SELECT 1" },
+        { "apm_config: {sql_obfuscation_mode: obfuscate_and_normalize, features: [keep_sql_alias]}",
+          NULL, "SELECT  a AS b", "SELECT a AS b" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        processor *p = processor_of(cases[i].yaml);
+        payload *pl = payload_of("sql", cases[i].resource, cases[i].db_type ? "db.type" : NULL,
+                                 cases[i].db_type);
+
+        processor_run(p, pl);
+        assert_resource(pl, cases[i].want);
+        assert_tag(pl, "sql.query", cases[i].want);
+        payload_free(pl);
+        processor_close(p);
+    }
+}
+
+static void test_each_dialect_remembers_what_a_backslash_means(void **state)
+{
+    static const struct {
+        const char *db_type, *resource, *want;
+    } cases[] = {
+        /* makes sense only with the backslash standing for itself */
+        { "mssql", "SELECT 'C:\\' x", "SELECT ? x" },
+        { "mssql", "SELECT 'a\\' AND b = 'c\\' d", "SELECT ? AND b = ? d" },
+        /* read so first, this were two literals */
+        { "mssql", "SELECT 'a\\' b, 'c'", "SELECT ? b, ?" },
+        { "mysql", "SELECT 'a\\' b, 'c' d'", "SELECT ? c ?" },
+    };
+    processor *p = processor_of("sonde: {sql_dialects: true}");
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        payload *pl = payload_of("sql", cases[i].resource, "db.type", cases[i].db_type);
+
+        processor_run(p, pl);
+        assert_resource(pl, cases[i].want);
+        payload_free(pl);
+    }
+    processor_close(p);
+}
+
 static void test_values_are_taken_out_before_texts_are_cut(void **state)
 {
     static char statement[8000];
@@ -416,6 +481,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tags_are_rewritten_by_type),
         cmocka_unit_test(test_resources_are_rewritten_by_type),
+        cmocka_unit_test(test_modes_and_dialects_are_those_of_the_configuration),
+        cmocka_unit_test(test_each_dialect_remembers_what_a_backslash_means),
         cmocka_unit_test(test_values_are_taken_out_before_texts_are_cut),
         cmocka_unit_test(test_a_long_literal_is_a_literal),
         cmocka_unit_test(test_real_clients_leave_no_value),
