@@ -20,6 +20,16 @@
 
 struct sonde_thread_ctx;
 
+/* What the wall sampler saw of a thread at its last look; its own. */
+typedef struct sonde_prof__look {
+    uint64_t sp;
+    uint64_t pc;
+    uint64_t switches; /* of the thread, until then */
+    uint32_t depth;    /* 0: nothing yet */
+    uint8_t end;
+    uint64_t frames[SONDE_PROF__FRAMES_MAX];
+} sonde_prof__look;
+
 typedef struct sonde_prof__slot {
     _Atomic uint32_t tid; /* 0: free */
     uint32_t generation;  /* one more each time the slot is taken */
@@ -35,21 +45,24 @@ typedef struct sonde_prof__slot {
     void *_Atomic
         *foreign; /* another publisher's pointer variable (otel_thread_ctx_v1); NULL: none */
 
-    int timer;            /* POSIX timer of the CPU sampler; -1: none */
-    uint64_t period_ns;   /* its period */
-    uint64_t next_try_ns; /* when a timer could not be made */
+    _Atomic int timer;          /* POSIX timer of the CPU sampler; -1: none */
+    _Atomic uint64_t period_ns; /* its period */
+    uint64_t
+        armed_cpu_ns;  /* the thread's CPU time then; UINT64_MAX: armed from elsewhere, not known */
+    uint64_t phase_ns; /* from there to the first expiry */
+    uint64_t sampled_ns; /* since then */
 
     sonde_prof__ring ring;
     uint64_t frames[SONDE_PROF__FRAMES_MAX]; /* where a walk writes: never the interrupted stack */
 
-    struct { /* the wall sampler's: what was seen at the last look */
-        uint64_t sp;
-        uint64_t pc;
-        uint64_t switches;
-        uint32_t depth;
-        uint8_t end;
-        uint64_t frames[SONDE_PROF__FRAMES_MAX];
-    } * wall;
+    sonde_prof__look *wall;       /* NULL: never looked at */
+    _Atomic uint32_t wall_events; /* what a signal under way to the thread weighs; 0: none is */
+    _Atomic int64_t wall_ns;
+
+    /* The registry's (threads.c), guarded by its lock. */
+    _Atomic uint32_t
+        next;      /* number + 1 of the next slot with this hash of tid, or of the next free one */
+    uint32_t seen; /* the last scan that found it alive */
 } sonde_prof__slot;
 
 /* In thread-local memory with the initial-exec model: 64 bytes at most, or a dlopen()ed library may find no

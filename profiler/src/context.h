@@ -1,0 +1,18 @@
+/* context.h - reading a thread's active span, on that thread or from another one.
+ *
+ * Threads   see each.  Signal-safe: yes, all.
+ * Source    docs/spec/thread-context.md */
+#ifndef SONDE_PROFILER_CONTEXT_H
+#define SONDE_PROFILER_CONTEXT_H
+
+#include "slot.h"
+
+extern _Atomic int sonde_prof__local_root_key; /* -1: none */
+
+/* From another thread: libtrace's record only, all zero when it is being written. */
+void sonde_prof__context_read_remote(const sonde_prof__slot *slot, sonde_prof__context *out);
+
+/* What a CPU sample weighs, to the span's costs. */
+void sonde_prof__context_add_cpu(const sonde_prof__slot *slot, uint64_t ns);
+
+#endif /* SONDE_PROFILER_CONTEXT_H */

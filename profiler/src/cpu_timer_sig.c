@@ -1,0 +1,109 @@
+/* cpu_timer_sig.c - the raw system calls: libc's wrappers refuse clocks of other threads. */
+#include "cpu_timer.h"
+
+#include <signal.h>
+#include <time.h>
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+const char sonde_prof__cpu_cookie;
+
+/* As the kernel writes clock ids: 4 a thread's, 2 what the scheduler counted. */
+static int clock_of(uint32_t tid)
+{
+    return (int)((~tid << 3) | 6);
+}
+
+static struct timespec timespec_of(uint64_t ns)
+{
+    return (struct timespec){ (time_t)(ns / SONDE_NS_PER_S), (long)(ns % SONDE_NS_PER_S) };
+}
+
+/* 1..period, evenly enough. */
+static uint64_t phase(const sonde_prof__slot *slot, uint64_t period_ns)
+{
+    uint64_t x = sonde_mono_ns() ^ ((uint64_t)slot->generation << 48) ^
+                 (uint64_t)slot->number * UINT64_C(0x9E3779B97F4A7C15);
+
+    x = (x ^ (x >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    x = (x ^ (x >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return (x ^ (x >> 31)) % period_ns + 1;
+}
+
+static bool set(int timer, uint64_t first_ns, uint64_t period_ns)
+{
+    struct itimerspec when = { timespec_of(period_ns), timespec_of(first_ns) };
+
+    return syscall(SYS_timer_settime, timer, 0, &when, NULL) == 0;
+}
+
+uint64_t sonde_prof__thread_cpu_ns(void)
+{
+    struct timespec t = { 0, 0 };
+
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * SONDE_NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+/* What the timer of the slot will do from now on. */
+static bool begin(sonde_prof__slot *slot, int timer, uint64_t first_ns, uint64_t period_ns)
+{
+    bool is_mine = sonde_prof__self.slot == slot;
+
+    slot->armed_cpu_ns = is_mine ? sonde_prof__thread_cpu_ns() : UINT64_MAX;
+    slot->phase_ns = first_ns;
+    slot->sampled_ns = 0;
+    atomic_store_explicit(&slot->period_ns, period_ns, memory_order_relaxed);
+    return set(timer, first_ns, period_ns);
+}
+
+bool sonde_prof__timer_arm(sonde_prof__slot *slot, int signo, uint64_t period_ns)
+{
+    uint32_t tid = atomic_load_explicit(&slot->tid, memory_order_relaxed);
+    struct sigevent event = { 0 };
+    int timer;
+
+    event.sigev_notify = SIGEV_THREAD_ID;
+    event.sigev_signo = signo;
+    event.sigev_value.sival_ptr = (void *)(uintptr_t)&sonde_prof__cpu_cookie;
+    event._sigev_un._tid = (pid_t)tid;
+    if (syscall(SYS_timer_create, clock_of(tid), &event, &timer) != 0)
+        return false;
+    atomic_store_explicit(&slot->timer, timer, memory_order_relaxed);
+    if (begin(slot, timer, phase(slot, period_ns), period_ns))
+        return true;
+    sonde_prof__timer_disarm(slot);
+    return false;
+}
+
+void sonde_prof__timer_disarm(sonde_prof__slot *slot)
+{
+    int timer = atomic_exchange_explicit(&slot->timer, -1, memory_order_relaxed);
+
+    if (timer >= 0)
+        (void)syscall(SYS_timer_delete, timer);
+}
+
+uint32_t sonde_prof__timer_end(sonde_prof__slot *slot)
+{
+    bool was_armed = atomic_load_explicit(&slot->timer, memory_order_relaxed) >= 0;
+    uint64_t period = atomic_load_explicit(&slot->period_ns, memory_order_relaxed), used, due;
+
+    sonde_prof__timer_disarm(slot);
+    if (!was_armed || slot->armed_cpu_ns == UINT64_MAX)
+        return 0;
+    used = sonde_prof__thread_cpu_ns() - slot->armed_cpu_ns;
+    due = used < slot->phase_ns ? 0 : ((used - slot->phase_ns) / period + 1) * period;
+    return due > slot->sampled_ns ? (uint32_t)((due - slot->sampled_ns) / period) : 0;
+}
+
+void sonde_prof__timer_set(sonde_prof__slot *slot, uint64_t period_ns)
+{
+    int timer = atomic_load_explicit(&slot->timer, memory_order_relaxed);
+
+    if (timer >= 0)
+        (void)begin(slot, timer, period_ns, period_ns);
+}

@@ -1,0 +1,294 @@
+/* sampler_sig.c - one sample, in the handler of our signal or in a hook.
+ *
+ *   signal ──▶ ours? (cookie) ──▶ registers, context, walk ──▶ ring of the thread
+ *                    └─ no ─▶ whoever had the signal before us
+ *
+ * Nothing here allocates, locks, or calls libc but for the clock. */
+#include "sampler.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdint.h>
+#include <time.h>
+#include <ucontext.h>
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#include "context.h"
+#include "counts.h"
+#include "cpu_timer.h"
+#include "maps.h"
+#include "samplers.h"
+
+#define LONG_NS  ((uint64_t)SONDE_NS_PER_MS)
+#define WATCH_NS (60 * (uint64_t)SONDE_NS_PER_S)
+
+const char sonde_prof__wall_cookie;
+sonde_prof__sampling sonde_prof__sampling_now = { .frames_max = SONDE_PROF__FRAMES_MAX };
+sonde_prof__counts sonde_prof__count;
+
+/* -- registers -------------------------------------------------------------------------------------- */
+
+#if defined(__x86_64__)
+
+static sonde_prof__regs regs_of(const ucontext_t *u, uint64_t all[16])
+{
+    static const uint8_t order[16] = { REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI,
+                                       REG_RBP, REG_RSP, REG_R8,  REG_R9,  REG_R10, REG_R11,
+                                       REG_R12, REG_R13, REG_R14, REG_R15 };
+    int i;
+
+    for (i = 0; i < 16; i++)
+        all[i] = (uint64_t)u->uc_mcontext.gregs[order[i]];
+    return (sonde_prof__regs){ (uint64_t)u->uc_mcontext.gregs[REG_RIP], all[7], all[6], 0, all };
+}
+
+/* Of the caller, as they are here. */
+#    define REGS_HERE(r)                                                                           \
+        __asm__ volatile("leaq 0(%%rip), %0\n\tmovq %%rsp, %1\n\tmovq %%rbp, %2"                   \
+                         : "=r"((r).pc), "=r"((r).sp), "=r"((r).fp))
+
+#else
+
+static sonde_prof__regs regs_of(const ucontext_t *u, uint64_t all[16])
+{
+    (void)all;
+    return (sonde_prof__regs){ u->uc_mcontext.pc, u->uc_mcontext.sp, u->uc_mcontext.regs[29],
+                               u->uc_mcontext.regs[30], NULL };
+}
+
+#    define REGS_HERE(r)                                                                           \
+        __asm__ volatile("adr %0, .\n\tmov %1, sp\n\tmov %2, x29"                                  \
+                         : "=r"((r).pc), "=r"((r).sp), "=r"((r).fp))
+
+#endif
+
+/* -- one sample ------------------------------------------------------------------------------------- */
+
+static uint32_t walk(sonde_prof__slot *slot, const sonde_prof__regs *regs, uint8_t *out_end)
+{
+    uint32_t max = atomic_load_explicit(&sonde_prof__sampling_now.frames_max, memory_order_relaxed);
+    const sonde_prof__map *map;
+    sonde_prof__end end = SONDE_PROF__NO_RANGE;
+    uint32_t n = 1;
+
+    sonde_prof__maps_enter();
+    map = sonde_prof__maps_current();
+    if (map)
+        n = sonde_prof__unwind(map, regs, &slot->stack, slot->frames, max, &end);
+    else
+        slot->frames[0] = regs->pc;
+    sonde_prof__maps_leave();
+    if (map && end == SONDE_PROF__NO_RANGE)
+        sonde_prof__maps_missed();
+    *out_end = (uint8_t)end;
+    return n;
+}
+
+static bool put(sonde_prof__slot *slot, sonde_prof__sample *s, uint32_t depth,
+                const uint64_t *frames)
+{
+    bool ok;
+
+    s->depth = (uint16_t)depth;
+    s->tid = atomic_load_explicit(&slot->tid, memory_order_relaxed);
+    sonde_prof__context_read(slot, &s->context);
+    ok = sonde_prof__ring_put(&slot->ring, s, frames);
+    if (!ok || sonde_prof__ring_is_filling(&slot->ring))
+        sonde_prof__samplers_wake();
+    return ok;
+}
+
+/* False: a sampler interrupted a sampler of this thread; what it would have said is lost. */
+static bool enter(sonde_prof__slot *slot)
+{
+    if (atomic_exchange_explicit(&slot->busy, 1, memory_order_acquire) == 0)
+        return true;
+    SONDE_PROF__COUNT(nested);
+    return false;
+}
+
+static void leave(sonde_prof__slot *slot)
+{
+    atomic_store_explicit(&slot->busy, 0, memory_order_release);
+}
+
+__attribute__((noinline)) bool sonde_prof__sample_here(sonde_prof__sample *s)
+{
+    sonde_prof__slot *slot = sonde_prof__self.slot;
+    sonde_prof__regs regs = { 0, 0, 0, 0, NULL };
+    uint32_t n;
+    bool ok;
+
+    if (!slot || !enter(slot))
+        return false;
+    REGS_HERE(regs);
+    s->mono_ns = sonde_mono_ns();
+    n = walk(slot, &regs, &s->end);
+    ok = put(slot, s, n - 1, slot->frames + 1); /* without this function */
+    leave(slot);
+    return ok;
+}
+
+__attribute__((noinline)) void sonde_prof__sample_end(sonde_prof__slot *slot, uintptr_t entry)
+{
+    uint32_t events = sonde_prof__timer_end(slot), n;
+    sonde_prof__sample s = { .kind = SONDE_PROF__CPU, .events = events };
+    sonde_prof__regs regs = { 0, 0, 0, 0, NULL };
+
+    if (events == 0 || !enter(slot))
+        return;
+    REGS_HERE(regs);
+    s.mono_ns = sonde_mono_ns();
+    s.value[0] = (int64_t)(events * atomic_load_explicit(&slot->period_ns, memory_order_relaxed));
+    n = walk(slot, &regs, &s.end);
+    if (entry) /* this function and the one that ends the thread, out; */
+        slot->frames[1] = entry;
+    (void)put(slot, &s, n > 1 ? n - 1 : 0, slot->frames + 1);
+    leave(slot);
+}
+
+/* -- the handler ------------------------------------------------------------------------------------ */
+
+static sonde_prof__slot *slot_of_self(void)
+{
+    sonde_prof__slot *slot = sonde_prof__self.slot;
+
+    if (slot || sonde_prof__self.gone)
+        return slot;
+    slot = sonde_prof__slot_find((uint32_t)syscall(SYS_gettid));
+    if (slot)
+        sonde_prof__self.slot = slot;
+    else
+        SONDE_PROF__COUNT(unknown_thread);
+    return slot;
+}
+
+/* What the handler itself took.  Long by the wall clock may mean that another thread had the CPU: then CPU time is taken
+ * too, for a minute, and only what is long by that counts. */
+static void account(uint64_t start_ns, uint64_t cpu_start_ns)
+{
+    uint64_t now_ns = sonde_mono_ns(), took = now_ns - start_ns;
+    uint64_t longest =
+        atomic_load_explicit(&sonde_prof__count.handler_max_ns, memory_order_relaxed);
+
+    if (took > LONG_NS)
+        atomic_store_explicit(&sonde_prof__sampling_now.watch_until, now_ns + WATCH_NS,
+                              memory_order_relaxed);
+    if (cpu_start_ns != 0)
+        took = sonde_prof__thread_cpu_ns() - cpu_start_ns;
+    else if (took > LONG_NS)
+        took = LONG_NS;
+    SONDE_PROF__COUNT_ADD(handler_ns, took);
+    while (took > longest &&
+           !atomic_compare_exchange_weak_explicit(&sonde_prof__count.handler_max_ns, &longest, took,
+                                                  memory_order_relaxed, memory_order_relaxed))
+        ;
+    if (cpu_start_ns == 0 || took <= LONG_NS)
+        return;
+    SONDE_PROF__COUNT(handler_long);
+    atomic_fetch_add_explicit(&sonde_prof__sampling_now.long_ones, 1, memory_order_relaxed);
+}
+
+static void sample(sonde_prof__slot *slot, sonde_prof__sample *s, const ucontext_t *interrupted)
+{
+    uint64_t all[16];
+    sonde_prof__regs regs = regs_of(interrupted, all);
+    uint32_t n = walk(slot, &regs, &s->end);
+
+    (void)put(slot, s, n, slot->frames);
+}
+
+static void on_cpu(sonde_prof__slot *slot, const siginfo_t *info, const ucontext_t *interrupted)
+{
+    uint64_t wanted =
+        atomic_load_explicit(&sonde_prof__sampling_now.cpu_period_ns, memory_order_relaxed);
+    uint64_t period = atomic_load_explicit(&slot->period_ns, memory_order_relaxed);
+    uint32_t events = 1 + (info->si_overrun > 0 ? (uint32_t)info->si_overrun : 0);
+    sonde_prof__sample s = { .kind = SONDE_PROF__CPU, .events = events };
+
+    s.mono_ns = sonde_mono_ns();
+    s.value[0] = (int64_t)(period * events);
+    sample(slot, &s, interrupted);
+    slot->sampled_ns += period * events;
+    sonde_prof__context_add_cpu(slot, period * events);
+    if (period != wanted && wanted != 0)
+        sonde_prof__timer_set(slot, wanted);
+}
+
+/* Of the wall sampler's signals, `si_value` is the cookie, and what they weigh is in the slot. */
+static void on_wall(sonde_prof__slot *slot, const ucontext_t *interrupted)
+{
+    sonde_prof__sample s = { .kind = SONDE_PROF__WALL };
+
+    s.mono_ns = sonde_mono_ns();
+    s.events = atomic_exchange_explicit(&slot->wall_events, 0, memory_order_acquire);
+    s.value[0] = atomic_load_explicit(&slot->wall_ns, memory_order_relaxed);
+    if (s.events == 0)
+        return;
+    sample(slot, &s, interrupted);
+    SONDE_PROF__COUNT(wall_signals);
+}
+
+static void take(bool is_cpu, const siginfo_t *info, const ucontext_t *interrupted)
+{
+    uint64_t start_ns = sonde_mono_ns(), cpu_start_ns = 0;
+    sonde_prof__slot *slot = slot_of_self();
+
+    if (!slot || !enter(slot))
+        return;
+    if (start_ns <
+        atomic_load_explicit(&sonde_prof__sampling_now.watch_until, memory_order_relaxed))
+        cpu_start_ns = sonde_prof__thread_cpu_ns();
+    if (is_cpu)
+        on_cpu(slot, info, interrupted);
+    else
+        on_wall(slot, interrupted);
+    leave(slot);
+    account(start_ns, cpu_start_ns);
+}
+
+static void chain(int signo, siginfo_t *info, void *context)
+{
+    const struct sigaction *to =
+        atomic_load_explicit(&sonde_prof__sampling_now.asked, memory_order_acquire);
+
+    SONDE_PROF__COUNT(foreign_signals);
+    if (!to)
+        to = &sonde_prof__sampling_now.before;
+    if (to->sa_flags & SA_SIGINFO)
+        to->sa_sigaction(signo, info, context);
+    else if (to->sa_handler == SIG_DFL || to->sa_handler == SIG_IGN)
+        SONDE_PROF__COUNT(swallowed);
+    else
+        to->sa_handler(signo);
+}
+
+void sonde_prof__on_signal(int signo, siginfo_t *info, void *context)
+{
+    int saved = errno;
+    bool is_cpu = info->si_code == SI_TIMER && info->si_value.sival_ptr == &sonde_prof__cpu_cookie;
+    bool is_wall =
+        info->si_code == SI_QUEUE && info->si_value.sival_ptr == &sonde_prof__wall_cookie;
+
+    if (is_cpu && atomic_load_explicit(&sonde_prof__sampling_now.cpu, memory_order_acquire))
+        take(true, info, context);
+    else if (is_wall && atomic_load_explicit(&sonde_prof__sampling_now.wall, memory_order_acquire))
+        take(false, info, context);
+    else if (!is_cpu && !is_wall)
+        chain(signo, info, context);
+    errno = saved;
+}
+
+/* -- the drainer's sleep ---------------------------------------------------------------------------- */
+
+void sonde_prof__samplers_wake(void)
+{
+    if (atomic_exchange_explicit(&sonde_prof__sampling_now.wake, 1, memory_order_release) == 0)
+        (void)syscall(SYS_futex, &sonde_prof__sampling_now.wake, FUTEX_WAKE_PRIVATE, INT_MAX, NULL,
+                      NULL, 0);
+}

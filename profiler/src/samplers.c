@@ -1,0 +1,273 @@
+/* samplers.c - the signal, the timers, and what is done about handlers that take long. */
+#include "samplers.h"
+
+#include <pthread.h>
+#include <time.h>
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#include "counts.h"
+#include "cpu_timer.h"
+#include "proc.h"
+#include "sampler.h"
+#include "threads.h"
+
+#define SCAN_NS         ((uint64_t)SONDE_NS_PER_S)
+#define SLOW_NS         (10 * (uint64_t)SONDE_NS_PER_S) /* names, failed timers */
+#define MINUTE_NS       (60 * (uint64_t)SONDE_NS_PER_S)
+#define LONG_TO_SHALLOW 3u
+#define LONG_TO_OPEN    10u
+#define SHALLOW_FRAMES  128u
+#define STOP_TRIES      200u /* of a millisecond */
+
+static sonde_prof__sampler_settings now; /* the owner's; what handlers read is in sampling_now */
+static bool is_installed, is_running;
+static uint64_t next_scan_ns, next_slow_ns, minute_ends_ns, open_until_ns;
+
+/* -- settings --------------------------------------------------------------------------------------- */
+
+static void take_settings(const sonde_prof__sampler_settings *s)
+{
+    now = *s;
+    now.signo = s->signo ? s->signo : SIGPROF;
+    now.cpu_period_ns = s->cpu_period_ns ? s->cpu_period_ns : SONDE_PROF__CPU_PERIOD_NS;
+    now.wall_interval_ns = s->wall_interval_ns ? s->wall_interval_ns : SONDE_PROF__WALL_INTERVAL_NS;
+    now.wall_threads = s->wall_threads ? s->wall_threads : SONDE_PROF__WALL_THREADS;
+    if (s->frames_max == 0 || s->frames_max > SONDE_PROF__FRAMES_MAX)
+        now.frames_max = SONDE_PROF__FRAMES_MAX;
+    atomic_store_explicit(&sonde_prof__sampling_now.cpu_period_ns, now.cpu_period_ns,
+                          memory_order_relaxed);
+    atomic_store_explicit(&sonde_prof__sampling_now.frames_max, now.frames_max,
+                          memory_order_relaxed);
+}
+
+void sonde_prof__samplers_set_interval(uint64_t cpu_period_ns, uint64_t wall_interval_ns)
+{
+    if (cpu_period_ns)
+        atomic_store_explicit(&sonde_prof__sampling_now.cpu_period_ns, cpu_period_ns,
+                              memory_order_relaxed);
+    (void)wall_interval_ns;
+}
+
+uint64_t sonde_prof__samplers_cpu_period_ns(void)
+{
+    return atomic_load_explicit(&sonde_prof__sampling_now.cpu, memory_order_relaxed)
+               ? atomic_load_explicit(&sonde_prof__sampling_now.cpu_period_ns, memory_order_relaxed)
+               : 0;
+}
+
+/* -- timers ----------------------------------------------------------------------------------------- */
+
+void sonde_prof__sampler_attach(sonde_prof__slot *slot)
+{
+    if (atomic_load_explicit(&sonde_prof__sampling_now.cpu, memory_order_relaxed) &&
+        atomic_load_explicit(&slot->timer, memory_order_relaxed) < 0 &&
+        !sonde_prof__timer_arm(slot, now.signo, sonde_prof__samplers_cpu_period_ns()))
+        SONDE_PROF__COUNT(timer_failures);
+}
+
+void sonde_prof__sampler_detach(sonde_prof__slot *slot)
+{
+    sonde_prof__timer_disarm(slot);
+}
+
+static void disarm(sonde_prof__slot *slot)
+{
+    sonde_prof__timer_disarm(slot);
+}
+
+static void cpu_on(void)
+{
+    atomic_store_explicit(&sonde_prof__sampling_now.cpu, true, memory_order_release);
+    sonde_prof__threads_each(sonde_prof__sampler_attach);
+}
+
+static void cpu_off(void)
+{
+    atomic_store_explicit(&sonde_prof__sampling_now.cpu, false, memory_order_release);
+    sonde_prof__threads_each(disarm);
+}
+
+/* -- the signal ------------------------------------------------------------------------------------- */
+
+static bool install(void)
+{
+    struct sigaction ours = { .sa_sigaction = sonde_prof__on_signal,
+                              .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK };
+    bool ok;
+
+    if (is_installed)
+        return true;
+    (void)sigemptyset(&ours.sa_mask);
+    sonde_prof__self.depth++; /* our own sigaction() then passes through */
+    ok = sigaction(now.signo, NULL, &sonde_prof__sampling_now.before) == 0 &&
+         sigaction(now.signo, &ours, NULL) == 0;
+    sonde_prof__self.depth--;
+    is_installed = ok;
+    return ok;
+}
+
+void sonde_prof__samplers_unblock(void)
+{
+    sigset_t set;
+
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, now.signo);
+    (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* A handler may still read the one before: of several requests at once each has its own place. */
+bool sonde_prof__signal_request(int signo, const struct sigaction *action,
+                                struct sigaction *out_old)
+{
+    static struct sigaction requests[8];
+    static _Atomic uint32_t requests_len;
+    const struct sigaction *current;
+    struct sigaction *mine;
+
+    if (!is_installed || signo != now.signo || sonde_prof__self.depth > 0)
+        return false;
+    current = atomic_load_explicit(&sonde_prof__sampling_now.asked, memory_order_acquire);
+    if (out_old)
+        *out_old = current ? *current : sonde_prof__sampling_now.before;
+    if (!action)
+        return true;
+    mine = &requests[atomic_fetch_add_explicit(&requests_len, 1, memory_order_relaxed) % 8];
+    *mine = *action;
+    /* pairs with chain() */
+    atomic_store_explicit(&sonde_prof__sampling_now.asked, mine, memory_order_release);
+    return true;
+}
+
+/* -- the circuit breaker ---------------------------------------------------------------------------- */
+
+/* Three long handlers in a minute: shallow stacks until the minute is over; ten: no CPU samples for a minute. */
+static void mind_long_handlers(uint64_t now_mono_ns)
+{
+    uint32_t n = atomic_load_explicit(&sonde_prof__sampling_now.long_ones, memory_order_relaxed);
+    uint32_t frames =
+        n >= LONG_TO_SHALLOW && now.frames_max > SHALLOW_FRAMES ? SHALLOW_FRAMES : now.frames_max;
+
+    if (frames < atomic_load_explicit(&sonde_prof__sampling_now.frames_max, memory_order_relaxed))
+        SONDE_PROF__COUNT(breaker_shallow);
+    if (n >= LONG_TO_OPEN && now.cpu && open_until_ns == 0) {
+        SONDE_PROF__COUNT(breaker_open);
+        open_until_ns = now_mono_ns + MINUTE_NS;
+        cpu_off();
+    }
+    if (now_mono_ns >= minute_ends_ns) {
+        minute_ends_ns = now_mono_ns + MINUTE_NS;
+        atomic_store_explicit(&sonde_prof__sampling_now.long_ones, 0, memory_order_relaxed);
+        frames = now.frames_max;
+    }
+    atomic_store_explicit(&sonde_prof__sampling_now.frames_max, frames, memory_order_relaxed);
+    if (open_until_ns != 0 && now_mono_ns >= open_until_ns) {
+        open_until_ns = 0;
+        cpu_on();
+    }
+}
+
+/* -- life ------------------------------------------------------------------------------------------- */
+
+sonde_status sonde_prof__samplers_start(const sonde_prof__sampler_settings *settings)
+{
+    sonde_status status;
+
+    if (is_running)
+        return SONDE_ERR_STATE;
+    take_settings(settings);
+    if (!install())
+        return SONDE_ERR_SYS;
+    open_until_ns = 0;
+    next_scan_ns = next_slow_ns = minute_ends_ns = 0;
+    atomic_store_explicit(&sonde_prof__sampling_now.long_ones, 0, memory_order_relaxed);
+    atomic_store_explicit(&sonde_prof__sampling_now.cpu, now.cpu, memory_order_release);
+    status = sonde_prof__threads_start(); /* arms */
+    if (status != SONDE_OK)
+        return status;
+    if (now.cpu)
+        cpu_on(); /* threads that have a slot from an earlier life */
+    is_running = true;
+    return SONDE_OK;
+}
+
+static bool someone_is_busy(void)
+{
+    uint32_t i;
+
+    for (i = 0; i < sonde_prof__slots_count(); i++)
+        if (atomic_load_explicit(&sonde_prof__slot_at(i)->busy, memory_order_acquire))
+            return true;
+    return false;
+}
+
+void sonde_prof__samplers_stop(void)
+{
+    const struct timespec ms = { 0, SONDE_NS_PER_MS };
+    uint32_t i;
+
+    if (!is_running)
+        return;
+    is_running = false;
+    sonde_prof__threads_stop();
+    atomic_store_explicit(&sonde_prof__sampling_now.wall, false, memory_order_release);
+    cpu_off();
+    for (i = 0; i < STOP_TRIES && someone_is_busy(); i++)
+        (void)nanosleep(&ms, NULL);
+}
+
+static void scan_if_changed(void)
+{
+    static uint32_t count_before;
+    uint32_t count = sonde_prof__proc_task_count();
+
+    if (count == 0 || count != count_before)
+        sonde_prof__threads_scan();
+    count_before = count;
+}
+
+void sonde_prof__samplers_tick(uint64_t now_mono_ns)
+{
+    if (!is_running)
+        return;
+    mind_long_handlers(now_mono_ns);
+    if (now_mono_ns >= next_scan_ns) {
+        next_scan_ns = now_mono_ns + SCAN_NS;
+        scan_if_changed();
+    }
+    if (now_mono_ns >= next_slow_ns) {
+        next_slow_ns = now_mono_ns + SLOW_NS;
+        sonde_prof__threads_scan(); /* as many may have gone as came */
+        sonde_prof__threads_read_names();
+        if (sonde_prof__samplers_cpu_period_ns() != 0)
+            sonde_prof__threads_each(sonde_prof__sampler_attach); /* where it failed */
+    }
+}
+
+void sonde_prof__samplers_wait(uint64_t timeout_ns)
+{
+    const struct timespec timeout = sonde_ns_to_timespec(timeout_ns);
+
+    (void)syscall(SYS_futex, &sonde_prof__sampling_now.wake, FUTEX_WAIT_PRIVATE, 0, &timeout, NULL,
+                  0);
+    atomic_store_explicit(&sonde_prof__sampling_now.wake, 0, memory_order_relaxed);
+}
+
+void sonde_prof__samplers_prefork(void)
+{
+    sonde_prof__threads_prefork();
+}
+
+void sonde_prof__samplers_postfork_parent(void)
+{
+    sonde_prof__threads_postfork_parent();
+}
+
+void sonde_prof__samplers_postfork_child(void)
+{
+    sonde_prof__threads_postfork_child();
+}

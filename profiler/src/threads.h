@@ -1,0 +1,46 @@
+/* threads.h - who is there: a slot for every thread of the process, but our own.
+ *
+ * A thread made with pthread_create() is registered by our wrapper on the way in, and leaves by a pthread key's
+ * destructor; others are found, and missed, by looking at /proc/self/task.  Before threads_start() nobody is.
+ *
+ * Threads   all; signal-safe: no, but slot_find(), slot_at() and slots_count() of slot.h.
+ * Bounds    SONDE_PROF__SLOTS_MAX; a ring has 64 KiB for the first 128 slots, 16 KiB up to 512, 8 KiB beyond.  Low slots
+ *           are used first, so that memory follows the number of threads at once.
+ * See also  slot.h */
+#ifndef SONDE_PROFILER_THREADS_H
+#define SONDE_PROFILER_THREADS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sonde/status.h"
+
+#include "slot.h"
+
+/* Finds who is there, the calling thread first. */
+SONDE_MUST_USE sonde_status sonde_prof__threads_start(void);
+void sonde_prof__threads_stop(void);    /* new threads pass by; slots stay */
+bool sonde_prof__threads_started(void); /* Signal-safe: yes */
+
+/* Looks who came and went without a word.  The drainer, once a second. */
+void sonde_prof__threads_scan(void);
+
+/* Calls for each thread that has a slot, under the registry's lock. */
+void sonde_prof__threads_each(void (*each)(sonde_prof__slot *slot));
+
+/* The calling thread begins (with stack bounds and all) or ends.  `entry` is the address of its first function, when that
+ * has returned to the caller: CPU time no timer told of is put down to it; 0: to where the thread is. */
+void sonde_prof__thread_begin(void);
+void sonde_prof__thread_end(uintptr_t entry);
+
+/* The calling thread is one of ours, and in no profile.  What it calls passes through all hooks. */
+void sonde_prof__thread_is_ours(void);
+
+/* Names anew, from /proc; the drainer, every few seconds. */
+void sonde_prof__threads_read_names(void);
+
+void sonde_prof__threads_prefork(void);
+void sonde_prof__threads_postfork_parent(void);
+void sonde_prof__threads_postfork_child(void); /* only the calling thread is left, under a new id */
+
+#endif /* SONDE_PROFILER_THREADS_H */
