@@ -11,6 +11,7 @@ import struct
 import sys
 import time
 import unittest
+import zlib
 
 sys.path.insert(0, sys.path[0] + "/../support")
 import wire
@@ -520,6 +521,128 @@ class PassedOn(unittest.TestCase):
         for path in "/dogstatsd/v2/proxy", "/dogstatsd/v1/proxy":
             status, _, _ = ask(self.port, request(f"POST {path} HTTP/1.1", ["@", "Datadog-Entity-ID: in-1", "Host: x"], lines))
             self.assertEqual(status, 503)
+
+
+# -- OpenTelemetry's exporters --------------------------------------------------------------------------------------
+
+
+def field(n, data):
+    """Of protobuf: bytes, or a varint for a number."""
+    return varint(n << 3 | 2) + varint(len(data)) + data if isinstance(data, bytes) else varint(n << 3) + varint(data)
+
+
+def fixed64(n, value):
+    return varint(n << 3 | 1) + struct.pack("<Q", value)
+
+
+def pb_text(key, value):
+    return field(1, key.encode()) + field(2, field(1, value.encode()))
+
+
+def pb_export(high, low):
+    """Child before parent, as spans end; optional fields that are there and empty."""
+    trace_id = struct.pack(">QQ", high, low)
+
+    def span(span_id, parent, name, kind, attributes, more=b""):
+        return field(2, field(1, trace_id) + field(2, struct.pack(">Q", span_id))
+                     + (field(4, struct.pack(">Q", parent)) if parent else b"") + field(5, name.encode()) + field(6, kind)
+                     + fixed64(7, NOW) + fixed64(8, NOW + 70000) + b"".join(field(9, a) for a in attributes) + more
+                     + field(10, 0) + field(12, 0) + field(14, 0))
+    retries = field(1, b"retries") + field(2, field(3, 3))
+    spans = (span(low + 2, low + 1, "SELECT items", 3, [pb_text("db.system", "postgresql"), retries,
+                                                        pb_text("db.query.text", "SELECT * FROM items WHERE id = 42")],
+                  field(15, field(3, 2)))
+             + span(low + 1, 0, "handle", 2, [pb_text("http.request.method", "GET"), pb_text("http.route", "/items/{id}")],
+                    field(15, b"")))
+    resource = field(1, field(1, pb_text("service.name", "otel-shop")) + field(1, pb_text("deployment.environment", "prod"))
+                     + field(2, 0))
+    return field(1, resource + field(2, field(1, field(1, b"scope") + field(2, b"1.2")) + spans))
+
+
+def json_export(high, low, numbers=str, span_id="{:016x}".format, kinds=(3, 2), codes=(2, 0)):
+    """As OpenTelemetry's JavaScript has it; with other values the freedoms that JSON of protobuf leaves."""
+    def text(key, value):
+        return {"key": key, "value": {"stringValue": value}}
+
+    def span(own, parent, name, kind, code, attributes):
+        return {"traceId": span_id(high) + span_id(low), "spanId": span_id(own), "parentSpanId": parent and span_id(parent) or "",
+                "name": name, "kind": kind, "startTimeUnixNano": numbers(NOW), "endTimeUnixNano": numbers(NOW + 70000),
+                "attributes": attributes, "droppedAttributesCount": 0, "events": [], "droppedEventsCount": 0,
+                "status": {"code": code}, "links": [], "droppedLinksCount": 0, "flags": 257}
+    spans = [span(low + 2, low + 1, "SELECT items", kinds[0], codes[0], [
+                 text("db.system", "postgresql"), {"key": "retries", "value": {"intValue": 3 if numbers is str else "3"}},
+                 text("db.query.text", "SELECT * FROM items WHERE id = 42")]),
+             span(low + 1, 0, "handle", kinds[1], codes[1], [
+                 text("http.request.method", "GET"), text("http.route", "/items/{id}")])]
+    return json.dumps({"resourceSpans": [{
+        "resource": {"attributes": [text("service.name", "otel-shop"), text("deployment.environment", "prod")],
+                     "droppedAttributesCount": 0},
+        "scopeSpans": [{"scope": {"name": "scope", "version": "1.2"}, "spans": spans}]}]}).encode()
+
+
+PB, JSON = "application/x-protobuf", "application/json"
+
+
+def upper(n):
+    return f"{n:016X}"
+
+
+#                label, media type, encoding, framing, header lines, body
+EXPORTERS = [
+    ("JavaScript", PB, None, "chunked", ["User-Agent: OTel-OTLP-Exporter-JavaScript/0.223.0", "Connection: keep-alive"], pb_export),
+    ("JavaScript, gzip", PB, "gzip", "chunked", ["User-Agent: OTel-OTLP-Exporter-JavaScript/0.223.0"], pb_export),
+    ("JavaScript, JSON", JSON, None, "chunked", ["User-Agent: OTel-OTLP-Exporter-JavaScript/0.223.0"], json_export),
+    ("JavaScript, JSON, gzip", JSON, "gzip", "chunked", [], json_export),
+    ("Java", PB, "gzip", "chunked", ["User-Agent: OTel-OTLP-Exporter-Java/1.68.0", "Accept-Encoding: gzip, identity"], pb_export),
+    ("Go", PB, "gzip", "length", ["User-Agent: OTel OTLP Exporter Go/1.38.0", "Accept-Encoding: gzip"], pb_export),
+    ("Python", PB, "deflate", "length", ["User-Agent: OTel-OTLP-Exporter-Python/1.45.2", "Accept: */*"], pb_export),
+    ("C++", PB, None, "length", ["Accept: */*", "Expect: 100-continue"], pb_export),
+    ("Rust", PB, None, "lower", ["accept: */*"], pb_export),
+    ("with parameters", JSON + "; charset=utf-8", None, "length", [], json_export),
+    ("times as numbers, integers as text", JSON, None, "length", [], lambda h, n: json_export(h, n, int)),
+    ("ids in capitals", JSON, None, "length", [], lambda h, n: json_export(h, n, span_id=upper)),
+    ("enumerations by name", JSON, None, "length", [], lambda h, n: json_export(
+        h, n, kinds=("SPAN_KIND_CLIENT", "SPAN_KIND_SERVER"), codes=("STATUS_CODE_ERROR", "STATUS_CODE_UNSET"))),
+]
+
+
+class Exporters(Agent):
+    def post(self, kind, encoding, framing, lines, body):
+        packed = {None: lambda b: b, "gzip": gzip.compress, "deflate": zlib.compress}[encoding](body)
+        lines = [f"Host: localhost:{self.otlp}", f"Content-Type: {kind}", *lines, "@"]
+        return ask(self.otlp, request("POST /v1/traces HTTP/1.1",
+                                      lines + ([f"Content-Encoding: {encoding}"] if encoding else []), packed, framing))
+
+    def test_every_exporters_spans_are_stored(self):
+        for i, (label, kind, encoding, framing, lines, make) in enumerate(EXPORTERS):
+            high, low = 0xF123456789ABCDEF, 0xE000000000000000 + i * 16
+            status, headers, answer = self.post(kind, encoding, framing, lines, make(high, low))
+            self.assertEqual((status, headers["content-type"], answer),
+                             (200, kind.split(";")[0], b"{}" if JSON in kind else b""), label)
+            spans = self.stored_spans(low, 2)
+            handle, select = spans[str(low + 1)], spans[str(low + 2)]
+            for span in handle, select:
+                self.assertEqual((span["service"], span["env"], span["start_unix_ns"], span["duration_ns"]),
+                                 ("otel-shop", "prod", str(NOW), 70000), label)
+                self.assertEqual((span["meta"]["otel.trace_id"], span["meta"]["otel.library.name"]),
+                                 (f"{high:016x}{low:016x}", "scope"), label)
+            self.assertEqual([handle[k] for k in ("name", "resource", "type", "error", "parent_id")],
+                             ["http.server.request", "GET /items/{id}", "web", 0, "0"], label)
+            self.assertEqual([select[k] for k in ("name", "resource", "type", "error", "parent_id")],
+                             ["postgresql.query", "SELECT * FROM items WHERE id = ?", "sql", 1, str(low + 1)], label)
+            self.assertEqual(select["metrics"]["retries"], 3, label)
+
+    def test_a_request_of_nothing_is_taken(self):
+        for kind, body, answer in [(PB, b"", b""), (PB, field(1, b""), b""), (JSON, b"{}", b"{}"),
+                                   (JSON, b'{"resourceSpans":[]}', b"{}"), (JSON, b'{"resourceSpans":null}', b"{}")]:
+            for framing in "length", "chunked":
+                status, headers, got = self.post(kind, None, framing, [], body)
+                self.assertEqual((status, headers["content-type"], got), (200, kind, answer), body)
+
+    def test_what_it_has_no_room_for_does_not_exist(self):
+        for path in "/v1/metrics", "/v1/logs", "/v1/profiles", "/":
+            status, _, _ = ask(self.otlp, request(f"POST {path} HTTP/1.1", ["Host: x", f"Content-Type: {PB}", "@"], b"", "chunked"))
+            self.assertEqual(status, 404, path)
 
 
 if __name__ == "__main__":
