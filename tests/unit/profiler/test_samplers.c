@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/thread_ctx.h"
+#include "profiler/src/context.h"
 #include "profiler/src/counts.h"
 #include "profiler/src/hooks.h"
 #include "profiler/src/sampler.h"
