@@ -200,7 +200,11 @@ sonde_status obfuscate_redis_arguments(sonde_str commands, sonde_buf *out)
     sonde_buf_reset(out);
     while (rest.len > 0) {
         if (rest.ptr[0] == '\n' || rest.ptr[0] == ' ') {
+            bool is_blank_line = rest.ptr[0] == '\n';
+
             rest = sonde_str_sub(rest, 1, rest.len);
+            if (!is_blank_line)
+                skip_blanks(&rest);
             continue;
         }
         if (out->len > 0)

@@ -4,6 +4,8 @@
  */
 #include "processor.h"
 
+#include <string.h>
+
 #include "agent/payload/normalize.h"
 #include "base/alloc.h"
 #include "base/rng.h"
@@ -129,6 +131,9 @@ static void add(_Atomic uint64_t *counter, uint64_t n)
 
 static void begin_run(processor *p, run *r)
 {
+    const char *version = r->p->endpoint_version;
+
+    r->is_v1 = version && strcmp(version, "v1.0") == 0;
     r->rules = p->rules ? rules_take(p->rules) : NULL;
     sonde_buf_init(&r->scratch, PROCESSOR_TEXT_MAX_BYTES);
     sonde_buf_init(&r->tables, PROCESSOR_TEXT_MAX_BYTES);

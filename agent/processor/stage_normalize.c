@@ -78,11 +78,10 @@ static bool cut(run *r, sonde_str *text, size_t max, processor_fix why)
     return true;
 }
 
+/* The language as the tracer writes it. */
 static sonde_status fallback_service(run *r, sonde_str *out)
 {
-    const sonde_str lang = r->p->language_name;
-    size_t bytes = lang.len + sizeof("unnamed--service");
-    sonde_str text;
+    sonde_str lang = r->p->language_name;
     char *at;
 
     if (r->fallback_service.len) {
@@ -92,16 +91,14 @@ static sonde_status fallback_service(run *r, sonde_str *out)
     *out = SONDE_STR("unnamed-service");
     if (lang.len == 0)
         return SONDE_OK;
-    at = sonde_arena_alloc_aligned(&r->p->arena, bytes, 1);
+    lang.len = sonde_utf8_cut(lang, SERVICE_MAX_BYTES - 16);
+    at = sonde_arena_alloc_aligned(&r->p->arena, lang.len + 16, 1);
     if (!at)
         return SONDE_ERR_NOMEM;
     memcpy(at, "unnamed-", 8);
     memcpy(at + 8, lang.ptr, lang.len);
     memcpy(at + 8 + lang.len, "-service", 8);
-    text = (sonde_str){ at, bytes - 1 };
-    if (normalize_tag_value(&r->p->arena, text, &r->fallback_service) != SONDE_OK)
-        return SONDE_ERR_NOMEM;
-    *out = r->fallback_service;
+    *out = r->fallback_service = (sonde_str){ at, lang.len + 16 };
     return SONDE_OK;
 }
 
@@ -235,7 +232,7 @@ static sonde_status fix_span(run *r, payload_span *s, const known_tags *known)
         count(r, PROCESSOR_FIX_RESOURCE_EMPTY);
         s->resource = s->name;
     }
-    if (s->parent_id == s->trace_id && s->parent_id == s->span_id)
+    if (s->parent_id == s->span_id && (r->is_v1 || s->parent_id == s->trace_id))
         s->parent_id = 0;
     fix_times(r, s);
     (void)cut(r, &s->type, TYPE_MAX_BYTES, PROCESSOR_FIX_TYPE_TRUNCATE);
@@ -265,7 +262,7 @@ processor_drop stage_normalize(run *r, payload_chunk *chunk)
         payload_span *s = &chunk->spans[i];
         const known_tags known = find_known_tags(s);
 
-        if (s->trace_id == 0)
+        if (s->trace_id == 0 && !r->is_v1) /* the low half of 128 bits */
             return PROCESSOR_DROP_TRACE_ID_ZERO;
         if (s->span_id == 0)
             return PROCESSOR_DROP_SPAN_ID_ZERO;

@@ -4,6 +4,7 @@
  */
 #include "stages.h"
 
+#include "agent/payload/tags.h"
 #include "vocab/tags.h"
 
 /* From the last span to the first, one without parent; else the first whose parent is not here; else
@@ -54,8 +55,10 @@ processor_drop stage_chunk_attributes(run *r, payload_chunk *chunk)
     if (chunk->priority == PRIORITY_NONE)
         find_priority(chunk);
     origin = span_meta_get(&chunk->spans[chunk->root], SONDE_STR(SONDE_TAG_ORIGIN));
-    if (origin && chunk->origin.len == 0)
+    if (origin && chunk->origin.len == 0 && !r->is_v1)
         chunk->origin = *origin;
+    if (tags_get(chunk->tags, chunk->tags_len, dm_key))
+        return KEEP;
     for (uint32_t i = 0; !dm && i < chunk->spans_len; i++)
         dm = span_meta_get(&chunk->spans[i], dm_key);
     if (dm && chunk_tag_set(chunk, &r->p->arena, dm_key, *dm) != SONDE_OK)
@@ -126,6 +129,8 @@ processor_drop stage_payload_attributes(run *r, payload_chunk *chunk)
     const sonde_str *hostname = span_meta_get(root, SONDE_STR(SONDE_TAG_HOSTNAME));
     const sonde_str *mode = span_meta_get(root, mode_key);
 
+    if (r->is_v1)
+        return KEEP;
     if (hostname && r->p->hostname.len == 0)
         r->p->hostname = *hostname;
     if (r->p->env.len == 0)

@@ -31,7 +31,8 @@ typedef struct run {
     unsigned features; /* PROCESSOR_* below */
     processor_sql sql;
     bool literal_escapes[SONDE_SQL_DIALECTS]; /* see sonde_obfuscate_sql() */
-    sonde_str fallback_service;               /* unnamed-<lang>-service, made at its first use */
+    bool is_v1;                 /* spans that came as v1.0: some rules are not for them */
+    sonde_str fallback_service; /* unnamed-<lang>-service, made at its first use */
     uint32_t fixed[PROCESSOR_FIXES];
 } run;
 

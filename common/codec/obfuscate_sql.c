@@ -58,6 +58,13 @@ void sql_add_table(sonde_buf *tables, sonde_str name)
 }
 
 /* What stands behind FROM and JOIN, if it is no subquery, and behind UPDATE and INTO. */
+static bool is_table(const filter *f, const token *t)
+{
+    if (f->last == SQL_FROM || f->last == SQL_JOIN)
+        return sql_begins_with_letter(t->text);
+    return f->last == SQL_UPDATE || f->last == SQL_INTO;
+}
+
 static void collect_table(const filter *f, const token *t)
 {
     sonde_buf *tables = f->options->tables;
@@ -65,10 +72,6 @@ static void collect_table(const filter *f, const token *t)
     size_t from;
     sonde_str name;
 
-    if (f->last != SQL_FROM && f->last != SQL_JOIN && f->last != SQL_UPDATE && f->last != SQL_INTO)
-        return;
-    if ((f->last == SQL_FROM || f->last == SQL_JOIN) && !sql_begins_with_letter(t->text))
-        return;
     if (!(f->options->flags & SONDE_SQL_REPLACE_DIGITS)) {
         sql_add_table(tables, t->text);
         return;
@@ -229,8 +232,11 @@ static sonde_status attempt(sql_tokenizer *tokenizer, const sonde_sql_options *o
         t.is_shown = true;
         if (t.kind == SQL_ERROR)
             return SONDE_ERR_SYNTAX;
-        if (options->tables)
+        if (options->tables && is_table(&f, &t)) {
             collect_table(&f, &t);
+            if (t.kind == SQL_DOUBLE_QUOTED)
+                t.kind = SQL_ID;
+        }
         if (!discard(&f, &t))
             return SONDE_ERR_SYNTAX;
         replace(&f, &t);

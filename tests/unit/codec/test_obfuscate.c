@@ -142,6 +142,7 @@ static void test_switches_change_the_shape(void **state)
         { DIGITS, "SELECT * FROM jobs_2020_15 WHERE a1 = 3", "SELECT * FROM jobs_?_? WHERE a? = ?",
           "jobs_?_?" },
         { DIGITS, "SELECT `a1`, \"b2\" FROM t", "SELECT a?, b2 FROM t", "t" },
+        { DIGITS, "SELECT \"b2\" FROM \"t1\" JOIN `u2`", "SELECT b2 FROM t? JOIN u?", "t?,u?" },
         { FUNC, "SELECT $func$INSERT INTO t VALUES (1)$func$ FROM x",
           "SELECT $func$INSERT INTO t VALUES ( ? )$func$ FROM x", "t,x" },
         { FUNC, "SELECT $func$ 'open $func$ FROM x", "SELECT ? FROM x", "x" },

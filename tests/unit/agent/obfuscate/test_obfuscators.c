@@ -225,6 +225,7 @@ static void test_redis_arguments_that_are_values_go(void **state)
         { "PING", "PING" },
         { "SET k v\nGET k\nSET l w", "SET k ?\nGET k\nSET l ?" },
         { "MULTI\n\n  SET k v \n", "MULTI\nSET k ?" },
+        { "MULTI\n \tSET k v\n \r\nSET l w", "MULTI\nSET k ?\nSET l ?" },
         { "SET k \"a\nb\" x", "SET k ? x" },
         { "SET k \"a\\\" b\" x", "SET k ? x" },
         { "SET   k    v", "SET k ?" },

@@ -131,8 +131,8 @@ static void test_texts_are_repaired_and_counted(void **state)
           PROCESSOR_FIX_SERVICE_EMPTY },
         { "empty service, language known", "cpp", "", "op", "r", "", "unnamed-cpp-service", "op",
           "r", PROCESSOR_FIX_SERVICE_EMPTY },
-        { "empty service, odd language", "C#", "", "op", "r", "", "unnamed-c_-service", "op", "r",
-          PROCESSOR_FIX_SERVICE_EMPTY },
+        { "empty service, odd language", ".NET", "", "op", "r", "", "unnamed-.NET-service", "op",
+          "r", PROCESSOR_FIX_SERVICE_EMPTY },
         { "service of nothing valid", "go", "***", "op", "r", "", "unnamed-go-service", "op", "r",
           PROCESSOR_FIX_SERVICE_INVALID },
         { "service with capitals", "", "Web Store", "op", "r", "", "web_store", "op", "r",
@@ -726,6 +726,83 @@ static void test_the_payload_takes_attributes_from_its_spans(void **state)
     processor_close(p);
 }
 
+static void test_a_long_language_is_cut_in_the_name_it_gives(void **state)
+{
+    payload_span s = good_span();
+    processor *p = open_processor();
+    payload *pl;
+    char lang[200];
+
+    (void)state;
+    memset(lang, 'x', sizeof(lang));
+    s.service = SONDE_STR("");
+    pl = payload_of(&s, 1);
+    pl->language_name = (sonde_str){ lang, sizeof(lang) };
+    processor_run(p, pl);
+    assert_int_equal(pl->chunks[0].spans[0].service.len, 100);
+    assert_true(sonde_str_ends(pl->chunks[0].spans[0].service, SONDE_STR("x-service")));
+    payload_free(pl);
+    processor_close(p);
+}
+
+static void test_v1_says_itself_what_others_take_from_spans(void **state)
+{
+    payload_span spans[2] = { good_span(), good_span() };
+    span_meta meta[] = { { SONDE_STR("_dd.origin"), SONDE_STR("synthetics") },
+                         { SONDE_STR("_dd.p.dm"), SONDE_STR("-3") },
+                         { SONDE_STR("_dd.hostname"), SONDE_STR("h1") },
+                         { SONDE_STR("env"), SONDE_STR("prod") },
+                         { SONDE_STR("version"), SONDE_STR("1.2") },
+                         { SONDE_STR("_dd.apm_mode"), SONDE_STR("edge") } };
+    processor *p = open_processor();
+    payload *pl;
+
+    (void)state;
+    spans[0].trace_id = spans[1].trace_id = 0; /* the low half of 128 bits */
+    spans[0].span_id = spans[0].parent_id = 5;
+    spans[0].meta = meta;
+    spans[0].meta_len = COUNT_OF(meta);
+    pl = payload_of(spans, 2);
+    pl->endpoint_version = "v1.0";
+    processor_run(p, pl);
+    assert_int_equal(pl->chunks_len, 1);
+    assert_int_equal(pl->chunks[0].spans[0].parent_id, 0);
+    assert_text(pl->chunks[0].origin, "");
+    assert_int_equal(pl->chunks[0].tags_len, 1); /* v1.0's mechanism is that tag */
+    assert_text(pl->env, "");
+    assert_text(pl->app_version, "");
+    assert_text(pl->hostname, "");
+    assert_null(payload_tag_get(pl, SONDE_STR("_dd.apm_mode")));
+    payload_free(pl);
+
+    pl = payload_of(spans, 2);
+    pl->endpoint_version = "v0.7";
+    processor_run(p, pl);
+    assert_int_equal(pl->chunks_len, 0);
+    payload_free(pl);
+    processor_close(p);
+}
+
+static void test_a_decision_maker_of_the_chunk_stays(void **state)
+{
+    payload_span s = good_span();
+    span_meta meta[] = { { SONDE_STR("_dd.p.dm"), SONDE_STR("-3") } };
+    processor *p = open_processor();
+    payload *pl;
+
+    (void)state;
+    s.meta = meta;
+    s.meta_len = 1;
+    pl = payload_of(&s, 1);
+    assert_status(chunk_tag_set(&pl->chunks[0], &pl->arena, SONDE_STR("_dd.p.dm"), SONDE_STR("-4")),
+                  SONDE_OK);
+    processor_run(p, pl);
+    assert_int_equal(pl->chunks[0].tags_len, 1);
+    assert_text(pl->chunks[0].tags[0].value, "-4");
+    payload_free(pl);
+    processor_close(p);
+}
+
 static void test_link_names_are_normalised(void **state)
 {
     span_meta attributes[] = { { SONDE_STR("link.name"), SONDE_STR("my job!") },
@@ -912,6 +989,9 @@ int main(void)
         cmocka_unit_test(test_keys_that_become_equal_by_cutting_are_one_tag),
         cmocka_unit_test(test_the_client_rate_of_the_root_is_recorded_when_below_one),
         cmocka_unit_test(test_the_payload_takes_attributes_from_its_spans),
+        cmocka_unit_test(test_a_long_language_is_cut_in_the_name_it_gives),
+        cmocka_unit_test(test_v1_says_itself_what_others_take_from_spans),
+        cmocka_unit_test(test_a_decision_maker_of_the_chunk_stays),
         cmocka_unit_test(test_link_names_are_normalised),
         cmocka_unit_test(test_whatever_comes_in_meets_the_rules_and_a_second_run_changes_nothing),
         cmocka_unit_test(test_counters_add_up),
