@@ -49,7 +49,7 @@ static void log_answer(const endpoint *e, const http_curl_answer *a, outcome wha
         if (was_failing)
             SONDE_LOG_ALWAYS(SONDE_LOG_INFO, "intake takes payloads again: url=%s waiting=%zu",
                              e->url, waiting);
-    } else if (a->status != SONDE_OK) {
+    } else if (!a->http_status) {
         SONDE_LOG(SONDE_LOG_WARN,
                   "intake not reached, will try again: url=%s error=\"%s\" waiting=%zu", e->url,
                   a->error ? a->error : sonde_status_str(a->status), waiting);
@@ -114,8 +114,7 @@ static void on_done(void *user, const http_curl_answer *a)
     if (what != OUTCOME_SENT)
         e->counters.failures[failure_of(a->status, a->http_status)]++;
     was_failing = endpoint_is_failing(e);
-    endpoint_done(e, fl->d, what, a->status == SONDE_OK ? a->http_status : 0, sonde_mono_ns(),
-                  sonde_random_u64());
+    endpoint_done(e, fl->d, what, a->http_status, sonde_mono_ns(), sonde_random_u64());
     waiting = e->waiting.len;
     publish_locked(f, e);
     pthread_cond_signal(&f->changed);

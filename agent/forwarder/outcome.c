@@ -32,8 +32,8 @@ failure failure_of(sonde_status status, unsigned http_status)
 
 outcome outcome_of(sonde_status status, unsigned http_status)
 {
-    if (status != SONDE_OK)
-        return OUTCOME_RETRY; /* no answer */
+    if (status != SONDE_OK && !http_status)
+        return OUTCOME_RETRY; /* no answer; the head of one is enough: the intake has decided */
     if (http_status >= 200 && http_status <= 299)
         return OUTCOME_SENT;
     switch (http_status) {

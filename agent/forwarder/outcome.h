@@ -41,7 +41,8 @@ extern const char *const failure_names[FAILURES];
 
 failure failure_of(sonde_status status, unsigned http_status); /* of what is not OUTCOME_SENT */
 
-/* `status` of the transfer; `http_status` counts when that is SONDE_OK. */
+/* `status` of the transfer; `http_status` of an answer whose head came whole, else 0.  Such an answer counts even
+ * when its body was cut off: sending again what the intake has taken would double it. */
 outcome outcome_of(sonde_status status, unsigned http_status);
 
 #endif /* SONDE_AGENT_FORWARDER_OUTCOME_H */

@@ -5,7 +5,10 @@
  *               └────────────┴── deadline of close ──▶ done(CLOSED)
  *
  * in_flight == transfers pending or active <= max_in_flight.  A transfer has left that count before its
- * done() runs, so that done() can always send again. */
+ * done() runs, so that done() can always send again.
+ *
+ * Time-outs are ours, not libcurl's: that looks at the clock before it looks at the sockets, and would give up a
+ * request whose answer has long been there after the process was stopped (SIGSTOP, a sleeping machine). */
 #include "net/curl/http_curl.h"
 
 #include <pthread.h>
@@ -36,7 +39,8 @@ typedef struct transfer {
     struct curl_slist *headers;
     sonde_buf body;
     bool body_cut;
-    uint64_t start_mono_ns;
+    bool head_ended; /* of the answer, not of an interim one */
+    uint64_t start_mono_ns, deadline_mono_ns;
     void (*done)(void *user, const http_curl_answer *answer);
     void *user;
     char error[CURL_ERROR_SIZE];
@@ -115,6 +119,20 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
 
     sonde_buf_append(&t->body, data, len < room ? len : room);
     t->body_cut |= len > room;
+    return len;
+}
+
+/* Lines of the head, with the empty one that ends it. */
+static size_t on_head(char *line, size_t size, size_t count, void *user)
+{
+    transfer *t = user;
+    size_t len = size * count;
+    long http_status = 0;
+
+    if (len && (line[0] == '\r' || line[0] == '\n')) {
+        (void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &http_status);
+        t->head_ended |= http_status >= 200;
+    }
     return len;
 }
 
@@ -226,7 +244,7 @@ static long min_tls(const sonde_egress *e)
 }
 
 /* What every transfer has in common; none of these options takes memory. */
-static void set_manners(const http_curl *c, transfer *t, unsigned timeout_ms)
+static void set_manners(const http_curl *c, transfer *t)
 {
     CURL *easy = t->easy;
     bool verify = !c->options.egress.skip_tls_verify;
@@ -238,13 +256,15 @@ static void set_manners(const http_curl *c, transfer *t, unsigned timeout_ms)
     (void)curl_easy_setopt(easy, CURLOPT_SSLVERSION, min_tls(&c->options.egress));
     (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, verify ? 1L : 0L);
     (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, verify ? 2L : 0L);
-    (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
-                           (long)(timeout_ms ? timeout_ms : DEFAULT_TIMEOUT_MS));
     (void)curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, IDLE_CONNECTION_S);
     (void)curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
     if (reset_s)
         (void)curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, (long)reset_s);
     (void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->error);
+    (void)curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS,
+                           1L); /* a proxy's are not the answer's */
+    (void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_head);
+    (void)curl_easy_setopt(easy, CURLOPT_HEADERDATA, t);
     (void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
     (void)curl_easy_setopt(easy, CURLOPT_PRIVATE, t);
@@ -254,7 +274,7 @@ static sonde_status set_request(const http_curl *c, transfer *t, const http_curl
 {
     CURLcode code = curl_easy_setopt(t->easy, CURLOPT_PROTOCOLS_STR, "http,https");
 
-    set_manners(c, t, request->timeout_ms);
+    set_manners(c, t);
     if (code == CURLE_OK && c->ca_file)
         code = curl_easy_setopt(t->easy, CURLOPT_CAINFO, c->ca_file);
     if (code == CURLE_OK && c->options.user_agent)
@@ -281,6 +301,9 @@ static sonde_status transfer_new(const http_curl *c, const http_curl_request *re
     t->done = request->done;
     t->user = request->user;
     t->start_mono_ns = sonde_mono_ns();
+    t->deadline_mono_ns =
+        sonde_deadline(t->start_mono_ns, sonde_ms_to_ns(request->timeout_ms ? request->timeout_ms
+                                                                            : DEFAULT_TIMEOUT_MS));
     t->easy = curl_easy_init();
     status = t->easy ? set_request(c, t, request) : SONDE_ERR_NOMEM;
     if (status != SONDE_OK) {
@@ -341,9 +364,11 @@ static void finish(http_curl *c, transfer *t, sonde_status status, const char *e
                                 .elapsed_ns = sonde_mono_ns() - t->start_mono_ns,
                                 .error = error };
 
-    if (status == SONDE_OK) {
+    if (status == SONDE_OK || t->head_ended) {
         (void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &http_status);
         answer.http_status = (unsigned)http_status;
+    }
+    if (status == SONDE_OK) {
         answer.body = sonde_buf_str(&t->body);
         answer.body_cut = t->body_cut || t->body.status != SONDE_OK;
         answer.transfer = t;
@@ -403,14 +428,33 @@ static void finish_ended(http_curl *c)
     }
 }
 
+static void give_up(http_curl *c, transfer *t, sonde_status status, const char *error)
+{
+    (void)curl_multi_remove_handle(c->multi, t->easy);
+    list_remove(&c->active, t);
+    finish(c, t, status, error);
+}
+
+/* Those whose deadline had passed when libcurl last looked at their sockets; returns the next deadline. */
+static uint64_t give_up_late(http_curl *c, uint64_t looked_mono_ns)
+{
+    uint64_t next_mono_ns = UINT64_MAX;
+    transfer *t, *next;
+
+    for (t = c->active.head; t; t = next) {
+        next = t->next;
+        if (t->deadline_mono_ns <= looked_mono_ns)
+            give_up(c, t, SONDE_ERR_TIMEOUT, "no answer within the time a request may take");
+        else if (t->deadline_mono_ns < next_mono_ns)
+            next_mono_ns = t->deadline_mono_ns;
+    }
+    return next_mono_ns;
+}
+
 static void abort_all(http_curl *c)
 {
-    transfer *t;
-
-    while ((t = list_pop(&c->active)) != NULL) {
-        (void)curl_multi_remove_handle(c->multi, t->easy);
-        finish(c, t, SONDE_ERR_CLOSED, "the client was closed");
-    }
+    while (c->active.head)
+        give_up(c, c->active.head, SONDE_ERR_CLOSED, "the client was closed");
 }
 
 /* False when the thread is to end; else how long it may sleep. */
@@ -431,14 +475,19 @@ static bool may_go_on(http_curl *c, int *out_sleep_ms)
 static void *run_transfers(void *arg)
 {
     http_curl *c = arg;
-    int running, sleep_ms;
+    uint64_t looked, deadline;
+    int running, sleep_ms, left_ms;
 
     while (may_go_on(c, &sleep_ms)) {
         begin_pending(c);
+        looked = sonde_mono_ns();
         (void)curl_multi_perform(c->multi, &running);
         finish_ended(c);
-        if (may_go_on(c, &sleep_ms))
-            (void)curl_multi_poll(c->multi, NULL, 0, sleep_ms, NULL);
+        deadline = give_up_late(c, looked);
+        if (may_go_on(c, &sleep_ms)) {
+            left_ms = sonde_ms_left(deadline, sonde_mono_ns());
+            (void)curl_multi_poll(c->multi, NULL, 0, left_ms < sleep_ms ? left_ms : sleep_ms, NULL);
+        }
     }
     begin_pending(c);
     abort_all(c);

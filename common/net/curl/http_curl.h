@@ -35,7 +35,7 @@ typedef struct http_curl_options {
 
 typedef struct http_curl_answer {
     sonde_status status; /* OK: an HTTP answer came; CONNECT, TIMEOUT, REFUSED (TLS), EOF, CLOSED */
-    unsigned http_status; /* when status is OK */
+    unsigned http_status; /* of an answer whose head came whole, also when then it failed; else 0 */
     sonde_str body;       /* valid during done() */
     bool body_cut;        /* it was longer */
     const char *error; /* text of libcurl for a failure, without secrets; NULL when status is OK */
@@ -51,8 +51,8 @@ typedef struct http_curl_request {
     const char *url;            /* http://, https://, or unix:///path/of.sock:/request/path */
     const char *const *headers; /* "Name: value", copied; NULL-terminated */
     sonde_str body;             /* borrowed until done() */
-    unsigned timeout_ms;        /* whole transfer; 0: 10 000 */
-    size_t max_answer_bytes;    /* 0: 64 KiB */
+    unsigned timeout_ms;     /* whole transfer; 0: 10 000.  An answer that is there is read first */
+    size_t max_answer_bytes; /* 0: 64 KiB */
     void (*done)(void *user, const http_curl_answer *answer);
     void *user;
 } http_curl_request;

@@ -67,15 +67,18 @@ static void test_answers_are_read_as_the_retry_table_says(void **state)
         unsigned http;
         outcome want;
     } cases[] = {
-        { SONDE_OK, 200, OUTCOME_SENT },         { SONDE_OK, 202, OUTCOME_SENT },
-        { SONDE_OK, 299, OUTCOME_SENT },         { SONDE_OK, 301, OUTCOME_REFUSED },
-        { SONDE_OK, 400, OUTCOME_REFUSED },      { SONDE_OK, 401, OUTCOME_REFUSED },
-        { SONDE_OK, 403, OUTCOME_RETRY },        { SONDE_OK, 404, OUTCOME_REFUSED },
-        { SONDE_OK, 408, OUTCOME_RETRY },        { SONDE_OK, 413, OUTCOME_REFUSED },
-        { SONDE_OK, 429, OUTCOME_RETRY },        { SONDE_OK, 500, OUTCOME_RETRY },
-        { SONDE_OK, 503, OUTCOME_RETRY },        { SONDE_OK, 599, OUTCOME_RETRY },
-        { SONDE_ERR_CONNECT, 0, OUTCOME_RETRY }, { SONDE_ERR_TIMEOUT, 0, OUTCOME_RETRY },
-        { SONDE_ERR_EOF, 0, OUTCOME_RETRY },     { SONDE_ERR_REFUSED, 0, OUTCOME_RETRY },
+        { SONDE_OK, 200, OUTCOME_SENT },           { SONDE_OK, 202, OUTCOME_SENT },
+        { SONDE_OK, 299, OUTCOME_SENT },           { SONDE_OK, 301, OUTCOME_REFUSED },
+        { SONDE_OK, 400, OUTCOME_REFUSED },        { SONDE_OK, 401, OUTCOME_REFUSED },
+        { SONDE_OK, 403, OUTCOME_RETRY },          { SONDE_OK, 404, OUTCOME_REFUSED },
+        { SONDE_OK, 408, OUTCOME_RETRY },          { SONDE_OK, 413, OUTCOME_REFUSED },
+        { SONDE_OK, 429, OUTCOME_RETRY },          { SONDE_OK, 500, OUTCOME_RETRY },
+        { SONDE_OK, 503, OUTCOME_RETRY },          { SONDE_OK, 599, OUTCOME_RETRY },
+        { SONDE_ERR_CONNECT, 0, OUTCOME_RETRY },   { SONDE_ERR_TIMEOUT, 0, OUTCOME_RETRY },
+        { SONDE_ERR_EOF, 0, OUTCOME_RETRY },       { SONDE_ERR_REFUSED, 0, OUTCOME_RETRY },
+        { SONDE_ERR_EOF, 200, OUTCOME_SENT },      { SONDE_ERR_TIMEOUT, 202, OUTCOME_SENT },
+        { SONDE_ERR_CLOSED, 200, OUTCOME_SENT },   { SONDE_ERR_EOF, 413, OUTCOME_REFUSED },
+        { SONDE_ERR_TIMEOUT, 503, OUTCOME_RETRY },
     };
     size_t i;
 

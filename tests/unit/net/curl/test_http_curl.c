@@ -1,9 +1,11 @@
 /* test_http_curl.c - the asynchronous client against a scripted server and against the server door. */
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -22,7 +24,7 @@ static char url[64];
 
 static uint64_t soon(void)
 {
-    return sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(10));
+    return sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(60));
 }
 
 static http_curl *open_client(unsigned max_in_flight)
@@ -180,21 +182,33 @@ static void test_curl_names_what_went_wrong_and_no_secrets(void **state)
     static const raw_step cut[] = {
         { .answer = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx", .then = RAW_CLOSE },
     };
+    static const raw_step cut_head[] = {
+        { .answer = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n", .then = RAW_CLOSE },
+    };
+    static const raw_step interim[] = { { .answer = "HTTP/1.1 100 Continue\r\n\r\n",
+                                          .then = RAW_CLOSE } };
     static const raw_step silent[] = { { .answer = NULL } };
+    static const raw_step silent_body[] = {
+        { .answer = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx" },
+    };
     static const raw_step nonsense[] = { { .answer = "SSH-2.0\r\n\r\n", .then = RAW_CLOSE } };
     static const struct {
         const char *label, *url; /* NULL: the script's */
         const raw_step *steps;
         sonde_status want;
+        unsigned http_status;
     } cases[] = {
-        { "closed", NULL, closing, SONDE_ERR_EOF },
-        { "cut", NULL, cut, SONDE_ERR_EOF },
-        { "silent", NULL, silent, SONDE_ERR_TIMEOUT },
-        { "nonsense", NULL, nonsense, SONDE_ERR_SYNTAX },
-        { "refused", "http://127.0.0.1:1/?api_key=secret", NULL, SONDE_ERR_CONNECT },
-        { "no URL", "http://user:secret@:x/", NULL, SONDE_ERR_INVALID },
-        { "other scheme", "file:///etc/passwd?secret", NULL, SONDE_ERR_INVALID },
-        { "no such socket", "unix:///nowhere/s:/secret", NULL, SONDE_ERR_CONNECT },
+        { "closed", NULL, closing, SONDE_ERR_EOF, 0 },
+        { "cut", NULL, cut, SONDE_ERR_EOF, 200 },
+        { "cut in the head", NULL, cut_head, SONDE_ERR_EOF, 0 },
+        { "cut behind an interim answer", NULL, interim, SONDE_ERR_EOF, 0 },
+        { "silent", NULL, silent, SONDE_ERR_TIMEOUT, 0 },
+        { "silent behind the head", NULL, silent_body, SONDE_ERR_TIMEOUT, 200 },
+        { "nonsense", NULL, nonsense, SONDE_ERR_SYNTAX, 0 },
+        { "refused", "http://127.0.0.1:1/?api_key=secret", NULL, SONDE_ERR_CONNECT, 0 },
+        { "no URL", "http://user:secret@:x/", NULL, SONDE_ERR_INVALID, 0 },
+        { "other scheme", "file:///etc/passwd?secret", NULL, SONDE_ERR_INVALID, 0 },
+        { "no such socket", "unix:///nowhere/s:/secret", NULL, SONDE_ERR_CONNECT, 0 },
     };
     http_curl *c = open_client(0);
     size_t i;
@@ -203,7 +217,7 @@ static void test_curl_names_what_went_wrong_and_no_secrets(void **state)
     for (i = 0; i < COUNT_OF(cases); i++) {
         http_curl_request request = { .method = "POST",
                                       .body = SONDE_STR("b"),
-                                      .timeout_ms = 10000 };
+                                      .timeout_ms = 60000 };
         http_curl_answer answer = { .error = "" };
         sonde_status got;
         sonde_buf text;
@@ -213,10 +227,11 @@ static void test_curl_names_what_went_wrong_and_no_secrets(void **state)
             open_script(cases[i].steps, 1);
         request.url = cases[i].url ? cases[i].url : url;
         if (cases[i].want == SONDE_ERR_TIMEOUT)
-            request.timeout_ms = 20;
+            request.timeout_ms = cases[i].http_status ? 2000 : 20;
         got = http_curl_call(c, &request, &answer, &text);
-        if (got != cases[i].want || !answer.error || strstr(answer.error, "secret"))
-            fail_msg("%s: %s, %s", cases[i].label, sonde_status_name(got),
+        if (got != cases[i].want || !answer.error || strstr(answer.error, "secret") ||
+            (cases[i].steps && answer.http_status != cases[i].http_status))
+            fail_msg("%s: %s, %u, %s", cases[i].label, sonde_status_name(got), answer.http_status,
                      answer.error ? answer.error : "no text");
         if (cases[i].steps)
             raw_server_close(&server);
@@ -438,6 +453,93 @@ static void test_curl_waits_for_what_is_in_flight_when_it_closes(void **state)
     tally_done(&t);
 }
 
+/* ---- a process that is stopped ---- */
+
+static atomic_bool stalled, go_on;
+
+static void stall(void *user, const http_curl_answer *answer)
+{
+    uint64_t deadline = soon();
+
+    (void)user, (void)answer;
+    atomic_store(&stalled, true);
+    while (!atomic_load(&go_on) && sonde_mono_ns() < deadline)
+        (void)usleep(1000);
+}
+
+static bool reads_request(int fd)
+{
+    char text[2048] = "";
+    size_t len = 0;
+    ssize_t n;
+
+    while (!strstr(text, "\r\n\r\nhello")) {
+        n = read(fd, text + len, sizeof(text) - 1 - len);
+        if (n <= 0)
+            return false;
+        len += (size_t)n;
+        text[len] = '\0';
+    }
+    return true;
+}
+
+/* The client's thread stands still from before the answer until after the deadline.  False: the machine was slower
+ * than the time-out, nothing was shown. */
+static bool answer_while_stopped(http_curl *c, int listener, const char *ok_url,
+                                 uint64_t timeout_ms)
+{
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    uint64_t start = sonde_mono_ns(), deadline = start + timeout_ms * SONDE_NS_PER_MS;
+    http_curl_request stalling = { .method = "GET", .url = ok_url, .done = stall };
+    bool in_time;
+    tally t;
+    int fd;
+
+    atomic_store(&stalled, false);
+    atomic_store(&go_on, false);
+    tally_init(&t, c);
+    t.request.timeout_ms = (unsigned)timeout_ms;
+    assert_status(http_curl_send(c, &t.request), SONDE_OK);
+    fd = accept(listener, NULL, NULL);
+    assert_true(fd >= 0);
+    in_time = reads_request(fd);
+    assert_status(http_curl_send(c, &stalling), SONDE_OK);
+    while (!atomic_load(&stalled))
+        (void)usleep(1000);
+    in_time &= sonde_mono_ns() < deadline;
+    if (in_time)
+        assert_int_equal(write(fd, answer, sizeof(answer) - 1), sizeof(answer) - 1);
+    while (in_time && sonde_mono_ns() < deadline + SONDE_NS_PER_MS)
+        (void)usleep(1000);
+    atomic_store(&go_on, true);
+    tally_await(&t, 1);
+    if (in_time)
+        assert_int_equal(t.ok, 1);
+    (void)close(fd);
+    tally_done(&t);
+    return in_time;
+}
+
+static void test_curl_reads_an_answer_that_came_while_the_process_was_stopped(void **state)
+{
+    http_server *s = open_tcp_door("/ok");
+    http_curl *c = open_client(4);
+    uint64_t timeout_ms = 200;
+    char ok_url[sizeof(url)];
+    int listener;
+
+    (void)state;
+    memcpy(ok_url, url, sizeof(url));
+    assert_status(sonde_listen_tcp("127.0.0.1", 0, &listener, NULL), SONDE_OK);
+    (void)fcntl(listener, F_SETFL, 0); /* blocking */
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/", sonde_local_port(listener));
+    while (!answer_while_stopped(c, listener, ok_url, timeout_ms))
+        timeout_ms *= 2;
+    http_curl_close(c, soon());
+    http_server_close(s, soon());
+    (void)close(listener);
+}
+
 static void test_curl_speaks_through_unix_sockets(void **state)
 {
     char dir[] = "/tmp/sonde-curl-XXXXXX", path[64], unix_url[128];
@@ -499,6 +601,7 @@ int main(void)
         cmocka_unit_test(test_curl_refuses_transfers_beyond_its_ceiling),
         cmocka_unit_test(test_curl_aborts_what_is_in_flight_at_the_deadline_of_close),
         cmocka_unit_test(test_curl_waits_for_what_is_in_flight_when_it_closes),
+        cmocka_unit_test(test_curl_reads_an_answer_that_came_while_the_process_was_stopped),
         cmocka_unit_test(test_curl_speaks_through_unix_sockets),
         cmocka_unit_test(test_curl_survives_a_lack_of_memory),
     };
