@@ -249,21 +249,22 @@ void client_aggregator_add(client_aggregator *a, client_stats *s, int64_t now_un
     sonde_mutex_unlock(&a->mu);
 }
 
-/* Takes the buckets that are due; returns how many. */
+/* Takes the buckets that are due; returns how many.  All are after the clock was set back, as in the concentrator. */
 static size_t take_locked(client_aggregator *a, int64_t now, client_flush_what what,
                           bucket *out[STATS_CLIENT_BUCKETS_MAX])
 {
     int64_t due = align(now + CLIENT_BUCKET_NS - CLIENT_HOLD_BACK_NS);
+    bool set_back = a->oldest_unix_ns - due > CLIENT_HOLD_BACK_NS;
     size_t i, kept = 0, taken = 0;
 
     for (i = 0; i < a->buckets_len; i++) {
-        if (what == CLIENT_FLUSH_ALL || a->buckets[i]->start_unix_ns < due)
+        if (what == CLIENT_FLUSH_ALL || set_back || a->buckets[i]->start_unix_ns < due)
             out[taken++] = a->buckets[i];
         else
             a->buckets[kept++] = a->buckets[i];
     }
     a->buckets_len = kept;
-    if (due > a->oldest_unix_ns)
+    if (due > a->oldest_unix_ns || set_back)
         a->oldest_unix_ns = due;
     return taken;
 }

@@ -366,23 +366,25 @@ void concentrator_add(concentrator *c, const payload *p, int64_t now_unix_ns)
     sonde_mutex_unlock(&c->mu);
 }
 
-/* Takes the buckets that are due out of the concentrator; returns how many. */
+/* Takes the buckets that are due out of the concentrator; returns how many.  After the clock was set back all are: else
+ * they, and what is late for them, would wait until it has caught up. */
 static size_t take_locked(concentrator *c, int64_t now, concentrator_flush_what what,
                           bucket *out[STATS_BUCKETS_MAX])
 {
     int64_t width = c->options.bucket_ns;
     int64_t due = align(c, now) - STATS_HOLD_BACK_BUCKETS * width;
     int64_t oldest = align(c, now) - (STATS_HOLD_BACK_BUCKETS - 1) * width;
+    bool set_back = c->oldest_unix_ns - oldest > STATS_HOLD_BACK_BUCKETS * width;
     size_t i, kept = 0, taken = 0;
 
     for (i = 0; i < c->buckets_len; i++) {
-        if (what == CONCENTRATOR_FLUSH_ALL || c->buckets[i]->start_unix_ns <= due)
+        if (what == CONCENTRATOR_FLUSH_ALL || set_back || c->buckets[i]->start_unix_ns <= due)
             out[taken++] = c->buckets[i];
         else
             c->buckets[kept++] = c->buckets[i];
     }
     c->buckets_len = kept;
-    if (oldest > c->oldest_unix_ns)
+    if (oldest > c->oldest_unix_ns || set_back)
         c->oldest_unix_ns = oldest;
     return taken;
 }

@@ -211,6 +211,28 @@ static void test_a_bucket_is_handed_out_once_when_it_is_due(void **state)
     finish(a);
 }
 
+static void test_a_clock_that_is_set_back_holds_nothing_up(void **state)
+{
+    client_aggregator *a = open_at(T0, 0);
+    client_aggregator_counters n;
+    int64_t back = T0 - 3600 * S;
+
+    (void)state;
+    client_aggregator_add(a, &make(T0, 1, 1)->stats, T0);
+    client_aggregator_flush(a, T0 - 15 * S, CLIENT_FLUSH_READY); /* a correction, not a step */
+    assert_int_equal(sunk.pushes, 0);
+    client_aggregator_flush(a, back, CLIENT_FLUSH_READY);
+    assert_int_equal(sunk.rows_len, 1);
+
+    client_aggregator_add(a, &make(back, 1, 1)->stats, back);
+    client_aggregator_flush(a, back + 20 * S, CLIENT_FLUSH_READY);
+    assert_int_equal(sunk.rows_len, 2);
+    assert_true(sunk.rows[1].start_unix_ns == (uint64_t)(back + 1 * S));
+    client_aggregator_read_counters(a, &n);
+    assert_int_equal(n.buckets_late, 0);
+    finish(a);
+}
+
 static void test_any_part_of_a_key_makes_a_group_of_its_own(void **state)
 {
     sonde_str peers[2] = { SONDE_STR("out.host:b"), SONDE_STR("db.name:a") };
@@ -453,6 +475,7 @@ int main(void)
         cmocka_unit_test(test_equal_groups_are_added_and_their_sketches_merged),
         cmocka_unit_test(test_a_bucket_goes_to_the_odd_second_of_its_start),
         cmocka_unit_test(test_a_bucket_is_handed_out_once_when_it_is_due),
+        cmocka_unit_test(test_a_clock_that_is_set_back_holds_nothing_up),
         cmocka_unit_test(test_any_part_of_a_key_makes_a_group_of_its_own),
         cmocka_unit_test(test_a_sketch_that_is_none_costs_only_the_latencies),
         cmocka_unit_test(test_beyond_the_ceiling_groups_are_counted_as_other),

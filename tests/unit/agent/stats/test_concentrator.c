@@ -450,6 +450,32 @@ static void test_late_spans_land_in_the_oldest_open_bucket(void **state)
     concentrator_close(c);
 }
 
+static void test_a_clock_that_is_set_back_holds_nothing_up(void **state)
+{
+    concentrator *c = open_with((concentrator_options){ 0 });
+    concentrator_counters n;
+    int64_t back = T0 - 3600 * S;
+
+    (void)state;
+    add_at(c, T0, T0 + 1 * S);
+    concentrator_flush(c, T0 - 5 * S, CONCENTRATOR_FLUSH_READY); /* a correction, not a step */
+    assert_int_equal(sunk.pushes, 0);
+    add_at(c, back, back + 1 * S); /* nobody has seen the step yet: late */
+    concentrator_flush(c, back + 2 * S, CONCENTRATOR_FLUSH_READY);
+    assert_int_equal(sunk.rows_len, 1);
+    assert_true(sunk.rows[0].start_unix_ns == (uint64_t)T0);
+    assert_int_equal(sunk.rows[0].hits, 2);
+
+    add_at(c, back + 5 * S, back + 5 * S);
+    concentrator_flush(c, back + 20 * S, CONCENTRATOR_FLUSH_READY);
+    assert_int_equal(sunk.rows_len, 2);
+    assert_true(sunk.rows[1].start_unix_ns == (uint64_t)back);
+    concentrator_read_counters(c, &n);
+    assert_int_equal(n.spans_late, 1);
+    assert_int_equal(n.open_buckets, 0);
+    concentrator_close(c);
+}
+
 static void test_spans_from_the_future_wait_for_their_bucket_within_a_ceiling(void **state)
 {
     concentrator *c = open_with((concentrator_options){ 0 });
@@ -735,6 +761,7 @@ int main(void)
         cmocka_unit_test(test_a_bucket_is_handed_out_twenty_seconds_after_it_began),
         cmocka_unit_test(test_the_end_of_a_span_decides_its_bucket),
         cmocka_unit_test(test_late_spans_land_in_the_oldest_open_bucket),
+        cmocka_unit_test(test_a_clock_that_is_set_back_holds_nothing_up),
         cmocka_unit_test(test_spans_from_the_future_wait_for_their_bucket_within_a_ceiling),
         cmocka_unit_test(test_a_sampled_root_weighs_what_it_stands_for),
         cmocka_unit_test(test_fractions_are_rounded_by_chance),
