@@ -1,10 +1,14 @@
 """An intake that misbehaves on demand, and remembers what it took.
 
     intake = BadIntake()
-    intake.mode = "hang"       # "ok", "hang", "slow", "reset", "cut", "late", or a status: 503
+    intake.mode = "hang"
     intake.refuse(); intake.accept()
 
-A body counts as acknowledged when the whole answer with a 2xx was handed to the kernel; `acknowledged` holds its
+Modes: "ok"; "late", a little later; a status, 503; "hang", no answer; "sip", takes a byte a second; "reset", in the
+middle of a body; "cut", an answer that ends in its first line; "slow", one that comes a byte a second; "head" and
+"drip", one that ends, or goes on a byte a second, behind its head.
+
+A body counts as acknowledged when the head of an answer with a 2xx was handed to the kernel; `acknowledged` holds its
 spans, `received` the digest of every body that came in whole, and both tell when one came again.  Bodies are read
 without help of the code under test: zstd through the system's library, protobuf by the walker below.
 """
@@ -13,6 +17,7 @@ import collections
 import ctypes
 import gzip
 import hashlib
+import select
 import socket
 import ssl
 import struct
@@ -77,13 +82,14 @@ def span_ids(agent_payload):
 
 
 class BadIntake:
-    def __init__(self, tls=None, port=0):
-        self.mode, self.tls, self.port = "ok", tls, port
+    def __init__(self, tls=None, port=0, receive_bytes=0):
+        """receive_bytes: how much the kernel takes ahead, so that large bodies are stopped on their way."""
+        self.mode, self.tls, self.port, self.receive_bytes = "ok", tls, port, receive_bytes
         self.lock = threading.Lock()
         self.acknowledged = collections.Counter()  # (trace id, span id)
         self.received = collections.Counter()  # digest of a body
         self.acknowledged_bodies = collections.Counter()
-        self.stats_bodies = 0
+        self.stats_bodies = self.most_spans = 0  # most in one body
         self.requests, self.keys, self.targets, self.bodies = 0, set(), [], []  # bodies: (target, decompressed)
         self.listener, self.connections = None, set()
         self.accept()
@@ -92,6 +98,8 @@ class BadIntake:
 
     def accept(self):
         self.listener = socket.create_server(("127.0.0.1", self.port), backlog=64)
+        if self.receive_bytes:  # connections inherit it
+            self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_bytes)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._listen, args=(self.listener,), daemon=True).start()
 
@@ -142,7 +150,7 @@ class BadIntake:
     def _one(self, c):
         head = b""
         while b"\r\n\r\n" not in head:
-            more = c.recv(65536)
+            more = c.recv(1024)
             if not more:
                 return False
             head += more
@@ -155,7 +163,13 @@ class BadIntake:
             self.requests += 1
             self.targets.append(lines[0].split(" ")[1])
             self.keys.add(headers.get("dd-api-key"))
-        if mode == "reset":
+        while mode == "sip" and self.mode == mode:
+            if not c.recv(1):
+                return False
+            time.sleep(1)
+        if mode in ("reset", "sip"):
+            while len(body) < length // 2:
+                body += c.recv(1024) or bytes(length)
             c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             return False
         while len(body) < length:
@@ -170,8 +184,8 @@ class BadIntake:
 
     def _answer(self, c, mode, target, headers, digest, body):
         if mode == "hang":
-            while self.mode == "hang":
-                time.sleep(0.02)
+            while self.mode == "hang" and not select.select([c], [], [], 0.02)[0]:
+                pass  # it still waits
             return False
         if mode == "slow":
             for byte in ANSWER % 200:
@@ -186,23 +200,33 @@ class BadIntake:
         if mode == "late":
             time.sleep(0.05)
         status = mode if isinstance(mode, int) else 200
-        if status == 200:
-            self._take(target, headers, digest, body)
+        if status == 200 and not self._take(c, target, headers, digest, body):
+            return False
+        if mode in ("head", "drip"):
+            c.sendall((ANSWER % 200)[:-1])
+            if mode == "drip":
+                select.select([c], [], [], 60)  # until it has heard enough
+            return False
         c.sendall(ANSWER % status)
         return True
 
-    def _take(self, target, headers, digest, body):
+    def _take(self, c, target, headers, digest, body):
+        """False when nobody waits for the answer any more: then it is none."""
         if target.endswith("/api/v0.2/traces"):
             plain = unzstd(body) if headers.get("content-encoding") == "zstd" else body
             spans = list(span_ids(plain))
         else:
             plain = gzip.decompress(body) if headers.get("content-encoding") == "gzip" else body
             spans = []
+        if select.select([c], [], [], 0)[0]:
+            return False
         with self.lock:
             self.acknowledged_bodies[digest] += 1
             self.acknowledged.update(spans)
+            self.most_spans = max(self.most_spans, len(spans))
             self.stats_bodies += not spans
             self.bodies.append((target, plain))
+        return True
 
     # -- what is known ------------------------------------------------------------------------------------
 
