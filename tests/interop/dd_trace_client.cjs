@@ -1,7 +1,7 @@
 // dd_trace_client.cjs - a program traced by Datadog's own library: one request with a query below it, and a failed job.
 
 'use strict';
-const tracer = require('dd-trace').init({
+const tracer = require(process.env.DD_TRACE_PACKAGE ?? 'dd-trace').init({
   plugins: false,
   runtimeMetrics: false,
   startupLogs: false,

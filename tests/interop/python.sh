@@ -1,14 +1,21 @@
 #!/bin/sh
-# python.sh DIR - a Python environment with ddtrace, for hops.test.mjs, and OpenTelemetry's exporters, for otel.test.mjs;
-# fails when PyPI is not reached.
+# python.sh DIR - a Python environment with ddtrace, for hops.test.mjs and versions.test.mjs (DIR/ddtrace-N: older ones), and
+# OpenTelemetry's exporters, for otel.test.mjs; fails when PyPI is not reached.
 set -eu
 version=4.16.0
+older="1.20.19 2.21.11 3.19.7"
 otel=1.45.2
-if [ "$(cat "$1/versions" 2>/dev/null)" = "$version $otel" ]; then
+if [ "$(cat "$1/versions" 2>/dev/null)" = "$version $older $otel" ]; then
     exit 0
 fi
-rm -rf "$1"
-python3 -m venv "$1"
-"$1/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: "ddtrace==$version" \
-    "opentelemetry-exporter-otlp-proto-grpc==$otel" "opentelemetry-exporter-otlp-proto-http==$otel"
-echo "$version $otel" >"$1/versions"
+install() {
+    "$dir/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: "$@"
+}
+dir=$1
+rm -rf "$dir"
+python3 -m venv "$dir"
+install "ddtrace==$version" "opentelemetry-exporter-otlp-proto-grpc==$otel" "opentelemetry-exporter-otlp-proto-http==$otel"
+for old in $older; do
+    install --target "$dir/ddtrace-${old%%.*}" "ddtrace==$old" setuptools
+done
+echo "$version $older $otel" >"$dir/versions"
