@@ -110,7 +110,7 @@ static sonde_status add_attr(traces_decoder *d, model_attr_kind kind, sonde_str 
 }
 
 /* The high half of the trace id is a tag of the chunk's first span: 16 hex digits, so that its map
- * entry has exactly this many bytes. */
+ * entry has at least this many bytes. */
 #define TID_ENTRY_BYTES (2 + sizeof(SONDE_TAG_TID) - 1 + 2 + 16)
 
 static void look_for_tid(traces_decoder *d, sonde_str raw)
@@ -118,7 +118,7 @@ static void look_for_tid(traces_decoder *d, sonde_str raw)
     model_attr attr = { .kind = MODEL_ATTR_META };
     uint64_t hi;
 
-    if (raw.len == TID_ENTRY_BYTES && read_entry(raw, &attr) == SONDE_OK &&
+    if (raw.len >= TID_ENTRY_BYTES && read_entry(raw, &attr) == SONDE_OK &&
         sonde_str_eq(attr.key, SONDE_STR(SONDE_TAG_TID)) &&
         sonde_hex_parse_u64(attr.text, 1, &hi) == SONDE_OK)
         d->chunk.trace_hi = hi;
