@@ -35,11 +35,16 @@ static sonde_prof__regs regs_of(const ucontext_t *u)
 #if defined(__x86_64__)
     const greg_t *r = u->uc_mcontext.gregs;
 
-    return (sonde_prof__regs){ (uint64_t)r[REG_RIP], (uint64_t)r[REG_RSP], (uint64_t)r[REG_RBP], 0,
-                               NULL };
+    return (sonde_prof__regs){
+        (uint64_t)r[REG_RIP], (uint64_t)r[REG_RSP], (uint64_t)r[REG_RBP], 0, NULL, NULL
+    };
 #else
-    return (sonde_prof__regs){ u->uc_mcontext.pc, u->uc_mcontext.sp, u->uc_mcontext.regs[29],
-                               u->uc_mcontext.regs[30], NULL };
+    return (sonde_prof__regs){ u->uc_mcontext.pc,
+                               u->uc_mcontext.sp,
+                               u->uc_mcontext.regs[29],
+                               u->uc_mcontext.regs[30],
+                               NULL,
+                               NULL };
 #endif
 }
 
@@ -111,7 +116,8 @@ int main(void)
         pthread_attr_getstack(&attributes, &lo, &bytes) != 0)
         return 1;
     (void)pthread_attr_destroy(&attributes);
-    own_stack = (sonde_prof__stack){ (uint64_t)(uintptr_t)lo, (uint64_t)(uintptr_t)lo + bytes };
+    own_stack =
+        (sonde_prof__stack){ (uint64_t)(uintptr_t)lo, (uint64_t)(uintptr_t)lo + bytes, NULL };
     sink += dive(DEPTH);
     loaded_free(&objects);
     return 0;

@@ -126,6 +126,13 @@ sonde_prof__context_read_remote(const sonde_prof__slot *slot, sonde_prof__contex
     *out = (sonde_prof__context){ 0, 0, 0, 0 };
 }
 
+bool sonde_prof__context_is_active(const sonde_prof__slot *slot)
+{
+    const sonde_thread_ctx *record = record_of(slot);
+
+    return record && atomic_load_explicit(&record->valid, memory_order_relaxed) == 1;
+}
+
 void sonde_prof__context_add_cpu(const sonde_prof__slot *slot, uint64_t ns)
 {
     sonde_thread_ctx *record = record_of(slot);

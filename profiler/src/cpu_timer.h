@@ -23,8 +23,9 @@ void sonde_prof__timer_disarm(sonde_prof__slot *slot);
  * clock is returned, as a number of periods, or threads shorter than a tick would hardly be seen. */
 uint32_t sonde_prof__timer_end(sonde_prof__slot *slot);
 
-/* CPU time of the calling thread. */
-uint64_t sonde_prof__thread_cpu_ns(void);
+uint64_t sonde_prof__thread_cpu_ns(void); /* CPU time of the calling thread */
+uint64_t
+sonde_prof__cpu_ns_of(uint32_t tid); /* of another one of the process; UINT64_MAX: it is gone */
 void sonde_prof__timer_set(sonde_prof__slot *slot, uint64_t period_ns); /* from now on */
 
 #endif /* SONDE_PROFILER_CPU_TIMER_H */

@@ -40,6 +40,15 @@ static bool set(int timer, uint64_t first_ns, uint64_t period_ns)
     return syscall(SYS_timer_settime, timer, 0, &when, NULL) == 0;
 }
 
+uint64_t sonde_prof__cpu_ns_of(uint32_t tid)
+{
+    struct timespec t;
+
+    if (syscall(SYS_clock_gettime, clock_of(tid), &t) != 0)
+        return UINT64_MAX;
+    return (uint64_t)t.tv_sec * SONDE_NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
 uint64_t sonde_prof__thread_cpu_ns(void)
 {
     struct timespec t = { 0, 0 };

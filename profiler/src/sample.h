@@ -32,6 +32,16 @@ typedef enum sonde_prof__kind { /* numbers are those of the batch format */
                                 SONDE_PROF__KINDS
 } sonde_prof__kind;
 
+typedef enum sonde_prof__state { /* of a thread, in a wall sample; numbers are those of the batch format */
+                                 SONDE_PROF__RUNNING = 0,
+                                 SONDE_PROF__IN_IO = 1,
+                                 SONDE_PROF__IN_LOCK = 2,
+                                 SONDE_PROF__IN_SLEEP = 3,
+                                 SONDE_PROF__IN_POLL = 4,
+                                 SONDE_PROF__IN_WAIT = 5,
+                                 SONDE_PROF__BLOCKED = 6
+} sonde_prof__state;
+
 /* Whose work it was; all zero: nobody's. */
 typedef struct sonde_prof__context {
     uint64_t trace_hi;

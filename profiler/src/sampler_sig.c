@@ -44,7 +44,8 @@ static sonde_prof__regs regs_of(const ucontext_t *u, uint64_t all[16])
 
     for (i = 0; i < 16; i++)
         all[i] = (uint64_t)u->uc_mcontext.gregs[order[i]];
-    return (sonde_prof__regs){ (uint64_t)u->uc_mcontext.gregs[REG_RIP], all[7], all[6], 0, all };
+    return (
+        sonde_prof__regs){ (uint64_t)u->uc_mcontext.gregs[REG_RIP], all[7], all[6], 0, all, NULL };
 }
 
 /* Of the caller, as they are here. */
@@ -57,8 +58,12 @@ static sonde_prof__regs regs_of(const ucontext_t *u, uint64_t all[16])
 static sonde_prof__regs regs_of(const ucontext_t *u, uint64_t all[16])
 {
     (void)all;
-    return (sonde_prof__regs){ u->uc_mcontext.pc, u->uc_mcontext.sp, u->uc_mcontext.regs[29],
-                               u->uc_mcontext.regs[30], NULL };
+    return (sonde_prof__regs){ u->uc_mcontext.pc,
+                               u->uc_mcontext.sp,
+                               u->uc_mcontext.regs[29],
+                               u->uc_mcontext.regs[30],
+                               NULL,
+                               NULL };
 }
 
 #    define REGS_HERE(r)                                                                           \
@@ -120,7 +125,7 @@ static void leave(sonde_prof__slot *slot)
 __attribute__((noinline)) bool sonde_prof__sample_here(sonde_prof__sample *s)
 {
     sonde_prof__slot *slot = sonde_prof__self.slot;
-    sonde_prof__regs regs = { 0, 0, 0, 0, NULL };
+    sonde_prof__regs regs = { 0, 0, 0, 0, NULL, NULL };
     uint32_t n;
     bool ok;
 
@@ -138,7 +143,7 @@ __attribute__((noinline)) void sonde_prof__sample_end(sonde_prof__slot *slot, ui
 {
     uint32_t events = sonde_prof__timer_end(slot), n;
     sonde_prof__sample s = { .kind = SONDE_PROF__CPU, .events = events };
-    sonde_prof__regs regs = { 0, 0, 0, 0, NULL };
+    sonde_prof__regs regs = { 0, 0, 0, 0, NULL, NULL };
 
     if (events == 0 || !enter(slot))
         return;
@@ -227,7 +232,8 @@ static void on_wall(sonde_prof__slot *slot, const ucontext_t *interrupted)
 
     s.mono_ns = sonde_mono_ns();
     s.events = atomic_exchange_explicit(&slot->wall_events, 0, memory_order_acquire);
-    s.value[0] = atomic_load_explicit(&slot->wall_ns, memory_order_relaxed);
+    s.value[0] = atomic_exchange_explicit(&slot->wall_ns, 0, memory_order_relaxed);
+    s.value[1] = SONDE_PROF__RUNNING;
     if (s.events == 0)
         return;
     sample(slot, &s, interrupted);

@@ -15,6 +15,7 @@
 #include "proc.h"
 #include "sampler.h"
 #include "threads.h"
+#include "wall.h"
 
 #define SCAN_NS         ((uint64_t)SONDE_NS_PER_S)
 #define SLOW_NS         (10 * (uint64_t)SONDE_NS_PER_S) /* names, failed timers */
@@ -37,6 +38,8 @@ static void take_settings(const sonde_prof__sampler_settings *s)
     now.cpu_period_ns = s->cpu_period_ns ? s->cpu_period_ns : SONDE_PROF__CPU_PERIOD_NS;
     now.wall_interval_ns = s->wall_interval_ns ? s->wall_interval_ns : SONDE_PROF__WALL_INTERVAL_NS;
     now.wall_threads = s->wall_threads ? s->wall_threads : SONDE_PROF__WALL_THREADS;
+    if (now.wall_threads < 2) /* of each kind one */
+        now.wall_threads = 2;
     if (s->frames_max == 0 || s->frames_max > SONDE_PROF__FRAMES_MAX)
         now.frames_max = SONDE_PROF__FRAMES_MAX;
     atomic_store_explicit(&sonde_prof__sampling_now.cpu_period_ns, now.cpu_period_ns,
@@ -50,7 +53,8 @@ void sonde_prof__samplers_set_interval(uint64_t cpu_period_ns, uint64_t wall_int
     if (cpu_period_ns)
         atomic_store_explicit(&sonde_prof__sampling_now.cpu_period_ns, cpu_period_ns,
                               memory_order_relaxed);
-    (void)wall_interval_ns;
+    if (wall_interval_ns)
+        sonde_prof__wall_set_interval(wall_interval_ns);
 }
 
 uint64_t sonde_prof__samplers_cpu_period_ns(void)
@@ -58,6 +62,11 @@ uint64_t sonde_prof__samplers_cpu_period_ns(void)
     return atomic_load_explicit(&sonde_prof__sampling_now.cpu, memory_order_relaxed)
                ? atomic_load_explicit(&sonde_prof__sampling_now.cpu_period_ns, memory_order_relaxed)
                : 0;
+}
+
+uint64_t sonde_prof__samplers_wall_interval_ns(void)
+{
+    return sonde_prof__wall_is_running() ? sonde_prof__wall_interval_ns() : 0;
 }
 
 /* -- timers ----------------------------------------------------------------------------------------- */
@@ -171,6 +180,13 @@ static void mind_long_handlers(uint64_t now_mono_ns)
     }
 }
 
+/* Also where it could not be had before, and in a forked child. */
+static void start_wall(void)
+{
+    if (now.wall && !sonde_prof__wall_is_running() && sonde_prof__wall_start(&now) != SONDE_OK)
+        SONDE_PROF__COUNT(wall_failures);
+}
+
 /* -- life ------------------------------------------------------------------------------------------- */
 
 sonde_status sonde_prof__samplers_start(const sonde_prof__sampler_settings *settings)
@@ -192,6 +208,7 @@ sonde_status sonde_prof__samplers_start(const sonde_prof__sampler_settings *sett
     if (now.cpu)
         cpu_on(); /* threads that have a slot from an earlier life */
     is_running = true;
+    start_wall();
     return SONDE_OK;
 }
 
@@ -214,7 +231,7 @@ void sonde_prof__samplers_stop(void)
         return;
     is_running = false;
     sonde_prof__threads_stop();
-    atomic_store_explicit(&sonde_prof__sampling_now.wall, false, memory_order_release);
+    sonde_prof__wall_stop();
     cpu_off();
     for (i = 0; i < STOP_TRIES && someone_is_busy(); i++)
         (void)nanosleep(&ms, NULL);
@@ -238,6 +255,7 @@ void sonde_prof__samplers_tick(uint64_t now_mono_ns)
     if (now_mono_ns >= next_scan_ns) {
         next_scan_ns = now_mono_ns + SCAN_NS;
         scan_if_changed();
+        start_wall();
     }
     if (now_mono_ns >= next_slow_ns) {
         next_slow_ns = now_mono_ns + SLOW_NS;
@@ -270,4 +288,5 @@ void sonde_prof__samplers_postfork_parent(void)
 void sonde_prof__samplers_postfork_child(void)
 {
     sonde_prof__threads_postfork_child();
+    sonde_prof__wall_postfork_child();
 }

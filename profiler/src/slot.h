@@ -20,14 +20,16 @@
 
 struct sonde_thread_ctx;
 
-/* What the wall sampler saw of a thread at its last look; its own. */
+#define SONDE_PROF__LOOK_FRAMES 240 /* deeper stacks are walked every time */
+
+/* A blocked thread as the wall sampler saw it; its own.  As long as its CPU clock stands still, it has not moved. */
 typedef struct sonde_prof__look {
-    uint64_t sp;
-    uint64_t pc;
-    uint64_t switches; /* of the thread, until then */
-    uint32_t depth;    /* 0: nothing yet */
+    uint32_t tid; /* 0: nothing yet */
+    uint16_t depth;
     uint8_t end;
-    uint64_t frames[SONDE_PROF__FRAMES_MAX];
+    uint8_t state;
+    uint64_t cpu_ns;
+    uint64_t frames[SONDE_PROF__LOOK_FRAMES];
 } sonde_prof__look;
 
 typedef struct sonde_prof__slot {

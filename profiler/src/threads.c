@@ -129,12 +129,12 @@ static sonde_prof__slot *take_locked(uint32_t tid)
     }
     slot->generation++;
     slot->start_mono_ns = sonde_mono_ns();
-    slot->stack = (sonde_prof__stack){ 0, 0 };
+    slot->stack = (sonde_prof__stack){ 0, 0, NULL };
     slot->name[0] = '\0';
     slot->foreign = NULL;
     slot->seen = scan_number;
-    if (slot->wall)
-        slot->wall->depth = 0;
+    atomic_store_explicit(&slot->wall_events, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->wall_ns, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->record, NULL, memory_order_relaxed);
     give_ring(slot);
     enlist(slot, tid);
@@ -152,11 +152,23 @@ static void release_locked(sonde_prof__slot *slot)
     first_free = slot->number + 1;
 }
 
+sonde_prof__slot *sonde_prof__slot_reserve(void)
+{
+    sonde_prof__slot *slot;
+
+    sonde_prof__lock_take(&lock);
+    slot = take_free_locked();
+    if (slot)
+        give_ring(slot);
+    sonde_prof__lock_give(&lock);
+    return slot;
+}
+
 /* -- what is known about a thread ------------------------------------------------------------------- */
 
 static sonde_prof__stack stack_of_self(void)
 {
-    sonde_prof__stack stack = { 0, 0 };
+    sonde_prof__stack stack = { 0, 0, NULL };
     pthread_attr_t attributes;
     size_t bytes;
     void *lo;
@@ -164,7 +176,8 @@ static sonde_prof__stack stack_of_self(void)
     if (pthread_getattr_np(pthread_self(), &attributes) != 0)
         return stack;
     if (pthread_attr_getstack(&attributes, &lo, &bytes) == 0)
-        stack = (sonde_prof__stack){ (uint64_t)(uintptr_t)lo, (uint64_t)(uintptr_t)lo + bytes };
+        stack =
+            (sonde_prof__stack){ (uint64_t)(uintptr_t)lo, (uint64_t)(uintptr_t)lo + bytes, NULL };
     (void)pthread_attr_destroy(&attributes);
     return stack;
 }
@@ -182,11 +195,11 @@ static sonde_prof__stack stack_of_main(void)
     if (!behind_name ||
         sonde_parse_u64(sonde_prof__proc_word(sonde_str_from(behind_name), 26), &hi) != SONDE_OK ||
         hi == 0)
-        return (sonde_prof__stack){ 0, 0 };
+        return (sonde_prof__stack){ 0, 0, NULL };
     hi = (hi + PAGE_BYTES) & ~(PAGE_BYTES - 1);
     if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur < bytes)
         bytes = limit.rlim_cur;
-    return (sonde_prof__stack){ hi - bytes, hi };
+    return (sonde_prof__stack){ hi - bytes, hi, NULL };
 }
 
 static bool is_ours(uint32_t tid)
@@ -275,7 +288,7 @@ sonde_prof__slot *sonde_prof__slot_mine(void)
     if (slot)
         sonde_prof__self.slot = slot;
     else
-        slot = begin((sonde_prof__stack){ 0, 0 });
+        slot = begin((sonde_prof__stack){ 0, 0, NULL });
     sonde_prof__self.depth--;
     return slot;
 }
@@ -314,6 +327,15 @@ void sonde_prof__thread_is_ours(void)
     if (slot)
         release_locked(slot);
     sonde_prof__lock_give(&lock);
+}
+
+void sonde_prof__thread_is_ours_no_more(void)
+{
+    uint32_t i, tid = my_tid();
+
+    for (i = 0; i < OURS_MAX; i++)
+        if (atomic_load_explicit(&ours[i], memory_order_relaxed) == tid)
+            atomic_store_explicit(&ours[i], 0, memory_order_relaxed);
 }
 
 /* -- looking ---------------------------------------------------------------------------------------- */

@@ -25,6 +25,9 @@ bool sonde_prof__threads_started(void); /* Signal-safe: yes */
 /* Looks who came and went without a word.  The drainer, once a second. */
 void sonde_prof__threads_scan(void);
 
+/* A slot of nobody, for its ring: never given back.  NULL: none is free. */
+sonde_prof__slot *sonde_prof__slot_reserve(void);
+
 /* Calls for each thread that has a slot, under the registry's lock. */
 void sonde_prof__threads_each(void (*each)(sonde_prof__slot *slot));
 
@@ -35,6 +38,7 @@ void sonde_prof__thread_end(uintptr_t entry);
 
 /* The calling thread is one of ours, and in no profile.  What it calls passes through all hooks. */
 void sonde_prof__thread_is_ours(void);
+void sonde_prof__thread_is_ours_no_more(void); /* about to end */
 
 /* Names anew, from /proc; the drainer, every few seconds. */
 void sonde_prof__threads_read_names(void);

@@ -11,6 +11,7 @@
 #define RED_ZONE  128u
 #define WINDOW    512u /* bytes asked for at once, aligned to as much */
 #define LOWEST_PC 4096u
+#define GUESS_MAX 8192u /* bytes of the stack */
 
 #if defined(__x86_64__)
 #    define IS_X86 1
@@ -34,9 +35,10 @@ typedef struct walk {
     bool exact;  /* pc is about to run: the interrupted frame, or one behind a signal */
     uint64_t lo; /* addresses that can be read at once */
     uint64_t hi;
-    uint64_t top;       /* a CFA is not above */
-    pid_t pid;          /* 0: not asked for yet */
-    uint64_t window_at; /* 0: none */
+    const uint8_t *copy; /* of lo..hi; NULL: read them there */
+    uint64_t top;        /* a CFA is not above */
+    pid_t pid;           /* 0: not asked for yet */
+    uint64_t window_at;  /* 0: none */
     uint64_t window[WINDOW / sizeof(uint64_t)];
 } walk;
 
@@ -81,7 +83,9 @@ __attribute__((no_sanitize("address", "thread"))) static bool load(walk *w, uint
     if (at % 8 != 0)
         return false;
     if (w->hi != 0 && at >= w->lo && at <= w->hi - 8) {
-        *out = *(const uint64_t *)(uintptr_t)at;
+        const uint8_t *from = w->copy ? w->copy + (at - w->lo) : (const uint8_t *)(uintptr_t)at;
+
+        *out = *(const uint64_t *)(const void *)from;
         return true;
     }
     if (at < LOWEST_PC || (w->window_at != window && !fetch(w, window)))
@@ -120,12 +124,60 @@ static bool is_cfa(const walk *w, uint64_t cfa)
     return cfa >= least && cfa <= w->top && cfa % 8 == 0 && cfa - w->r.sp <= STEP_MAX;
 }
 
+/* -- a frame pointer that nobody told ----------------------------------------------------------------- */
+
+/* Behind a call instruction of an object we know. */
+static bool is_return_address(const walk *w, uint64_t ra)
+{
+    uint8_t code[8];
+    struct iovec to = { code, sizeof(code) }, from = { (void *)(uintptr_t)(ra - 8), sizeof(code) };
+    int saved = errno, k;
+    bool ok = table_of(w->map, ra - 1) != NULL &&
+              process_vm_readv(getpid(), &to, 1, &from, 1, 0) == (ssize_t)sizeof(code);
+
+    errno = saved;
+    if (!ok)
+        return false;
+    if (!IS_X86) /* bl, blr */
+        return (code[7] & 0xfc) == 0x94 || (code[7] == 0xd6 && code[6] == 0x3f &&
+                                            (code[5] & 0xfc) == 0 && (code[4] & 0x1f) == 0);
+    if (code[3] == 0xe8)
+        return true;
+    for (k = 2; k <= 7; k++)
+        if (code[8 - k] == 0xff && (code[9 - k] >> 3 & 7) == 2)
+            return true;
+    return false;
+}
+
+/* The first place above SP that looks like {the caller's FP, a return address}. */
+static bool guess_fp(walk *w)
+{
+    uint64_t at, fp, ra;
+
+    if (!w->r.fp_guessed)
+        return false;
+    for (at = (w->r.sp + 7) & ~UINT64_C(7); at < w->r.sp + GUESS_MAX; at += 8) {
+        if (!load(w, at, &fp) || !load(w, at + 8, &ra))
+            return false;
+        if (fp > at && fp <= w->top && fp % 8 == 0 && is_return_address(w, strip(ra))) {
+            w->r.fp = at;
+            w->fp_known = true;
+            *w->r.fp_guessed = true;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A pair {FP, RA} at FP, as code with frame pointers leaves it. */
 static sonde_prof__end step_fallback(walk *w)
 {
-    uint64_t cfa = w->r.fp + 16, fp, ra;
+    uint64_t cfa, fp, ra;
 
-    if (!w->fp_known || !is_cfa(w, cfa))
+    if (!w->fp_known && !guess_fp(w))
+        return SONDE_PROF__BAD_CFA;
+    cfa = w->r.fp + 16;
+    if (!is_cfa(w, cfa))
         return SONDE_PROF__BAD_CFA;
     if (!load(w, w->r.fp, &fp) || !load(w, w->r.fp + 8, &ra))
         return SONDE_PROF__UNREADABLE;
@@ -143,7 +195,7 @@ static sonde_prof__end step_signal(walk *w)
     if (!load(w, at + UC_PC, &pc) || !load(w, at + UC_SP, &sp) || !load(w, at + UC_FP, &fp) ||
         (!IS_X86 && !load(w, at + UC_LR, &lr)))
         return SONDE_PROF__UNREADABLE;
-    w->r = (sonde_prof__regs){ pc, sp, fp, lr, NULL };
+    w->r = (sonde_prof__regs){ pc, sp, fp, lr, NULL, NULL };
     w->fp_known = true;
     w->exact = true;
     w->top = w->hi != 0 && sp >= w->lo && sp < w->hi ? w->hi : sp + STEP_MAX;
@@ -160,8 +212,10 @@ static bool find_cfa(walk *w, const sonde_prof__rule *rule, uint64_t *out, sonde
         *out = w->r.sp + off;
         return true;
     case SONDE_PROF__CFA_FP:
+        if (!w->fp_known && !guess_fp(w))
+            return false;
         *out = w->r.fp + off;
-        return w->fp_known;
+        return true;
     case SONDE_PROF__CFA_PLT:
         *out = w->r.sp + 8 + ((w->r.pc & 15) >= rule->post ? 8 : 0);
         return true;
@@ -250,11 +304,12 @@ static void begin(walk *w, const sonde_prof__map *map, const sonde_prof__regs *r
 
     w->map = map;
     w->r = *regs;
-    w->fp_known = true;
+    w->fp_known = !regs->fp_guessed;
     w->exact = true;
-    w->lo = lowest > stack->lo ? lowest : stack->lo;
+    w->lo = lowest > stack->lo && !stack->copy ? lowest : stack->lo;
     w->hi = inside ? stack->hi : 0;
-    w->top = inside ? stack->hi : regs->sp + STEP_MAX;
+    w->copy = stack->copy;
+    w->top = inside && !stack->copy ? stack->hi : regs->sp + STEP_MAX;
     w->pid = 0;
     w->window_at = 0;
 }

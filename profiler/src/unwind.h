@@ -24,6 +24,8 @@ typedef struct sonde_prof__regs {
     uint64_t lr; /* aarch64: x30 */
     /* DWARF numbers 0 to 15 of the interrupted frame (x86-64), for hand-written code; NULL: not known */
     const uint64_t *all;
+    /* Not NULL: `fp` is not known, and where a rule asks for it a likely one is looked for on the stack; true then */
+    bool *fp_guessed;
 } sonde_prof__regs;
 
 /* Objects loaded, by ascending text_lo. */
@@ -44,6 +46,8 @@ typedef enum sonde_prof__end {
 typedef struct sonde_prof__stack {
     uint64_t lo; /* of the thread; 0, 0: not known, then every address is asked for */
     uint64_t hi;
+    const uint8_t *
+        copy; /* what stands at lo..hi; NULL: to be read there.  Of another thread, which may run or end */
 } sonde_prof__stack;
 
 /* Writes up to `max` addresses to `out`, the interrupted one first; of callers the address is inside the call

@@ -50,11 +50,16 @@ static sonde_prof__regs regs_of(const ucontext_t *u, uint64_t all[16])
 
     for (i = 0; i < 16; i++)
         all[i] = (uint64_t)u->uc_mcontext.gregs[order[i]];
-    return (sonde_prof__regs){ (uint64_t)u->uc_mcontext.gregs[REG_RIP], all[7], all[6], 0, all };
+    return (
+        sonde_prof__regs){ (uint64_t)u->uc_mcontext.gregs[REG_RIP], all[7], all[6], 0, all, NULL };
 #else
     (void)all;
-    return (sonde_prof__regs){ u->uc_mcontext.pc, u->uc_mcontext.sp, u->uc_mcontext.regs[29],
-                               u->uc_mcontext.regs[30], NULL };
+    return (sonde_prof__regs){ u->uc_mcontext.pc,
+                               u->uc_mcontext.sp,
+                               u->uc_mcontext.regs[29],
+                               u->uc_mcontext.regs[30],
+                               NULL,
+                               NULL };
 #endif
 }
 
@@ -140,7 +145,8 @@ static void find_stack(void)
     assert_int_equal(pthread_getattr_np(pthread_self(), &attributes), 0);
     assert_int_equal(pthread_attr_getstack(&attributes, &lo, &bytes), 0);
     (void)pthread_attr_destroy(&attributes);
-    own_stack = (sonde_prof__stack){ (uint64_t)(uintptr_t)lo, (uint64_t)(uintptr_t)lo + bytes };
+    own_stack =
+        (sonde_prof__stack){ (uint64_t)(uintptr_t)lo, (uint64_t)(uintptr_t)lo + bytes, NULL };
 }
 
 static void sample_work(int wanted)
@@ -212,7 +218,7 @@ static void test_a_stack_of_unknown_bounds_is_read_all_the_same(void **state)
 
     (void)state;
     skip_where_signals_come_late();
-    own_stack = (sonde_prof__stack){ 0, 0 };
+    own_stack = (sonde_prof__stack){ 0, 0, NULL };
     sample_work(200);
     own_stack = known;
     if (equal * 1000L < samples * 990L)
@@ -230,7 +236,7 @@ static void test_garbage_registers_end_the_walk(void **state)
     (void)state;
     for (i = 0; i < COUNT_OF(values); i++)
         for (k = 0; k < COUNT_OF(values); k++) {
-            sonde_prof__regs regs = { pc, values[i], values[k], values[k], NULL };
+            sonde_prof__regs regs = { pc, values[i], values[k], values[k], NULL, NULL };
             uint32_t n = sonde_prof__unwind(&objects.map, &regs, &own_stack, out, FRAMES, &end);
 
             assert_true(n >= 1 && n <= FRAMES);

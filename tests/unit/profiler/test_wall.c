@@ -1,0 +1,439 @@
+/* Wall samples: of blocked threads without waking them, of running ones by signal. */
+#include "support/test.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/thread_ctx.h"
+#include "profiler/src/counts.h"
+#include "profiler/src/hooks.h"
+#include "profiler/src/threads.h"
+#include "profiler/src/wall.h"
+
+#include "fake_maps.h"
+
+#define NEVER_NS ((uint64_t)3600 * SONDE_NS_PER_S) /* rounds are the tests' */
+#define DT_NS    ((uint64_t)SONDE_NS_PER_MS)
+
+static uint32_t my_tid(void)
+{
+    return (uint32_t)syscall(SYS_gettid);
+}
+
+/* -- threads that are somewhere --------------------------------------------------------------------- */
+
+typedef struct sleeper {
+    pthread_t thread;
+    _Atomic uint32_t tid;
+    void (*sleep)(struct sleeper *);
+    int pipe[2];
+    pthread_mutex_t mutex;
+    pthread_cond_t cond;
+    bool wake;
+    int interrupted; /* calls that ended with EINTR */
+    sonde_thread_ctx record;
+    bool in_span;
+} sleeper;
+
+static __attribute__((noinline)) void in_poll(sleeper *s)
+{
+    struct pollfd fd = { s->pipe[0], POLLIN, 0 };
+
+    while (poll(&fd, 1, -1) < 0)
+        s->interrupted++;
+}
+
+static __attribute__((noinline)) void in_read(sleeper *s)
+{
+    char c;
+
+    while (read(s->pipe[0], &c, 1) < 0)
+        s->interrupted++;
+}
+
+static __attribute__((noinline)) void in_sleep(sleeper *s)
+{
+    const struct timespec day = { 86400, 0 };
+    struct pollfd fd = { s->pipe[0], POLLIN, 0 };
+
+    while (poll(&fd, 1, 0) != 1)
+        if (nanosleep(&day, NULL) < 0)
+            s->interrupted++;
+}
+
+static __attribute__((noinline)) void in_cond(sleeper *s)
+{
+    (void)pthread_mutex_lock(&s->mutex);
+    while (!s->wake)
+        (void)pthread_cond_wait(&s->cond, &s->mutex);
+    (void)pthread_mutex_unlock(&s->mutex);
+}
+
+static __attribute__((noinline)) void running(sleeper *s)
+{
+    volatile uint64_t sink = 0;
+    struct pollfd fd = { s->pipe[0], POLLIN, 0 };
+
+    while (poll(&fd, 1, 0) != 1)
+        for (int i = 0; i < 100000; i++)
+            sink += (uint64_t)i;
+}
+
+static void *begin(void *arg)
+{
+    sleeper *s = arg;
+
+    sonde_prof__thread_begin();
+    if (s->in_span) {
+        s->record.span_id_host = 42;
+        atomic_store(&s->record.tid, my_tid());
+        atomic_store(&s->record.valid, 1);
+        sonde_prof_set_context_record(&s->record);
+    }
+    atomic_store(&s->tid, my_tid());
+    s->sleep(s);
+    atomic_store(&s->record.tid, 0);
+    sonde_prof__thread_end(0);
+    return NULL;
+}
+
+static void launch(sleeper *s, void (*sleep)(sleeper *))
+{
+    bool in_span = s->in_span;
+
+    memset(s, 0, sizeof(*s));
+    s->in_span = in_span;
+    s->sleep = sleep;
+    assert_int_equal(pipe(s->pipe), 0);
+    (void)pthread_mutex_init(&s->mutex, NULL);
+    (void)pthread_cond_init(&s->cond, NULL);
+    assert_int_equal(pthread_create(&s->thread, NULL, begin, s), 0);
+    while (atomic_load(&s->tid) == 0)
+        (void)sched_yield();
+}
+
+static void on_wake(int signo)
+{
+    (void)signo;
+}
+
+static void end(sleeper *s)
+{
+    (void)pthread_mutex_lock(&s->mutex);
+    s->wake = true;
+    (void)pthread_cond_signal(&s->cond);
+    (void)pthread_mutex_unlock(&s->mutex);
+    assert_int_equal(write(s->pipe[1], "x", 1), 1);
+    if (s->sleep == in_sleep) {
+        struct sigaction action = { .sa_handler = on_wake };
+
+        assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
+        assert_int_equal(pthread_kill(s->thread, SIGUSR1), 0);
+    }
+    assert_int_equal(pthread_join(s->thread, NULL), 0);
+    (void)close(s->pipe[0]);
+    (void)close(s->pipe[1]);
+}
+
+/* -- what the rings hold ---------------------------------------------------------------------------- */
+
+typedef struct tally {
+    uint64_t records;
+    uint64_t events;
+    uint64_t ns;
+    uint64_t in_state;
+    uint64_t in_function;
+    uint64_t complete;
+    uint64_t in_span;
+} tally;
+
+static bool is_in(const sonde_prof__sample *s, uint64_t function)
+{
+    uint32_t i;
+
+    for (i = 0; i < s->depth; i++)
+        if (s->frames[i] >= function && s->frames[i] < function + 300)
+            return true;
+    return false;
+}
+
+/* Of one thread, or of all (0); nothing is taken out. */
+static tally look(uint32_t tid, sonde_prof__state state, void (*function)(sleeper *))
+{
+    tally t = { 0, 0, 0, 0, 0, 0, 0 };
+    uint32_t i;
+
+    for (i = 0; i < sonde_prof__slots_count(); i++) {
+        sonde_prof__ring r = sonde_prof__slot_at(i)->ring;
+        const sonde_prof__sample *s;
+
+        for (; (s = sonde_prof__ring_peek(&r)) != NULL; sonde_prof__ring_pop(&r)) {
+            if (tid != 0 && s->tid != tid)
+                continue;
+            t.records++;
+            t.events += s->events;
+            t.ns += (uint64_t)s->value[0];
+            t.in_state += s->value[1] == (int64_t)state;
+            t.complete += s->end == SONDE_PROF__COMPLETE;
+            t.in_function += is_in(s, (uint64_t)(uintptr_t)function);
+            t.in_span += s->context.span_id == 42;
+        }
+    }
+    return t;
+}
+
+static void empty(void)
+{
+    uint32_t i;
+
+    for (i = 0; i < sonde_prof__slots_count(); i++)
+        while (sonde_prof__ring_peek(&sonde_prof__slot_at(i)->ring))
+            sonde_prof__ring_pop(&sonde_prof__slot_at(i)->ring);
+}
+
+static int start(void **state)
+{
+    static const sonde_prof__sampler_settings settings = { .wall = true,
+                                                           .wall_interval_ns = NEVER_NS };
+
+    (void)state;
+    assert_status(sonde_prof__samplers_start(&settings), SONDE_OK);
+    assert_int_equal(sonde_prof__samplers_wall_interval_ns(), NEVER_NS);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    sonde_prof__samplers_stop();
+    empty();
+    return 0;
+}
+
+/* Rounds until the thread was seen where it sleeps: it may not have got there yet. */
+static void rounds_until_asleep(const sleeper *s, sonde_prof__state state)
+{
+    while (look(s->tid, state, s->sleep).in_state == 0) {
+        empty();
+        sonde_prof__wall_round(DT_NS);
+    }
+    empty();
+}
+
+/* -- tests ------------------------------------------------------------------------------------------ */
+
+static void test_what_the_kernel_says_is_understood(void **state)
+{
+    static const struct {
+        const char *text;
+        bool ok;
+        sonde_prof__place place;
+    } cases[] = {
+        { "running\n", true, { SONDE_PROF__RUNNING, 0, 0 } },
+        { "-1 0x7ffd10 0x401000\n", true, { SONDE_PROF__BLOCKED, 0x7ffd10, 0x401000 } },
+        { "0 0x3 0x7f 0x1 0x0 0x0 0x0 0x7ffee0 0x7f1234567890\n",
+          SYS_read == 0,
+          { SONDE_PROF__IN_IO, 0x7ffee0, 0x7f1234567890 } },
+        { "", false, { 0, 0, 0 } },
+        { "running away", true, { SONDE_PROF__RUNNING, 0, 0 } },
+        { "-1 0x7ffd10", false, { 0, 0, 0 } },
+        { "-1 7ffd10 0x401000", false, { 0, 0, 0 } },
+        { "-1 0x 0x401000", false, { 0, 0, 0 } },
+        { "-1 0x12345678901234567 0x401000", false, { 0, 0, 0 } },
+        { "-1 0xg 0x401000", false, { 0, 0, 0 } },
+        { "-2 0x7ffd10 0x401000", false, { 0, 0, 0 } },
+        { "99999 0x3 0x7f 0x1 0x0 0x0 0x0 0xffffffffffffffff 0x1",
+          true,
+          { SONDE_PROF__BLOCKED, UINT64_MAX, 1 } },
+    };
+    sonde_prof__place place;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        if (i == 2 && SYS_read != 0)
+            continue;
+        if (sonde_prof__place_read(cases[i].text, &place) != cases[i].ok)
+            fail_msg("\"%s\"", cases[i].text);
+        if (cases[i].ok && (place.state != cases[i].place.state || place.sp != cases[i].place.sp ||
+                            place.pc != cases[i].place.pc))
+            fail_msg("\"%s\": %d", cases[i].text, (int)place.state);
+    }
+}
+
+static void test_sleeping_threads_are_seen_where_they_sleep(void **state)
+{
+    static const struct {
+        void (*sleep)(sleeper *);
+        sonde_prof__state state;
+    } kinds[] = {
+        { in_poll, SONDE_PROF__IN_POLL },
+        { in_read, SONDE_PROF__IN_IO },
+        { in_sleep, SONDE_PROF__IN_SLEEP },
+        { in_cond, SONDE_PROF__IN_LOCK },
+    };
+    static sleeper s[COUNT_OF(kinds)];
+    size_t i, k;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(kinds); i++)
+        launch(&s[i], kinds[i].sleep);
+    for (i = 0; i < COUNT_OF(kinds); i++)
+        rounds_until_asleep(&s[i], kinds[i].state);
+    for (k = 0; k < 50; k++)
+        sonde_prof__wall_round(DT_NS);
+    for (i = 0; i < COUNT_OF(kinds); i++) {
+        tally t = look(s[i].tid, kinds[i].state, kinds[i].sleep);
+
+        assert_int_equal(t.records, 50);
+        assert_int_equal(t.events, 50);
+        assert_int_equal(t.ns, 50 * DT_NS);
+        assert_int_equal(t.in_state, 50);
+        assert_int_equal(t.in_function, 50);
+        assert_int_equal(t.complete, 50);
+    }
+    for (i = 0; i < COUNT_OF(kinds); i++)
+        end(&s[i]);
+    assert_int_equal(s[0].interrupted, 0); /* poll is not restarted after a handler */
+    assert_true(s[2].interrupted <= 1);    /* by the test itself */
+}
+
+static void test_a_thread_that_has_not_moved_is_not_walked_again(void **state)
+{
+    static sleeper s;
+    uint64_t reused;
+
+    (void)state;
+    launch(&s, in_poll);
+    rounds_until_asleep(&s, SONDE_PROF__IN_POLL);
+    sonde_prof__wall_round(DT_NS);
+    reused = atomic_load(&sonde_prof__count.wall_reused);
+    sonde_prof__wall_round(DT_NS);
+    assert_true(atomic_load(&sonde_prof__count.wall_reused) > reused);
+    end(&s);
+}
+
+static void test_a_running_thread_looks_itself(void **state)
+{
+    static sleeper s;
+    tally t;
+
+    (void)state;
+    launch(&s, running);
+    do {
+        sonde_prof__wall_round(DT_NS);
+        t = look(s.tid, SONDE_PROF__RUNNING, running);
+    } while (t.in_state < 5 || t.in_function < 5);
+    end(&s);
+    assert_true(t.ns >= t.records * DT_NS);
+}
+
+#define MANY 40
+
+/* 16 looks for 40 threads and more: what they say adds up to all threads' time. */
+static void test_looks_weigh_what_was_not_looked_at(void **state)
+{
+    static sleeper s[MANY];
+    uint32_t i;
+    tally t;
+
+    (void)state;
+    for (i = 0; i < MANY; i++)
+        launch(&s[i], in_poll);
+    for (i = 0; i < MANY; i++)
+        rounds_until_asleep(&s[i], SONDE_PROF__IN_POLL);
+    sonde_prof__wall_round(DT_NS);
+    for (i = 0; i < 20; i++) /* the main thread's answer by signal */
+        (void)getppid();
+    t = look(0, SONDE_PROF__IN_POLL, in_poll);
+    assert_int_equal(t.records, 16);
+    assert_true(t.ns <= (MANY + 1) * DT_NS && t.ns + 16 >= (MANY + 1) * DT_NS);
+    assert_true(t.events >= 32 && t.events <= 48);
+    for (i = 0; i < MANY; i++)
+        end(&s[i]);
+}
+
+static void test_threads_in_a_span_are_looked_at_first(void **state)
+{
+    static sleeper s[MANY];
+    uint32_t i;
+    tally t;
+
+    (void)state;
+    for (i = 0; i < MANY; i++) {
+        s[i].in_span = i < 3;
+        launch(&s[i], in_poll);
+    }
+    for (i = 0; i < 3; i++)
+        rounds_until_asleep(&s[i], SONDE_PROF__IN_POLL);
+    for (i = 0; i < 10; i++)
+        sonde_prof__wall_round(DT_NS);
+    for (i = 0; i < 3; i++) {
+        t = look(s[i].tid, SONDE_PROF__IN_POLL, in_poll);
+        assert_int_equal(t.records, 10);
+        assert_int_equal(t.events, 10);
+        assert_int_equal(t.ns, 10 * DT_NS);
+        assert_int_equal(t.in_span, 10);
+    }
+    for (i = 0; i < MANY; i++)
+        end(&s[i]);
+}
+
+static void test_its_thread_makes_rounds(void **state)
+{
+    uint64_t ticks = atomic_load(&sonde_prof__count.wall_ticks);
+    const struct timespec ms = { 0, SONDE_NS_PER_MS };
+
+    (void)state;
+    sonde_prof__wall_stop();
+    assert_int_equal(sonde_prof__samplers_wall_interval_ns(), 0);
+    sonde_prof__samplers_stop();
+    assert_status(sonde_prof__samplers_start(&(sonde_prof__sampler_settings){
+                      .wall = true, .wall_interval_ns = SONDE_NS_PER_MS }),
+                  SONDE_OK);
+    while (atomic_load(&sonde_prof__count.wall_ticks) < ticks + 5)
+        (void)nanosleep(&ms, NULL);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    loaded_read(&fake_maps);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    loaded_free(&fake_maps);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_the_kernel_says_is_understood),
+        cmocka_unit_test_setup_teardown(test_sleeping_threads_are_seen_where_they_sleep, start,
+                                        stop),
+        cmocka_unit_test_setup_teardown(test_a_thread_that_has_not_moved_is_not_walked_again, start,
+                                        stop),
+        cmocka_unit_test_setup_teardown(test_a_running_thread_looks_itself, start, stop),
+        cmocka_unit_test_setup_teardown(test_looks_weigh_what_was_not_looked_at, start, stop),
+        cmocka_unit_test_setup_teardown(test_threads_in_a_span_are_looked_at_first, start, stop),
+        cmocka_unit_test_setup_teardown(test_its_thread_makes_rounds, start, stop),
+    };
+
+#ifdef __SANITIZE_THREAD__
+    return 0; /* it keeps signals for later */
+#endif
+    return cmocka_run_group_tests_name("wall", tests, setup, teardown);
+}
