@@ -2,6 +2,7 @@
 #include "flow.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -22,9 +23,11 @@ static void drop_unsampled(pipeline *p, payload *what, double dropped_p0_share, 
 {
     uint32_t i, kept = 0;
 
-    for (i = 0; i < what->chunks_len; i++)
+    for (i = 0; i < what->chunks_len; i++) {
+        source_add_priority(what->source, what->chunks[i].priority);
         if (sampler_keeps(p->sampler, what, &what->chunks[i], dropped_p0_share, now_unix_ns))
             what->chunks[kept++] = what->chunks[i];
+    }
     what->chunks_len = kept;
 }
 
@@ -58,22 +61,37 @@ static void process_traces(worker *w, payload *what)
     pipeline *p = w->p;
     double share = dropped_p0_share(what);
     int64_t now_unix_ns = sonde_unix_ns();
-    uint64_t received = count_spans(what);
+    uint64_t received = count_spans(what), encoding;
 
     processor_run(p->processor, what);
     concentrator_add(p->concentrator, what, now_unix_ns);
     drop_unsampled(p, what, share, now_unix_ns);
     forwarder_note(p->forwarder, LEDGER_DROPPED, received - count_spans(what));
-    trace_writer_add(p->trace_writer, &w->scratch, what, sonde_mono_ns());
+    encoding = sonde_mono_ns();
+    trace_writer_add(p->trace_writer, &w->scratch, what, encoding);
+    timings_add(&p->timings, TIMING_TRACE_ENCODE, sonde_mono_ns() - encoding);
+}
+
+static timing_what timing_of(const payload *what)
+{
+    bool is_v1 = what->endpoint_version && strcmp(what->endpoint_version, "v1.0") == 0;
+
+    if (what->stats)
+        return TIMING_STATS_PROCESS;
+    return is_v1 ? TIMING_PROCESS_PAYLOAD_V1 : TIMING_PROCESS_PAYLOAD;
 }
 
 static void process_payload(worker *w, payload *what)
 {
+    timing_what measured = timing_of(what);
+    uint64_t began = sonde_mono_ns();
+
     if (what->stats)
         process_stats(w->p, what);
     else
         process_traces(w, what);
     payload_free(what);
+    timings_add(&w->p->timings, measured, sonde_mono_ns() - began);
 }
 
 static void *run_worker(void *arg)
@@ -87,23 +105,62 @@ static void *run_worker(void *arg)
     return NULL;
 }
 
-/* The receiver's sink. */
+/* Whose payload it is that came by another way than the receiver, which knows more. */
+static payload_source *other_source(pipeline *p, const payload *what)
+{
+    const source_key key = {
+        .lang = what->language_name,
+        .lang_version = what->language_version,
+        .tracer_version = what->tracer_version,
+        .endpoint_version = sonde_str_from(what->endpoint_version),
+    };
+
+    return sources_find(p->sources, &key);
+}
+
+static void tell_other(payload_source *source, size_t bytes, uint32_t chunks, uint64_t spans)
+{
+    source_add(source, SOURCE_PAYLOADS_ACCEPTED, 1);
+    source_add(source, SOURCE_BYTES, bytes);
+    source_add(source, SOURCE_TRACES_RECEIVED, chunks);
+    source_add(source, SOURCE_SPANS_RECEIVED, spans);
+}
+
+/* The receivers' sink. */
 sonde_status flow_accept(void *stage, payload *what)
 {
     pipeline *p = stage;
-    size_t bytes = what->charged_bytes;
+    size_t bytes = what->charged_bytes, body_bytes = what->body.len;
     uint64_t spans = count_spans(what); /* once it is pushed it is the worker's */
+    uint32_t chunks = what->chunks_len;
+    payload_source *other = what->source || what->stats ? NULL : other_source(p, what);
     sonde_status status;
 
     if (atomic_load_explicit(&p->shedding, memory_order_relaxed)) {
         atomic_fetch_add_explicit(&p->shed, 1, memory_order_relaxed);
         return SONDE_ERR_FULL;
     }
+    if (other)
+        what->source = other;
     /* what is larger than the whole queue waits alone, instead of never */
     status =
         sonde_queue_push(&p->queue, what, bytes < p->queue.max_bytes ? bytes : p->queue.max_bytes);
     if (status == SONDE_OK)
         forwarder_note(p->forwarder, LEDGER_ACCEPTED, spans);
+    if (status == SONDE_OK)
+        tell_other(other, body_bytes, chunks, spans);
+    else if (other)
+        what->source = NULL; /* it may be offered again */
+    return status;
+}
+
+sonde_status flow_push_stats(void *stage, const stats_payload *s)
+{
+    pipeline *p = stage;
+    uint64_t began = sonde_mono_ns();
+    sonde_status status = stats_writer_push(&p->stats_writer, s);
+
+    timings_add(&p->timings, TIMING_STATS_ENCODE, sonde_mono_ns() - began);
     return status;
 }
 
@@ -114,6 +171,7 @@ sonde_status flow_upload(void *stage, upload *u)
     uint64_t spans = u->kind == UPLOAD_TRACES ? u->items : 0;
     sonde_status status = forwarder_push(p->forwarder, u);
 
+    atomic_fetch_add_explicit(&p->uploads, 1, memory_order_relaxed);
     if (status == SONDE_OK)
         forwarder_note(p->forwarder, LEDGER_DELIVERED, spans);
     return status;
@@ -144,6 +202,27 @@ static void watch(pipeline *p)
     ops_tick(p->ops, &progress, sonde_mono_ns());
 }
 
+static uint64_t uploads(const pipeline *p)
+{
+    return atomic_load_explicit(&p->uploads, memory_order_relaxed);
+}
+
+/* Times are of those rounds that had something to send. */
+static void flush_what_is_due(pipeline *p)
+{
+    uint64_t began = sonde_mono_ns(), sent = uploads(p);
+
+    concentrator_flush(p->concentrator, sonde_unix_ns(), CONCENTRATOR_FLUSH_READY);
+    client_aggregator_flush(p->client_aggregator, sonde_unix_ns(), CLIENT_FLUSH_READY);
+    if (uploads(p) > sent)
+        timings_add(&p->timings, TIMING_STATS_FLUSH, sonde_mono_ns() - began);
+    began = sonde_mono_ns();
+    sent = uploads(p);
+    trace_writer_tick(p->trace_writer, began);
+    if (uploads(p) > sent)
+        timings_add(&p->timings, TIMING_TRACE_FLUSH, sonde_mono_ns() - began);
+}
+
 static void *run_timers(void *arg)
 {
     pipeline *p = arg;
@@ -157,9 +236,7 @@ static void *run_timers(void *arg)
             settle_memory();
             settle_at = UINT64_MAX;
         }
-        concentrator_flush(p->concentrator, sonde_unix_ns(), CONCENTRATOR_FLUSH_READY);
-        client_aggregator_flush(p->client_aggregator, sonde_unix_ns(), CLIENT_FLUSH_READY);
-        trace_writer_tick(p->trace_writer, sonde_mono_ns());
+        flush_what_is_due(p);
         flow_note_writer_drops(p);
         watch(p);
         sonde_mutex_lock(&p->mu);

@@ -12,6 +12,9 @@
 /* The receivers' sink: into the queue.  SONDE_ERR_FULL also while memory is short. */
 sonde_status flow_accept(void *pipeline, payload *what);
 
+/* The statistics' sink: to their writer. */
+sonde_status flow_push_stats(void *pipeline, const stats_payload *s);
+
 /* The writers' sink: to the forwarder. */
 sonde_status flow_upload(void *pipeline, upload *u);
 

@@ -90,8 +90,8 @@ static sonde_status open_middle(pipeline *p, sonde_error *out_error)
                                               .no_peer_tags = !c->peer_tags_enabled,
                                               .no_stats_by_kind = !c->stats_by_kind,
                                               .bucket_ns = (int64_t)c->bucket_ns,
-                                              .sink = { stats_writer_push, &p->stats_writer } };
-    const stats_sink of_clients = { stats_writer_push, &p->stats_writer };
+                                              .sink = { flow_push_stats, p } };
+    const stats_sink of_clients = { flow_push_stats, p };
     processor_options processing = { .config = p->config };
     sonde_status status = rates_cell_init(&p->rates);
 
@@ -165,8 +165,9 @@ static sonde_status open_origin(pipeline *p, sonde_error *out_error)
 
 static sonde_status open_proxy(pipeline *p, sonde_error *out_error)
 {
-    return proxy_open(&(proxy_options){ p->config, p->agent_env, SONDE_VERSION, p->origin },
-                      &p->proxy, out_error);
+    return proxy_open(
+        &(proxy_options){ p->config, p->agent_env, SONDE_VERSION, p->origin, &p->timings },
+        &p->proxy, out_error);
 }
 
 static size_t list_analyzed(const agent_config *c, info_analyzed out[EVENT_RATES_MAX])
@@ -232,6 +233,8 @@ static sonde_status open_ops(pipeline *p, const notify *supervisor, sonde_error 
                                                    .version = SONDE_VERSION,
                                                    .commit = "",
                                                    .rates = &p->rates,
+                                                   .sources = p->sources,
+                                                   .timings = &p->timings,
                                                    .supervisor = supervisor,
                                                    .write_status = write_status,
                                                    .status_user = p,
@@ -249,6 +252,8 @@ static sonde_status open_receiver(pipeline *p, sonde_error *out_error)
     const receiver_options options = { .config = p->config,
                                        .sink = { flow_accept, p },
                                        .rates = &p->rates,
+                                       .sources = p->sources,
+                                       .timings = &p->timings,
                                        .origin = p->origin,
                                        .agent_version = SONDE_VERSION,
                                        .agent_state = info_state(p->info),
@@ -324,6 +329,9 @@ sonde_status pipeline_open(const pipeline_options *options, pipeline **out_pipel
     sonde_cond_init(&p->wake);
 
     status = open_text(p, out_error);
+    p->sources = sources_open();
+    if (status == SONDE_OK && !p->sources)
+        status = sonde_fail(out_error, SONDE_ERR_NOMEM, "sources");
     if (status == SONDE_OK)
         status = open_forwarder(p, options, out_error);
     if (status == SONDE_OK)
@@ -452,6 +460,7 @@ void pipeline_close(pipeline *p)
         rates_cell_done(&p->rates);
     trace_writer_close(p->trace_writer);
     forwarder_close(p->forwarder);
+    sources_close(p->sources);
     sonde_arena_done(&p->text);
     (void)pthread_cond_destroy(&p->wake);
     sonde_mutex_done(&p->mu);

@@ -14,6 +14,7 @@
 #include "agent/origin/origin.h"
 #include "agent/otlp/otlp.h"
 #include "agent/payload/rates.h"
+#include "agent/payload/source.h"
 #include "agent/processor/client_stats.h"
 #include "agent/processor/processor.h"
 #include "agent/proxy/proxy.h"
@@ -45,6 +46,9 @@ struct pipeline {
     forwarder *forwarder;
     stats_writer stats_writer;
     trace_writer *trace_writer;
+    payload_sources *sources;
+    timings timings;
+    _Atomic uint64_t uploads; /* so far */
     rates_cell rates;
     bool has_rates;
     sampling_rates event_rates; /* what the sampler's options point to */

@@ -6,15 +6,9 @@
 #include "base/clock.h"
 #include "codec/json_read.h"
 #include "internal.h"
+#include "source_series.h"
 
 #define RATE_KEY_MAX_BYTES 4096
-
-static double in_last_minute(const ops *o, const char *name, const char *tag)
-{
-    double grew = series_sum(&o->minute_ended, name, tag) - series_sum(&o->minute_began, name, tag);
-
-    return grew > 0 ? grew : 0;
-}
 
 static void put(sonde_json_writer *w, const char *key, double value)
 {
@@ -25,56 +19,89 @@ typedef struct field {
     const char *key, *series;
 } field;
 
-static void put_reasons(sonde_json_writer *w, const ops *o, const char *key,
-                        const char *series_name)
+/* "lang:go,..." as Datadog's page names them. */
+static void put_tags(sonde_json_writer *w, sonde_str tags)
 {
-    size_t i;
+    static const struct {
+        const char *tag, *key;
+    } names[] = {
+        { "lang", "Lang" },
+        { "lang_version", "LangVersion" },
+        { "lang_vendor", "LangVendor" },
+        { "interpreter", "Interpreter" },
+        { "tracer_version", "TracerVersion" },
+        { "endpoint_version", "EndpointVersion" },
+        { "connection_type", "ConnectionType" },
+        { "service", "Service" },
+    };
 
-    sonde_json_key(w, sonde_str_from(key));
-    sonde_json_begin_object(w);
-    for (i = 0; i < o->minute_ended.len; i++) {
-        const series *s = &o->minute_ended.items[i];
-        sonde_str tags = sonde_str_from(s->tags);
+    while (tags.len) {
+        sonde_str value = sonde_str_cut(&tags, ','), tag = sonde_str_cut(&value, ':');
 
-        if (strcmp(s->row->name, series_name) != 0)
-            continue;
-        (void)sonde_str_cut(&tags, ':');
-        sonde_json_key(w, tags);
-        sonde_json_i64(w, (int64_t)in_last_minute(o, series_name, s->tags));
+        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+            if (sonde_str_eq(tag, sonde_str_from(names[i].tag)))
+                sonde_json_put_str(w, names[i].key, value);
     }
+}
+
+static void put_drops(sonde_json_writer *w, const payload_source *s)
+{
+    sonde_json_key(w, SONDE_STR("TracesDropped"));
+    sonde_json_begin_object(w);
+#define X(name, text) sonde_json_put_u64(w, text, source_in_last_minute(s, SOURCE_DROP_##name));
+    SOURCE_DROP_MAP(X)
+#undef X
+    sonde_json_end_object(w);
+    sonde_json_key(w, SONDE_STR("SpansMalformed"));
+    sonde_json_begin_object(w);
+#define X(name, text) sonde_json_put_u64(w, text, source_in_last_minute(s, SOURCE_FIX_##name));
+    SOURCE_FIX_MAP(X)
+#undef X
     sonde_json_end_object(w);
 }
 
-/* One entry: of all tracers together. */
+static void put_source(sonde_json_writer *w, const payload_source *s)
+{
+    static const struct {
+        const char *key;
+        source_count what;
+    } fields[] = {
+        { "TracesReceived", SOURCE_TRACES_RECEIVED },
+        { "TracesBytes", SOURCE_BYTES },
+        { "SpansReceived", SOURCE_SPANS_RECEIVED },
+        { "SpansDropped", SOURCE_SPANS_DROPPED },
+        { "TracesFiltered", SOURCE_TRACES_FILTERED },
+        { "SpansFiltered", SOURCE_SPANS_FILTERED },
+        { "EventsExtracted", SOURCE_EVENTS_EXTRACTED },
+        { "EventsSampled", SOURCE_EVENTS_SAMPLED },
+        { "PayloadAccepted", SOURCE_PAYLOADS_ACCEPTED },
+        { "PayloadRefused", SOURCE_PAYLOADS_REFUSED },
+        { "PayloadTimeout", SOURCE_PAYLOADS_TIMEOUT },
+        { "ClientDroppedP0Spans", SOURCE_CLIENT_DROPPED_SPANS },
+        { "ClientDroppedP0Traces", SOURCE_CLIENT_DROPPED_TRACES },
+    };
+
+    sonde_json_begin_object(w);
+    put_tags(w, sonde_str_from(s->tags));
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+        sonde_json_put_u64(w, fields[i].key, source_in_last_minute(s, fields[i].what));
+    put_drops(w, s);
+    sonde_json_end_object(w);
+}
+
+/* One entry a source, of those that sent something in the last minute. */
 static void put_receiver(sonde_json_writer *w, ops *o)
 {
-    static const field fields[] = {
-        { "TracesReceived", "receiver.traces_received" },
-        { "TracesBytes", "receiver.traces_bytes" },
-        { "SpansReceived", "receiver.spans_received" },
-        { "SpansDropped", "receiver.spans_dropped" },
-        { "TracesFiltered", "receiver.traces_filtered" },
-        { "SpansFiltered", "receiver.spans_filtered" },
-        { "EventsExtracted", "receiver.events_extracted" },
-        { "EventsSampled", "receiver.events_sampled" },
-        { "PayloadAccepted", "receiver.payload_accepted" },
-        { "PayloadRefused", "receiver.payload_refused" },
-        { "PayloadTimeout", "receiver.payload_timeout" },
-        { "ClientDroppedP0Spans", "receiver.client_dropped_p0_spans" },
-        { "ClientDroppedP0Traces", "receiver.client_dropped_p0_traces" },
-    };
-    size_t i;
+    const payload_sources *all = o->options.sources;
 
     sonde_json_key(w, SONDE_STR("receiver"));
     sonde_json_begin_array(w);
-    sonde_json_begin_object(w);
     sonde_mutex_lock(&o->mu);
-    for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-        put(w, fields[i].key, in_last_minute(o, fields[i].series, ""));
-    put_reasons(w, o, "TracesDropped", "normalizer.traces_dropped");
-    put_reasons(w, o, "SpansMalformed", "normalizer.spans_malformed");
+    for (size_t i = 0; all && i < sources_len(all); i++)
+        if (memcmp(sources_at(all, i)->minute_began, sources_at(all, i)->minute_ended,
+                   sizeof(sources_at(all, i)->minute_began)) != 0)
+            put_source(w, sources_at(all, i));
     sonde_mutex_unlock(&o->mu);
-    sonde_json_end_object(w);
     sonde_json_end_array(w);
 }
 

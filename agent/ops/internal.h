@@ -21,7 +21,7 @@ struct ops {
     watchdog watchdog;
     statsd_out statsd;
     series_set sent; /* as of the last report */
-    uint64_t report_at_ns, check_at_ns, minute_at_ns, feed_at_ns;
+    uint64_t report_at_ns, sources_at_ns, check_at_ns, minute_at_ns, feed_at_ns;
     uint64_t last_taken;
     bool shedding;
     bool above_line; /* when memory was looked at last */
@@ -30,9 +30,7 @@ struct ops {
     _Atomic uint64_t memory_bytes;
     _Atomic uint64_t cpu_milli_percent;
     _Atomic uint64_t sheds, fed, not_fed, statsd_sent, statsd_lost;
-    sonde_mutex mu;
-    series_set minute_began; /* guarded by mu, as the next: the last whole minute */
-    series_set minute_ended;
+    sonde_mutex mu; /* of the sources' last minute */
 };
 
 void expvar_write(ops *o, const series_set *now, sonde_buf *out);

@@ -10,9 +10,11 @@
 #include "flat.h"
 #include "internal.h"
 #include "log_ring.h"
+#include "source_series.h"
 
-#define REPORT_NS (UINT64_C(10) * SONDE_NS_PER_S)
-#define MINUTE_NS (UINT64_C(60) * SONDE_NS_PER_S)
+#define REPORT_NS  (UINT64_C(10) * SONDE_NS_PER_S)
+#define SOURCES_NS (UINT64_C(5) * SONDE_NS_PER_S)
+#define MINUTE_NS  (UINT64_C(60) * SONDE_NS_PER_S)
 
 static bool is_set(const agent_config *c, const char *key)
 {
@@ -42,6 +44,7 @@ sonde_status ops_open(const ops_options *options, ops **out_ops)
     o->config = config_get(options->config);
     o->started_unix_ns = sonde_unix_ns();
     o->report_at_ns = sonde_deadline(now, REPORT_NS);
+    o->sources_at_ns = sonde_deadline(now, SOURCES_NS);
     o->minute_at_ns = sonde_deadline(now, MINUTE_NS);
     o->check_at_ns = sonde_deadline(now, o->config->watchdog_check_ns);
     watchdog_init(&o->watchdog, o->config->memory_limit_bytes, o->config->memory_kill_bytes);
@@ -87,25 +90,28 @@ static void report(ops *o)
     if (now && read_series(o, now)) {
         series_to_statsd(&o->sent, now, o->config->send_all_internal_stats, statsd_out_line,
                          &o->statsd);
-        statsd_out_flush(&o->statsd);
         o->sent = *now;
     }
     sonde_free(now);
+    timings_to_statsd(o->options.timings, o->config->send_all_internal_stats, statsd_out_line,
+                      &o->statsd);
+    statsd_out_flush(&o->statsd);
     atomic_store_explicit(&o->statsd_sent, o->statsd.sent, memory_order_relaxed);
     atomic_store_explicit(&o->statsd_lost, o->statsd.lost, memory_order_relaxed);
 }
 
+static void report_sources(ops *o)
+{
+    sources_to_statsd(o->options.sources, o->config->send_all_internal_stats, statsd_out_line,
+                      &o->statsd);
+    statsd_out_flush(&o->statsd);
+}
+
 static void turn_minute(ops *o)
 {
-    series_set *now = sonde_malloc(sizeof(*now));
-
-    if (now && read_series(o, now)) {
-        sonde_mutex_lock(&o->mu);
-        o->minute_began = o->minute_ended;
-        o->minute_ended = *now;
-        sonde_mutex_unlock(&o->mu);
-    }
-    sonde_free(now);
+    sonde_mutex_lock(&o->mu);
+    sources_turn_minute(o->options.sources);
+    sonde_mutex_unlock(&o->mu);
 }
 
 static void end_process(ops *o, uint64_t memory_bytes)
@@ -185,6 +191,8 @@ void ops_tick(ops *o, const ops_progress *progress, uint64_t now_mono_ns)
     feed(o, progress, now_mono_ns);
     if (due(&o->check_at_ns, o->config->watchdog_check_ns, now_mono_ns) || o->shedding)
         check(o, progress, now_mono_ns);
+    if (due(&o->sources_at_ns, SOURCES_NS, now_mono_ns) && o->statsd.set)
+        report_sources(o);
     if (due(&o->report_at_ns, REPORT_NS, now_mono_ns) && o->statsd.set)
         report(o);
     if (due(&o->minute_at_ns, MINUTE_NS, now_mono_ns))
@@ -223,6 +231,8 @@ static http_result serve_metrics(void *user, http_request *request, http_respons
     } else {
         response->content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
         series_to_openmetrics(now, &response->body);
+        sources_to_openmetrics(o->options.sources, &response->body);
+        timings_to_openmetrics(o->options.timings, &response->body);
         o->options.write_status(o->options.status_user, &text);
         sonde_buf_append_str(&response->body, SONDE_STR("# TYPE sonde_agent_status unknown\n"));
         if (text.status == SONDE_OK)

@@ -3,7 +3,7 @@
  *   GET /metrics        OpenMetrics          \
  *   GET /debug/vars     expvar, as Datadog's  > loopback and Unix sockets only
  *   GET /sonde/v1/log   the last lines       /
- *   every 10 s          datadog.trace_agent.* to DogStatsD, when an address is set
+ *   every 5 s, 10 s     datadog.trace_agent.* to DogStatsD, when an address is set
  *   every check         memory: refuse, or end the process; systemd's watchdog, while payloads move
  *
  * Threads   ops_open(), ops_close() by agent/main; ops_tick() on its timers thread; pages on the server's.
@@ -18,6 +18,7 @@
 
 #include "agent/config/config.h"
 #include "agent/payload/rates.h"
+#include "agent/payload/source.h"
 #include "base/buf.h"
 #include "codec/json_write.h"
 #include "net/server/http_server.h"
@@ -32,6 +33,8 @@ typedef struct ops_options {
     const char *version;  /* static, as the next */
     const char *commit;
     rates_cell *rates;                                /* borrowed */
+    payload_sources *sources;                         /* borrowed; NULL: none */
+    timings *timings;                                 /* borrowed; NULL: none */
     const notify *supervisor;                         /* borrowed; NULL: nobody */
     void (*write_status)(void *user, sonde_buf *out); /* the status document */
     void *status_user;

@@ -1,7 +1,6 @@
 /* series.c - the table, and the numbers gathered by it. */
 #include "series.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "flat.h"
@@ -11,30 +10,6 @@
 #define GAUGE SERIES_GAUGE
 const series_row series_rows[] = {
     { "agent.uptime_s",                           "heartbeat",                      GAUGE, "", false },
-    { "receiver.traces_received",                 "receiver.trace",                 COUNT, "", false },
-    { "receiver.traces_received",                 "receiver.traces_received",       COUNT, "", false },
-    { "receiver.bytes_received",                  "receiver.traces_bytes",          COUNT, "", false },
-    { "receiver.spans_received",                  "receiver.spans_received",        COUNT, "", false },
-    { "processor.spans_dropped.*",                "receiver.spans_dropped",         COUNT, "", false },
-    { "receiver.payloads_accepted",               "receiver.payload_accepted",      COUNT, "", false },
-    { "receiver.payloads_dropped.refused_budget", "receiver.payload_refused",       COUNT, "", false },
-    { "receiver.payloads_dropped.refused_queue",  "receiver.payload_refused",       COUNT, "", false },
-    { "receiver.payloads_dropped.refused_closing","receiver.payload_refused",       COUNT, "", false },
-    { "receiver.payloads_dropped.no_memory",      "receiver.payload_refused",       COUNT, "", false },
-    { "receiver.payloads_dropped.timeout",        "receiver.payload_timeout",       COUNT, "", true },
-    { "receiver.client_dropped_p0_spans",         "receiver.client_dropped_p0_spans",  COUNT, "", true },
-    { "receiver.client_dropped_p0_traces",        "receiver.client_dropped_p0_traces", COUNT, "", true },
-    { "sampler.events_extracted",                 "receiver.events_extracted",      COUNT, "", true },
-    { "sampler.events_kept",                      "receiver.events_sampled",        COUNT, "", true },
-    { "receiver.traces_dropped.payload_too_large","normalizer.traces_dropped",      COUNT, "reason:payload_too_large", true },
-    { "receiver.traces_dropped.decoded_too_big",  "normalizer.traces_dropped",      COUNT, "reason:payload_too_large", true },
-    { "receiver.traces_dropped.decoding_error",   "normalizer.traces_dropped",      COUNT, "reason:decoding_error", true },
-    { "receiver.traces_dropped.timeout",          "normalizer.traces_dropped",      COUNT, "reason:timeout", true },
-    { "receiver.traces_dropped.unexpected_eof",   "normalizer.traces_dropped",      COUNT, "reason:unexpected_eof", true },
-    { "processor.traces_filtered",                "receiver.traces_filtered",       COUNT, "", true },
-    { "processor.spans_filtered",                 "receiver.spans_filtered",        COUNT, "", true },
-    { "processor.chunks_dropped.*",               "normalizer.traces_dropped",      COUNT, "reason:", true },
-    { "processor.spans_malformed.*",              "normalizer.spans_malformed",     COUNT, "reason:", true },
     { "receiver.payloads_dropped.media_type",     "receiver.error",                 COUNT, "", true },
     { "receiver.payloads_dropped.cross_site",     "receiver.error",                 COUNT, "", true },
     { "receiver.payloads_dropped.decoding_error", "receiver.error",                 COUNT, "", true },
@@ -100,8 +75,10 @@ const series_row series_rows[] = {
 /* clang-format on */
 const size_t series_rows_len = sizeof(series_rows) / sizeof(series_rows[0]);
 
-/* Whether a path is meant by a pattern; *out_star: what stood for the last '*'. */
-static bool matches(sonde_str path, sonde_str pattern, sonde_str *out_star)
+_Static_assert(sizeof(series_rows) / sizeof(series_rows[0]) <= SERIES_MAX, "a row is a series");
+
+/* Whether a path is meant by a pattern. */
+static bool matches(sonde_str path, sonde_str pattern)
 {
     while (pattern.len) {
         sonde_str want = sonde_str_cut(&pattern, '.'), got;
@@ -109,56 +86,40 @@ static bool matches(sonde_str path, sonde_str pattern, sonde_str *out_star)
         if (!path.len)
             return false;
         got = sonde_str_cut(&path, '.');
-        if (sonde_str_eq(want, SONDE_STR("*")))
-            *out_star = got;
-        else if (!sonde_str_eq(want, got))
+        if (!sonde_str_eq(want, SONDE_STR("*")) && !sonde_str_eq(want, got))
             return false;
     }
     return path.len == 0;
 }
 
-static series *place_for(series_set *s, const series_row *row, const char *tags)
+/* Rows of one name and tags are one series. */
+static series *place_for(series_set *s, const series_row *row)
 {
     size_t i;
 
     for (i = 0; i < s->len; i++)
-        if (strcmp(s->items[i].row->name, row->name) == 0 && strcmp(s->items[i].tags, tags) == 0)
+        if (strcmp(s->items[i].row->name, row->name) == 0 &&
+            strcmp(s->items[i].row->tags, row->tags) == 0)
             return &s->items[i];
-    if (s->len == SERIES_MAX) {
-        s->lost++;
-        return NULL;
-    }
-    s->items[s->len].row = row;
-    (void)snprintf(s->items[s->len].tags, SERIES_TAGS_MAX, "%s", tags);
-    s->items[s->len].value = 0;
+    s->items[s->len] = (series){ .row = row };
     return &s->items[s->len++];
 }
 
 static void see(void *user, sonde_str path, double value)
 {
-    char tags[SERIES_TAGS_MAX];
     size_t i;
 
     for (i = 0; i < series_rows_len; i++) {
         const series_row *row = &series_rows[i];
-        sonde_str star = { NULL, 0 };
-        series *place;
 
-        if (!matches(path, sonde_str_from(row->path), &star))
-            continue;
-        if (!sonde_str_ends(sonde_str_from(row->tags), SONDE_STR(":")))
-            star.len = 0;
-        (void)snprintf(tags, sizeof(tags), "%s%.*s", row->tags, SONDE_STR_ARG(star));
-        place = place_for(user, row, tags);
-        if (place)
-            place->value += strcmp(row->name, "heartbeat") == 0 ? 1 : value;
+        if (matches(path, sonde_str_from(row->path)))
+            place_for(user, row)->value += strcmp(row->name, "heartbeat") == 0 ? 1 : value;
     }
 }
 
 sonde_status series_fill(series_set *s, sonde_str status_json)
 {
     s->len = 0;
-    s->lost = 0;
     return flat_walk(status_json, see, s);
 }
 
@@ -168,7 +129,7 @@ double series_sum(const series_set *s, const char *name, const char *tag)
     size_t i;
 
     for (i = 0; i < s->len; i++)
-        if (strcmp(s->items[i].row->name, name) == 0 && strstr(s->items[i].tags, tag))
+        if (strcmp(s->items[i].row->name, name) == 0 && strstr(s->items[i].row->tags, tag))
             sum += s->items[i].value;
     return sum;
 }

@@ -1,10 +1,10 @@
 /* agent/ops/series.h - the agent's own metrics, datadog.trace_agent.*, from the status document.
  *
- * One table (series.c) says which number of which room is which metric; a row may gather several numbers
- * (they are added) or spread over tags.
+ * One table (series.c) says which number of which room is which metric; a row may gather several numbers, which
+ * are added, as are those of rows with one name and tags.  What is told apart by tracer is in source_series.h.
  *
  * Threads   none: a set belongs to its owner.
- * Bounds    SERIES_MAX metrics with their tags; the rest is counted in `lost`.
+ * Bounds    SERIES_MAX metrics.
  * Source    docs/spec/agent-metrics.md
  */
 #ifndef SONDE_AGENT_OPS_SERIES_H
@@ -17,9 +17,8 @@
 #include "base/str.h"
 #include "sonde/status.h"
 
-#define SERIES_MAX      256
-#define SERIES_TAGS_MAX 96
-#define SERIES_PREFIX   "datadog.trace_agent."
+#define SERIES_MAX    128
+#define SERIES_PREFIX "datadog.trace_agent."
 
 typedef enum series_kind { SERIES_COUNT, SERIES_GAUGE } series_kind;
 
@@ -27,8 +26,7 @@ typedef struct series_row {
     const char *path; /* in the status document; '*' stands for one part of it */
     const char *name; /* behind SERIES_PREFIX */
     series_kind kind;
-    const char
-        *tags; /* "sampler:priority"; one that ends in ':' gets what stood for the last '*' */
+    const char *tags;  /* "sampler:priority"; "" none */
     bool when_changed; /* sent only when it is not zero, unless everything is asked for */
 } series_row;
 
@@ -37,14 +35,12 @@ extern const size_t series_rows_len;
 
 typedef struct series {
     const series_row *row;
-    char tags[SERIES_TAGS_MAX]; /* "" none */
-    double value;               /* counts: since the start */
+    double value; /* counts: since the start */
 } series;
 
 typedef struct series_set {
     series items[SERIES_MAX]; /* in the order of the table */
     size_t len;
-    size_t lost;
 } series_set;
 
 /* Fills the set anew. */
@@ -60,5 +56,10 @@ void series_to_statsd(const series_set *before, const series_set *now, bool ever
 
 /* The same in the text form of OpenMetrics, without the final "# EOF". */
 void series_to_openmetrics(const series_set *now, sonde_buf *out);
+
+/* Pieces of that form: a family's type, and one sample; `tags` "a:b,c:d" become labels. */
+void series_put_type(sonde_buf *out, const char *name, const char *type);
+void series_put_sample(sonde_buf *out, const char *name, const char *suffix, sonde_str tags,
+                       double value);
 
 #endif /* SONDE_AGENT_OPS_SERIES_H */

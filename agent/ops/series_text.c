@@ -13,7 +13,8 @@ static const series *find(const series_set *s, const series *like)
     size_t i;
 
     for (i = 0; i < s->len; i++)
-        if (s->items[i].row == like->row && strcmp(s->items[i].tags, like->tags) == 0)
+        if (strcmp(s->items[i].row->name, like->row->name) == 0 &&
+            strcmp(s->items[i].row->tags, like->row->tags) == 0)
             return &s->items[i];
     return NULL;
 }
@@ -42,7 +43,7 @@ void series_to_statsd(const series_set *before, const series_set *now, bool ever
             continue;
         len = snprintf(text, sizeof(text), SERIES_PREFIX "%s:%.*s|%s%s%s\n", s->row->name,
                        (int)sonde_format_double(value, number), number, is_count ? "c" : "g",
-                       s->tags[0] ? "|#" : "", s->tags);
+                       s->row->tags[0] ? "|#" : "", s->row->tags);
         if (len > 0 && (size_t)len < sizeof(text))
             line(user, (sonde_str){ text, (size_t)len });
     }
@@ -60,7 +61,7 @@ static void put_family(const char *name, sonde_buf *out)
     put_name(name, out);
 }
 
-/* "a:b,c:d" as {a="b",c="d"}; values hold nothing that would want escaping: they are names of rooms. */
+/* "a:b,c:d" as {a="b",c="d"}; values hold nothing that would want escaping: see agent/payload/source.c. */
 static void put_labels(sonde_str tags, sonde_buf *out)
 {
     const char *separator = "{";
@@ -77,21 +78,34 @@ static void put_labels(sonde_str tags, sonde_buf *out)
     sonde_buf_append_byte(out, '}');
 }
 
-static void put_samples(const series_set *now, const char *name, sonde_buf *out)
+void series_put_type(sonde_buf *out, const char *name, const char *type)
+{
+    sonde_buf_append_str(out, SONDE_STR("# TYPE "));
+    put_family(name, out);
+    sonde_buf_printf(out, " %s\n", type);
+}
+
+void series_put_sample(sonde_buf *out, const char *name, const char *suffix, sonde_str tags,
+                       double value)
 {
     char number[SONDE_DOUBLE_MAX_LEN];
+
+    put_family(name, out);
+    sonde_buf_append_str(out, sonde_str_from(suffix));
+    put_labels(tags, out);
+    sonde_buf_printf(out, " %.*s\n", (int)sonde_format_double(value, number), number);
+}
+
+static void put_samples(const series_set *now, const char *name, sonde_buf *out)
+{
     size_t i;
 
     for (i = 0; i < now->len; i++) {
         const series *s = &now->items[i];
 
-        if (strcmp(s->row->name, name) != 0)
-            continue;
-        put_family(name, out);
-        if (s->row->kind == SERIES_COUNT)
-            sonde_buf_append_str(out, SONDE_STR("_total"));
-        put_labels(sonde_str_from(s->tags), out);
-        sonde_buf_printf(out, " %.*s\n", (int)sonde_format_double(s->value, number), number);
+        if (strcmp(s->row->name, name) == 0)
+            series_put_sample(out, name, s->row->kind == SERIES_COUNT ? "_total" : "",
+                              sonde_str_from(s->row->tags), s->value);
     }
 }
 
@@ -114,9 +128,7 @@ void series_to_openmetrics(const series_set *now, sonde_buf *out)
 
         if (seen_before(now, i))
             continue;
-        sonde_buf_append_str(out, SONDE_STR("# TYPE "));
-        put_family(row->name, out);
-        sonde_buf_printf(out, " %s\n", row->kind == SERIES_COUNT ? "counter" : "gauge");
+        series_put_type(out, row->name, row->kind == SERIES_COUNT ? "counter" : "gauge");
         put_samples(now, row->name, out);
     }
 }

@@ -56,6 +56,8 @@ typedef struct payload {
     uint32_t tags_len;
     uint32_t tags_cap;
 
+    struct payload_source
+        *source; /* who sent it (agent/payload/source.h), for the counters; may be NULL */
     const char *endpoint_version; /* "v0.4", static */
     bool client_computed_top_level;
     bool client_computed_stats;

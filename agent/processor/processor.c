@@ -154,6 +154,22 @@ static void end_run(processor *p, run *r)
     sonde_buf_done(&r->tables);
 }
 
+static void tell_drop(payload_source *source, processor_drop why, uint32_t spans)
+{
+    static const source_count by_reason[] = {
+        [PROCESSOR_DROP_EMPTY_TRACE] = SOURCE_DROP_EMPTY_TRACE,
+        [PROCESSOR_DROP_TRACE_ID_ZERO] = SOURCE_DROP_TRACE_ID_ZERO,
+        [PROCESSOR_DROP_SPAN_ID_ZERO] = SOURCE_DROP_SPAN_ID_ZERO,
+        [PROCESSOR_DROP_FOREIGN_SPAN] = SOURCE_DROP_FOREIGN_SPAN,
+        [PROCESSOR_DROP_FILTERED] = SOURCE_TRACES_FILTERED,
+        [PROCESSOR_DROP_NO_MEMORY] = SOURCE_DROP_NO_MEMORY,
+    };
+    bool filtered = why == PROCESSOR_DROP_FILTERED;
+
+    source_add(source, by_reason[why], 1);
+    source_add(source, filtered ? SOURCE_SPANS_FILTERED : SOURCE_SPANS_DROPPED, spans);
+}
+
 void processor_run(processor *p, payload *what)
 {
     processor_counters *c = &p->counters;
@@ -177,6 +193,7 @@ void processor_run(processor *p, payload *what)
         if (why != KEEP) {
             add(&c->chunks_dropped[why], 1);
             add(&c->spans_dropped[why], chunk->spans_len);
+            tell_drop(what->source, why, chunk->spans_len);
             continue;
         }
         spans_out += chunk->spans_len;
@@ -187,8 +204,10 @@ void processor_run(processor *p, payload *what)
     add(&c->chunks_out, kept);
     add(&c->spans_received, spans_received);
     add(&c->spans_out, spans_out);
-    for (int i = 0; i < PROCESSOR_FIXES; i++)
+    for (int i = 0; i < PROCESSOR_FIXES; i++) {
         add(&c->fixed[i], r.fixed[i]);
+        source_add(what->source, (source_count)(SOURCE_FIX_DUPLICATE_SPAN_ID + i), r.fixed[i]);
+    }
     what->chunks_len = kept;
     end_run(p, &r);
 }

@@ -15,6 +15,7 @@
 
 #include "agent/config/config.h"
 #include "agent/payload/payload.h"
+#include "agent/payload/source.h"
 #include "agent/rules/rules.h"
 #include "base/clock.h"
 #include "codec/json_write.h"
@@ -31,29 +32,9 @@ typedef struct processor processor;
     X(FOREIGN_SPAN,  "foreign_span")                                       \
     X(FILTERED,      "filtered")      /* ignore_resources, filter_tags */  \
     X(NO_MEMORY,     "no_memory")     /* the payload's arena is full */
-
-#define PROCESSOR_FIX_MAP(X)                                               \
-    X(DUPLICATE_SPAN_ID,       "duplicate_span_id")                        \
-    X(SERVICE_EMPTY,           "service_empty")                            \
-    X(SERVICE_TRUNCATE,        "service_truncate")                         \
-    X(SERVICE_INVALID,         "service_invalid")                          \
-    X(PEER_SERVICE_TRUNCATE,   "peer_service_truncate")                    \
-    X(PEER_SERVICE_INVALID,    "peer_service_invalid")                     \
-    X(BASE_SERVICE_TRUNCATE,   "base_service_truncate")                    \
-    X(BASE_SERVICE_INVALID,    "base_service_invalid")                     \
-    X(SPAN_NAME_EMPTY,         "span_name_empty")                          \
-    X(SPAN_NAME_TRUNCATE,      "span_name_truncate")                       \
-    X(SPAN_NAME_INVALID,       "span_name_invalid")                        \
-    X(RESOURCE_EMPTY,          "resource_empty")                           \
-    X(INVALID_DURATION,        "invalid_duration")                         \
-    X(INVALID_START_DATE,      "invalid_start_date")                       \
-    X(TYPE_TRUNCATE,           "type_truncate")                            \
-    X(INVALID_HTTP_STATUS_CODE, "invalid_http_status_code")                \
-    X(RESOURCE_TRUNCATE,       "resource_truncate")                        \
-    X(META_KEY_TRUNCATE,       "meta_key_truncate")                        \
-    X(META_VALUE_TRUNCATE,     "meta_value_truncate")                      \
-    X(METRICS_KEY_TRUNCATE,    "metrics_key_truncate")
 /* clang-format on */
+
+#define PROCESSOR_FIX_MAP SOURCE_FIX_MAP
 
 typedef enum processor_drop {
 #define X(name, text) PROCESSOR_DROP_##name,

@@ -124,6 +124,7 @@ struct proxy {
     sonde_str agent_env;
     const char *agent_version;
     origin *origin;         /* borrowed; NULL: only what heads state */
+    timings *timings;       /* borrowed; NULL: nothing is measured */
     sonde_arena text;       /* targets, tags */
     sonde_str tags;         /* host:..,default_env:..,agent_version:.. */
     sonde_str profile_tags; /* the same and additional_profile_tags */

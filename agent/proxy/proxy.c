@@ -181,6 +181,7 @@ sonde_status proxy_open(const proxy_options *options, proxy **out_proxy, sonde_e
     p->config = config_get(options->config);
     p->agent_version = options->agent_version;
     p->origin = options->origin;
+    p->timings = options->timings;
     sonde_arena_init(&p->text, TEXT_MAX_BYTES);
     telemetry_init(&p->telemetry, p->config->memory_limit_bytes);
     p->agent_env = sonde_arena_copy(&p->text, options->agent_env);

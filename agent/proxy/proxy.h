@@ -22,6 +22,7 @@
 
 #include "agent/config/config.h"
 #include "agent/origin/origin.h"
+#include "agent/payload/timing.h"
 #include "agent/proxy/limits.h"
 #include "codec/json_write.h"
 #include "net/server/http_server.h"
@@ -85,6 +86,7 @@ typedef struct proxy_options {
     sonde_str agent_env;       /* normalised */
     const char *agent_version; /* static */
     origin *origin;            /* borrowed; NULL: only what heads state */
+    timings *timings;          /* borrowed; NULL: nothing is measured */
 } proxy_options;
 
 SONDE_MUST_USE sonde_status proxy_open(const proxy_options *options, proxy **out_proxy,

@@ -9,6 +9,7 @@
  * answer.
  */
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "internal.h"
 
@@ -24,6 +25,7 @@ struct relay_state {
     proxy_door door;
     http_request *request; /* waits for the first leg */
     http_body body;
+    uint64_t began_mono_ns;
     _Atomic unsigned refs; /* legs under way, and the handler's */
     leg legs[PROXY_TARGETS_MAX];
 };
@@ -78,12 +80,24 @@ static void fill(proxy_door which, const http_curl_answer *answer, http_response
         fill_from_target(which, answer, response);
 }
 
+/* How long the main target took. */
+static void measure(const relay_state *s)
+{
+    uint64_t ns = sonde_mono_ns() - s->began_mono_ns;
+
+    if (s->door == DOOR_EVP)
+        timings_add(s->p->timings, TIMING_EVP, ns);
+    else if (s->door == DOOR_DEBUGGER || s->door == DOOR_DIAGNOSTICS)
+        timings_add(s->p->timings, TIMING_DEBUGGER, ns);
+}
+
 static void on_answer(void *user, const http_curl_answer *answer)
 {
     leg *l = user;
     relay_state *s = l->of;
 
     if (l->is_first) {
+        measure(s);
         count_answer(s->p, s->door, answer, s->body.len);
         fill(s->door, answer, http_later_response(s->request));
         http_later_answer(s->request);
@@ -107,6 +121,7 @@ static relay_state *new_state(proxy *p, proxy_door which, http_request *request)
     }
     s->p = p;
     s->door = which;
+    s->began_mono_ns = sonde_mono_ns();
     s->request = request;
     s->body = http_request_take_body(request);
     atomic_init(&s->refs, 1);

@@ -26,6 +26,7 @@ struct telemetry_job {
     outgoing out;
     http_body body;
     size_t bytes;
+    uint64_t sent_mono_ns; /* the first leg */
     _Atomic unsigned refs; /* legs under way, and the sender's */
     job_leg legs[PROXY_TARGETS_MAX];
 };
@@ -102,9 +103,10 @@ static void on_answer(void *user, const http_curl_answer *answer)
     telemetry_job *job = l->of;
     proxy *p = job->p;
 
-    if (l->is_first)
+    if (l->is_first) {
+        timings_add(p->timings, TIMING_TELEMETRY, sonde_mono_ns() - job->sent_mono_ns);
         count_answer(p, DOOR_TELEMETRY, answer, job->body.len);
-    else if (answer->status != SONDE_OK || answer->http_status >= 300)
+    } else if (answer->status != SONDE_OK || answer->http_status >= 300)
         count_add(&p->doors[DOOR_TELEMETRY].counters.copies_failed, 1);
     if (put(job))
         send_waiting(p);
@@ -123,6 +125,8 @@ static void send_leg(telemetry_job *job, size_t i)
     sonde_status status;
 
     job->legs[i] = (job_leg){ job, i == 0 };
+    if (i == 0)
+        job->sent_mono_ns = sonde_mono_ns();
     atomic_fetch_add_explicit(&job->refs, 1, memory_order_relaxed);
     status = send_to(p, DOOR_TELEMETRY, &p->doors[DOOR_TELEMETRY].targets[i], &job->out, &request);
     if (status == SONDE_OK)

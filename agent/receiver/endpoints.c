@@ -61,6 +61,35 @@ static void count_dropped(receiver *r, receiver_reason why, uint64_t traces)
     add(&r->counters.traces_dropped[why], traces);
 }
 
+/* A trace request that was not taken, for its tracer. */
+static void tell_source(const bound_endpoint *b, const http_request *request, receiver_reason why)
+{
+    static const source_count by_reason[] = {
+        [RECEIVER_REFUSED_BUDGET] = SOURCE_PAYLOADS_REFUSED,
+        [RECEIVER_REFUSED_QUEUE] = SOURCE_PAYLOADS_REFUSED,
+        [RECEIVER_REFUSED_CLOSING] = SOURCE_PAYLOADS_REFUSED,
+        [RECEIVER_NO_MEMORY] = SOURCE_PAYLOADS_REFUSED,
+        [RECEIVER_TOO_BIG] = SOURCE_DROP_PAYLOAD_TOO_LARGE,
+        [RECEIVER_DECODED_TOO_BIG] = SOURCE_DROP_PAYLOAD_TOO_LARGE,
+        [RECEIVER_EOF] = SOURCE_DROP_UNEXPECTED_EOF,
+        [RECEIVER_TIMEOUT] = SOURCE_DROP_TIMEOUT,
+        [RECEIVER_DECODE] = SOURCE_DROP_DECODING_ERROR,
+    };
+    payload_source *source;
+
+    if (b->row->kind != ENDPOINT_TRACES)
+        return;
+    source = find_source(b, request, (sonde_str){ NULL, 0 });
+    source_add(source, by_reason[why],
+               by_reason[why] == SOURCE_PAYLOADS_REFUSED ? 1 : header_trace_count(request));
+}
+
+static void lose(const bound_endpoint *b, const http_request *request, receiver_reason why)
+{
+    count_dropped(b->r, why, header_trace_count(request));
+    tell_source(b, request, why);
+}
+
 static const endpoint *find_endpoint(sonde_str path)
 {
     for (size_t i = 0; i < receiver_endpoints_len; i++) {
@@ -122,7 +151,7 @@ static void reject(const bound_endpoint *b, http_request *request, http_response
 
     (void)snprintf(text, sizeof(text), "%s\n", error->message);
     http_response_text(response, http_status, text);
-    count_dropped(b->r, why, header_trace_count(request));
+    lose(b, request, why);
     SONDE_LOG(SONDE_LOG_WARN, "payload rejected: endpoint=%s status=%u reason=%s", b->row->path,
               http_status, SONDE_LOG_QUOTE(sonde_str_from(error->message)));
 }
@@ -131,7 +160,7 @@ static void reject(const bound_endpoint *b, http_request *request, http_response
 static void refuse(const bound_endpoint *b, http_request *request, http_response *response,
                    receiver_reason why)
 {
-    count_dropped(b->r, why, header_trace_count(request));
+    lose(b, request, why);
     answer_refused(b->r, b->row, request, response);
 }
 
@@ -215,6 +244,31 @@ static void count_accepted(const arrival *a)
     add(&c->nil_spans, tally->nil_spans);
     add(&c->client_dropped_p0_traces, (uint64_t)p->client_dropped_p0_traces);
     add(&c->client_dropped_p0_spans, (uint64_t)p->client_dropped_p0_spans);
+    source_add(p->source, SOURCE_PAYLOADS_ACCEPTED, 1);
+    source_add(p->source, SOURCE_BYTES, p->body.len);
+    source_add(p->source, SOURCE_TRACES_RECEIVED, p->chunks_len);
+    source_add(p->source, SOURCE_SPANS_RECEIVED, tally->spans);
+    source_add(p->source, SOURCE_CLIENT_DROPPED_TRACES, (uint64_t)p->client_dropped_p0_traces);
+    source_add(p->source, SOURCE_CLIENT_DROPPED_SPANS, (uint64_t)p->client_dropped_p0_spans);
+}
+
+static sonde_str first_service(const payload *p)
+{
+    return p->chunks_len && p->chunks[0].spans_len ? p->chunks[0].spans[0].service
+                                                   : (sonde_str){ NULL, 0 };
+}
+
+/* How long the answer took. */
+static void tell_served(const arrival *a, bool taken)
+{
+    payload_source *source = a->said.source;
+
+    if (a->endpoint->row->kind != ENDPOINT_TRACES)
+        return;
+    if (!source)
+        source = find_source(a->endpoint, a->request, (sonde_str){ NULL, 0 });
+    if (source)
+        timing_add(&source->served[taken], sonde_mono_ns() - a->began_mono_ns);
 }
 
 static bool is_empty(const payload *p)
@@ -251,10 +305,12 @@ static sonde_status decode(const bound_endpoint *b, http_request *request, paylo
         status = decoder_for(b->row, request)(*out_payload, out_tally, out_error);
     if (status != SONDE_OK)
         return status;
-    if (b->row->kind == ENDPOINT_TRACES)
+    if (b->row->kind == ENDPOINT_TRACES) {
         status = take_process_tags(*out_payload, request);
-    else
+        (*out_payload)->source = find_source(b, request, first_service(*out_payload));
+    } else {
         take_stats_headers(*out_payload, request);
+    }
     return status == SONDE_OK ? take_container_tags(b->r, *out_payload) : status;
 }
 
@@ -280,6 +336,7 @@ static bool waits_to_its_end(const bound_endpoint *b)
 static void answer_late(const arrival *a, http_response *response)
 {
     count_dropped(a->endpoint->r, RECEIVER_TIMEOUT, header_trace_count(a->request));
+    source_add(a->said.source, SOURCE_PAYLOADS_TIMEOUT, 1);
     if (a->endpoint->row->kind == ENDPOINT_STATS)
         http_response_text(response, 408, "timeout\n");
     else
@@ -291,6 +348,7 @@ void settle_arrival(arrival *a, sonde_status status)
     http_response *response = http_later_response(a->request);
     const sonde_error error = { 0 };
 
+    tell_served(a, status == SONDE_OK);
     if (status == SONDE_OK) {
         answer_accepted(a, response);
     } else {
@@ -314,7 +372,7 @@ static bool wait_for_room(const arrival *a)
 
 http_result receive_traces(void *user, http_request *request, http_response *response)
 {
-    arrival a = { .endpoint = user, .request = request };
+    arrival a = { .endpoint = user, .request = request, .began_mono_ns = sonde_mono_ns() };
     receiver *r = a.endpoint->r;
     sonde_error error = { 0 };
     sonde_status status;
@@ -328,6 +386,7 @@ http_result receive_traces(void *user, http_request *request, http_response *res
         if (status == SONDE_ERR_FULL && wait_for_room(&a))
             return HTTP_LATER;
     }
+    tell_served(&a, status == SONDE_OK);
     if (status == SONDE_OK) {
         answer_accepted(&a, response);
     } else {
@@ -366,7 +425,7 @@ void lose_traces(void *user, http_request *request)
         break;
     }
     count_received(b->r);
-    count_dropped(b->r, why, header_trace_count(request));
+    lose(b, request, why);
     if (why == RECEIVER_TOO_BIG)
         SONDE_LOG(SONDE_LOG_WARN, "payload too large: endpoint=%s max_bytes=%llu", b->row->path,
                   (unsigned long long)b->r->config->max_payload_bytes);
@@ -391,6 +450,8 @@ http_result receive_anything(void *user, http_request *request, http_response *r
     const bound_endpoint *b = user;
 
     if (b->row->kind == ENDPOINT_CONFIG) {
+        uint64_t began = sonde_mono_ns();
+
         add(&b->r->counters.config_requests, 1);
         if (!is_json_object(http_request_body(request))) {
             http_response_text(response, 400, "the body is not a JSON object\n");
@@ -398,6 +459,7 @@ http_result receive_anything(void *user, http_request *request, http_response *r
         }
         response->content_type = "application/json";
         response->static_body = SONDE_STR("{}");
+        timings_add(b->r->timings, TIMING_CONFIG_PROCESS, sonde_mono_ns() - began);
     } else {
         answer_ok(response);
     }

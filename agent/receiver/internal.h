@@ -46,8 +46,10 @@ struct bound_endpoint {
 struct receiver {
     agent_config *config; /* shared */
     payload_sink sink;
-    rates_cell *rates; /* borrowed */
-    origin *origin;    /* borrowed; NULL: only what heads state */
+    rates_cell *rates;        /* borrowed */
+    payload_sources *sources; /* borrowed; NULL, as the next */
+    timings *timings;
+    origin *origin; /* borrowed; NULL: only what heads state */
     const char *agent_version;
     const char *agent_state;
     http_server *server;
@@ -81,6 +83,9 @@ void answer_refused(receiver *r, const endpoint *e, http_request *request, http_
 
 /* request_headers.c: language, container, flags; the texts are copied into the arena. */
 sonde_status read_request_headers(receiver *r, payload *p, const http_request *request);
+/* Whose request it is; NULL: nobody tells them apart. */
+payload_source *find_source(const bound_endpoint *b, const http_request *request,
+                            sonde_str service);
 sonde_status take_container_tags(receiver *r, payload *p); /* when the container is known */
 sonde_status take_process_tags(payload *p, const http_request *request); /* after decoding */
 void take_stats_headers(payload *p, const http_request *request);        /* after decoding */

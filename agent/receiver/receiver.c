@@ -209,6 +209,8 @@ sonde_status receiver_open(const receiver_options *options, receiver **out_recei
     r->sink = options->sink;
     r->rates = options->rates;
     r->origin = options->origin;
+    r->sources = options->sources;
+    r->timings = options->timings;
     r->agent_version = options->agent_version;
     r->agent_state = options->agent_state;
     r->max_arena_bytes = r->config->memory_limit_bytes / 2;

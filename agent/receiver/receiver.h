@@ -23,6 +23,7 @@
 #include "agent/origin/origin.h"
 #include "agent/payload/rates.h"
 #include "agent/payload/sink.h"
+#include "agent/payload/source.h"
 #include "codec/json_write.h"
 #include "net/server/http_server.h"
 #include "sonde/status.h"
@@ -74,6 +75,8 @@ typedef struct receiver_options {
     agent_config *config;      /* a reference is taken */
     payload_sink sink;         /* SONDE_ERR_FULL: refused; SONDE_ERR_CLOSED: closing */
     rates_cell *rates;         /* borrowed */
+    payload_sources *sources;  /* borrowed; NULL: tracers are not told apart */
+    timings *timings;          /* borrowed; NULL: nothing is measured */
     origin *origin;            /* borrowed; NULL: only what heads state */
     const char *agent_version; /* static */
     const char *agent_state;   /* 64 hex digits of /info (info_state()); outlives the receiver */

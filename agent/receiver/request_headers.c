@@ -80,6 +80,22 @@ sonde_status read_request_headers(receiver *r, payload *p, const http_request *r
     return SONDE_OK;
 }
 
+payload_source *find_source(const bound_endpoint *b, const http_request *request, sonde_str service)
+{
+    const source_key key = {
+        .lang = http_request_header(request, SONDE_HDR_LANG),
+        .lang_version = http_request_header(request, SONDE_HDR_LANG_VERSION),
+        .lang_vendor = http_request_header(request, SONDE_HDR_LANG_VENDOR),
+        .interpreter = http_request_header(request, SONDE_HDR_LANG_INTERPRETER),
+        .tracer_version = http_request_header(request, SONDE_HDR_TRACER_VERSION),
+        .endpoint_version = sonde_str_from(b->row->version),
+        .connection_type = http_request_is_unix(request) ? SONDE_STR("uds") : SONDE_STR("tcp"),
+        .service = service,
+    };
+
+    return b->r->sources ? sources_find(b->r->sources, &key) : NULL;
+}
+
 /* The container a tracer's head names counts, never the one in the body. */
 void take_stats_headers(payload *p, const http_request *request)
 {

@@ -23,6 +23,7 @@ typedef struct arrival {
     http_request *request;
     payload *p;   /* owned until it was handed on */
     payload said; /* a copy made before that, for the counters */
+    uint64_t began_mono_ns;
     decode_tally tally;
 } arrival;
 

@@ -13,6 +13,7 @@
 
 #include <string.h>
 
+#include "agent/payload/source.h"
 #include "agent/payload/tags.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -302,6 +303,7 @@ static bool is_sent(sampler_fate fate)
 
 static sampler_fate decide_locked(sampler *s, question *q)
 {
+    uint64_t extracted = s->events.extracted, kept = s->events.kept;
     sampler_fate fate = ask_locked(s, q);
 
     s->counters.seen++;
@@ -312,6 +314,8 @@ static sampler_fate decide_locked(sampler *s, question *q)
         fate = reduce_locked(s, q, fate);
     else if (!s->options.errors_only && events_possible(&s->events, q->c))
         (void)events_pick(&s->events, q->c, &q->p->arena, q->t.now_unix_s, NULL);
+    source_add(q->p->source, SOURCE_EVENTS_EXTRACTED, s->events.extracted - extracted);
+    source_add(q->p->source, SOURCE_EVENTS_SAMPLED, s->events.kept - kept);
     s->counters.fates[fate]++;
     s->counters.spans_out += is_sent(fate) ? q->c->spans_len : 0;
     return fate;

@@ -39,7 +39,7 @@ typedef struct sampler_options {
     probabilistic_options probabilistic;
     rare_options rare;
     event_options events;
-    size_t catalog_max; /* services whose rates are published; 0: SAMPLER_CATALOG_MAX */
+    size_t catalog_max;  /* services whose rates are published; 0: SAMPLER_CATALOG_MAX */
     sonde_str agent_env; /* borrowed for the sampler's life, as all texts in here */
     rates_cell *rates;   /* borrowed; where rates are published, NULL: nowhere */
 } sampler_options;

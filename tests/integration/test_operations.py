@@ -313,14 +313,23 @@ class Pages(Operations):
         self.stack.start_intake()
         self.stack.start_agent(DD_API_KEY=KEY, DD_LOG_LEVEL="debug")
         status, _ = request(self.stack.agent_port, "PUT", "/v0.4/traces", json.dumps([[SPAN]]),
-                            {"Content-Type": "application/json", "X-Datadog-Trace-Count": "1"})
+                            {"Content-Type": "application/json", "X-Datadog-Trace-Count": "1", "Datadog-Meta-Lang": "c",
+                             "Datadog-Meta-Lang-Version": "11"})
         self.assertEqual(status, 200)
+        request(self.stack.agent_port, "PUT", "/v0.4/traces", b"nonsense", {"X-Datadog-Trace-Count": "3"})
         self.stack.await_drained(received=1)
         status, page = request(self.stack.agent_port, "GET", "/metrics")
         page = page.decode()
         self.assertEqual(status, 200)
         self.assertTrue(page.endswith("# EOF\n"))
-        self.assertIn("\ndatadog_trace_agent_receiver_spans_received_total 1\n", page)
+        whose = 'lang="c",lang_version="11",endpoint_version="v0.4",connection_type="tcp",service="s"'
+        for line in ["receiver_trace_total{%s} 1", "receiver_spans_received_total{%s} 1", "receiver_traces_priority_total{%s,priority=\"1\"} 1",
+                     "receiver_serve_traces_ms_count{%s,success=\"true\"} 1", "receiver_payload_accepted_total{%s} 1"]:
+            self.assertIn(f"\ndatadog_trace_agent_{line % whose}\n", page)
+        self.assertIn('normalizer_traces_dropped_total{endpoint_version="v0.4",connection_type="tcp",reason="decoding_error"} 3\n', page)
+        wait_until("the payload's time is counted",  # when all else of it is done
+                   lambda: b"\ndatadog_trace_agent_internal_process_payload_ms_count 1\n" in
+                   request(self.stack.agent_port, "GET", "/metrics")[1])
         self.assertIn('\ndatadog_trace_agent_sampler_kept_total{sampler="priority"} 1\n', page)
         self.assertIn('\nsonde_agent_status{path="receiver.spans_received"} 1\n', page)
         families = [line.split()[2] for line in page.splitlines() if line.startswith("# TYPE ")]

@@ -41,7 +41,7 @@ static void die(void)
 static void write_status(void *user, sonde_buf *out)
 {
     (void)user;
-    sonde_buf_append_str(out, SONDE_STR("{\"receiver\":{\"spans_received\":5}}"));
+    sonde_buf_append_str(out, SONDE_STR("{\"trace_writer\":{\"spans_out\":5}}"));
 }
 
 static agent_config *configure(const char *variable)
@@ -162,16 +162,25 @@ static void test_the_supervisor_reads_how_things_are(void **state)
     (void)close(pair[1]);
 }
 
+/* One datagram; "" when none came. */
+static const char *receive(int fd, char text[2048])
+{
+    ssize_t got = recv(fd, text, 2047, 0);
+
+    text[got > 0 ? got : 0] = '\0';
+    return text;
+}
+
 static void test_metrics_go_to_the_port_that_was_set(void **state)
 {
     struct sockaddr_in at = { .sin_family = AF_INET };
     socklen_t len = sizeof(at);
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    payload_sources *sources = sources_open();
     char variable[64], text[2048];
     uint64_t now = sonde_mono_ns();
     agent_config *c;
-    ssize_t got;
-    ops *o;
+    ops *o = NULL;
 
     (void)state;
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -180,15 +189,26 @@ static void test_metrics_go_to_the_port_that_was_set(void **state)
     (void)snprintf(variable, sizeof(variable), "DD_DOGSTATSD_PORT=%u",
                    (unsigned)ntohs(at.sin_port));
     c = configure(variable);
-    o = open_it(c, NULL, NULL);
-    ops_tick(o, &(ops_progress){ 0 }, now + 11 * S);
-    got = recv(fd, text, sizeof(text) - 1, 0);
-    text[got > 0 ? got : 0] = '\0';
-    assert_non_null(strstr(text, "datadog.trace_agent.receiver.spans_received:5|c\n"));
+    assert_status(ops_open(&(ops_options){ .config = c,
+                                           .version = "1",
+                                           .commit = "",
+                                           .sources = sources,
+                                           .write_status = write_status,
+                                           .shed = shed },
+                           &o),
+                  SONDE_OK);
+    source_add(sources_at(sources, 0), SOURCE_BYTES, 9);
+    ops_tick(o, &(ops_progress){ 0 }, now + 6 * S); /* tracers are told of more often */
+    assert_non_null(strstr(receive(fd, text), "datadog.trace_agent.receiver.traces_bytes:9|c\n"));
+    assert_null(strstr(text, "trace_writer"));
+    ops_tick(o, &(ops_progress){ 0 }, now + 10 * S + S / 2);
+    assert_non_null(strstr(receive(fd, text), "datadog.trace_agent.trace_writer.spans:5|c\n"));
+    ops_tick(o, &(ops_progress){ 0 }, now + 12 * S);
+    assert_non_null(strstr(receive(fd, text), "datadog.trace_agent.receiver.traces_bytes:0|c\n"));
     ops_tick(o, &(ops_progress){ 0 }, now + 22 * S);
-    got = recv(fd, text, sizeof(text) - 1, 0);
-    text[got > 0 ? got : 0] = '\0';
-    assert_non_null(strstr(text, "datadog.trace_agent.receiver.spans_received:0|c\n"));
+    assert_non_null(strstr(receive(fd, text), "receiver.traces_bytes:0|c\n"));
+    assert_non_null(strstr(receive(fd, text), "datadog.trace_agent.trace_writer.spans:0|c\n"));
+    sources_close(sources);
     ops_close(o);
     config_put(c);
     (void)close(fd);

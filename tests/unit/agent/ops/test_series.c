@@ -64,9 +64,9 @@ static void add_line(void *user, sonde_str line)
 }
 
 static const char first[] =
-    "{\"agent\":{\"uptime_s\":7},\"receiver\":{\"spans_received\":10,\"traces_received\":4,"
-    "\"payloads_dropped\":{\"refused_queue\":1,\"refused_budget\":2,\"timeout\":0}},"
-    "\"processor\":{\"spans_malformed\":{\"service_empty\":3,\"resource_empty\":0}},"
+    "{\"agent\":{\"uptime_s\":7},\"trace_writer\":{\"chunks_out\":4,\"spans_out\":10},"
+    "\"proxies\":{\"evp\":{\"errors_4xx\":1,\"errors_5xx\":2,\"received\":0}},"
+    "\"sampler\":{\"kept_priority\":3,\"dropped_priority\":2},"
     "\"forwarder\":[{\"traces\":{\"dropped\":{\"age\":{\"payloads\":1},\"full\":{\"payloads\":2}}}}"
     ","
     "{\"traces\":{\"dropped\":{\"age\":{\"payloads\":4}}}}]}";
@@ -82,20 +82,20 @@ static void test_counts_are_sent_as_what_they_grew_by(void **state)
     series_to_statsd(&none, &before, false, add_line, &got);
     assert_string_equal(sonde_buf_cstr(&got),
                         "datadog.trace_agent.heartbeat:1|g\n"
-                        "datadog.trace_agent.receiver.spans_received:10|c\n"
-                        "datadog.trace_agent.receiver.trace:4|c\n"
-                        "datadog.trace_agent.receiver.traces_received:4|c\n"
-                        "datadog.trace_agent.receiver.payload_refused:3|c\n"
-                        "datadog.trace_agent.normalizer.spans_malformed:3|c|#reason:service_empty\n"
+                        "datadog.trace_agent.trace_writer.traces:4|c\n"
+                        "datadog.trace_agent.trace_writer.spans:10|c\n"
+                        "datadog.trace_agent.evp_proxy.request_error:3|c\n"
+                        "datadog.trace_agent.sampler.seen:5|c|#sampler:priority\n"
+                        "datadog.trace_agent.sampler.kept:3|c|#sampler:priority\n"
                         "datadog.trace_agent.trace_writer.dropped:7|c\n");
-    read(&now, "{\"receiver\":{\"spans_received\":12}}");
+    read(&now, "{\"trace_writer\":{\"spans_out\":12}}");
     sonde_buf_reset(&got);
     series_to_statsd(&before, &now, false, add_line, &got);
-    assert_string_equal(sonde_buf_cstr(&got), "datadog.trace_agent.receiver.spans_received:2|c\n");
+    assert_string_equal(sonde_buf_cstr(&got), "datadog.trace_agent.trace_writer.spans:2|c\n");
     sonde_buf_reset(&got);
     series_to_statsd(&now, &before, true, add_line, &got); /* set back: from zero */
-    assert_non_null(strstr(sonde_buf_cstr(&got), "receiver.spans_received:10|c\n"));
-    assert_non_null(strstr(sonde_buf_cstr(&got), "resource_empty\n"));
+    assert_non_null(strstr(sonde_buf_cstr(&got), "trace_writer.spans:10|c\n"));
+    assert_non_null(strstr(sonde_buf_cstr(&got), "evp_proxy.request:0|c\n"));
     sonde_buf_done(&got);
 }
 
@@ -108,11 +108,9 @@ static void test_the_page_holds_each_family_once_and_together(void **state)
     read(&now, first);
     sonde_buf_init(&got, 8192);
     series_to_openmetrics(&now, &got);
-    assert_non_null(strstr(
-        sonde_buf_cstr(&got),
-        "# TYPE datadog_trace_agent_normalizer_spans_malformed counter\n"
-        "datadog_trace_agent_normalizer_spans_malformed_total{reason=\"service_empty\"} 3\n"
-        "datadog_trace_agent_normalizer_spans_malformed_total{reason=\"resource_empty\"} 0\n"));
+    assert_non_null(strstr(sonde_buf_cstr(&got),
+                           "# TYPE datadog_trace_agent_sampler_kept counter\n"
+                           "datadog_trace_agent_sampler_kept_total{sampler=\"priority\"} 3\n"));
     assert_non_null(strstr(sonde_buf_cstr(&got), "# TYPE datadog_trace_agent_heartbeat gauge\n"
                                                  "datadog_trace_agent_heartbeat 1\n"));
     sonde_buf_done(&got);
@@ -124,8 +122,8 @@ static void test_sums_look_at_name_and_tag(void **state)
 
     (void)state;
     read(&now, first);
-    assert_true(series_sum(&now, "normalizer.spans_malformed", "") == 3);
-    assert_true(series_sum(&now, "normalizer.spans_malformed", "resource") == 0);
+    assert_true(series_sum(&now, "sampler.seen", "") == 5);
+    assert_true(series_sum(&now, "sampler.seen", "sampler:error") == 0);
     assert_true(series_sum(&now, "no such", "") == 0);
 }
 
@@ -139,23 +137,6 @@ static void test_no_number_is_counted_twice_in_a_metric(void **state)
                 fail_msg("%s is twice in %s", series_rows[i].path, series_rows[i].name);
 }
 
-static void test_more_series_than_fit_are_counted(void **state)
-{
-    static series_set now;
-    sonde_buf json;
-
-    (void)state;
-    sonde_buf_init(&json, 1 << 16);
-    sonde_buf_printf(&json, "{\"processor\":{\"spans_malformed\":{");
-    for (int i = 0; i < SERIES_MAX + 9; i++)
-        sonde_buf_printf(&json, "%s\"r%d\":1", i ? "," : "", i);
-    sonde_buf_printf(&json, "}}}");
-    read(&now, sonde_buf_cstr(&json));
-    assert_int_equal(now.len, SERIES_MAX);
-    assert_int_equal(now.lost, 9);
-    sonde_buf_done(&json);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,7 +146,6 @@ int main(void)
         cmocka_unit_test(test_the_page_holds_each_family_once_and_together),
         cmocka_unit_test(test_sums_look_at_name_and_tag),
         cmocka_unit_test(test_no_number_is_counted_twice_in_a_metric),
-        cmocka_unit_test(test_more_series_than_fit_are_counted),
     };
 
     return cmocka_run_group_tests_name("agent/ops/series", tests, NULL, NULL);

@@ -1,0 +1,62 @@
+/* agent/payload/timing.h - how long something takes: how often, altogether, at most.
+ *
+ * Threads   timing_add() from all; the maximum is one reporter's to take.
+ */
+#ifndef SONDE_AGENT_PAYLOAD_TIMING_H
+#define SONDE_AGENT_PAYLOAD_TIMING_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+typedef struct timing {
+    _Atomic uint64_t count, total_ns;
+    _Atomic uint64_t max_ns;                 /* since it was taken last */
+    uint64_t reported_count, reported_total; /* the reporter's own */
+} timing;
+
+/* What the agent measures of itself. */
+/* clang-format off */
+#define TIMING_MAP(X)                                          \
+    X(PROCESS_PAYLOAD,    "internal.process_payload_ms")       \
+    X(PROCESS_PAYLOAD_V1, "internal.process_payload_v1_ms")    \
+    X(STATS_PROCESS,      "receiver.stats_process_ms")         \
+    X(CONFIG_PROCESS,     "receiver.config_process_ms")        \
+    X(TRACE_ENCODE,       "trace_writer.encode_ms")            \
+    X(TRACE_FLUSH,        "trace_writer.flush_duration")       \
+    X(STATS_ENCODE,       "stats_writer.encode_ms")            \
+    X(STATS_FLUSH,        "stats_writer.flush_duration")       \
+    X(EVP,                "evp_proxy.request_duration_ms")     \
+    X(DEBUGGER,           "debugger.proxy_request_duration_ms") \
+    X(TELEMETRY,          "telemetry_proxy.roundtrip_ms")
+/* clang-format on */
+
+typedef enum timing_what {
+#define X(name, text) TIMING_##name,
+    TIMING_MAP(X)
+#undef X
+        TIMINGS
+} timing_what;
+
+typedef struct timings {
+    timing of[TIMINGS];
+} timings;
+
+static inline void timing_add(timing *t, uint64_t ns)
+{
+    uint64_t max = atomic_load_explicit(&t->max_ns, memory_order_relaxed);
+
+    atomic_fetch_add_explicit(&t->count, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&t->total_ns, ns, memory_order_relaxed);
+    while (ns > max && !atomic_compare_exchange_weak_explicit(
+                           &t->max_ns, &max, ns, memory_order_relaxed, memory_order_relaxed))
+        ;
+}
+
+/* `all` NULL: nobody measures. */
+static inline void timings_add(timings *all, timing_what what, uint64_t ns)
+{
+    if (all)
+        timing_add(&all->of[what], ns);
+}
+
+#endif /* SONDE_AGENT_PAYLOAD_TIMING_H */
