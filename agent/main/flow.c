@@ -66,6 +66,7 @@ static void process_traces(worker *w, payload *what)
     processor_run(p->processor, what);
     concentrator_add(p->concentrator, what, now_unix_ns);
     drop_unsampled(p, what, share, now_unix_ns);
+    processor_mark_first(p->processor, what);
     forwarder_note(p->forwarder, LEDGER_DROPPED, received - count_spans(what));
     encoding = sonde_mono_ns();
     trace_writer_add(p->trace_writer, &w->scratch, what, encoding);

@@ -9,6 +9,7 @@
 #include "agent/payload/normalize.h"
 #include "base/alloc.h"
 #include "base/rng.h"
+#include "first_trace.h"
 #include "stages.h"
 
 struct processor {
@@ -20,6 +21,7 @@ struct processor {
     unsigned features;
     processor_sql sql;
     _Atomic bool literal_escapes[SONDE_SQL_DIALECTS]; /* how SQL was last read: a hint for all */
+    first_traces *first;                              /* NULL */
     processor_counters counters;
 };
 
@@ -86,6 +88,10 @@ sonde_status processor_open(const processor_options *options, processor **out_pr
     p->features = p->config ? features_of(p->config) : 0;
     p->sql = processor_sql_of(p->config);
     p->obfuscation = p->config ? &p->config->obfuscation : &default_obfuscation;
+    if (first_traces_open(p->config, p->seed, &p->first) != SONDE_OK) {
+        processor_close(p);
+        return SONDE_ERR_NOMEM;
+    }
     *out_processor = p;
     return SONDE_OK;
 }
@@ -108,6 +114,7 @@ void processor_close(processor *p)
 {
     if (!p)
         return;
+    first_traces_close(p->first);
     config_put(p->config);
     sonde_free(p);
 }
@@ -212,6 +219,11 @@ void processor_run(processor *p, payload *what)
     end_run(p, &r);
 }
 
+void processor_mark_first(processor *p, payload *what)
+{
+    first_traces_mark(p->first, what);
+}
+
 const processor_counters *processor_read_counters(const processor *p)
 {
     return &p->counters;
@@ -258,6 +270,8 @@ void processor_write_json(void *processor_, sonde_json_writer *w)
                        read_counter(&c->chunks_dropped[PROCESSOR_DROP_FILTERED]));
     sonde_json_put_u64(w, "spans_filtered",
                        read_counter(&c->spans_dropped[PROCESSOR_DROP_FILTERED]));
+    sonde_json_put_u64(w, "first_traces_unmarked",
+                       first_traces_unmarked(((const processor *)processor_)->first));
     put_drops(w, "chunks_dropped", c->chunks_dropped);
     put_drops(w, "spans_dropped", c->spans_dropped);
     sonde_json_key(w, SONDE_STR("spans_malformed"));

@@ -73,6 +73,9 @@ void processor_close(processor *p); /* NULL does nothing */
 
 void processor_run(processor *p, payload *what);
 
+/* After sampling: the first kept trace of each service says which installation this is, if that has an id. */
+void processor_mark_first(processor *p, payload *what);
+
 /* How the configuration wants statements of SQL; NULL: as Datadog's agent does without one. */
 typedef struct processor_sql {
     unsigned flags; /* SONDE_SQL_* */
