@@ -110,9 +110,13 @@ static sonde_status open_middle(pipeline *p, sonde_error *out_error)
         if (status != SONDE_OK)
             return status;
     }
-    client_stats_stage_init(&p->client_stats, p->agent_env,
-                            (client_stats_rules){ rules_keep_group, rules_replace_group, p->rules,
-                                                  processor_sql_of(c) });
+    client_stats_stage_init(
+        &p->client_stats, p->agent_env,
+        (client_stats_rules){ .keeps = rules_keep_group,
+                              .replace = rules_replace_group,
+                              .user = p->rules,
+                              .sql = processor_sql_of(c),
+                              .resource_max_bytes = processor_resource_max_bytes(c) });
     processing.rules = p->rules;
     if (status == SONDE_OK)
         status = processor_open(&processing, &p->processor);

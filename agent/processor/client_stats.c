@@ -69,11 +69,12 @@ static sonde_status normalize_group(run *r, stats_group *g)
 static sonde_status finish_group(client_stats_stage *stage, run *r, stats_group *g, sonde_buf *b)
 {
     const client_stats_rules *rules = &stage->rules;
+    size_t max = rules->resource_max_bytes ? rules->resource_max_bytes : RESOURCE_MAX_BYTES;
 
     if (!r->p->stats->obfuscated && obfuscate(r, g, b) != SONDE_OK)
         return SONDE_ERR_NOMEM;
-    if (g->resource.len > RESOURCE_MAX_BYTES)
-        g->resource.len = sonde_utf8_cut(g->resource, RESOURCE_MAX_BYTES);
+    if (g->resource.len > max)
+        g->resource.len = sonde_utf8_cut(g->resource, max);
     return rules->replace ? rules->replace(rules->user, &r->p->arena, g) : SONDE_OK;
 }
 

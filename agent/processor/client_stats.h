@@ -23,7 +23,8 @@ typedef struct client_stats_rules {
     bool (*keeps)(void *user, const stats_group *g);                         /* NULL: all */
     sonde_status (*replace)(void *user, sonde_arena *arena, stats_group *g); /* NULL: nothing */
     void *user;
-    processor_sql sql; /* resources as those of spans */
+    processor_sql sql;         /* resources as those of spans */
+    size_t resource_max_bytes; /* 0: as without a configuration */
 } client_stats_rules;
 
 typedef struct client_stats_stage {

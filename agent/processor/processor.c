@@ -110,6 +110,12 @@ processor_sql processor_sql_of(const agent_config *c)
     return sql;
 }
 
+size_t processor_resource_max_bytes(const agent_config *c)
+{
+    return c && (features_of(c) & PROCESSOR_BIG_RESOURCE) ? BIG_RESOURCE_MAX_BYTES
+                                                          : RESOURCE_MAX_BYTES;
+}
+
 void processor_close(processor *p)
 {
     if (!p)

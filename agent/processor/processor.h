@@ -84,6 +84,7 @@ typedef struct processor_sql {
 } processor_sql;
 
 processor_sql processor_sql_of(const agent_config *c);
+size_t processor_resource_max_bytes(const agent_config *c);
 
 const processor_counters *processor_read_counters(const processor *p);
 void processor_write_json(void *processor,

@@ -68,6 +68,13 @@ static void count(run *r, processor_fix why)
     r->fixed[why]++;
 }
 
+/* Nothing valid in a text that was also cut, for the first reason: it counts once. */
+static void count_invalid(run *r, bool was_cut, processor_fix cut_reason, processor_fix why)
+{
+    r->fixed[cut_reason] -= was_cut;
+    count(r, why);
+}
+
 /* Cuts `text` to `max` bytes; says whether it had to. */
 static bool cut(run *r, sonde_str *text, size_t max, processor_fix why)
 {
@@ -104,16 +111,18 @@ static sonde_status fallback_service(run *r, sonde_str *out)
 
 sonde_status normalize_service(run *r, sonde_str *service)
 {
+    bool was_cut;
+
     if (service->len == 0) {
         count(r, PROCESSOR_FIX_SERVICE_EMPTY);
         return fallback_service(r, service);
     }
-    (void)cut(r, service, SERVICE_MAX_BYTES, PROCESSOR_FIX_SERVICE_TRUNCATE);
+    was_cut = cut(r, service, SERVICE_MAX_BYTES, PROCESSOR_FIX_SERVICE_TRUNCATE);
     if (normalize_tag_value(&r->p->arena, *service, service) != SONDE_OK)
         return SONDE_ERR_NOMEM;
     if (service->len)
         return SONDE_OK;
-    count(r, PROCESSOR_FIX_SERVICE_INVALID);
+    count_invalid(r, was_cut, PROCESSOR_FIX_SERVICE_TRUNCATE, PROCESSOR_FIX_SERVICE_INVALID);
     return fallback_service(r, service);
 }
 
@@ -121,28 +130,33 @@ sonde_status normalize_service(run *r, sonde_str *service)
 static sonde_status fix_service_tag(run *r, sonde_str *value, processor_fix cut_reason,
                                     processor_fix invalid_reason)
 {
+    bool was_cut;
+
     if (!value || value->len == 0)
         return SONDE_OK;
-    (void)cut(r, value, SERVICE_MAX_BYTES, cut_reason);
+    was_cut = cut(r, value, SERVICE_MAX_BYTES, cut_reason);
     if (normalize_tag_value(&r->p->arena, *value, value) != SONDE_OK)
         return SONDE_ERR_NOMEM;
     if (value->len == 0)
-        count(r, invalid_reason);
+        count_invalid(r, was_cut, cut_reason, invalid_reason);
     return SONDE_OK;
 }
 
 sonde_status normalize_operation(run *r, sonde_str *name)
 {
+    bool was_cut;
+
     if (name->len == 0) {
         count(r, PROCESSOR_FIX_SPAN_NAME_EMPTY);
         *name = SONDE_STR(NAME_FALLBACK);
         return SONDE_OK;
     }
-    (void)cut(r, name, NAME_MAX_BYTES, PROCESSOR_FIX_SPAN_NAME_TRUNCATE);
+    was_cut = cut(r, name, NAME_MAX_BYTES, PROCESSOR_FIX_SPAN_NAME_TRUNCATE);
     if (normalize_name(&r->p->arena, *name, name) != SONDE_OK)
         return SONDE_ERR_NOMEM;
     if (name->len == 0) {
-        count(r, PROCESSOR_FIX_SPAN_NAME_INVALID);
+        count_invalid(r, was_cut, PROCESSOR_FIX_SPAN_NAME_TRUNCATE,
+                      PROCESSOR_FIX_SPAN_NAME_INVALID);
         *name = SONDE_STR(NAME_FALLBACK);
     }
     return SONDE_OK;

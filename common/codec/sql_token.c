@@ -403,7 +403,7 @@ static sql_kind next_dollar(sql_tokenizer *t)
         return skip_marked_identifier(t);
     if (!is_digit(peek(t)))
         return skip_dollar_quoted(t);
-    skip_digits(t, false);
+    (void)skip_number(t);
     return SQL_PREPARED;
 }
 

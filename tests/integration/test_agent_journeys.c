@@ -274,6 +274,24 @@ static void test_a_body_that_is_too_large_is_refused_before_it_is_read(void **st
     assert_each_span_once(SPANS);
 }
 
+static void test_the_first_trace_of_a_service_names_the_installation(void **state)
+{
+    const char *const environment[] = { "DD_INSTRUMENTATION_INSTALL_ID=i-1", NULL };
+    size_t i, named = 0;
+
+    (void)state;
+    begin(environment);
+    send_body(1);
+    send_body(2);
+    finish();
+    assert_each_span_once(2 * SPANS);
+    for (i = 0; i < j.intake.spans_len; i++) {
+        named += j.intake.spans[i].names_installation;
+        assert_false(j.intake.spans[i].names_installation && j.intake.spans[i].parent_id);
+    }
+    assert_int_equal(named, 1); /* all traces begin at the gateway */
+}
+
 static void get_status(void)
 {
     const sonde_http_plain_request r = { .method = "GET",
@@ -388,6 +406,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_rates_come_with_the_answer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_bodies_cost_only_themselves, setup, teardown),
         cmocka_unit_test_teardown(test_a_body_that_is_too_large_is_refused_before_it_is_read,
+                                  teardown),
+        cmocka_unit_test_teardown(test_the_first_trace_of_a_service_names_the_installation,
                                   teardown),
         cmocka_unit_test_teardown(test_what_exceeds_the_budget_is_refused_as_the_client_asked,
                                   teardown),

@@ -38,6 +38,7 @@ static void read_tags(const Datadog__Trace__Span *from, fake_span *s)
     for (i = 0; i < from->n_meta; i++) {
         const char *key = from->meta[i]->key, *value = from->meta[i]->value;
 
+        s->names_installation |= strcmp(key, "_dd.install.id") == 0;
         if (strcmp(key, "span.kind") == 0)
             copy_text(s->kind, value, strlen(value));
         if (strcmp(key, "http.status_code") == 0 && s->http_status == 0 &&

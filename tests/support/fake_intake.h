@@ -29,6 +29,7 @@ typedef struct fake_span {
     int32_t error;
     uint32_t http_status;
     bool top_level;
+    bool names_installation; /* _dd.install.id */
 } fake_span;
 
 typedef struct fake_group {

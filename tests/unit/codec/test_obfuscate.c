@@ -88,6 +88,7 @@ static const struct {
     { "a <=> b <> c <= d >= e != f !~ g !~* h ~* i ~ j",
       "a <=> b <> c <= d >= e != f !~ g !~* h ~* i ~ j" },
     { "SELECT $? FROM t", "SELECT ? FROM t" },
+    { "SELECT $1.a, b", "SELECT ? a, b" },
     { "SELECT 1.5e-3 x, 2E+4", "SELECT ? x, ?" },
     { "SELECT t.* FROM a.b$c#d", "SELECT t.* FROM a.b$c#d" },
     { "SELECT \xc3\xa9t\xc3\xa9\xc2\xa0 FROM t", "SELECT \xc3\xa9t\xc3\xa9 FROM t" },

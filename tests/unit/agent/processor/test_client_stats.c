@@ -100,6 +100,12 @@ static void test_a_long_resource_is_cut_between_characters(void **state)
     finish(&f);
     assert_int_equal(f.groups[0].resource.len, 4999);
     payload_free(f.p);
+
+    begin(&f, 1, (client_stats_rules){ .resource_max_bytes = 15000 });
+    f.groups[0].resource = (sonde_str){ text, sizeof(text) };
+    finish(&f);
+    assert_int_equal(f.groups[0].resource.len, sizeof(text));
+    payload_free(f.p);
 }
 
 static void test_the_agents_env_stands_for_an_empty_one(void **state)

@@ -202,6 +202,31 @@ static void test_long_fields_are_cut_and_counted(void **state)
     processor_close(p);
 }
 
+static void test_a_long_text_of_nothing_valid_counts_once(void **state)
+{
+    char stars[150];
+    span_meta meta[] = { { SONDE_STR("peer.service"), { stars, sizeof(stars) } },
+                         { SONDE_STR("_dd.base_service"), { stars, sizeof(stars) } } };
+    payload_span s = good_span();
+    processor *p = open_processor();
+    payload *pl;
+
+    (void)state;
+    memset(stars, '*', sizeof(stars));
+    s.service = s.name = (sonde_str){ stars, sizeof(stars) };
+    s.meta = meta;
+    s.meta_len = COUNT_OF(meta);
+    pl = payload_of(&s, 1);
+    processor_run(p, pl);
+    assert_int_equal(all_fixes(p), 4);
+    assert_int_equal(fixes(p, PROCESSOR_FIX_SERVICE_INVALID), 1);
+    assert_int_equal(fixes(p, PROCESSOR_FIX_SPAN_NAME_INVALID), 1);
+    assert_int_equal(fixes(p, PROCESSOR_FIX_PEER_SERVICE_INVALID), 1);
+    assert_int_equal(fixes(p, PROCESSOR_FIX_BASE_SERVICE_INVALID), 1);
+    payload_free(pl);
+    processor_close(p);
+}
+
 static void test_cuts_never_split_a_letter(void **state)
 {
     processor *p = open_processor();
@@ -973,6 +998,7 @@ int main(void)
         cmocka_unit_test(test_a_good_span_is_left_alone),
         cmocka_unit_test(test_texts_are_repaired_and_counted),
         cmocka_unit_test(test_long_fields_are_cut_and_counted),
+        cmocka_unit_test(test_a_long_text_of_nothing_valid_counts_once),
         cmocka_unit_test(test_cuts_never_split_a_letter),
         cmocka_unit_test(test_times_are_repaired_duration_first),
         cmocka_unit_test(test_known_tags_are_repaired),
