@@ -103,16 +103,34 @@ static void join_tags(origin *o, const config_list *tags)
     }
 }
 
-sonde_str origin_tags(const origin *o, sonde_str container)
+/* What a header says may be any text: a tag of it must not become several. */
+static bool is_id(sonde_str container)
 {
+    return container.len <= SONDE_CGROUP_ID_MAX &&
+           sonde_cgroup_component_id(container).len == container.len;
+}
+
+sonde_str origin_tags(const origin *o, sonde_str container, origin_tags_text room)
+{
+    static const sonde_str key = { ",container_id:", sizeof(",container_id:") - 1 };
+    const size_t comma = o && o->tags_len ? 0 : 1; /* only between two */
+    size_t len;
+
     if (!o || container.len == 0)
         return (sonde_str){ NULL, 0 };
-    return (sonde_str){ o->tags, o->tags_len };
+    if (!is_id(container))
+        return (sonde_str){ o->tags, o->tags_len };
+    memcpy(room, o->tags, o->tags_len);
+    len = o->tags_len;
+    memcpy(room + len, key.ptr + comma, key.len - comma);
+    len += key.len - comma;
+    memcpy(room + len, container.ptr, container.len);
+    return (sonde_str){ room, len + container.len };
 }
 
 const char *origin_tags_hash(const origin *o, sonde_str container)
 {
-    return origin_tags(o, container).len ? o->tags_hash : NULL;
+    return o && container.len && o->tags_len ? o->tags_hash : NULL;
 }
 
 /* ---- looking up ---- */

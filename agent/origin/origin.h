@@ -38,11 +38,16 @@ void origin_close(origin *o); /* NULL does nothing */
  * (NULL) only what the head states counts. */
 sonde_str origin_container_id(origin *o, const http_request *request, container_id room);
 
-/* "k:v,k:v" of a container; empty: nothing is known, or there is no container. */
-sonde_str origin_tags(const origin *o, sonde_str container);
+/* Room for the tags of one container. */
+typedef char origin_tags_text[ORIGIN_TAGS_MAX + sizeof(",container_id:") + SONDE_CGROUP_ID_MAX];
 
-/* Hex SHA-256 of those of them that say what a container runs (Datadog-Container-Tags-Hash). */
-const char *origin_tags_hash(const origin *o, sonde_str container); /* NULL: no tags */
+/* "k:v,k:v" of a container, a view that may be of `room`: the configured ones, and its id where it has the form
+ * of one.  Empty: nothing is known, or there is no container. */
+sonde_str origin_tags(const origin *o, sonde_str container, origin_tags_text room);
+
+/* Hex SHA-256 of the configured ones that say what a container runs (Datadog-Container-Tags-Hash); NULL: none
+ * are configured, or there is no container. */
+const char *origin_tags_hash(const origin *o, sonde_str container);
 
 void origin_write_json(void *origin, sonde_json_writer *w); /* an info_source row: one object */
 

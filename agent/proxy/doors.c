@@ -160,10 +160,11 @@ static sonde_str join_tags(const proxy *p, const http_request *request, sonde_st
                            sonde_buf *out)
 {
     sonde_str asked = { NULL, 0 }, all;
+    origin_tags_text room;
 
     (void)http_request_query(request, "ddtags", &asked);
     join(out, p->tags);
-    join(out, origin_tags(p->origin, container));
+    join(out, origin_tags(p->origin, container, room));
     join(out, http_request_header(request, HDR_ADDITIONAL_TAGS));
     join(out, asked);
     all = sonde_buf_str(out);

@@ -81,7 +81,8 @@ void outgoing_copy(outgoing *o, const http_request *from, const char *name)
 
 void outgoing_container_tags(outgoing *o, const proxy *p, sonde_str container)
 {
-    sonde_str tags = origin_tags(p->origin, container);
+    origin_tags_text room;
+    sonde_str tags = origin_tags(p->origin, container, room);
 
     if (tags.len)
         outgoing_header(o, "X-Datadog-Container-Tags", tags);

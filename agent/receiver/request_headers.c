@@ -107,9 +107,13 @@ void take_stats_headers(payload *p, const http_request *request)
 
 sonde_status take_container_tags(receiver *r, payload *p)
 {
-    sonde_str tags = origin_tags(r->origin, p->container_id);
+    origin_tags_text room;
+    sonde_str tags = origin_tags(r->origin, p->container_id, room);
 
-    return tags.len ? payload_tag_set(p, SONDE_STR(TAG_CONTAINER_TAGS), tags) : SONDE_OK;
+    if (tags.len == 0)
+        return SONDE_OK;
+    tags = sonde_arena_copy(&p->arena, tags);
+    return tags.ptr ? payload_tag_set(p, SONDE_STR(TAG_CONTAINER_TAGS), tags) : SONDE_ERR_NOMEM;
 }
 
 sonde_status take_process_tags(payload *p, const http_request *request)

@@ -194,19 +194,68 @@ static void test_static_tags_are_every_containers(void **state)
                           SONDE_STR("short_image:web"), SONDE_STR("service:api"),
                           SONDE_STR("bad:a\r\nb\nc\rd") };
     config_list tags = { items, 5 };
+    origin_tags_text room;
     origin *o = NULL;
 
     (void)state;
     assert_status(origin_open(&(origin_options){ .container_tags = &tags }, &o), SONDE_OK);
-    assert_true(sonde_str_eq(origin_tags(o, SONDE_STR("abc")),
+    assert_true(sonde_str_eq(origin_tags(o, SONDE_STR("abc"), room),
                              SONDE_STR("kube_namespace:shop,image_name:x,short_image:web,"
                                        "service:api,bad:a_b_c_d")));
     assert_string_equal(origin_tags_hash(o, SONDE_STR("abc")),
                         "9d330eef707f70878c8622b37c41100785b0aeed2548522f7c363c9ff2662847");
-    assert_int_equal(origin_tags(o, SONDE_STR("")).len, 0);
+    assert_int_equal(origin_tags(o, SONDE_STR(""), room).len, 0);
     assert_null(origin_tags_hash(o, SONDE_STR("")));
     assert_null(origin_tags_hash(f.o, SONDE_STR("abc")));
-    assert_int_equal(origin_tags(NULL, SONDE_STR("abc")).len, 0);
+    assert_int_equal(origin_tags(NULL, SONDE_STR("abc"), room).len, 0);
+    origin_close(o);
+}
+
+static void test_what_has_the_form_of_an_id_is_a_tag(void **state)
+{
+    static const struct {
+        const char *container, *tags, *without; /* without: none are configured */
+    } rows[] = {
+        { ID_A, "a:b,container_id:" ID_A, "container_id:" ID_A },
+        { POD, "a:b,container_id:" POD, "container_id:" POD },
+        { "34dc0b5e626f2c5c4c5170e34b10e765-1234567890",
+          "a:b,container_id:34dc0b5e626f2c5c4c5170e34b10e765-1234567890",
+          "container_id:34dc0b5e626f2c5c4c5170e34b10e765-1234567890" },
+        { "web", "a:b", "" },
+        { "x,service:" ID_A, "a:b", "" },
+        { "", "", "" },
+    };
+    sonde_str items[] = { SONDE_STR("a:b") };
+    config_list tags = { items, 1 };
+    origin_tags_text room;
+    origin *o = NULL;
+
+    (void)state;
+    assert_status(origin_open(&(origin_options){ .container_tags = &tags }, &o), SONDE_OK);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        sonde_str container = sonde_str_from(rows[i].container);
+
+        if (!sonde_str_eq(origin_tags(o, container, room), sonde_str_from(rows[i].tags)) ||
+            !sonde_str_eq(origin_tags(f.o, container, room), sonde_str_from(rows[i].without)))
+            fail_msg("%s", rows[i].container);
+    }
+    assert_null(origin_tags_hash(f.o, SONDE_STR(ID_A)));
+    origin_close(o);
+}
+
+static void test_the_most_tags_find_room(void **state)
+{
+    static char many[ORIGIN_TAGS_MAX - 1];
+    sonde_str items[] = { { many, sizeof(many) } };
+    config_list tags = { items, 1 };
+    origin_tags_text room;
+    origin *o = NULL;
+
+    (void)state;
+    memset(many, 'a', sizeof(many));
+    assert_status(origin_open(&(origin_options){ .container_tags = &tags }, &o), SONDE_OK);
+    assert_int_equal(origin_tags(o, SONDE_STR(ID_A), room).len,
+                     sizeof(many) + strlen(",container_id:" ID_A));
     origin_close(o);
 }
 
@@ -235,6 +284,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_an_inode_is_found_in_the_tree, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_pod_with_one_container_names_it, setup, teardown),
         cmocka_unit_test_setup_teardown(test_static_tags_are_every_containers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_has_the_form_of_an_id_is_a_tag, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_most_tags_find_room, setup, teardown),
         cmocka_unit_test(test_opening_copes_without_memory),
     };
 
