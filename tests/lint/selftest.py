@@ -97,10 +97,23 @@ def check_exports():
         yield run("exports", {"exports.txt": "a\nb\nc\n"}, library + "=exports.txt"), 1, "c is listed and not exported"
 
 
+def check_sigsafe():
+    """sigsafe needs objects; a call that is not listed, and a line nobody needs, must be refused."""
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    allowed = "tests/lint/sigsafe_allowed.txt"
+    with tempfile.TemporaryDirectory() as folder:
+        for name, code in ("a_sig", "int a(void){extern int b(void), c(void); return b() + c();}"), ("b_sig", "int b(void){return 1;}"):
+            subprocess.run([compiler, "-c", "-x", "c", "-o", os.path.join(folder, name + ".c.o"), "-"], input=code, text=True, check=True)
+        yield run("sigsafe", {allowed: "c\n"}, "--objects", folder), 0, ""
+        yield run("sigsafe", {}, "--objects", folder), 1, "a_sig.c:1: calls c, which may not"
+        yield run("sigsafe", {allowed: "c\nd\n"}, "--objects", folder), 1, "d is not called any more"
+
+
 failures = 0
 results = [(lint, run(lint, {}), None, "") for lint in sorted({case[0] for case in CASES})]
 results += [(lint, run(lint, changes, *LISTINGS.get(lint, [])), 1, message) for lint, changes, message in CASES]
 results += [("exports", result, want, message) for result, want, message in check_exports()]
+results += [("sigsafe", result, want, message) for result, want, message in check_sigsafe()]
 for lint, (status, output), want, message in results:
     clean = not want and status in (0, 77)
     if not clean and (status != want or message not in output):

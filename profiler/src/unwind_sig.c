@@ -1,4 +1,4 @@
-/* unwind.c - frame by frame: a rule, the CFA, the return address, the next frame. */
+/* unwind_sig.c - frame by frame: a rule, the CFA, the return address, the next frame. */
 #include "unwind.h"
 
 #include <errno.h>

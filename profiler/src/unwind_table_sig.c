@@ -1,4 +1,4 @@
-/* unwind_table.c - looking up. */
+/* unwind_table_sig.c - looking up. */
 #include "unwind_table.h"
 
 #include <stdbool.h>
