@@ -70,10 +70,16 @@ static bool is_closing(http_server *s)
     return closing;
 }
 
+/* libmicrohttpd takes no empty value and none with a tab in it: rather an answer without that header than none. */
+static void add_header(struct MHD_Response *m, const char *name, const char *value)
+{
+    (void)MHD_add_response_header(m, name, value);
+}
+
 static enum MHD_Result queue_response(http_request *r, http_response *response)
 {
     struct MHD_Response *m;
-    enum MHD_Result result = MHD_YES;
+    enum MHD_Result result;
     size_t i;
 
     if (response->body.status != SONDE_OK)
@@ -82,13 +88,12 @@ static enum MHD_Result queue_response(http_request *r, http_response *response)
     if (!m)
         return MHD_NO;
     if (response->content_type)
-        result = MHD_add_response_header(m, "Content-Type", response->content_type);
-    for (i = 0; i < response->headers_len && result == MHD_YES; i++)
-        result = MHD_add_response_header(m, response->headers[i].name, response->headers[i].value);
-    if (result == MHD_YES && is_closing(r->server))
-        result = MHD_add_response_header(m, "Connection", "close");
-    if (result == MHD_YES)
-        result = MHD_queue_response(r->connection, response->status, m);
+        add_header(m, "Content-Type", response->content_type);
+    for (i = 0; i < response->headers_len; i++)
+        add_header(m, response->headers[i].name, response->headers[i].value);
+    if (is_closing(r->server))
+        add_header(m, "Connection", "close");
+    result = MHD_queue_response(r->connection, response->status, m);
     MHD_destroy_response(m);
     return result;
 }

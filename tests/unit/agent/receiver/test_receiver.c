@@ -371,6 +371,15 @@ static void test_rates_are_answered_by_version(void **state)
     }
 }
 
+/* An agent that was started anew, and a tracer that remembers the one before. */
+static void test_a_version_is_answered_before_there_are_rates(void **state)
+{
+    (void)state;
+    ask("PUT /v0.4/traces", MSGPACK "Datadog-Rates-Payload-Version: 65a1b2c3-4\r\n", "\x90", 1);
+    expect_answer("no rates yet", 200, RATES);
+    assert_false(has_header("Datadog-Rates-Payload-Version: "));
+}
+
 static void test_a_full_queue_refuses_as_the_client_wants_to_hear_it(void **state)
 {
     static const struct {
@@ -869,6 +878,7 @@ int main(void)
         unit(test_a_payload_carries_body_and_head_to_the_sink),
         unit(test_chunked_bodies_and_unix_sockets_work_alike),
         unit(test_rates_are_answered_by_version),
+        unit(test_a_version_is_answered_before_there_are_rates),
         unit(test_a_full_queue_refuses_as_the_client_wants_to_hear_it),
         unit(test_payloads_wait_for_room_in_the_queue),
         unit(test_who_waited_in_vain_is_refused),

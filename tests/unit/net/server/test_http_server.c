@@ -172,6 +172,15 @@ static http_result tell_head(void *user, http_request *request, http_response *r
     return HTTP_DONE;
 }
 
+static http_result say_odd_headers(void *user, http_request *request, http_response *response)
+{
+    (void)user, (void)request;
+    http_response_header(response, "X-Empty", "");
+    http_response_header(response, "X-Tab", "a\tb");
+    http_response_header(response, "X-Good", "g");
+    return HTTP_DONE;
+}
+
 static void answer_otherwise(void *user, http_request *request)
 {
     http_response *response = http_later_response(request);
@@ -196,6 +205,7 @@ static const http_route routes[] = {
     { "POST", "/early", answer_before_returning, NULL, 1000, NULL, NULL },
     { "GET", "/peer", peer, NULL, 0, NULL, NULL },
     { "GET", "/raw", tell_head, NULL, 0, NULL, NULL },
+    { "GET", "/odd", say_odd_headers, NULL, 0, NULL, NULL },
     { "POST", "/otherwise", echo, NULL, 2, NULL, answer_otherwise },
 };
 
@@ -922,6 +932,16 @@ static void test_server_tells_headers_and_query_as_they_came(void **state)
     (void)close(fd);
 }
 
+static void test_server_answers_without_the_headers_it_cannot_write(void **state)
+{
+    (void)state;
+    ask_once("GET /odd HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_int_equal(answer.status, 200);
+    assert_non_null(strstr(answer.text, "X-Good: g\r\n"));
+    assert_null(strstr(answer.text, "X-Empty"));
+    assert_null(strstr(answer.text, "X-Tab"));
+}
+
 static void test_server_lets_a_route_answer_otherwise_than_413(void **state)
 {
     int fd = raw_connect(f.port);
@@ -985,6 +1005,7 @@ int main(void)
         cmocka_unit_test(test_server_lets_further_connections_wait_for_the_next_lease),
         WITH_SERVER(test_server_serves_a_connection_accepted_elsewhere),
         WITH_SERVER(test_server_tells_headers_and_query_as_they_came),
+        WITH_SERVER(test_server_answers_without_the_headers_it_cannot_write),
         WITH_SERVER(test_server_lets_a_route_answer_otherwise_than_413),
         WITH_SERVER(test_server_serves_a_crowd_and_its_counters_add_up),
         cmocka_unit_test(test_server_opens_or_says_that_memory_is_lacking),
