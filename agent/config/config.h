@@ -162,6 +162,8 @@ typedef struct agent_config {
     int64_t decoders;                       /* threads that read, decode and answer */
     int64_t workers;                        /* threads that process */
 
+    int64_t trace_buffer; /* payloads between the two */
+
     /* apm_config: samplers, stats, writers */
     double target_tps;
     double max_tps; /* as configured; target_tps is what counts */

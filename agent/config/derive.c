@@ -7,9 +7,10 @@
 #include "internal.h"
 #include "net/url.h"
 
-#define HOSTNAME_MAX_BYTES   256
-#define LOCAL_TRACE_FLUSH_NS 1000000000u
-#define LOCAL_TARGET_TPS     1000
+#define HOSTNAME_MAX_BYTES    256
+#define LOCAL_TRACE_FLUSH_NS  1000000000u
+#define TRACE_BUFFER_PAYLOADS 4096
+#define LOCAL_TARGET_TPS      1000
 
 static bool is_default(const builder *b, const char *key)
 {
@@ -35,6 +36,8 @@ static void derive_threads(builder *b)
         b->c->workers = cpus;
     if (b->c->decoders == 0)
         b->c->decoders = cpus > 1 ? cpus / 2 : 1;
+    if (b->c->trace_buffer == 0)
+        b->c->trace_buffer = TRACE_BUFFER_PAYLOADS;
     if (b->c->writer_connections)
         b->c->forwarder_requests = b->c->writer_connections;
     if (b->c->max_connections == 0)

@@ -19,7 +19,6 @@ const known_key known_keys[] = {
     { "remote_configuration.enabled", "DD_REMOTE_CONFIGURATION_ENABLED" },
     { "remote_configuration.apm_sampling.enabled", "DD_REMOTE_CONFIGURATION_APM_SAMPLING_ENABLED" },
     { "secret_refresh_on_api_key_failure_interval", "DD_SECRET_REFRESH_ON_API_KEY_FAILURE_INTERVAL" },
-    { "apm_config.trace_buffer", "DD_APM_TRACE_BUFFER" },
     { "apm_config.trace_writer.queue_size", "DD_APM_CONFIG_TRACE_WRITER_QUEUE_SIZE" },
     { "apm_config.stats_writer.connection_limit", "DD_APM_CONFIG_STATS_WRITER_CONNECTION_LIMIT" },
     { "apm_config.stats_writer.flush_period_seconds", "DD_APM_STATS_WRITER_FLUSH_PERIOD_SECONDS" },

@@ -122,7 +122,7 @@ static sonde_status open_middle(pipeline *p, sonde_error *out_error)
         status = processor_open(&processing, &p->processor);
     if (status == SONDE_OK)
         status =
-            sonde_queue_init(&p->queue, PIPELINE_QUEUE_ITEMS, (size_t)c->memory_limit_bytes / 4);
+            sonde_queue_init(&p->queue, (size_t)c->trace_buffer, (size_t)c->memory_limit_bytes / 4);
     p->has_queue = status == SONDE_OK;
     return status == SONDE_OK ? status
                               : sonde_fail(out_error, status, "sampler, statistics or processor");
@@ -141,7 +141,7 @@ static void write_queue_json(void *arg, sonde_json_writer *w)
     sonde_json_put_u64(w, "refused_closed", n.refused_closed);
     sonde_json_put_u64(w, "refused_memory", atomic_load_explicit(&p->shed, memory_order_relaxed));
     sonde_json_put_u64(w, "waiting", n.len);
-    sonde_json_put_double(w, "filled", (double)n.len / PIPELINE_QUEUE_ITEMS);
+    sonde_json_put_double(w, "filled", (double)n.len / (double)p->config->trace_buffer);
     sonde_json_put_u64(w, "waiting_bytes", n.bytes);
     sonde_json_end_object(w);
 }

@@ -10,7 +10,7 @@
  *
  * Threads   the receiver's and the forwarder's own; "agent-proc-N" take payloads from the queue;
  *           "agent-timers" flushes statistics and traces when they are due.
- * Bounds    the queue: PIPELINE_QUEUE_ITEMS payloads and a quarter of the memory limit; a full queue
+ * Bounds    the queue: apm_config.trace_buffer payloads and a quarter of the memory limit; a full queue
  *           refuses, and the receiver answers as the protocol says.
  */
 #ifndef SONDE_AGENT_MAIN_PIPELINE_H
@@ -22,8 +22,6 @@
 #include "agent/forwarder/forwarder.h"
 #include "agent/ops/notify.h"
 #include "sonde/status.h"
-
-#define PIPELINE_QUEUE_ITEMS 4096
 
 typedef struct pipeline pipeline;
 

@@ -98,8 +98,7 @@ static void put_receiver(sonde_json_writer *w, ops *o)
     sonde_json_begin_array(w);
     sonde_mutex_lock(&o->mu);
     for (size_t i = 0; all && i < sources_len(all); i++)
-        if (memcmp(sources_at(all, i)->minute_began, sources_at(all, i)->minute_ended,
-                   sizeof(sources_at(all, i)->minute_began)) != 0)
+        if (source_sent_something(sources_at(all, i)))
             put_source(w, sources_at(all, i));
     sonde_mutex_unlock(&o->mu);
     sonde_json_end_array(w);

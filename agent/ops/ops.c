@@ -112,6 +112,7 @@ static void turn_minute(ops *o)
     sonde_mutex_lock(&o->mu);
     sources_turn_minute(o->options.sources);
     sonde_mutex_unlock(&o->mu);
+    sources_log_minute(o->options.sources); /* nobody else changes the minute */
 }
 
 static void end_process(ops *o, uint64_t memory_bytes)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/ops/series.h"
+#include "base/log.h"
 
 #define LINE_MAX_BYTES 1400
 
@@ -207,4 +208,65 @@ void sources_turn_minute(const payload_sources *sources)
 uint64_t source_in_last_minute(const payload_source *s, source_count what)
 {
     return s->minute_ended[what] - s->minute_began[what];
+}
+
+bool source_sent_something(const payload_source *s)
+{
+    return memcmp(s->minute_began, s->minute_ended, sizeof(s->minute_began)) != 0;
+}
+
+/* "name(reason:n, reason:n)" of the rows of that name that are not zero. */
+static void put_reasons(sonde_buf *out, const payload_source *s, const char *name)
+{
+    const char *before = "";
+
+    for (size_t i = 0; i < ROWS; i++) {
+        uint64_t n = source_in_last_minute(s, rows[i].what);
+        sonde_str tag = sonde_str_from(rows[i].tag);
+
+        if (strcmp(rows[i].name, name) != 0 || n == 0)
+            continue;
+        if (!*before)
+            sonde_buf_printf(out, "%s%s(", out->len ? ", " : "", strchr(name, '.') + 1);
+        (void)sonde_str_cut(&tag, ':');
+        sonde_buf_printf(out, "%s%.*s:%" PRIu64, before, SONDE_STR_ARG(tag), n);
+        before = ", ";
+    }
+    if (*before)
+        sonde_buf_append_byte(out, ')');
+}
+
+static void log_source(const payload_source *s)
+{
+    sonde_buf warning;
+
+    SONDE_LOG_ALWAYS(SONDE_LOG_DEBUG,
+                     "received in a minute: [%.*s] payloads=%" PRIu64 " traces=%" PRIu64
+                     " spans=%" PRIu64 " bytes=%" PRIu64 " refused=%" PRIu64,
+                     (int)s->tags_len, s->tags, source_in_last_minute(s, SOURCE_PAYLOADS_ACCEPTED),
+                     source_in_last_minute(s, SOURCE_TRACES_RECEIVED),
+                     source_in_last_minute(s, SOURCE_SPANS_RECEIVED),
+                     source_in_last_minute(s, SOURCE_BYTES),
+                     source_in_last_minute(s, SOURCE_PAYLOADS_REFUSED));
+    sonde_buf_init(&warning, LINE_MAX_BYTES);
+    put_reasons(&warning, s, "normalizer.traces_dropped");
+    put_reasons(&warning, s, "normalizer.spans_malformed");
+    if (warning.len)
+        SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "not as it should be, in a minute: [%.*s] %.*s",
+                         (int)s->tags_len, s->tags, SONDE_STR_ARG(sonde_buf_str(&warning)));
+    sonde_buf_done(&warning);
+}
+
+void sources_log_minute(const payload_sources *sources)
+{
+    bool any = false;
+
+    for (size_t i = 0; sources && i < sources_len(sources); i++) {
+        if (!source_sent_something(sources_at(sources, i)))
+            continue;
+        any = true;
+        log_source(sources_at(sources, i));
+    }
+    if (!any)
+        SONDE_LOG_ALWAYS(SONDE_LOG_INFO, "No data received");
 }

@@ -25,6 +25,8 @@ void timings_to_openmetrics(const timings *all, sonde_buf *out);
 
 /* A minute ended: what grew in it is what source_in_last_minute() tells until the next one has. */
 void sources_turn_minute(const payload_sources *sources);
+void sources_log_minute(const payload_sources *sources); /* what came in it, one line a source */
+bool source_sent_something(const payload_source *s);     /* or lost something */
 uint64_t source_in_last_minute(const payload_source *s, source_count what);
 
 #endif /* SONDE_AGENT_OPS_SOURCE_SERIES_H */

@@ -20,6 +20,7 @@
 typedef struct decode_tally {
     uint64_t spans;
     uint64_t groups;           /* of statistics */
+    uint64_t buckets;          /* of statistics */
     uint64_t nil_spans;        /* nil where a span belongs: dropped */
     uint64_t strings_repaired; /* held invalid UTF-8 */
     uint64_t tags_cut;         /* beyond SPAN_ENTRIES_MAX or SPAN_META_STRUCT_MAX_BYTES */

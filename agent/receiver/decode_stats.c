@@ -246,6 +246,7 @@ sonde_status decode_stats(payload *p, decode_tally *out_tally, sonde_error *out_
     c = decoder_alloc(&d, 1, sizeof(*c));
     if (c && read_client(&d, c)) {
         p->stats = c;
+        d.tally.buckets = c->buckets_len;
         for (uint32_t i = 0; i < c->buckets_len; i++)
             d.tally.groups += c->buckets[i].groups_len;
     }

@@ -61,7 +61,7 @@ static void count_dropped(receiver *r, receiver_reason why, uint64_t traces)
     add(&r->counters.traces_dropped[why], traces);
 }
 
-/* A trace request that was not taken, for its tracer. */
+/* A request that was not taken, for its tracer. */
 static void tell_source(const bound_endpoint *b, const http_request *request, receiver_reason why)
 {
     static const source_count by_reason[] = {
@@ -77,6 +77,10 @@ static void tell_source(const bound_endpoint *b, const http_request *request, re
     };
     payload_source *source;
 
+    if (b->row->kind == ENDPOINT_STATS && why == RECEIVER_TIMEOUT)
+        add(&b->r->counters.stats_rejected_timeout, 1);
+    else if (b->row->kind == ENDPOINT_STATS && by_reason[why] != SOURCE_PAYLOADS_REFUSED)
+        add(&b->r->counters.stats_rejected_decode, 1);
     if (b->row->kind != ENDPOINT_TRACES)
         return;
     source = find_source(b, request, (sonde_str){ NULL, 0 });
@@ -239,6 +243,8 @@ static void count_accepted(const arrival *a)
     add(&c->spans_received, tally->spans);
     add(&c->stats_payloads_received, p->stats != NULL);
     add(&c->stats_groups_received, tally->groups);
+    add(&c->stats_buckets_received, tally->buckets);
+    add(&c->stats_bytes_received, a->endpoint->row->kind == ENDPOINT_STATS ? p->body.len : 0);
     add(&c->strings_repaired, tally->strings_repaired);
     add(&c->tags_cut, tally->tags_cut);
     add(&c->nil_spans, tally->nil_spans);

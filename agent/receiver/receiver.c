@@ -322,6 +322,10 @@ void receiver_write_json(void *receiver_, sonde_json_writer *w)
     sonde_json_put_counter(w, "traces_received", &c->traces_received);
     sonde_json_put_counter(w, "spans_received", &c->spans_received);
     sonde_json_put_counter(w, "stats_payloads_received", &c->stats_payloads_received);
+    sonde_json_put_counter(w, "stats_buckets_received", &c->stats_buckets_received);
+    sonde_json_put_counter(w, "stats_bytes_received", &c->stats_bytes_received);
+    sonde_json_put_counter(w, "stats_rejected_decode", &c->stats_rejected_decode);
+    sonde_json_put_counter(w, "stats_rejected_timeout", &c->stats_rejected_timeout);
     sonde_json_put_counter(w, "stats_groups_received", &c->stats_groups_received);
     sonde_json_put_counter(w, "strings_repaired", &c->strings_repaired);
     sonde_json_put_counter(w, "tags_cut", &c->tags_cut);

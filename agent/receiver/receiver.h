@@ -63,6 +63,10 @@ typedef struct receiver_counters {
     _Atomic uint64_t spans_received;                   /* spans handed on */
     _Atomic uint64_t stats_payloads_received;          /* of payloads_accepted */
     _Atomic uint64_t stats_groups_received;
+    _Atomic uint64_t stats_buckets_received;
+    _Atomic uint64_t stats_bytes_received;
+    _Atomic uint64_t stats_rejected_decode; /* of payloads_dropped, as the next */
+    _Atomic uint64_t stats_rejected_timeout;
     _Atomic uint64_t strings_repaired; /* invalid UTF-8 */
     _Atomic uint64_t tags_cut;         /* beyond SPAN_ENTRIES_MAX */
     _Atomic uint64_t nil_spans;        /* dropped while decoding */

@@ -70,6 +70,14 @@ static void decay(event_sampler *e, int64_t now_s)
     e->decayed_s = now_s;
 }
 
+double events_per_s(const event_sampler *e, int64_t now_unix_s)
+{
+    event_sampler then = *e;
+
+    decay(&then, now_unix_s);
+    return then.score * SCORE_TO_PER_S;
+}
+
 /* The rate that holds the limit: counts the event. */
 static double limit_rate(event_sampler *e, int64_t now_s)
 {

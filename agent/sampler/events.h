@@ -48,6 +48,9 @@ void events_init(event_sampler *e, const event_options *options);
 uint32_t events_pick(event_sampler *e, payload_chunk *c, sonde_arena *arena, int64_t now_unix_s,
                      uint8_t *picked);
 
+/* Events a second, as the limit counts them. */
+double events_per_s(const event_sampler *e, int64_t now_unix_s);
+
 /* Whether any span of the chunk could be one: the cheap look before. */
 bool events_possible(const event_sampler *e, const payload_chunk *c);
 

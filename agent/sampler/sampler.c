@@ -401,6 +401,11 @@ void sampler_read_counters(sampler *s, sampler_counters *out)
     out->rare_services_full = s->rare.services_full;
     out->events_extracted = s->events.extracted;
     out->events_kept = s->events.kept;
+    out->max_events_per_s = s->events.options.max_per_s;
+    out->events_per_s = events_per_s(&s->events, sonde_unix_ns() / (int64_t)SONDE_NS_PER_S);
+    out->signatures[0] = s->priority.core.entries_len;
+    out->signatures[1] = s->no_priority.core.entries_len;
+    out->signatures[2] = s->errors.core.entries_len;
     out->unmarked += s->rare.unmarked + s->events.unmarked;
     sonde_mutex_unlock(&s->mu);
 }
@@ -429,6 +434,15 @@ void sampler_write_json(void *arg, sonde_json_writer *w)
     sonde_json_put_u64(w, "rare_services_full", n.rare_services_full);
     sonde_json_put_u64(w, "events_extracted", n.events_extracted);
     sonde_json_put_u64(w, "events_kept", n.events_kept);
+    sonde_json_put_double(w, "max_events_per_s", n.max_events_per_s);
+    sonde_json_put_double(w, "events_per_s", n.events_per_s);
+    sonde_json_put_double(w, "events_rate",
+                          n.events_per_s > n.max_events_per_s ? n.max_events_per_s / n.events_per_s
+                                                              : 1);
+    sonde_json_put_bool(w, "events_limited", n.events_per_s > n.max_events_per_s);
+    sonde_json_put_u64(w, "signatures_priority", n.signatures[0]);
+    sonde_json_put_u64(w, "signatures_no_priority", n.signatures[1]);
+    sonde_json_put_u64(w, "signatures_errors", n.signatures[2]);
     sonde_json_put_u64(w, "unmarked", n.unmarked);
     sonde_json_put_u64(w, "publish_failed", n.publish_failed);
     sonde_json_end_object(w);

@@ -80,6 +80,8 @@ typedef struct sampler_counters {
     uint64_t rare_services_full;
     uint64_t events_extracted;
     uint64_t events_kept;
+    double max_events_per_s, events_per_s; /* the limit, and what comes now */
+    uint64_t signatures[3];                /* gauges: of priority, no priority, errors */
     uint64_t unmarked;       /* marks that are missing: the payload's arena was full */
     uint64_t publish_failed; /* no memory for the snapshot: the former rates stay */
 } sampler_counters;

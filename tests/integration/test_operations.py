@@ -346,7 +346,7 @@ class Pages(Operations):
 
     def test_every_row_of_the_table_of_metrics_finds_its_number(self):
         self.stack.start_intake()
-        self.stack.start_agent()
+        self.stack.start_agent(DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_HTTP_ENDPOINT=f"127.0.0.1:{free_port()}")
         have = set()
 
         def walk(path, tree):

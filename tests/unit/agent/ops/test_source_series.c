@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/log.h"
 #include "support/test.h"
 
 #define P    "datadog.trace_agent."
@@ -143,6 +144,43 @@ static void test_the_last_minute_is_the_last_whole_one(void **state)
     sources_close(all);
 }
 
+static sonde_buf logged;
+
+static void keep_line(void *user, sonde_log_level level, const char *line, size_t len)
+{
+    (void)user, (void)level;
+    sonde_buf_append(&logged, line, len);
+    sonde_buf_append_byte(&logged, '\n');
+}
+
+static void test_each_minute_is_summed_up_in_the_log(void **state)
+{
+    payload_source *s;
+    payload_sources *all = one_source(&s);
+
+    (void)state;
+    sonde_buf_init(&logged, 8192);
+    sonde_log_set_sink(keep_line, NULL);
+    sonde_log_set_level(SONDE_LOG_DEBUG);
+    sources_log_minute(all);
+    must_hold(&logged, "No data received\n");
+    sonde_buf_reset(&logged);
+    source_add(s, SOURCE_SPANS_RECEIVED, 7);
+    source_add(s, SOURCE_DROP_EMPTY_TRACE, 2);
+    source_add(s, SOURCE_FIX_SERVICE_EMPTY, 3);
+    source_add(s, SOURCE_FIX_TYPE_TRUNCATE, 1);
+    sources_turn_minute(all);
+    sources_log_minute(all);
+    must_hold(&logged, "[" TAGS "] payloads=0 traces=0 spans=7");
+    must_hold(&logged, "[" TAGS "] traces_dropped(empty_trace:2), "
+                       "spans_malformed(service_empty:3, type_truncate:1)\n");
+    assert_null(strstr(sonde_buf_cstr(&logged), "No data"));
+    sonde_buf_done(&logged);
+    sonde_log_set_sink(NULL, NULL);
+    sonde_log_set_level(SONDE_LOG_INFO);
+    sources_close(all);
+}
+
 static void test_without_sources_and_timings_there_is_nothing(void **state)
 {
     sonde_buf got;
@@ -165,6 +203,7 @@ int main(void)
         cmocka_unit_test(test_a_timing_is_a_count_the_most_and_the_average_in_whole_milliseconds),
         cmocka_unit_test(test_the_page_has_each_family_once_with_labels),
         cmocka_unit_test(test_the_last_minute_is_the_last_whole_one),
+        cmocka_unit_test(test_each_minute_is_summed_up_in_the_log),
         cmocka_unit_test(test_without_sources_and_timings_there_is_nothing),
     };
 
