@@ -70,7 +70,7 @@ static bool is_closing(http_server *s)
     return closing;
 }
 
-/* libmicrohttpd takes no empty value and none with a tab in it: rather an answer without that header than none. */
+/* libmicrohttpd takes no empty value and none of two lines: rather an answer without that header than none. */
 static void add_header(struct MHD_Response *m, const char *name, const char *value)
 {
     (void)MHD_add_response_header(m, name, value);
