@@ -10,6 +10,7 @@
 
 /* In the order they may be taken. */
 typedef enum sonde_rank {
+    SONDE_RANK_AT_WORK = 5,    /* libtrace, with a sanitizer: its thread is not resting */
     SONDE_RANK_LIFECYCLE = 10, /* start, stop, reload */
     SONDE_RANK_ROOM = 20,      /* a room's own state */
     SONDE_RANK_SEGMENT = 30,   /* libtrace: one segment */

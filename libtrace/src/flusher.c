@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -13,6 +14,7 @@
 #include "base/thread.h"
 
 #include "area.h"
+#include "at_work.h"
 #include "beats.h"
 #include "sender.h"
 #include "tracer.h"
@@ -65,11 +67,13 @@ bool sonde__flusher_pause_until(uint64_t time_mono_ns)
 {
     bool go_on;
 
+    sonde__at_work_end();
     sonde_mutex_lock(&mu);
     while (time_mono_ns <= sonde__flusher_stop_deadline() && sonde_mono_ns() < time_mono_ns)
         sonde_cond_wait_until(&to_thread, &mu, time_mono_ns);
     go_on = time_mono_ns <= sonde__flusher_stop_deadline();
     sonde_mutex_unlock(&mu);
+    sonde__at_work_begin();
     return go_on;
 }
 
@@ -125,6 +129,7 @@ static bool rest(const orders *seen, bool busy, uint64_t due_mono_ns)
     uint64_t until = sonde_deadline(sonde_mono_ns(), GATHER_NS);
     bool go_on;
 
+    sonde__at_work_end();
     sonde_mutex_lock(&mu);
     if (order.flushes_done < seen->flushes_wanted)
         order.flushes_done = seen->flushes_wanted;
@@ -147,6 +152,7 @@ static bool rest(const orders *seen, bool busy, uint64_t due_mono_ns)
         (void)pthread_cond_broadcast(&from_thread);
     }
     sonde_mutex_unlock(&mu);
+    sonde__at_work_begin();
     return go_on;
 }
 
@@ -167,6 +173,8 @@ static void *run(void *unused)
     uint64_t beat_due;
 
     (void)unused;
+    sonde__at_work_begin();
+    sonde__at_work_expect(-1);
     sonde__sender_begin();
     do {
         seen = read_orders();
@@ -179,6 +187,7 @@ static void *run(void *unused)
         if (sonde__sender_agent_changed())
             info_due_mono_ns = 0;
     } while (rest(&seen, any || waits || is_agent_wanted(&seen), beat_due));
+    sonde__at_work_end();
     return NULL;
 }
 
@@ -192,8 +201,12 @@ static void start_thread_locked(void)
         sonde_mono_ns() < order.no_start_before_mono_ns)
         return;
     status = sonde__sender_open();
-    if (status == SONDE_OK)
+    if (status == SONDE_OK) {
+        sonde__at_work_expect(1);
         status = sonde_thread_start(&order.thread, "sonde-flush", 0, run, NULL);
+        if (status != SONDE_OK)
+            sonde__at_work_expect(-1);
+    }
     if (status == SONDE_OK) {
         order.running = order.joinable = true;
         atomic_store_explicit(&state, AT_WORK, memory_order_relaxed);

@@ -28,6 +28,7 @@
 
 #include "abandoned.h"
 #include "area.h"
+#include "at_work.h"
 #include "blackbox.h"
 #include "cell.h"
 #include "counters.h"
@@ -171,6 +172,7 @@ SONDE_NO_TSA static void postfork_child(void)
 
 /* One per mutex, with its rank. */
 static const sonde_fork_hooks fork_hooks[] = {
+    { SONDE_RANK_AT_WORK, sonde__at_work_await, sonde__at_work_end, sonde__at_work_forked },
     { SONDE_RANK_LIFECYCLE, prefork, postfork_parent, postfork_child },
     { SONDE_RANK_ROOM, sonde__sender_prefork, sonde__sender_postfork_parent,
       sonde__sender_postfork_child },
