@@ -13,6 +13,7 @@
     X(nested,           "signals on a thread whose sampler was at work already: lost")              \
     X(foreign_signals,  "signals of our number that others sent: chained")                          \
     X(swallowed,        "of these, those whose default would have ended the process")               \
+    X(handler_lost,     "times the program took our signal by the bare system call: off from then on") \
     X(handler_ns,       "time in the handler")                                                      \
     X(handler_max_ns,   "the longest")                                                              \
     X(handler_long,     "handlers of more than a millisecond of CPU")                               \

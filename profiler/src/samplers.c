@@ -26,7 +26,7 @@
 #define STOP_TRIES      200u /* of a millisecond */
 
 static sonde_prof__sampler_settings now; /* the owner's; what handlers read is in sampling_now */
-static bool is_installed, is_running;
+static bool is_installed, is_running, is_lost;
 static uint64_t next_scan_ns, next_slow_ns, minute_ends_ns, open_until_ns;
 
 /* -- settings --------------------------------------------------------------------------------------- */
@@ -110,7 +110,7 @@ static bool install(void)
     bool ok;
 
     if (is_installed)
-        return true;
+        return !is_lost;
     (void)sigemptyset(&ours.sa_mask);
     sonde_prof__self.depth++; /* our own sigaction() then passes through */
     ok = sigaction(now.signo, NULL, &sonde_prof__sampling_now.before) == 0 &&
@@ -118,6 +118,25 @@ static bool install(void)
     sonde_prof__self.depth--;
     is_installed = ok;
     return ok;
+}
+
+/* A program can go round sigaction(), by the bare system call.  Then the signal is its own from now on: our timers would
+ * call a handler that does not know them, or end the process. */
+static void mind_lost_handler(void)
+{
+    struct sigaction current;
+    bool ours;
+
+    sonde_prof__self.depth++;
+    ours =
+        sigaction(now.signo, NULL, &current) != 0 || current.sa_sigaction == sonde_prof__on_signal;
+    sonde_prof__self.depth--;
+    if (ours || is_lost)
+        return;
+    is_lost = true;
+    SONDE_PROF__COUNT(handler_lost);
+    cpu_off();
+    sonde_prof__wall_no_signals();
 }
 
 void sonde_prof__samplers_unblock(void)
@@ -174,7 +193,7 @@ static void mind_long_handlers(uint64_t now_mono_ns)
         frames = now.frames_max;
     }
     atomic_store_explicit(&sonde_prof__sampling_now.frames_max, frames, memory_order_relaxed);
-    if (open_until_ns != 0 && now_mono_ns >= open_until_ns) {
+    if (open_until_ns != 0 && now_mono_ns >= open_until_ns && !is_lost) {
         open_until_ns = 0;
         cpu_on();
     }
@@ -251,6 +270,7 @@ void sonde_prof__samplers_tick(uint64_t now_mono_ns)
 {
     if (!is_running)
         return;
+    mind_lost_handler();
     mind_long_handlers(now_mono_ns);
     if (now_mono_ns >= next_scan_ns) {
         next_scan_ns = now_mono_ns + SCAN_NS;

@@ -60,6 +60,7 @@ typedef struct sonde_prof__slot {
     sonde_prof__look *wall;       /* NULL: never looked at */
     _Atomic uint32_t wall_events; /* what a signal under way to the thread weighs; 0: none is */
     _Atomic int64_t wall_ns;
+    bool no_wall_signals; /* about to exec; guarded by the lock of wall.c */
 
     /* The registry's (threads.c), guarded by its lock. */
     _Atomic uint32_t
@@ -78,9 +79,8 @@ typedef struct sonde_prof__tls {
     uint32_t heap_mean; /* KiB: the interval the credit was drawn with */
     uint32_t lock_mean; /* us */
     uint32_t io_mean;
-    uint16_t depth;    /* hooks entered: only the outermost counts */
-    uint8_t gone;      /* the thread is past its destructors: hooks pass through */
-    uint8_t no_signal; /* about to exec */
+    uint16_t depth; /* hooks entered: only the outermost counts */
+    uint8_t gone;   /* the thread is past its destructors: hooks pass through */
 } sonde_prof__tls;
 
 _Static_assert(sizeof(sonde_prof__tls) <= 64, "static TLS is scarce");

@@ -132,6 +132,7 @@ static sonde_prof__slot *take_locked(uint32_t tid)
     slot->stack = (sonde_prof__stack){ 0, 0, NULL };
     slot->name[0] = '\0';
     slot->foreign = NULL;
+    slot->no_wall_signals = false;
     slot->seen = scan_number;
     atomic_store_explicit(&slot->wall_events, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->wall_ns, 0, memory_order_relaxed);

@@ -18,6 +18,7 @@
 #include "context.h"
 #include "counts.h"
 #include "cpu_timer.h"
+#include "lock.h"
 #include "maps.h"
 #include "proc.h"
 #include "sampler.h"
@@ -43,8 +44,9 @@ static struct {
     bool is_running;
     uint32_t threads; /* looked at per round */
     int signo;
-    sonde_prof__wall_engine engine;
+    _Atomic sonde_prof__wall_engine engine;
     pthread_t thread;
+    sonde_prof__lock sending;
     sonde_prof__slot *own; /* its ring is where samples without a signal go */
     uint64_t rng;
     stratum strata[2]; /* without a span, in one */
@@ -58,6 +60,11 @@ static uint64_t random64(void)
     wall.rng ^= wall.rng << 25;
     wall.rng ^= wall.rng >> 27;
     return wall.rng * UINT64_C(0x2545F4914F6CDD1D);
+}
+
+static sonde_prof__wall_engine engine(void)
+{
+    return atomic_load_explicit(&wall.engine, memory_order_relaxed);
 }
 
 /* -- samples ---------------------------------------------------------------------------------------- */
@@ -84,25 +91,35 @@ static void put(const sonde_prof__slot *slot, weight w, sonde_prof__state state,
         sonde_prof__samplers_wake();
 }
 
-/* A running thread is told to look itself.  One that has not come to it yet will say it all at once. */
-static void ask(sonde_prof__slot *slot, uint32_t tid, weight w)
+static bool send(const sonde_prof__slot *slot, uint32_t tid)
 {
     siginfo_t info;
+    bool ok;
 
-    if (wall.engine == SONDE_PROF__WALL_NOSIGNAL)
-        return;
-    atomic_fetch_add_explicit(&slot->wall_ns, w.ns, memory_order_relaxed);
-    if (atomic_fetch_add_explicit(&slot->wall_events, w.events, memory_order_release) != 0) {
-        SONDE_PROF__COUNT(wall_pending);
-        return;
-    }
     memset(&info, 0, sizeof(info));
     info.si_signo = wall.signo;
     info.si_code = SI_QUEUE;
     info.si_pid = getpid();
     info.si_uid = getuid();
     info.si_value.sival_ptr = (void *)(uintptr_t)&sonde_prof__wall_cookie;
-    if (syscall(SYS_rt_tgsigqueueinfo, getpid(), tid, wall.signo, &info) == 0)
+    sonde_prof__lock_take(&wall.sending);
+    ok = !slot->no_wall_signals &&
+         syscall(SYS_rt_tgsigqueueinfo, getpid(), tid, wall.signo, &info) == 0;
+    sonde_prof__lock_give(&wall.sending);
+    return ok;
+}
+
+/* A running thread is told to look itself.  One that has not come to it yet will say it all at once. */
+static void ask(sonde_prof__slot *slot, uint32_t tid, weight w)
+{
+    if (engine() == SONDE_PROF__WALL_NOSIGNAL)
+        return;
+    atomic_fetch_add_explicit(&slot->wall_ns, w.ns, memory_order_relaxed);
+    if (atomic_fetch_add_explicit(&slot->wall_events, w.events, memory_order_release) != 0) {
+        SONDE_PROF__COUNT(wall_pending);
+        return;
+    }
+    if (send(slot, tid))
         return;
     atomic_store_explicit(&slot->wall_events, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->wall_ns, 0, memory_order_relaxed);
@@ -224,7 +241,7 @@ static void look_at(sonde_prof__slot *slot, weight w)
 
     if (cpu_ns == UINT64_MAX)
         return; /* gone */
-    if (wall.engine == SONDE_PROF__WALL_SIGNAL) {
+    if (engine() == SONDE_PROF__WALL_SIGNAL) {
         ask(slot, tid, w);
     } else if (last && last->tid == tid && last->cpu_ns == cpu_ns) {
         SONDE_PROF__COUNT(wall_reused);
@@ -362,6 +379,11 @@ uint64_t sonde_prof__wall_interval_ns(void)
     return atomic_load_explicit(&wall.interval_ns, memory_order_relaxed);
 }
 
+void sonde_prof__wall_no_signals(void)
+{
+    atomic_store_explicit(&wall.engine, SONDE_PROF__WALL_NOSIGNAL, memory_order_relaxed);
+}
+
 bool sonde_prof__wall_is_running(void)
 {
     return wall.is_running;
@@ -374,7 +396,7 @@ sonde_status sonde_prof__wall_start(const sonde_prof__sampler_settings *settings
     if (wall.is_running)
         return SONDE_OK;
     wall.threads = settings->wall_threads < LOOKS_MAX ? settings->wall_threads : LOOKS_MAX;
-    wall.engine = settings->wall_engine;
+    atomic_store_explicit(&wall.engine, settings->wall_engine, memory_order_relaxed);
     wall.signo = settings->signo;
     sonde_prof__wall_set_interval(settings->wall_interval_ns);
     if (!wall.own)
@@ -403,7 +425,63 @@ void sonde_prof__wall_stop(void)
     (void)pthread_join(wall.thread, NULL);
 }
 
+/* What waits on the thread: ours is gone, another's goes on waiting. */
+static void take_pending(void)
+{
+    const struct timespec at_once = { 0, 0 };
+    sigset_t set, before;
+    siginfo_t info;
+
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, wall.signo);
+    (void)pthread_sigmask(SIG_BLOCK, &set, &before);
+    while (sigtimedwait(&set, &info, &at_once) == wall.signo) {
+        if (info.si_code == SI_QUEUE && info.si_value.sival_ptr == &sonde_prof__wall_cookie)
+            continue;
+        (void)syscall(SYS_rt_tgsigqueueinfo, getpid(), syscall(SYS_gettid), wall.signo, &info);
+        break;
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* The slot of the calling thread; NULL in a child of vfork(), which has its parent's memory, and no signals. */
+static sonde_prof__slot *slot_of_caller(void)
+{
+    sonde_prof__slot *slot = sonde_prof__self.slot;
+
+    return slot && atomic_load_explicit(&slot->tid, memory_order_relaxed) ==
+                       (uint32_t)syscall(SYS_gettid)
+               ? slot
+               : NULL;
+}
+
+static bool refuse_signals(bool refuse)
+{
+    sonde_prof__slot *slot = wall.own ? slot_of_caller() : NULL;
+
+    if (!slot)
+        return false;
+    sonde_prof__lock_take(&wall.sending);
+    slot->no_wall_signals = refuse;
+    atomic_store_explicit(&slot->wall_events, 0, memory_order_relaxed); /* what the lost one said */
+    atomic_store_explicit(&slot->wall_ns, 0, memory_order_relaxed);
+    sonde_prof__lock_give(&wall.sending);
+    return true;
+}
+
+void sonde_prof__wall_exec_begin(void)
+{
+    if (refuse_signals(true))
+        take_pending();
+}
+
+void sonde_prof__wall_exec_failed(void)
+{
+    (void)refuse_signals(false);
+}
+
 void sonde_prof__wall_postfork_child(void)
 {
+    sonde_prof__lock_init(&wall.sending);
     wall.is_running = false;
 }

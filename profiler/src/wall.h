@@ -27,7 +27,13 @@ void sonde_prof__wall_stop(void); /* twice does nothing */
 void sonde_prof__wall_set_interval(uint64_t interval_ns);
 uint64_t sonde_prof__wall_interval_ns(void);
 bool sonde_prof__wall_is_running(void);
+void sonde_prof__wall_no_signals(void);     /* from now on: the signal is not ours any more */
 void sonde_prof__wall_postfork_child(void); /* its thread is not there any more */
+
+/* The calling thread is about to become another program, or has failed to: from the first on no signal of the wall sampler
+ * is under way to it.  One that is would end a program that does not expect it. */
+void sonde_prof__wall_exec_begin(void);
+void sonde_prof__wall_exec_failed(void);
 
 /* One round, dt after the last one; what the thread does.  For tests. */
 void sonde_prof__wall_round(uint64_t dt_ns);

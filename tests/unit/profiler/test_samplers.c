@@ -534,6 +534,34 @@ static void test_handlers_that_take_long_open_the_breaker(void **state)
     assert_true(drain(my_tid(), 0).records > 0);
 }
 
+/* In a child: the signal is not given back. */
+static void test_a_handler_that_was_taken_away_ends_the_sampling(void **state)
+{
+    pid_t child;
+    int status;
+
+    (void)state;
+    start();
+    sonde_prof__samplers_prefork();
+    child = fork();
+    if (child == 0) {
+        const struct sigaction theirs = { .sa_handler = SIG_IGN };
+
+        sonde_prof__samplers_postfork_child();
+        sonde_prof__samplers_tick(1);
+        if (sonde_prof__samplers_cpu_period_ns() == 0)
+            _exit(1);
+        (void)sigaction(SIGPROF, &theirs, NULL); /* no hook of ours is in this program */
+        sonde_prof__samplers_tick(2);
+        _exit(sonde_prof__samplers_cpu_period_ns() == 0 && sonde_prof__slot_mine()->timer < 0 ? 7
+                                                                                              : 2);
+    }
+    sonde_prof__samplers_postfork_parent();
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 7);
+}
+
 static sonde_prof_endpoint_fn on_endpoint;
 static uint64_t endpoint_root;
 
@@ -589,6 +617,7 @@ int main(void)
         cmocka_unit_test_teardown(test_threads_of_ours_are_left_alone, stop),
         cmocka_unit_test_teardown(test_the_drainer_is_woken_when_a_ring_fills, stop),
         cmocka_unit_test_teardown(test_handlers_that_take_long_open_the_breaker, stop),
+        cmocka_unit_test_teardown(test_a_handler_that_was_taken_away_ends_the_sampling, stop),
         cmocka_unit_test_teardown(test_endpoints_go_to_whoever_wants_them, stop),
     };
 

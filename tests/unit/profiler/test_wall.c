@@ -388,6 +388,56 @@ static void test_threads_in_a_span_are_looked_at_first(void **state)
         end(&s[i]);
 }
 
+static bool is_pending(void)
+{
+    sigset_t set;
+
+    (void)sigpending(&set);
+    return sigismember(&set, SIGPROF);
+}
+
+static void test_no_signal_is_under_way_when_a_program_begins(void **state)
+{
+    sigset_t set, before;
+
+    (void)state;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGPROF);
+    (void)pthread_sigmask(SIG_BLOCK, &set, &before);
+    sonde_prof__self.slot = sonde_prof__slot_find(my_tid());
+    sonde_prof__wall_round(DT_NS); /* this very thread is running */
+    assert_true(is_pending());
+    sonde_prof__wall_exec_begin();
+    assert_false(is_pending());
+    sonde_prof__wall_round(DT_NS);
+    assert_false(is_pending());
+    sonde_prof__wall_exec_failed();
+    sonde_prof__wall_round(DT_NS);
+    assert_true(is_pending());
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    assert_false(is_pending());
+    assert_int_equal(look(my_tid(), SONDE_PROF__RUNNING, NULL).ns, DT_NS);
+}
+
+static void test_anothers_signal_goes_on_waiting(void **state)
+{
+    sigset_t set, before;
+    siginfo_t info;
+
+    (void)state;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGPROF);
+    (void)pthread_sigmask(SIG_BLOCK, &set, &before);
+    sonde_prof__self.slot = sonde_prof__slot_find(my_tid());
+    assert_int_equal(pthread_kill(pthread_self(), SIGPROF), 0);
+    sonde_prof__wall_exec_begin();
+    assert_true(is_pending());
+    assert_int_equal(sigwaitinfo(&set, &info), SIGPROF);
+    assert_int_not_equal(info.si_code, SI_QUEUE);
+    sonde_prof__wall_exec_failed();
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 static void test_its_thread_makes_rounds(void **state)
 {
     uint64_t ticks = atomic_load(&sonde_prof__count.wall_ticks);
@@ -429,6 +479,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_running_thread_looks_itself, start, stop),
         cmocka_unit_test_setup_teardown(test_looks_weigh_what_was_not_looked_at, start, stop),
         cmocka_unit_test_setup_teardown(test_threads_in_a_span_are_looked_at_first, start, stop),
+        cmocka_unit_test_setup_teardown(test_no_signal_is_under_way_when_a_program_begins, start,
+                                        stop),
+        cmocka_unit_test_setup_teardown(test_anothers_signal_goes_on_waiting, start, stop),
         cmocka_unit_test_setup_teardown(test_its_thread_makes_rounds, start, stop),
     };
 
