@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -232,6 +233,50 @@ agent_config *cli_config_quiet(const char *file, const cli_line *line)
     return load(file, line);
 }
 
+/* What is wrong with the variable's value, from the warning about it; empty: nothing. */
+static sonde_str refusal_of(const agent_config *c, const char *variable)
+{
+    sonde_str name = sonde_str_from(variable);
+
+    for (size_t i = 0; i < c->warnings_len; i++) {
+        sonde_str text = c->warnings[i], why;
+        size_t at;
+
+        if (!sonde_str_starts(text, name) || !sonde_str_find(text, SONDE_STR(", staying"), &at) ||
+            text.ptr[name.len] != ':')
+            continue;
+        why = sonde_str_sub(text, 0, at);
+        while (sonde_str_find(why, SONDE_STR(": "), &at))
+            why = sonde_str_sub(why, at + 2, why.len);
+        return why;
+    }
+    return (sonde_str){ NULL, 0 };
+}
+
+bool cli_values_are_good(const command *self, const agent_config *c, const cli_line *line)
+{
+    for (size_t i = 0; i < self->options_len; i++) {
+        const cli_option *o = &self->options[i];
+        sonde_str why = { NULL, 0 };
+
+        if (line->values[i] && o->variable)
+            why = refusal_of(c, o->variable);
+        if (why.len) {
+            (void)cli_fail(self, "--%s %s: %.*s", o->name, line->values[i], SONDE_STR_ARG(why));
+            return false;
+        }
+    }
+    return true;
+}
+
+bool cli_in_colour(void)
+{
+    sonde_str term = sonde_str_from(getenv("TERM"));
+
+    return isatty(STDOUT_FILENO) && !getenv("NO_COLOR") && term.len &&
+           !sonde_str_eq(term, SONDE_STR("dumb"));
+}
+
 static const char *config_file(const command *self, const cli_line *line)
 {
     for (size_t i = 0; i < self->options_len; i++)
@@ -249,7 +294,10 @@ int cli_run(const command *self, int argc, char **argv)
     if (!cli_parse(self, argc, argv, &line, &code))
         return code;
     c = cli_config_quiet(config_file(self, &line), &line);
-    code = c ? self->work(self, c, &line) : EXIT_FAILED;
+    if (c && !cli_values_are_good(self, c, &line))
+        code = EXIT_USAGE;
+    else
+        code = c ? self->work(self, c, &line) : EXIT_FAILED;
     config_put(c);
     cli_line_done(&line);
     return code;

@@ -76,6 +76,12 @@ agent_config *cli_config(const char *file, const cli_line *line);
  * say. */
 agent_config *cli_config_quiet(const char *file, const cli_line *line);
 
+/* Whether standard output is a terminal that shows colours, and nobody set NO_COLOR. */
+bool cli_in_colour(void);
+
+/* False, and said why: an option's value is not of the kind its setting takes. */
+bool cli_values_are_good(const command *self, const agent_config *c, const cli_line *line);
+
 /* "sonde NAME: message" on standard error; returns EXIT_FAILED. */
 int cli_fail(const command *self, const char *fmt, ...) SONDE_PRINTF(2, 3);
 

@@ -221,6 +221,8 @@ static int run(const command *self, int argc, char **argv)
     c = cli_config(line.values[OPT_CONFIG], &line);
     if (!c)
         code = EXIT_FAILED;
+    else if (!cli_values_are_good(self, c, &line))
+        code = EXIT_USAGE;
     else if (line.values[OPT_SHOW])
         code = print_text(config_print_values, c);
     else if (line.values[OPT_CHECK])

@@ -475,7 +475,7 @@ static int print(const findings *f, bool json)
     if (json)
         findings_json(f, &text);
     else
-        findings_text(f, &text);
+        findings_text(f, cli_in_colour(), &text);
     ok = text.status == SONDE_OK && fwrite(text.data, 1, text.len, stdout) == text.len;
     sonde_buf_done(&text);
     return ok && !findings_failed(f) ? EXIT_DONE : EXIT_FAILED;

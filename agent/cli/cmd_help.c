@@ -40,7 +40,8 @@ static int run(const command *self, int argc, char **argv)
             (void)fputs(commands[i]->help, stdout);
             return EXIT_DONE;
         }
-    (void)fprintf(stderr, "sonde help: there is no command \"%s\"\n", argv[1]);
+    (void)fprintf(stderr, "sonde help: there is no command \"%s\"; `sonde help` lists them\n",
+                  argv[1]);
     return EXIT_USAGE;
 }
 

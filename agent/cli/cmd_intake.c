@@ -73,7 +73,10 @@ static int run(const command *self, int argc, char **argv)
         return code;
     sonde_log_set_prefix("sonde intake");
     c = cli_config(line.values[OPT_CONFIG], &line);
-    code = c ? serve(self, c, line.values[OPT_KEYS]) : EXIT_FAILED;
+    if (c && !cli_values_are_good(self, c, &line))
+        code = EXIT_USAGE;
+    else
+        code = c ? serve(self, c, line.values[OPT_KEYS]) : EXIT_FAILED;
     config_put(c);
     cli_line_done(&line);
     return code;

@@ -39,14 +39,25 @@ bool findings_failed(const findings *f)
     return first_failed(f) != NULL;
 }
 
-void findings_text(const findings *f, sonde_buf *out)
+static void put_state(finding_state state, bool in_colour, sonde_buf *out)
+{
+    static const char *const colours[] = { "\033[32m", "\033[33m", "\033[31m", "\033[2m" };
+
+    if (in_colour)
+        sonde_buf_printf(out, "%s%-8s\033[0m ", colours[state], states[state]);
+    else
+        sonde_buf_printf(out, "%-8s ", states[state]);
+}
+
+void findings_text(const findings *f, bool in_colour, sonde_buf *out)
 {
     const finding *failed = first_failed(f);
 
     for (size_t i = 0; i < f->len; i++) {
         const finding *item = &f->item[i];
 
-        sonde_buf_printf(out, "%-8s %-14s %s\n", states[item->state], item->step, item->detail);
+        put_state(item->state, in_colour, out);
+        sonde_buf_printf(out, "%-14s %s\n", item->step, item->detail);
         if (item->fix[0])
             sonde_buf_printf(out, "%-8s %-14s fix: %s\n", "", "", item->fix);
     }

@@ -38,7 +38,7 @@ typedef struct findings {
 void findings_add(findings *f, const char *step, finding_state state, const char *fix,
                   const char *fmt, ...) SONDE_PRINTF(5, 6);
 bool findings_failed(const findings *f); /* any step failed */
-void findings_text(const findings *f, sonde_buf *out);
+void findings_text(const findings *f, bool in_colour, sonde_buf *out);
 void findings_json(const findings *f, sonde_buf *out);
 
 #endif /* SONDE_AGENT_CLI_FINDINGS_H */

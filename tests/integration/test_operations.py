@@ -116,6 +116,34 @@ class Completion(Operations):
         self.assertIn("SHELL is missing", error)
 
 
+class CommandLine(Operations):
+    def test_a_value_that_cannot_be_is_a_mistake_of_the_command_line(self):
+        for arguments, says in [(["agent", "--port", "http"], "--port http: expected an integer"),
+                                (["agent", "-p", "70000"], "--port 70000: out of range"),
+                                (["agent", "--log-level", "loud"], "--log-level loud: expected trace"),
+                                (["status", "-p", "x"], "--port x: expected an integer"),
+                                (["intake", "--retention", "long"], "--retention long: expected a duration")]:
+            status, out, error = self.run_sonde(*arguments)
+            self.assertEqual((status, out), (2, ""), error)
+            self.assertIn(f"sonde {arguments[0]}: {says}", error)
+
+    def test_only_a_terminal_gets_colours(self):
+        _, out, _ = self.run_sonde("doctor", "--port", free_port(), TERM="xterm")
+        self.assertNotIn("\033", out)
+        master, terminal = os.openpty()
+        subprocess.run([str(self.sonde), "doctor", "--port", str(free_port())], stdout=terminal, timeout=60,
+                       env={"PATH": "/usr/bin:/bin", "TERM": "xterm", "HOME": str(self.stack.dir)})
+        os.close(terminal)
+        shown = b""
+        try:
+            while part := os.read(master, 65536):
+                shown += part
+        except OSError:  # how a terminal ends that nobody writes to any more
+            pass
+        os.close(master)
+        self.assertIn(b"\033[31mfailed", shown)
+
+
 class EchoingIntake:
     """Refuses everything, and says in its answer with which key it came."""
 

@@ -1,6 +1,8 @@
 /* test_findings.c - the doctor's findings as text and as JSON. */
 #include "agent/cli/findings.h"
 
+#include <string.h>
+
 #include "support/test.h"
 
 static void test_the_first_failure_is_named(void **state)
@@ -16,12 +18,15 @@ static void test_the_first_failure_is_named(void **state)
     findings_add(&f, "info", FINDING_SKIPPED, NULL, "no connection");
     assert_true(findings_failed(&f));
     sonde_buf_init(&text, 4096);
-    findings_text(&f, &text);
+    findings_text(&f, false, &text);
     assert_string_equal(sonde_buf_cstr(&text), "ok       resolve        localhost\n"
                                                "failed   connect        port 8126\n"
                                                "                        fix: start it\n"
                                                "skipped  info           no connection\n"
                                                "\nconnect failed: port 8126\n");
+    sonde_buf_reset(&text);
+    findings_text(&f, true, &text);
+    assert_non_null(strstr(sonde_buf_cstr(&text), "\033[31mfailed  \033[0m connect        port"));
     sonde_buf_reset(&text);
     findings_json(&f, &text);
     assert_string_equal(
