@@ -149,6 +149,7 @@ typedef struct agent_config {
     bool apm_enabled;
     bool receiver_enabled;
     sonde_str apm_env;
+    sonde_str apm_mode;    /* "edge" or "" */
     int64_t receiver_port; /* 0: no TCP; -1: any free port */
     sonde_str receiver_socket;
     bool crash_spans;

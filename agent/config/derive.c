@@ -254,6 +254,20 @@ static void derive_sql(builder *b)
     *mode = SONDE_STR("");
 }
 
+static void derive_apm_mode(builder *b)
+{
+    sonde_str *mode = &b->c->apm_mode;
+
+    if (mode->len == 0)
+        return;
+    if (sonde_str_eq_nocase(*mode, SONDE_STR("edge"))) {
+        *mode = SONDE_STR("edge");
+        return;
+    }
+    warn(b, "apm_config.mode: %s is not edge; taking none", SONDE_LOG_QUOTE(*mode));
+    *mode = SONDE_STR("");
+}
+
 static void derive_storage(builder *b)
 {
     if (!b->c->forwarder_storage_path.len)
@@ -294,6 +308,7 @@ void derive(builder *b)
     derive_data_dir(b);
     derive_storage(b);
     derive_sql(b);
+    derive_apm_mode(b);
     derive_egress(b);
     derive_host(b);
     if (c->max_memory_bytes)

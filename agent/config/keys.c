@@ -75,6 +75,8 @@ const config_key config_keys[] = {
       .doc = "Listen for tracers at receiver_port and receiver_socket; false leaves OTLP." },
     { .name = "apm_config.env", .env = "DD_APM_ENV", .type = KEY_TEXT, .fallback = "", .offset = FIELD(apm_env),
       .doc = "As env, for traces only; wins over it." },
+    { .name = "apm_config.mode", .env = "DD_APM_MODE", .type = KEY_TEXT, .fallback = "", .offset = FIELD(apm_mode),
+      .doc = "Where the agent runs, told to the intake: edge, or nothing." },
     { .name = "apm_config.receiver_port", .env = "DD_APM_RECEIVER_PORT,DD_RECEIVER_PORT", .type = KEY_INT,
       .fallback = "8126", .min = -1, .max = 65535, .offset = FIELD(receiver_port),
       .doc = "TCP port for traces; 0 listens on the Unix socket only, -1 on any free port (tests)." },

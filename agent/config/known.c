@@ -29,7 +29,6 @@ const known_key known_keys[] = {
     { "apm_config.debug.port", "DD_APM_DEBUG_PORT" },
     { "apm_config.debug_v1_payloads", "DD_APM_DEBUG_V1_PAYLOADS" },
     { "apm_config.enable_container_tags_buffer", "DD_APM_ENABLE_CONTAINER_TAGS_BUFFER" },
-    { "apm_config.mode", "DD_APM_MODE" },
     { "apm_config.internal_profiling.enabled", "DD_APM_INTERNAL_PROFILING_ENABLED" },
     { "otlp_config.*", NULL },
     { "otlp_config", NULL },

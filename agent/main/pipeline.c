@@ -68,8 +68,10 @@ static sonde_status open_writers(pipeline *p, sonde_error *out_error)
         .agent = { .hostname = c->hostname,
                    .env = p->agent_env,
                    .version = SONDE_STR(SONDE_VERSION),
+                   .apm_mode = c->apm_mode,
                    .target_tps = c->target_tps,
-                   .errors_tps = c->errors_tps },
+                   .errors_tps = c->errors_tps,
+                   .rare_sampler = c->rare_enabled },
         .flush_ns = c->trace_flush_ns,
         .sink = sink,
     };

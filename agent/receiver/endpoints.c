@@ -315,7 +315,7 @@ static sonde_status decode(const bound_endpoint *b, http_request *request, paylo
         status = take_process_tags(*out_payload, request);
         (*out_payload)->source = find_source(b, request, first_service(*out_payload));
     } else {
-        take_stats_headers(*out_payload, request);
+        take_stats_headers(b->r, *out_payload, request);
     }
     return status == SONDE_OK ? take_container_tags(b->r, *out_payload) : status;
 }

@@ -88,7 +88,8 @@ payload_source *find_source(const bound_endpoint *b, const http_request *request
                             sonde_str service);
 sonde_status take_container_tags(receiver *r, payload *p); /* when the container is known */
 sonde_status take_process_tags(payload *p, const http_request *request); /* after decoding */
-void take_stats_headers(payload *p, const http_request *request);        /* after decoding */
+void take_stats_headers(const receiver *r, payload *p,
+                        const http_request *request); /* after decoding */
 bool header_is_true(const http_request *request, const char *name);
 uint64_t header_trace_count(const http_request *request);
 sonde_str

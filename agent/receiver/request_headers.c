@@ -97,8 +97,10 @@ payload_source *find_source(const bound_endpoint *b, const http_request *request
 }
 
 /* The container a tracer's head names counts, never the one in the body. */
-void take_stats_headers(payload *p, const http_request *request)
+void take_stats_headers(const receiver *r, payload *p, const http_request *request)
 {
+    if (config_has_feature(r->config, "disable_cid_stats"))
+        p->container_id = (sonde_str){ NULL, 0 };
     p->stats->container_id = p->container_id;
     if (p->stats->lang.len == 0)
         p->stats->lang = p->language_name;

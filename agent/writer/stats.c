@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "codec/compress/compress.h"
 
+#include "languages.h"
 #include "limits.h"
 
 static void count(_Atomic uint64_t *n, uint64_t by)
@@ -37,7 +38,18 @@ static uint64_t groups_of(const stats_payload *s)
     return n;
 }
 
-static sonde_status hand_over(stats_writer *w, sonde_buf *body, uint64_t groups)
+static void name_languages(const stats_payload *s, upload *u)
+{
+    languages l = { .len = 0 };
+    uint32_t i;
+
+    for (i = 0; i < s->stats_len; i++)
+        languages_add(&l, s->stats[i].lang);
+    languages_header(&l, u->headers, sizeof(u->headers));
+}
+
+static sonde_status hand_over(stats_writer *w, const stats_payload *s, sonde_buf *body,
+                              uint64_t groups)
 {
     upload u = { .kind = UPLOAD_STATS,
                  .path = "/api/v0.2/stats",
@@ -47,6 +59,7 @@ static sonde_status hand_over(stats_writer *w, sonde_buf *body, uint64_t groups)
                  .chunks = 1 };
     sonde_status status;
 
+    name_languages(s, &u);
     u.body = sonde_buf_take(body, &u.body_len);
     count(&w->bytes_compressed, u.body_len);
     status = w->sink.push(w->sink.stage, &u);
@@ -69,7 +82,7 @@ static sonde_status send_part(stats_writer *w, const stats_payload *s, uint64_t 
         status = sonde_compress(SONDE_ENCODING_GZIP, 0, sonde_buf_str(&raw), &body);
     sonde_buf_done(&raw);
     if (status == SONDE_OK)
-        status = hand_over(w, &body, groups);
+        status = hand_over(w, s, &body, groups);
     sonde_buf_done(&body);
     count(status == SONDE_OK ? &w->groups_out : &w->groups_dropped, groups);
     count(&w->payloads_out, status == SONDE_OK);

@@ -148,6 +148,8 @@ void encode_agent_head(sonde_buf *b, const agent_facts *a)
 
 void encode_agent_tail(sonde_buf *b, const agent_facts *a)
 {
+    if (a->apm_mode.len)
+        sonde_pb_map_str_str(b, 6, SONDE_STR("_dd.apm_mode"), a->apm_mode);
     sonde_pb_str(b, 7, a->version);
     sonde_pb_double(b, 8, a->target_tps);
     sonde_pb_double(b, 9, a->errors_tps);

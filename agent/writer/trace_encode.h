@@ -16,6 +16,7 @@ typedef struct agent_facts { /* the fields of AgentPayload itself */
     sonde_str hostname;
     sonde_str env;
     sonde_str version;
+    sonde_str apm_mode; /* tag _dd.apm_mode; empty: none */
     double target_tps;
     double errors_tps;
     bool rare_sampler;

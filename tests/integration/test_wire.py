@@ -220,7 +220,8 @@ class Wire(unittest.TestCase):
         intake = BadIntake()
         self.addCleanup(intake.close)
         http = free_port()
-        self.stack.start_agent(DD_APM_DD_URL=f"http://127.0.0.1:{intake.port}", DD_APM_TRACE_WRITER_FLUSH_PERIOD_SECONDS="0.05",
+        self.stack.start_agent(DD_APM_MODE="edge", DD_APM_ENABLE_RARE_SAMPLER="true", DD_ENV="agent-env", DD_HOSTNAME="agent-host",
+                               DD_APM_ERROR_TPS="7", DD_APM_DD_URL=f"http://127.0.0.1:{intake.port}", DD_APM_TRACE_WRITER_FLUSH_PERIOD_SECONDS="0.05",
                                DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_HTTP_ENDPOINT=f"127.0.0.1:{http}")
         for name, (path, kind, body, trace) in FORMATS.items():
             status, answer = request(http if name == "OTLP" else self.stack.agent_port, "POST", path, body(trace),
@@ -241,6 +242,9 @@ class Sent(Wire):
         found = {}
         for payload in payloads:
             self.assertEqual([], list(strangers(payload)))
+            self.assertEqual([b"agent-host", b"agent-env", "1000000", "7", "true"], [one(payload, f) for f in (
+                "hostName", "env", "targetTPS", "errorTPS", "rareSamplerEnabled")])
+            self.assertEqual({"_dd.apm_mode": b"edge"}, map_of(payload, "tags"))
             for tracer in payload["tracerPayloads"]:
                 for chunk in tracer["chunks"]:
                     found[int(one(chunk["spans"][0], "traceID"))] = (tracer, chunk, chunk["spans"][0])

@@ -127,6 +127,20 @@ static void test_a_mode_of_sql_that_is_none_leaves_the_default(void **state)
     config_put(c);
 }
 
+static void test_the_mode_of_the_agent_is_edge_or_none(void **state)
+{
+    agent_config *c = load("apm_config: {mode: Edge}\n", NULL);
+
+    (void)state;
+    assert_int_equal(c->warnings_len, 0);
+    assert_text(c->apm_mode, "edge");
+    config_put(c);
+    c = load("apm_config: {mode: serverless}\n", NULL);
+    assert_int_equal(c->warnings_len, 1);
+    assert_text(c->apm_mode, "");
+    config_put(c);
+}
+
 static void test_payloads_on_disk_are_below_the_data_folder_unless_told_otherwise(void **state)
 {
     static const char *const variables[] = { "SONDE_DATA_DIR=/d", NULL };
@@ -830,6 +844,7 @@ int main(void)
         cmocka_unit_test(test_the_environment_wins_over_the_file),
         cmocka_unit_test(test_the_way_out_is_what_file_and_variables_say),
         cmocka_unit_test(test_a_mode_of_sql_that_is_none_leaves_the_default),
+        cmocka_unit_test(test_the_mode_of_the_agent_is_edge_or_none),
         cmocka_unit_test(test_payloads_on_disk_are_below_the_data_folder_unless_told_otherwise),
         cmocka_unit_test(test_traces_go_to_the_site_or_what_stands_in_for_it),
         cmocka_unit_test(test_an_empty_socket_variable_switches_it_off),

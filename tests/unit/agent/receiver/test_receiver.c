@@ -530,6 +530,21 @@ static void test_who_waits_when_the_receiver_stops_is_refused(void **state)
     other_receiver("receiver_timeout: 60, decoder_timeout: 59000", one_waits_at_the_end);
 }
 
+static void statistics_lose_their_container(void)
+{
+    static const char group[] = "\x81\xa5Stats\x91\x81\xa5Stats\x91\x81\xa7Service\xa1s";
+
+    ask("PUT /v0.6/stats", MSGPACK "Datadog-Container-ID: abc\r\n", group, sizeof(group) - 1);
+    expect_answer("statistics", 200, "");
+    assert_int_equal(atomic_load(&f.last)->stats->container_id.len, 0);
+}
+
+static void test_a_feature_takes_the_container_off_statistics(void **state)
+{
+    (void)state;
+    other_receiver("features: [disable_cid_stats]", statistics_lose_their_container);
+}
+
 static void one_is_told_the_real_status(void)
 {
     atomic_store(&f.sink_status, SONDE_ERR_FULL);
@@ -885,6 +900,7 @@ int main(void)
         unit(test_who_may_wait_longer_than_a_request_may_take_is_told_429_and_408),
         unit(test_who_waits_when_the_receiver_stops_is_refused),
         unit(test_a_feature_tells_every_client_the_real_status),
+        unit(test_a_feature_takes_the_container_off_statistics),
         unit(test_a_container_brings_its_tags),
         unit(test_bodies_beyond_the_budget_are_refused_before_they_are_read),
         unit(test_a_body_over_the_limit_is_413_with_its_traces_counted),

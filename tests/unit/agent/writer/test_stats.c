@@ -19,6 +19,7 @@ typedef struct sink_log {
     uint64_t groups;
     sonde_status answer;
     bool keep;
+    char headers[256]; /* of the last one */
 } sink_log;
 
 static sonde_status sink_push(void *stage, upload *u)
@@ -30,6 +31,7 @@ static sonde_status sink_push(void *stage, upload *u)
     assert_string_equal(u->content_encoding, "gzip");
     assert_string_equal(u->path, "/api/v0.2/stats");
     log->groups += u->items;
+    (void)snprintf(log->headers, sizeof(log->headers), "%s", u->headers);
     if (log->keep) {
         sonde_buf *b = &log->bodies[log->len++];
 
@@ -140,6 +142,7 @@ static void test_every_field_is_there_under_its_go_name(void **state)
                       (upload_sink){ sink_push, &log });
     assert_status(stats_writer_push(&w, &s), SONDE_OK);
     assert_int_equal(log.len, 1);
+    assert_string_equal(log.headers, "X-Datadog-Reported-Languages: c\n");
     unpack(&u, &log.bodies[0]);
 
     p = &u.data;

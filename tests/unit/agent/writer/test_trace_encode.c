@@ -207,12 +207,16 @@ static void test_every_field_is_read_back_by_protobuf_c(void **state)
 
     (void)state;
     rare.rare_sampler = true;
+    rare.apm_mode = SONDE_STR("edge");
     sonde_buf_init(&b, MAX_BYTES);
     encode_all(&b, &rare, &full);
     got = datadog__trace__agent_payload__unpack(NULL, b.len, b.data);
 
     assert_non_null(got);
     assert_int_equal(got->n_tracerpayloads, 1);
+    assert_int_equal(got->n_tags, 1);
+    assert_string_equal(got->tags[0]->key, "_dd.apm_mode");
+    assert_string_equal(got->tags[0]->value, "edge");
     assert_payload_fields(got);
     assert_chunk_fields(got->tracerpayloads[0]->chunks[0]);
     assert_span_fields(got->tracerpayloads[0]->chunks[0]->spans[0]);
