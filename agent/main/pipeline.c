@@ -275,7 +275,9 @@ static sonde_status open_receiver(pipeline *p, sonde_error *out_error)
 /* Never fatal: the trace endpoints above are what most tracers use. */
 static void open_otlp(pipeline *p)
 {
-    const otlp_options options = { .config = p->config, .sink = { flow_accept, p } };
+    const otlp_options options = { .config = p->config,
+                                   .sink = { flow_accept, p },
+                                   .origin = p->origin };
     sonde_error error = { 0 };
 
     if (otlp_open(&options, &p->otlp, &error) != SONDE_OK)

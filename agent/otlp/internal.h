@@ -14,6 +14,7 @@
 struct otlp {
     agent_config *config;
     payload_sink sink;
+    const origin *origin;
     size_t budget_bytes;
     double rate;
     _Atomic bool stopped;

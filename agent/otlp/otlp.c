@@ -73,6 +73,7 @@ sonde_status otlp_open(const otlp_options *options, otlp **out_otlp, sonde_error
     atomic_store_explicit(&o->refs, 1, memory_order_relaxed);
     o->config = config_get(options->config);
     o->sink = options->sink;
+    o->origin = options->origin;
     o->rate = c->otlp_percentage / 100;
     o->budget_bytes = options->budget_bytes ? options->budget_bytes : default_budget(c);
     if (c->otlp_http_endpoint.len)

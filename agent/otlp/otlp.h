@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "agent/config/config.h"
+#include "agent/origin/origin.h"
 #include "agent/payload/sink.h"
 #include "codec/json_write.h"
 #include "sonde/status.h"
@@ -69,6 +70,7 @@ typedef struct otlp_options {
     agent_config *config; /* a reference is taken */
     payload_sink sink;    /* SONDE_ERR_FULL: refused; SONDE_ERR_CLOSED: closing */
     size_t budget_bytes;  /* 0: an eighth of config->memory_limit_bytes, one body at least */
+    const origin *origin; /* knows the tags of containers; borrowed, NULL: nobody does */
 } otlp_options;
 
 /* Opens the listeners the configuration names and serves at once; *out_otlp is NULL when it names none.

@@ -6,6 +6,8 @@
 #include "base/alloc.h"
 #include "codec/pb_write.h"
 
+#define TAG_CONTAINER_TAGS "_dd.tags.container"
+
 typedef struct otlp_body {
     _Atomic size_t refs;
     otlp *o;
@@ -146,16 +148,29 @@ static uint64_t count_spans(const payload *p)
     return spans;
 }
 
+static sonde_status add_container_tags(const otlp *o, payload *p)
+{
+    origin_tags_text room;
+    sonde_str tags = origin_tags(o->origin, p->container_id, room);
+
+    if (tags.len == 0)
+        return SONDE_OK;
+    tags = sonde_arena_copy(&p->arena, tags);
+    return tags.ptr ? payload_tag_set(p, SONDE_STR(TAG_CONTAINER_TAGS), tags) : SONDE_ERR_NOMEM;
+}
+
 static sonde_status push(otlp *o, payload *p, otlp_body *body, bool is_first)
 {
-    sonde_status status = SONDE_ERR_CLOSED;
+    sonde_status status = add_container_tags(o, p);
 
     p->body = body->bytes;
     p->body_owner = body;
     p->release_body = release_body;
     atomic_fetch_add_explicit(&body->refs, 1, memory_order_relaxed);
     p->charged_bytes = p->arena.held_bytes + (is_first ? body->bytes.len : 0);
-    if (!atomic_load_explicit(&o->stopped, memory_order_relaxed))
+    if (atomic_load_explicit(&o->stopped, memory_order_relaxed))
+        status = SONDE_ERR_CLOSED;
+    if (status == SONDE_OK)
         status = o->sink.push(o->sink.stage, p);
     if (status == SONDE_OK)
         return SONDE_OK;

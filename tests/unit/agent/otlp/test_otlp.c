@@ -26,6 +26,7 @@
 
 static struct {
     agent_config *config;
+    origin *origin;
     otlp *o;
     _Atomic(payload *) held[8]; /* what the sink took */
     _Atomic unsigned held_len;
@@ -72,8 +73,8 @@ static void open_with(const char *more)
 
     f.config =
         configure("http: {endpoint: \"127.0.0.1:0\"}, grpc: {endpoint: \"localhost:0\"}", more);
-    if (otlp_open(&(otlp_options){ f.config, { record, NULL }, BUDGET_BYTES }, &f.o, &error) !=
-        SONDE_OK)
+    if (otlp_open(&(otlp_options){ f.config, { record, NULL }, BUDGET_BYTES, f.origin }, &f.o,
+                  &error) != SONDE_OK)
         fail_msg("%s", error.message);
 }
 
@@ -83,6 +84,7 @@ static int setup(void **state)
     memset(&f, 0, sizeof(f));
     atomic_store(&f.room, 1000);
     atomic_store(&f.refusal, SONDE_ERR_FULL);
+    assert_status(origin_open(&(origin_options){ .container_tags = NULL }, &f.origin), SONDE_OK);
     open_with("");
     return 0;
 }
@@ -101,6 +103,7 @@ static int teardown(void **state)
     assert_int_equal(c->spans_decoded, c->spans_accepted + c->spans_rejected);
     assert_int_equal(c->held_bytes, 0);
     otlp_close(f.o, sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(5)));
+    origin_close(f.origin);
     config_put(f.config);
     return 0;
 }
@@ -138,6 +141,25 @@ static void a_request_is_answered_in_its_own_type(void **state)
     assert_string_equal(f.held[0]->endpoint_version, "opentelemetry_v1");
     assert_int_equal(otlp_read_counters(f.o)->spans_accepted, 1);
     assert_int_equal(otlp_read_counters(f.o)->requests_accepted, 2);
+}
+
+static void a_container_brings_its_tags(void **state)
+{
+#define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+    static const char body[] =
+        "{\"resourceSpans\":[{\"resource\":{\"attributes\":[{\"key\":\"container.id\",\"value\":"
+        "{\"stringValue\":\"" ID "\"}}]},\"scopeSpans\":[{\"spans\":[{\"traceId\":"
+        "\"0102030405060708090a0b0c0d0e0f10\",\"spanId\":\"1112131415161718\",\"name\":\"n\"}]}]}]"
+        "}";
+    const sonde_str *tags;
+
+    (void)state;
+    post("/v1/traces", JSON, "", body, sizeof(body) - 1);
+    assert_int_equal(answer.status, 200);
+    assert_int_equal(f.held_len, 1);
+    tags = payload_tag_get(f.held[0], SONDE_STR("_dd.tags.container"));
+    assert_true(tags && sonde_str_eq(*tags, SONDE_STR("container_id:" ID)));
+#undef ID
 }
 
 static void packed_bodies_are_unpacked_and_charged(void **state)
@@ -412,6 +434,7 @@ int main(void)
 #define ROW(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
         ROW(a_request_is_answered_in_its_own_type),
+        ROW(a_container_brings_its_tags),
         ROW(packed_bodies_are_unpacked_and_charged),
         ROW(what_cannot_be_taken_is_answered_with_its_status),
         ROW(a_bomb_is_too_large),
