@@ -241,6 +241,8 @@ static sonde_status open_ops(pipeline *p, const notify *supervisor, sonde_error 
                                                    .rates = &p->rates,
                                                    .sources = p->sources,
                                                    .timings = &p->timings,
+                                                   .each_decision = sampler_each_decision,
+                                                   .decisions_user = p->sampler,
                                                    .supervisor = supervisor,
                                                    .write_status = write_status,
                                                    .status_user = p,

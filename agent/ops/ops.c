@@ -93,6 +93,9 @@ static void report(ops *o)
         o->sent = *now;
     }
     sonde_free(now);
+    if (o->options.each_decision)
+        o->options.each_decision(o->options.decisions_user, decision_to_statsd,
+                                 &(decision_lines){ statsd_out_line, &o->statsd });
     timings_to_statsd(o->options.timings, o->config->send_all_internal_stats, statsd_out_line,
                       &o->statsd);
     statsd_out_flush(&o->statsd);
@@ -234,6 +237,9 @@ static http_result serve_metrics(void *user, http_request *request, http_respons
         series_to_openmetrics(now, &response->body);
         sources_to_openmetrics(o->options.sources, &response->body);
         timings_to_openmetrics(o->options.timings, &response->body);
+        if (o->options.each_decision)
+            decisions_to_openmetrics(o->options.each_decision, o->options.decisions_user,
+                                     &response->body);
         o->options.write_status(o->options.status_user, &text);
         sonde_buf_append_str(&response->body, SONDE_STR("# TYPE sonde_agent_status unknown\n"));
         if (text.status == SONDE_OK)

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "agent/config/config.h"
+#include "agent/payload/decision.h"
 #include "agent/payload/rates.h"
 #include "agent/payload/source.h"
 #include "base/buf.h"
@@ -32,9 +33,11 @@ typedef struct ops_options {
     agent_config *config; /* a reference is taken */
     const char *version;  /* static, as the next */
     const char *commit;
-    rates_cell *rates;                                /* borrowed */
-    payload_sources *sources;                         /* borrowed; NULL: none */
-    timings *timings;                                 /* borrowed; NULL: none */
+    rates_cell *rates;            /* borrowed */
+    payload_sources *sources;     /* borrowed; NULL: none */
+    timings *timings;             /* borrowed; NULL: none */
+    decisions_walk each_decision; /* NULL: none */
+    void *decisions_user;
     const notify *supervisor;                         /* borrowed; NULL: nobody */
     void (*write_status)(void *user, sonde_buf *out); /* the status document */
     void *status_user;

@@ -192,6 +192,37 @@ void timings_to_openmetrics(const timings *all, sonde_buf *out)
     }
 }
 
+/* -- decisions of the samplers --------------------------------------------------------------------- */
+
+void decision_to_statsd(void *to, decision_count *d)
+{
+    const decision_lines *out = to;
+    const lines all = { out->line, out->user, false };
+
+    put_line(&all, "sampler.seen", "", d->seen - d->reported_seen, 'c', d->tags, "");
+    put_line(&all, "sampler.kept", "", d->kept - d->reported_kept, 'c', d->tags, "");
+    d->reported_seen = d->seen;
+    d->reported_kept = d->kept;
+}
+
+static void put_seen(void *out, decision_count *d)
+{
+    put_sample(out, "sampler.seen", "_total", d->tags, "", (double)d->seen);
+}
+
+static void put_kept(void *out, decision_count *d)
+{
+    put_sample(out, "sampler.kept", "_total", d->tags, "", (double)d->kept);
+}
+
+void decisions_to_openmetrics(decisions_walk each, void *user, sonde_buf *out)
+{
+    series_put_type(out, "sampler.seen", "counter");
+    each(user, put_seen, out);
+    series_put_type(out, "sampler.kept", "counter");
+    each(user, put_kept, out);
+}
+
 /* -- the last minute -------------------------------------------------------------------------------- */
 
 void sources_turn_minute(const payload_sources *sources)

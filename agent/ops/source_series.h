@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 
+#include "agent/payload/decision.h"
 #include "agent/payload/source.h"
 #include "base/buf.h"
 
@@ -22,6 +23,15 @@ void timings_to_statsd(timings *all, bool everything, void (*line)(void *user, s
 /* The same in the text form of OpenMetrics, since the start. */
 void sources_to_openmetrics(const payload_sources *sources, sonde_buf *out);
 void timings_to_openmetrics(const timings *all, sonde_buf *out);
+
+/* Told of each decision_count (a decisions_walk): sampler.seen and sampler.kept. */
+typedef struct decision_lines {
+    void (*line)(void *user, sonde_str text);
+    void *user;
+} decision_lines;
+
+void decision_to_statsd(void *decision_lines, decision_count *d);
+void decisions_to_openmetrics(decisions_walk each, void *user, sonde_buf *out);
 
 /* A minute ended: what grew in it is what source_in_last_minute() tells until the next one has. */
 void sources_turn_minute(const payload_sources *sources);

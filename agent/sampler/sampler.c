@@ -21,6 +21,7 @@
 #include "base/str.h"
 #include "vocab/tags.h"
 
+#include "decisions.h"
 #include "limits.h"
 #include "priority.h"
 #include "probabilistic.h"
@@ -38,6 +39,7 @@ struct sampler {
     rare_sampler rare;         /* guarded by mu */
     event_sampler events;      /* guarded by mu */
     sampler_counters counters; /* guarded by mu */
+    decisions decisions;       /* guarded by mu */
     uint64_t updates;          /* guarded by mu; counts published versions */
     sampler_options options;
 };
@@ -53,6 +55,7 @@ typedef struct question {
     const char *rate_key; /* what to mark the root with; NULL: nothing */
     double rate;
     bool turned; /* rates are due for publication */
+    bool asked_errors;
 } question;
 
 sonde_status sampler_open(const sampler_options *options, sampler **out_sampler)
@@ -82,6 +85,7 @@ void sampler_close(sampler *s)
     score_done(&s->no_priority);
     score_done(&s->errors);
     rare_done(&s->rare);
+    decisions_done(&s->decisions);
     sonde_mutex_done(&s->mu);
     sonde_free(s);
 }
@@ -151,6 +155,7 @@ static void look_at(const sampler *s, question *q)
 
 static bool errors_keep(sampler *s, question *q)
 {
+    q->asked_errors = q->has_error;
     if (!q->has_error || !score_keeps(&s->errors, q->signature, q->c->spans[q->c->root].trace_id,
                                       q->t.weight, q->t.client_rate, q->t.now_unix_s, &q->rate))
         return false;
@@ -301,11 +306,25 @@ static bool is_sent(sampler_fate fate)
     return fate < SAMPLER_DROPPED_MANUAL;
 }
 
+/* Whose the decision is; the one that was asked last, where nobody kept it. */
+static decider decider_of(const sampler *s, const question *q, sampler_fate fate)
+{
+    if (fate == SAMPLER_KEPT_RARE)
+        return DECIDER_RARE;
+    if (q->asked_errors || s->options.errors_only)
+        return DECIDER_ERROR;
+    if (s->options.probabilistic.enabled)
+        return DECIDER_PROBABILISTIC;
+    return q->c->priority == PRIORITY_NONE ? DECIDER_NO_PRIORITY : DECIDER_PRIORITY;
+}
+
 static sampler_fate decide_locked(sampler *s, question *q)
 {
     uint64_t extracted = s->events.extracted, kept = s->events.kept;
     sampler_fate fate = ask_locked(s, q);
 
+    decisions_count(&s->decisions, decider_of(s, q, fate), q->c->priority, q->t.service, q->t.env,
+                    is_kept(fate));
     s->counters.seen++;
     s->counters.spans_seen += q->c->spans_len;
     if (fate == SAMPLER_MARKED_DROPPED)
@@ -387,6 +406,15 @@ bool sampler_keeps(sampler *s, payload *p, payload_chunk *c, double dropped_p0_s
         sonde_mutex_unlock(&s->mu);
     }
     return is_sent(fate);
+}
+
+void sampler_each_decision(void *sampler_, void (*tell)(void *user, decision_count *d), void *user)
+{
+    sampler *s = sampler_;
+
+    sonde_mutex_lock(&s->mu);
+    decisions_each(&s->decisions, tell, user);
+    sonde_mutex_unlock(&s->mu);
 }
 
 void sampler_read_counters(sampler *s, sampler_counters *out)

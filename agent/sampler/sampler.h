@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/payload/decision.h"
 #include "agent/payload/payload.h"
 #include "agent/payload/rates.h"
 #include "codec/json_write.h"
@@ -98,6 +99,9 @@ void sampler_set_targets(sampler *s, const sampler_options *options);
  * client dropped itself for each chunk of this payload. */
 bool sampler_keeps(sampler *s, payload *p, payload_chunk *c, double dropped_p0_share,
                    int64_t now_unix_ns);
+
+/* Decisions by service, environment and priority (a decisions_walk); `tell` runs under the mutex. */
+void sampler_each_decision(void *sampler, void (*tell)(void *user, decision_count *d), void *user);
 
 void sampler_read_counters(sampler *s, sampler_counters *out);
 void sampler_write_json(void *sampler, sonde_json_writer *w); /* an info_source row: one object */

@@ -358,7 +358,8 @@ class Pages(Operations):
         wait_until("the payload's time is counted",  # when all else of it is done
                    lambda: b"\ndatadog_trace_agent_internal_process_payload_ms_count 1\n" in
                    request(self.stack.agent_port, "GET", "/metrics")[1])
-        self.assertIn('\ndatadog_trace_agent_sampler_kept_total{sampler="priority"} 1\n', page)
+        self.assertIn('\ndatadog_trace_agent_sampler_kept_total{sampler="priority",sampling_priority="auto_keep",'
+                      'target_service="s",target_env="none"} 1\n', page)
         self.assertIn('\nsonde_agent_status{path="receiver.spans_received"} 1\n', page)
         families = [line.split()[2] for line in page.splitlines() if line.startswith("# TYPE ")]
         self.assertEqual(len(families), len(set(families)))

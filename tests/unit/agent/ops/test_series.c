@@ -66,7 +66,7 @@ static void add_line(void *user, sonde_str line)
 static const char first[] =
     "{\"agent\":{\"uptime_s\":7},\"trace_writer\":{\"chunks_out\":4,\"spans_out\":10},"
     "\"proxies\":{\"evp\":{\"errors_4xx\":1,\"errors_5xx\":2,\"received\":0}},"
-    "\"sampler\":{\"kept_priority\":3,\"dropped_priority\":2},"
+    "\"sampler\":{\"signatures_priority\":3,\"signatures_errors\":2},"
     "\"forwarder\":[{\"traces\":{\"dropped\":{\"age\":{\"payloads\":1},\"full\":{\"payloads\":2}}}}"
     ","
     "{\"traces\":{\"dropped\":{\"age\":{\"payloads\":4}}}}]}";
@@ -85,8 +85,8 @@ static void test_counts_are_sent_as_what_they_grew_by(void **state)
                         "datadog.trace_agent.trace_writer.traces:4|c\n"
                         "datadog.trace_agent.trace_writer.spans:10|c\n"
                         "datadog.trace_agent.evp_proxy.request_error:3|c\n"
-                        "datadog.trace_agent.sampler.seen:5|c|#sampler:priority\n"
-                        "datadog.trace_agent.sampler.kept:3|c|#sampler:priority\n"
+                        "datadog.trace_agent.sampler.size:3|g|#sampler:priority\n"
+                        "datadog.trace_agent.sampler.size:2|g|#sampler:error\n"
                         "datadog.trace_agent.trace_writer.dropped:7|c\n");
     read(&now, "{\"trace_writer\":{\"spans_out\":12}}");
     sonde_buf_reset(&got);
@@ -109,8 +109,9 @@ static void test_the_page_holds_each_family_once_and_together(void **state)
     sonde_buf_init(&got, 8192);
     series_to_openmetrics(&now, &got);
     assert_non_null(strstr(sonde_buf_cstr(&got),
-                           "# TYPE datadog_trace_agent_sampler_kept counter\n"
-                           "datadog_trace_agent_sampler_kept_total{sampler=\"priority\"} 3\n"));
+                           "# TYPE datadog_trace_agent_sampler_size gauge\n"
+                           "datadog_trace_agent_sampler_size{sampler=\"priority\"} 3\n"
+                           "datadog_trace_agent_sampler_size{sampler=\"error\"} 2\n"));
     assert_non_null(strstr(sonde_buf_cstr(&got), "# TYPE datadog_trace_agent_heartbeat gauge\n"
                                                  "datadog_trace_agent_heartbeat 1\n"));
     sonde_buf_done(&got);
@@ -122,8 +123,8 @@ static void test_sums_look_at_name_and_tag(void **state)
 
     (void)state;
     read(&now, first);
-    assert_true(series_sum(&now, "sampler.seen", "") == 5);
-    assert_true(series_sum(&now, "sampler.seen", "sampler:error") == 0);
+    assert_true(series_sum(&now, "sampler.size", "") == 5);
+    assert_true(series_sum(&now, "sampler.size", "sampler:error") == 2);
     assert_true(series_sum(&now, "no such", "") == 0);
 }
 

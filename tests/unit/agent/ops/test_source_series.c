@@ -181,6 +181,43 @@ static void test_each_minute_is_summed_up_in_the_log(void **state)
     sources_close(all);
 }
 
+static decision_count two[] = { { .tags = "sampler:priority", .seen = 9, .kept = 4 },
+                                { .tags = "sampler:error", .seen = 1, .kept = 1 } };
+
+static void each_of_two(void *sampler, void (*tell)(void *user, decision_count *d), void *user)
+{
+    (void)sampler;
+    tell(user, &two[0]);
+    tell(user, &two[1]);
+}
+
+static void test_decisions_are_seen_and_kept_by_their_tags(void **state)
+{
+    sonde_buf got;
+
+    (void)state;
+    sonde_buf_init(&got, 4096);
+    each_of_two(NULL, decision_to_statsd, &(decision_lines){ add_line, &got });
+    two[0].seen += 2;
+    each_of_two(NULL, decision_to_statsd, &(decision_lines){ add_line, &got });
+    assert_string_equal(
+        sonde_buf_cstr(&got),
+        P "sampler.seen:9|c|#sampler:priority\n" P "sampler.kept:4|c|#sampler:priority\n" P
+          "sampler.seen:1|c|#sampler:error\n" P "sampler.kept:1|c|#sampler:error\n" P
+          "sampler.seen:2|c|#sampler:priority\n" P "sampler.kept:0|c|#sampler:priority\n" P
+          "sampler.seen:0|c|#sampler:error\n" P "sampler.kept:0|c|#sampler:error\n");
+    sonde_buf_reset(&got);
+    decisions_to_openmetrics(each_of_two, NULL, &got);
+    assert_string_equal(sonde_buf_cstr(&got),
+                        "# TYPE datadog_trace_agent_sampler_seen counter\n"
+                        "datadog_trace_agent_sampler_seen_total{sampler=\"priority\"} 11\n"
+                        "datadog_trace_agent_sampler_seen_total{sampler=\"error\"} 1\n"
+                        "# TYPE datadog_trace_agent_sampler_kept counter\n"
+                        "datadog_trace_agent_sampler_kept_total{sampler=\"priority\"} 4\n"
+                        "datadog_trace_agent_sampler_kept_total{sampler=\"error\"} 1\n");
+    sonde_buf_done(&got);
+}
+
 static void test_without_sources_and_timings_there_is_nothing(void **state)
 {
     sonde_buf got;
@@ -204,6 +241,7 @@ int main(void)
         cmocka_unit_test(test_the_page_has_each_family_once_with_labels),
         cmocka_unit_test(test_the_last_minute_is_the_last_whole_one),
         cmocka_unit_test(test_each_minute_is_summed_up_in_the_log),
+        cmocka_unit_test(test_decisions_are_seen_and_kept_by_their_tags),
         cmocka_unit_test(test_without_sources_and_timings_there_is_nothing),
     };
 
