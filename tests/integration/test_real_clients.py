@@ -74,6 +74,10 @@ JS_HEAD = ["Content-Type: application/msgpack", "Datadog-Meta-Tracer-Version: 5.
 
 #       label, its language, over the Unix socket, request line, header lines, framing, forms, version
 CLIENTS = [
+    ("libdatadog", "rust", True, "POST /v0.4/traces HTTP/1.1",
+     ["host: 2f7661722f72756e2f64617461646f672f61706d2e736f636b6574", "content-type: application/msgpack",
+      "datadog-rates-payload-version: 0", "datadog-meta-lang: rust", "datadog-meta-tracer-version: 1.0.0", "datadog-send-real-http-status: true",
+      "x-datadog-trace-count: 1", "user-agent: Libdatadog/24.0.0", "@"], "lower", Forms(), "v04"),
     ("dd-trace-js 5", "nodejs", False, "PUT /v0.4/traces HTTP/1.1", JS_HEAD, "length", JS, "v04"),
     ("dd-trace-js 5, socket", "nodejs", True, "PUT /v0.4/traces HTTP/1.1", JS_HEAD, "length", JS, "v04"),
     ("dd-trace-js 5, v0.5", "nodejs", False, "PUT /v0.5/traces HTTP/1.1", JS_HEAD, "length", JS, "v05"),
@@ -120,10 +124,6 @@ CLIENTS = [
       "Datadog-Meta-Lang-Interpreter: CPython", "Datadog-Meta-Tracer-Version: 2.21.11",
       "Datadog-Client-Computed-Top-Level: yes", "Content-Type: application/msgpack", "X-Datadog-Trace-Count: 1"],
      "length", PYTHON, "v04"),
-    ("libdatadog", "rust", True, "POST /v0.4/traces HTTP/1.1",
-     ["host: 2f7661722f72756e2f64617461646f672f61706d2e736f636b6574", "content-type: application/msgpack",
-      "datadog-meta-lang: rust", "datadog-meta-tracer-version: 1.0.0", "datadog-send-real-http-status: true",
-      "x-datadog-trace-count: 1", "user-agent: Libdatadog/24.0.0", "@"], "lower", Forms(), "v04"),
 ]
 
 
@@ -191,7 +191,8 @@ class Traces(Agent):
             status, headers, answer = ask(self.socket if by_socket else self.port, request(line, lines, body, framing))
             self.assertEqual((status, headers["content-type"]), (200, "application/json"), label)
             self.assertIn("rate_by_service", json.loads(answer), label)
-            self.assertNotIn("datadog-rates-payload-version", headers, label)
+            if "rates-payload-version" not in str(lines):
+                self.assertNotIn("datadog-rates-payload-version", headers, label)
             got = self.stored_spans(spans[0]["trace_id"], len(spans))
             for span in spans:
                 self.check_span(label, span, got[str(span["span_id"])])

@@ -46,8 +46,7 @@ typedef struct http_response {
     size_t headers_len;
 } http_response;
 
-/* In place of one of that name. */
-/* A value that is empty, or of two lines, is no header. */
+/* In place of one of that name.  A value that is empty, or of two lines, is no header. */
 void http_response_header(http_response *r, const char *name, const char *value);
 /* text/plain; copies.  Errors tell browsers not to guess another type. */
 void http_response_text(http_response *r, unsigned status, const char *text);
