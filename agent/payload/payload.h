@@ -59,6 +59,7 @@ typedef struct payload {
     struct payload_source
         *source; /* who sent it (agent/payload/source.h), for the counters; may be NULL */
     const char *endpoint_version; /* "v0.4", static */
+    bool is_cut; /* the body goes on where it was too large: what is whole counts */
     bool client_computed_top_level;
     bool client_computed_stats;
     int64_t client_dropped_p0_traces;

@@ -468,16 +468,21 @@ static bool read_chunk(decoder *d, payload_chunk *chunk)
     return decode_spans(d, chunk);
 }
 
+/* Also on failure `out_count` says how many are whole. */
 static bool read_chunks(decoder *d, payload_chunk **out_chunks, uint32_t *out_count)
 {
-    if (!decode_outer_array(d, out_count))
+    uint32_t count;
+
+    *out_count = 0;
+    if (!decode_outer_array(d, &count))
         return false;
-    *out_chunks = decoder_alloc(d, *out_count, sizeof(**out_chunks));
-    if (!*out_chunks && *out_count)
+    *out_chunks = decoder_alloc(d, count, sizeof(**out_chunks));
+    if (!*out_chunks && count)
         return false;
-    for (uint32_t i = 0; i < *out_count; i++) {
-        if (!read_chunk(d, &(*out_chunks)[i]))
+    while (*out_count < count) {
+        if (!read_chunk(d, &(*out_chunks)[*out_count]))
             return false;
+        (*out_count)++;
     }
     return true;
 }
@@ -489,7 +494,7 @@ sonde_status decode_v04(payload *p, decode_tally *out_tally, sonde_error *out_er
     decoder d;
 
     decoder_init(&d, p);
-    if (read_chunks(&d, &chunks, &count)) {
+    if (read_chunks(&d, &chunks, &count) || decoder_ends_early(&d, count)) {
         p->chunks = chunks;
         p->chunks_len = count;
     }

@@ -177,23 +177,26 @@ static bool read_chunk(decoder *d, dictionary *words, payload_chunk *chunk)
     return true;
 }
 
+/* Also on failure `out_count` says how many chunks are whole. */
 static bool read_payload(decoder *d, dictionary *words, payload_chunk **out_chunks,
                          uint32_t *out_count)
 {
-    uint32_t parts;
+    uint32_t parts, count;
 
+    *out_count = 0;
     if (!sonde_mp_read_array(&d->r, &parts))
         return false;
     if (parts != 2)
         return sonde_mp_fail(&d->r, SONDE_ERR_SYNTAX, "payload needs exactly 2 elements in array");
-    if (!read_dict(d, words) || !read_header(d, PAYLOAD_ARRAY_MAX, out_count))
+    if (!read_dict(d, words) || !read_header(d, PAYLOAD_ARRAY_MAX, &count))
         return false;
-    *out_chunks = decoder_alloc(d, *out_count, sizeof(**out_chunks));
-    if (!*out_chunks && *out_count)
+    *out_chunks = decoder_alloc(d, count, sizeof(**out_chunks));
+    if (!*out_chunks && count)
         return false;
-    for (uint32_t i = 0; i < *out_count; i++) {
-        if (!read_chunk(d, words, &(*out_chunks)[i]))
+    while (*out_count < count) {
+        if (!read_chunk(d, words, &(*out_chunks)[*out_count]))
             return false;
+        (*out_count)++;
     }
     return true;
 }
@@ -206,7 +209,7 @@ sonde_status decode_v05(payload *p, decode_tally *out_tally, sonde_error *out_er
     decoder d;
 
     decoder_init(&d, p);
-    if (read_payload(&d, &words, &chunks, &count)) {
+    if (read_payload(&d, &words, &chunks, &count) || decoder_ends_early(&d, count)) {
         p->chunks = chunks;
         p->chunks_len = count;
     } else if (words.is_bad) {

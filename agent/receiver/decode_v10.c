@@ -455,11 +455,11 @@ static bool read_chunks(v10 *v, chunk_list *list)
     list->chunks = decoder_alloc(&v->d, count, sizeof(*list->chunks));
     if (!list->chunks && count)
         return false;
-    for (uint32_t i = 0; i < count; i++) {
-        if (!read_chunk(v, &list->chunks[i]))
+    while (list->len < count) {
+        if (!read_chunk(v, &list->chunks[list->len]))
             return false;
+        list->len++;
     }
-    list->len = count;
     return true;
 }
 
@@ -515,8 +515,11 @@ static bool read_payload(v10 *v, chunk_list *list)
     if (!v10_texts_init(v) || !read_map(v, &fields))
         return false;
     while (fields-- > 0) {
-        if (!sonde_mp_read_u64(&v->d.r, &key) || !read_payload_field(v, list, &container, key))
+        if (sonde_mp_read_u64(&v->d.r, &key) && read_payload_field(v, list, &container, key))
+            continue;
+        if (!decoder_ends_early(&v->d, list->len))
             return false;
+        break;
     }
     if (container.len)
         v->d.p->container_id = container;

@@ -32,6 +32,14 @@ sonde_status decoder_finish(const decoder *d, decode_tally *out_tally, sonde_err
     return sonde_fail(out_error, status, "%s (at byte %zu)", d->r.error, d->r.error_at);
 }
 
+bool decoder_ends_early(decoder *d, uint32_t whole)
+{
+    if (!d->p->is_cut || whole == 0 || d->r.status != SONDE_ERR_EOF)
+        return false;
+    d->r.status = SONDE_OK;
+    return true;
+}
+
 bool decoder_over_memory(decoder *d)
 {
     d->over_memory = true;

@@ -33,6 +33,9 @@ void decoder_init(decoder *d, payload *p);
 /* Writes the outputs: the tally on success, the text for the client on failure. */
 sonde_status decoder_finish(const decoder *d, decode_tally *out_tally, sonde_error *out_error);
 
+/* True: a body that was cut ends behind `whole` chunks, and that is no failure. */
+bool decoder_ends_early(decoder *d, uint32_t whole);
+
 /* count * bytes from the arena, or a failure of the reader; count 0 gives NULL and no failure. */
 void *decoder_alloc(decoder *d, uint32_t count, size_t bytes);
 

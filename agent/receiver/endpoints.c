@@ -50,9 +50,20 @@ static void add(_Atomic uint64_t *counter, uint64_t n)
     atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
-static void count_received(receiver *r)
+static void note_size(receiver *r, uint64_t bytes)
+{
+    _Atomic uint64_t *largest = &r->counters.largest_payload_bytes;
+    uint64_t seen = atomic_load_explicit(largest, memory_order_relaxed);
+
+    while (bytes > seen && !atomic_compare_exchange_weak_explicit(
+                               largest, &seen, bytes, memory_order_relaxed, memory_order_relaxed))
+        ;
+}
+
+static void count_received(receiver *r, const http_request *request)
 {
     add(&r->counters.payloads_received, 1);
+    note_size(r, http_request_body_bytes(request));
 }
 
 static void count_dropped(receiver *r, receiver_reason why, uint64_t traces)
@@ -126,7 +137,7 @@ static bool refuse_head(receiver *r, const endpoint *e, http_request *request,
         return false;
     }
     if (e->kind == ENDPOINT_TRACES) {
-        count_received(r);
+        count_received(r, request);
         count_dropped(r, why, header_trace_count(request));
     }
     return true;
@@ -168,9 +179,19 @@ static void refuse(const bound_endpoint *b, http_request *request, http_response
     answer_refused(b->r, b->row, request, response);
 }
 
+static bool is_of_body(sonde_status status)
+{
+    return status == SONDE_ERR_SYNTAX || status == SONDE_ERR_EOF;
+}
+
 static void answer_failure(const bound_endpoint *b, http_request *request, http_response *response,
                            sonde_status status, const sonde_error *error)
 {
+    if (http_request_body_status(request) == SONDE_ERR_TOO_BIG && is_of_body(status)) {
+        http_response_text(response, 413, "payload-too-large\n");
+        lose(b, request, RECEIVER_TOO_BIG);
+        return;
+    }
     switch (status) {
     case SONDE_ERR_FULL:
         refuse(b, request, response, RECEIVER_REFUSED_QUEUE);
@@ -211,6 +232,7 @@ static sonde_status make_payload(const bound_endpoint *b, http_request *request,
     if (!p)
         return SONDE_ERR_NOMEM;
     p->endpoint_version = b->row->version;
+    p->is_cut = http_request_body_status(request) == SONDE_ERR_TOO_BIG;
     body = sonde_arena_alloc(&p->arena, sizeof(*body));
     if (!body || read_request_headers(b->r, p, request) != SONDE_OK) {
         payload_free(p);
@@ -227,6 +249,16 @@ static sonde_status make_payload(const bound_endpoint *b, http_request *request,
 static decode_fn decoder_for(const endpoint *e, const http_request *request)
 {
     return e->msgpack && (!e->json || is_msgpack(request)) ? e->msgpack : e->json;
+}
+
+/* The traces beyond those that were taken. */
+static void count_cut(const arrival *a)
+{
+    receiver_counters *c = &a->endpoint->r->counters;
+    uint64_t said = header_trace_count(a->request), taken = a->said.chunks_len;
+
+    add(&c->payloads_cut, 1);
+    add(&c->traces_dropped[RECEIVER_TOO_BIG], said > taken ? said - taken : 0);
 }
 
 /* Of the copy: the payload itself is somebody else's now. */
@@ -256,12 +288,28 @@ static void count_accepted(const arrival *a)
     source_add(p->source, SOURCE_SPANS_RECEIVED, tally->spans);
     source_add(p->source, SOURCE_CLIENT_DROPPED_TRACES, (uint64_t)p->client_dropped_p0_traces);
     source_add(p->source, SOURCE_CLIENT_DROPPED_SPANS, (uint64_t)p->client_dropped_p0_spans);
+    if (p->is_cut)
+        count_cut(a);
 }
 
 static sonde_str first_service(const payload *p)
 {
     return p->chunks_len && p->chunks[0].spans_len ? p->chunks[0].spans[0].service
                                                    : (sonde_str){ NULL, 0 };
+}
+
+/* Whose it was, as far as that is known: `p` is what could be decoded of it, or NULL. */
+static void log_too_large(const bound_endpoint *b, const http_request *request, const payload *p)
+{
+    sonde_str service = p ? first_service(p) : (sonde_str){ NULL, 0 };
+
+    SONDE_LOG(SONDE_LOG_WARN,
+              "payload too large: endpoint=%s bytes=%llu max_bytes=%llu traces_taken=%u "
+              "language=%s service=%s",
+              b->row->path, (unsigned long long)http_request_body_bytes(request),
+              (unsigned long long)b->r->config->max_payload_bytes, p ? p->chunks_len : 0,
+              SONDE_LOG_QUOTE(http_request_header(request, SONDE_HDR_LANG)),
+              SONDE_LOG_QUOTE(service));
 }
 
 /* How long the answer took. */
@@ -383,8 +431,10 @@ http_result receive_traces(void *user, http_request *request, http_response *res
     sonde_error error = { 0 };
     sonde_status status;
 
-    count_received(r);
+    count_received(r, request);
     status = decode(a.endpoint, request, &a.p, &a.tally, &error);
+    if (a.p && a.p->is_cut)
+        log_too_large(a.endpoint, request, a.p);
     if (status == SONDE_OK) {
         a.p->charged_bytes = a.p->body.len + a.p->arena.held_bytes;
         a.said = *a.p;
@@ -406,7 +456,7 @@ http_result refuse_traces(void *user, http_request *request, http_response *resp
 {
     const bound_endpoint *b = user;
 
-    count_received(b->r);
+    count_received(b->r, request);
     refuse(b, request, response, RECEIVER_REFUSED_BUDGET);
     return HTTP_DONE;
 }
@@ -430,11 +480,10 @@ void lose_traces(void *user, http_request *request)
         why = RECEIVER_EOF;
         break;
     }
-    count_received(b->r);
+    count_received(b->r, request);
     lose(b, request, why);
     if (why == RECEIVER_TOO_BIG)
-        SONDE_LOG(SONDE_LOG_WARN, "payload too large: endpoint=%s max_bytes=%llu", b->row->path,
-                  (unsigned long long)b->r->config->max_payload_bytes);
+        log_too_large(b, request, NULL);
 }
 
 static bool is_json_object(sonde_str text)

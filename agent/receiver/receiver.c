@@ -31,6 +31,7 @@ static void bind_route(receiver *r, size_t i)
         .handle = traces ? receive_traces : receive_anything,
         .refuse = traces ? refuse_traces : NULL,
         .lost = traces ? lose_traces : NULL,
+        .keep_start = e->kind == ENDPOINT_TRACES && r->config->keep_large_payloads,
         .max_body_bytes = traces ? r->config->max_payload_bytes : SMALL_BODY_MAX_BYTES,
         .user = &r->bound[i],
     };
@@ -318,6 +319,8 @@ void receiver_write_json(void *receiver_, sonde_json_writer *w)
     sonde_json_put_u64(w, "payloads_waiting", waiting_count(r->waiting));
     put_reasons(w, SONDE_STR("payloads_dropped"), c->payloads_dropped);
     put_reasons(w, SONDE_STR("traces_dropped"), c->traces_dropped);
+    sonde_json_put_counter(w, "payloads_cut", &c->payloads_cut);
+    sonde_json_put_counter(w, "largest_payload_bytes", &c->largest_payload_bytes);
     sonde_json_put_counter(w, "bytes_received", &c->bytes_received);
     sonde_json_put_counter(w, "traces_received", &c->traces_received);
     sonde_json_put_counter(w, "spans_received", &c->spans_received);

@@ -58,10 +58,12 @@ typedef struct receiver_counters {
     _Atomic uint64_t payloads_accepted; /* handed to the sink, or empty */
     _Atomic uint64_t payloads_dropped[RECEIVER_REASONS];
     _Atomic uint64_t traces_dropped[RECEIVER_REASONS]; /* by X-Datadog-Trace-Count, or decoded */
-    _Atomic uint64_t bytes_received;                   /* bodies of accepted payloads */
-    _Atomic uint64_t traces_received;                  /* chunks handed on */
-    _Atomic uint64_t spans_received;                   /* spans handed on */
-    _Atomic uint64_t stats_payloads_received;          /* of payloads_accepted */
+    _Atomic uint64_t payloads_cut; /* of payloads_accepted: too large, their beginning taken */
+    _Atomic uint64_t largest_payload_bytes;   /* gauge: of all that came, refused ones too */
+    _Atomic uint64_t bytes_received;          /* bodies of accepted payloads */
+    _Atomic uint64_t traces_received;         /* chunks handed on */
+    _Atomic uint64_t spans_received;          /* spans handed on */
+    _Atomic uint64_t stats_payloads_received; /* of payloads_accepted */
     _Atomic uint64_t stats_groups_received;
     _Atomic uint64_t stats_buckets_received;
     _Atomic uint64_t stats_bytes_received;

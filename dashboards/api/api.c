@@ -71,13 +71,13 @@ static http_result get_counters(void *user, http_request *request, http_response
 size_t api_routes(api *a, http_route out_routes[API_ROUTES_MAX])
 {
     const http_route routes[] = {
-        { "GET", "/api/sonde/v1/counters", get_counters, NULL, 4096, a, NULL },
-        { "GET", "/api/sonde/v1/facets", api_get_facets, NULL, 4096, a, NULL },
-        { "GET", "/api/sonde/v1/services", api_get_services, NULL, 4096, a, NULL },
-        { "GET", "/api/sonde/v1/services/*", api_get_service, NULL, 4096, a, NULL },
-        { "GET", "/api/sonde/v1/traces", api_get_traces, NULL, 4096, a, NULL },
-        { "POST", "/api/v2/spans/events/search", api_search_spans, NULL, 65536, a, NULL },
-        { "GET", "/api/sonde/v1/traces/*", api_get_trace, NULL, 4096, a, NULL },
+        { "GET", "/api/sonde/v1/counters", get_counters, NULL, 4096, a, NULL, false },
+        { "GET", "/api/sonde/v1/facets", api_get_facets, NULL, 4096, a, NULL, false },
+        { "GET", "/api/sonde/v1/services", api_get_services, NULL, 4096, a, NULL, false },
+        { "GET", "/api/sonde/v1/services/*", api_get_service, NULL, 4096, a, NULL, false },
+        { "GET", "/api/sonde/v1/traces", api_get_traces, NULL, 4096, a, NULL, false },
+        { "POST", "/api/v2/spans/events/search", api_search_spans, NULL, 65536, a, NULL, false },
+        { "GET", "/api/sonde/v1/traces/*", api_get_trace, NULL, 4096, a, NULL, false },
     };
     size_t count = sizeof(routes) / sizeof(routes[0]);
 

@@ -341,12 +341,13 @@ void intake_routes(intake *in, http_route out_routes[INTAKE_ROUTES])
 {
     const http_route routes[INTAKE_ROUTES] = {
         { "POST,PUT", "/api/v0.2/traces", handle_traces, handle_busy, INTAKE_BODY_MAX_BYTES, in,
-          NULL },
-        { "POST,PUT", "/api/v0.2/stats", handle_stats, handle_busy, INTAKE_BODY_MAX_BYTES, in,
-          NULL },
-        { "GET", "/api/v1/validate", handle_validate, NULL, 4096, in, NULL },
-        { "HEAD,GET", "/support/flare", handle_flare, NULL, 4096, in, NULL },
-        { "POST,PUT", "/support/flare", handle_flare, NULL, INTAKE_BODY_MAX_BYTES, in, NULL },
+          NULL, false },
+        { "POST,PUT", "/api/v0.2/stats", handle_stats, handle_busy, INTAKE_BODY_MAX_BYTES, in, NULL,
+          false },
+        { "GET", "/api/v1/validate", handle_validate, NULL, 4096, in, NULL, false },
+        { "HEAD,GET", "/support/flare", handle_flare, NULL, 4096, in, NULL, false },
+        { "POST,PUT", "/support/flare", handle_flare, NULL, INTAKE_BODY_MAX_BYTES, in, NULL,
+          false },
     };
 
     memcpy(out_routes, routes, sizeof(routes));

@@ -12,6 +12,7 @@ import unittest
 
 sys.path.insert(0, sys.path[0] + "/../support")
 from stack import Stack, free_port, get_json, request, wait_until
+from wire import Forms
 
 KEY = "0123456789abcdef0123456789abcdef"  # of the tests: must never be seen again
 RATES = b'{"rate_by_service":{}}\n'
@@ -122,6 +123,42 @@ class TraceEndpoints(Doors):
             answer = http.client.HTTPResponse(s)
             answer.begin()
             self.assertEqual((answer.status, answer.read()), (413, b"payload-too-large\n"))
+
+    def test_of_a_body_over_the_limit_the_whole_traces_are_taken_if_so_configured(self):
+        limit, many = 8192, 20
+        self.stack.start_agent(DD_APM_MAX_PAYLOAD_SIZE=str(limit), SONDE_KEEP_LARGE_PAYLOADS="true")
+
+        def chunk(trace_id, size):
+            return [{"service": "large", "name": "web.request", "resource": "GET /", "type": "web", "trace_id": trace_id,
+                     "span_id": trace_id, "parent_id": 0, "start": 1700000000000000000, "duration": 1, "error": 0,
+                     "meta": {"blob": "x" * size}, "metrics": {}}]
+        for path, pack in ("/v0.4/traces", Forms().v04), ("/v0.5/traces", Forms().v05):
+            before = self.receiver()
+            body = pack([chunk(n + 1, 1000) for n in range(many)] if "4" in path else
+                        [chunk(n + 1, 0) for n in range(50 * many)])
+            sent = many if "4" in path else 50 * many
+            headers = {"Content-Type": "application/msgpack", "X-Datadog-Trace-Count": str(sent)}
+            self.assertEqual(self.ask(path, body, headers)[0], 200, path)
+            after = self.receiver()
+            taken = after["traces_received"] - before["traces_received"]
+            self.assertTrue(0 < taken < sent, taken)
+            self.assertEqual(after["traces_dropped"]["payload_too_large"] - before["traces_dropped"]["payload_too_large"],
+                             sent - taken)
+            self.assertEqual(after["payloads_cut"] - before["payloads_cut"], 1)
+            self.assertEqual(after["largest_payload_bytes"], max(len(body), before["largest_payload_bytes"]))
+        before = self.receiver()
+        for body, kind in [(Forms().v04([chunk(1, 2 * limit)]), "application/msgpack"),  # no trace is whole
+                           (json.dumps([chunk(n + 1, 1000) for n in range(many)]).encode(), "application/json")]:
+            self.assertEqual(self.ask("/v0.4/traces", body, {"Content-Type": kind, "X-Datadog-Trace-Count": "3"}),
+                             (413, b"payload-too-large\n"), kind)
+        after = self.receiver()
+        self.assertEqual(after["payloads_dropped"]["payload_too_large"], before["payloads_dropped"]["payload_too_large"] + 2)
+        self.assertEqual(after["payloads_received"], after["payloads_accepted"] + sum(after["payloads_dropped"].values()))
+        self.assertRegex(self.stack.agent.log.read_text(), r'payload too large: endpoint=/v0.4/traces bytes=\d+ max_bytes=8192 '
+                         r'traces_taken=\d+ .*service="?large"?')
+
+    def receiver(self):
+        return get_json(self.stack.agent_port, "/sonde/v1/status")["receiver"]
 
     def test_what_browsers_send_from_elsewhere_is_refused(self):
         self.stack.start_agent()

@@ -65,9 +65,24 @@ void body_drop(http_body *body)
 
 sonde_status body_declare(http_request *r, uint64_t content_length)
 {
-    if (content_length > r->route->max_body_bytes)
-        return SONDE_ERR_TOO_BIG;
+    if (content_length > r->route->max_body_bytes) {
+        if (!r->route->keep_start || content_length > HTTP_DRAIN_MAX_BYTES)
+            return SONDE_ERR_TOO_BIG;
+        content_length = r->route->max_body_bytes;
+    }
     return content_length ? resize(&r->body, (size_t)content_length) : SONDE_OK;
+}
+
+/* What is beyond the ceiling does not count, where the start is wanted. */
+static size_t keep_start(http_request *r, size_t len)
+{
+    size_t room = r->route->max_body_bytes - r->body.len;
+
+    if (len <= room || !r->route->keep_start)
+        return len;
+    r->body_status = SONDE_ERR_TOO_BIG;
+    r->drained_bytes += len - room;
+    return room;
 }
 
 sonde_status body_append(http_request *r, const void *data, size_t len)
@@ -76,6 +91,7 @@ sonde_status body_append(http_request *r, const void *data, size_t len)
     size_t max = r->route->max_body_bytes;
     sonde_status status = SONDE_OK;
 
+    len = keep_start(r, len);
     if (len > max - body->len)
         status = SONDE_ERR_TOO_BIG;
     else if (len > body->charged - body->len)

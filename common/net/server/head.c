@@ -69,6 +69,11 @@ sonde_str http_request_body(const http_request *r)
     return (sonde_str){ (const char *)r->body.data, r->body.len };
 }
 
+uint64_t http_request_body_bytes(const http_request *r)
+{
+    return r->declared_bytes > r->received_bytes ? r->declared_bytes : r->received_bytes;
+}
+
 bool http_request_is_unix(const http_request *r)
 {
     return r->conn->on->is_unix;

@@ -67,6 +67,7 @@ typedef struct http_route {
     size_t max_body_bytes; /* 413 beyond */
     void *user;            /* first argument of the handlers */
     http_lost lost;        /* NULL: only counted */
+    bool keep_start; /* beyond max_body_bytes handle() gets so many, and body status TOO_BIG */
 } http_route;
 
 typedef struct http_listener {
@@ -143,12 +144,13 @@ typedef void (*http_header_fn)(void *user, sonde_str name, sonde_str value);
 void http_request_each_header(const http_request *r, http_header_fn each, void *user);
 
 sonde_str http_request_body(const http_request *r);
+uint64_t http_request_body_bytes(const http_request *r); /* declared, or received so far if more */
 bool http_request_is_unix(const http_request *r);
 bool http_request_is_local(
     const http_request *r); /* over a Unix socket, or from a loopback address */
 pid_t http_request_peer_pid(const http_request *r); /* Unix sockets; 0: unknown */
 sonde_status
-http_request_body_status(const http_request *r); /* OK; FULL in refuse; see http_lost */
+http_request_body_status(const http_request *r); /* OK; FULL in refuse; see keep_start, http_lost */
 
 /* Takes the body out of the request.  Its bytes stay charged to the body budget until
  * http_body_release() is called with them, from any thread; *out_data is freed by that. */

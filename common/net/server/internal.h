@@ -80,8 +80,9 @@ struct http_request {
     char *path_room;                   /* of a path that had to be cleaned */
     const http_route *route;           /* NULL: none */
     request_plan plan;
-    http_body body; /* what has come; `charged` is its capacity */
-    size_t drained_bytes;
+    http_body body;          /* what has come; `charged` is its capacity */
+    uint64_t declared_bytes; /* 0: the client did not say */
+    size_t received_bytes, drained_bytes;
     sonde_status body_status;
     bool body_complete;
     request_later later;

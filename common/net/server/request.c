@@ -169,7 +169,7 @@ static bool answered_before(http_request *r)
 }
 
 /* What the client says it will send; 0 when it does not say. */
-static uint64_t declared_bytes(const http_request *r)
+static uint64_t read_declared_bytes(const http_request *r)
 {
     uint64_t bytes = 0;
 
@@ -179,11 +179,11 @@ static uint64_t declared_bytes(const http_request *r)
 }
 
 /* The answer stands and the client will not miss it if the body is left unread. */
-static bool may_answer_now(const http_request *r, uint64_t declared)
+static bool may_answer_now(const http_request *r)
 {
     if (r->plan == PLAN_HANDLE)
         return false;
-    return declared > HTTP_DRAIN_MAX_BYTES ||
+    return r->declared_bytes > HTTP_DRAIN_MAX_BYTES ||
            sonde_str_eq_nocase(http_request_header(r, "Expect"), SONDE_STR("100-continue"));
 }
 
@@ -191,18 +191,17 @@ static enum MHD_Result answer(http_request *r);
 
 static enum MHD_Result begin_body(http_request *r)
 {
-    uint64_t declared = declared_bytes(r);
-
+    r->declared_bytes = read_declared_bytes(r);
     r->plan = PLAN_ANSWER;
     if (!answered_before(r))
         choose_route(r);
     if (r->plan == PLAN_HANDLE) {
-        sonde_status status = body_declare(r, declared);
+        sonde_status status = body_declare(r, r->declared_bytes);
 
         if (status != SONDE_OK)
             refuse_body(r, status);
     }
-    return may_answer_now(r, declared) ? answer(r) : MHD_YES;
+    return may_answer_now(r) ? answer(r) : MHD_YES;
 }
 
 /* False: no memory. */
@@ -271,14 +270,15 @@ static enum MHD_Result begin_request(struct MHD_Connection *connection, const ch
 static enum MHD_Result take_data(http_request *r, const char *data, size_t len)
 {
     count(&r->server->counters.body_bytes, len);
+    r->received_bytes += len;
     if (r->plan == PLAN_HANDLE) {
         sonde_status status = body_append(r, data, len);
 
         if (status != SONDE_OK)
             refuse_body(r, status);
-        return MHD_YES;
+    } else {
+        r->drained_bytes += len;
     }
-    r->drained_bytes += len;
     return r->drained_bytes > HTTP_DRAIN_MAX_BYTES ? MHD_NO : MHD_YES;
 }
 

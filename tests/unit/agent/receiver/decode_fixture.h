@@ -37,6 +37,42 @@ static inline decoded decode_hex(decode_fn decode, const char *hex, sonde_buf *b
     return decode_buf(decode, bytes);
 }
 
+/* The body of a golden file whose one chunk begins at `chunk_at`, with that chunk three times, cut at every byte: the
+ * chunks that are whole are kept. */
+static inline void decode_cut_everywhere(decode_fn decode, const char *golden, size_t chunk_at)
+{
+    sonde_buf one, body;
+    size_t chunk_len;
+
+    sonde_buf_init(&body, 1 << 16);
+    golden_load(golden, &one);
+    chunk_len = one.len - chunk_at;
+    sonde_buf_append(&body, one.data, chunk_at - 1);
+    sonde_buf_append_byte(&body, 0x93); /* in place of 0x91 */
+    for (int i = 0; i < 3; i++)
+        sonde_buf_append(&body, one.data + chunk_at, chunk_len);
+    for (size_t len = 0; len < body.len; len++) {
+        size_t whole = len < chunk_at ? 0 : (len - chunk_at) / chunk_len;
+        uint8_t *copy = test_malloc(len + 1); /* so that a sanitizer sees reading on */
+        payload *p = payload_new(64u << 20);
+        decode_tally tally = { 0 };
+        sonde_status status;
+
+        memcpy(copy, body.data, len);
+        p->body = (sonde_str){ (const char *)copy, len };
+        p->is_cut = true;
+        status = decode(p, &tally, NULL);
+        if (status != (whole ? SONDE_OK : SONDE_ERR_SYNTAX) || p->chunks_len != whole ||
+            tally.spans != whole)
+            fail_msg("%s, %zu bytes: %s, %u chunks, not %zu", golden, len,
+                     sonde_status_name(status), p->chunks_len, whole);
+        payload_free(p);
+        test_free(copy);
+    }
+    sonde_buf_done(&one);
+    sonde_buf_done(&body);
+}
+
 typedef struct decode_attempt {
     decode_fn decode;
     const sonde_buf *body;

@@ -536,6 +536,12 @@ static void test_decoding_copes_without_memory(void **state)
     sonde_buf_done(&body);
 }
 
+static void test_of_a_body_that_was_too_large_the_whole_chunks_are_kept(void **state)
+{
+    (void)state;
+    decode_cut_everywhere(decode_v04, "msgpack/v04_one_span.hex", 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -555,6 +561,7 @@ int main(void)
         cmocka_unit_test(test_more_than_500000_chunks_are_refused),
         cmocka_unit_test(test_a_body_that_would_need_too_much_memory_is_refused),
         cmocka_unit_test(test_decoding_copes_without_memory),
+        cmocka_unit_test(test_of_a_body_that_was_too_large_the_whole_chunks_are_kept),
     };
 
     return cmocka_run_group_tests_name("decode_v04", tests, NULL, NULL);

@@ -146,6 +146,12 @@ static void test_decoding_copes_without_memory(void **state)
     sonde_buf_done(&body);
 }
 
+static void test_of_a_body_that_was_too_large_the_whole_chunks_are_kept(void **state)
+{
+    (void)state;
+    decode_cut_everywhere(decode_v05, "msgpack/v05_one_span.hex", 58);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +161,7 @@ int main(void)
         cmocka_unit_test(test_equal_keys_under_two_indices_are_one_tag),
         cmocka_unit_test(test_every_cut_of_a_good_body_is_refused),
         cmocka_unit_test(test_decoding_copes_without_memory),
+        cmocka_unit_test(test_of_a_body_that_was_too_large_the_whole_chunks_are_kept),
     };
 
     return cmocka_run_group_tests_name("decode_v05", tests, NULL, NULL);

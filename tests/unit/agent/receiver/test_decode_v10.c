@@ -505,6 +505,12 @@ static void test_the_same_traces_are_the_same_spans_as_over_v04(void **state)
     }
 }
 
+static void test_of_a_body_that_was_too_large_the_whole_chunks_are_kept(void **state)
+{
+    (void)state;
+    decode_cut_everywhere(decode_v10, "msgpack/v10_one_span.hex", 13);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -522,6 +528,7 @@ int main(void)
         cmocka_unit_test(test_unknown_keys_are_passed_over_everywhere),
         cmocka_unit_test(test_nesting_has_an_end),
         cmocka_unit_test(test_more_texts_than_the_table_takes_are_too_much),
+        cmocka_unit_test(test_of_a_body_that_was_too_large_the_whole_chunks_are_kept),
     };
 
     return cmocka_run_group_tests_name("decode_v10", tests, NULL, NULL);

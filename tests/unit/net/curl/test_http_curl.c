@@ -333,9 +333,9 @@ static http_result hold(void *user, http_request *request, http_response *respon
 }
 
 static const http_route routes[] = {
-    { "POST", "/ok", say_ok, NULL, 1000, NULL, NULL },
-    { "POST", "/hold", hold, NULL, 1000, NULL, NULL },
-    { "GET", "/ok", say_ok, NULL, 0, NULL, NULL },
+    { "POST", "/ok", say_ok, NULL, 1000, NULL, NULL, false },
+    { "POST", "/hold", hold, NULL, 1000, NULL, NULL, false },
+    { "GET", "/ok", say_ok, NULL, 0, NULL, NULL, false },
 };
 
 static http_server *open_door(http_listener listener)
