@@ -223,7 +223,11 @@ class Hostile(unittest.TestCase):
 
     # -- those who do not hurry, and those who do nothing ------------------------------------------------------
 
+    def be_patient(self):
+        """From now on a connection that says nothing is kept for longer than the test takes."""
+
     def test_many_idle_connections_keep_nobody_out(self):
+        self.be_patient()
         idle = [Raw(self.port) for _ in range(self.most_idle)]
         self.check_good()
         for raw in idle[::50]:
@@ -275,6 +279,10 @@ class Agent(Hostile):
 
     def use(self):
         self.port = self.stack.agent_port
+
+    def be_patient(self):
+        self.stack.agent.stop()
+        self.stack.start_agent(DD_APM_MAX_CONNECTIONS=str(2 * MANY), DD_APM_RECEIVER_TIMEOUT=str(10 * PATIENCE_S))
 
     def good(self):
         return self.traces(V04)
