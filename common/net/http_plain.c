@@ -23,15 +23,17 @@
 #include "net/socket.h"
 
 #define REQUEST_HEAD_MAX_BYTES 16384
-#define LATEST_LOOK_MS         25
-#define CONNECT_MAX_NS         (1 * (uint64_t)SONDE_NS_PER_S) /* where there is a latest deadline */
+#define LOOK_MS                25
+#define CONNECT_MAX_NS         (1 * (uint64_t)SONDE_NS_PER_S) /* where somebody waits for the caller */
 
 struct sonde_http_plain {
     sonde_url url;
     int fd;                                 /* -1: not connected */
     const _Atomic uint64_t *latest_mono_ns; /* NULL: none */
-    sonde_buf head;                         /* of the request */
-    sonde_http_answer answer;               /* of the last request */
+    void (*meanwhile)(void *user);          /* NULL: nothing */
+    void *meanwhile_user;
+    sonde_buf head;           /* of the request */
+    sonde_http_answer answer; /* of the last request */
     char in[4096];
 };
 
@@ -190,11 +192,14 @@ static int patience_ms(const sonde_http_plain *c, const exchange *x)
     int ms = sonde_ms_left(x->deadline_mono_ns, now);
     int latest_ms;
 
-    if (!c->latest_mono_ns)
+    if (!c->latest_mono_ns && !c->meanwhile)
         return ms;
-    latest_ms = sonde_ms_left(atomic_load_explicit(c->latest_mono_ns, memory_order_relaxed), now);
-    ms = latest_ms < ms ? latest_ms : ms;
-    return ms < LATEST_LOOK_MS ? ms : LATEST_LOOK_MS;
+    if (c->latest_mono_ns) {
+        latest_ms =
+            sonde_ms_left(atomic_load_explicit(c->latest_mono_ns, memory_order_relaxed), now);
+        ms = latest_ms < ms ? latest_ms : ms;
+    }
+    return ms < LOOK_MS ? ms : LOOK_MS;
 }
 
 static sonde_status await_io(sonde_http_plain *c, const exchange *x)
@@ -204,6 +209,8 @@ static sonde_status await_io(sonde_http_plain *c, const exchange *x)
 
     if (timeout_ms == 0)
         return SONDE_ERR_TIMEOUT;
+    if (c->meanwhile)
+        c->meanwhile(c->meanwhile_user);
     if (poll(&p, 1, timeout_ms) < 0 && errno != EINTR)
         return SONDE_ERR_SYS;
     return SONDE_OK;
@@ -248,7 +255,7 @@ static sonde_status connect_client(sonde_http_plain *c, uint64_t deadline_mono_n
 {
     uint64_t soon = sonde_deadline(sonde_mono_ns(), CONNECT_MAX_NS);
 
-    if (c->latest_mono_ns && soon < deadline_mono_ns)
+    if ((c->latest_mono_ns || c->meanwhile) && soon < deadline_mono_ns)
         deadline_mono_ns = soon;
     return sonde_connect(&c->url, deadline_mono_ns, &c->fd);
 }
@@ -292,6 +299,12 @@ sonde_status sonde_http_plain_open(const sonde_url *url, size_t max_body_bytes,
 void sonde_http_plain_end_by(sonde_http_plain *c, const _Atomic uint64_t *latest_mono_ns)
 {
     c->latest_mono_ns = latest_mono_ns;
+}
+
+void sonde_http_plain_meanwhile(sonde_http_plain *c, void (*call)(void *user), void *user)
+{
+    c->meanwhile = call;
+    c->meanwhile_user = user;
 }
 
 void sonde_http_plain_close(sonde_http_plain *c)

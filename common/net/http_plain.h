@@ -51,6 +51,10 @@ SONDE_MUST_USE sonde_status sonde_http_plain_open(const sonde_url *url, size_t m
  * at each 25 ms then, and connecting takes a second at most.  NULL: none. */
 void sonde_http_plain_end_by(sonde_http_plain *c, const _Atomic uint64_t *latest_mono_ns);
 
+/* Called each 25 ms while a request waits, on the thread that waits; it must not use the client.  Connecting takes a
+ * second at most then.  NULL: nothing. */
+void sonde_http_plain_meanwhile(sonde_http_plain *c, void (*call)(void *user), void *user);
+
 /* NULL does nothing.  In a forked child it leaves the parent's connection alone. */
 void sonde_http_plain_close(sonde_http_plain *c);
 
