@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "sonde/export.h"
 
+#include "profiler/src/profiler.h"
 #include "profiler/src/threads.h"
 
 #include "real.h"
@@ -38,6 +39,7 @@ SONDE_API int pthread_create(pthread_t *out_thread, const pthread_attr_t *attrib
 
     if (!real)
         return ENOSYS;
+    sonde_prof__resume();
     if (sonde_prof__threads_started() && sonde_prof__self.depth == 0)
         s = sonde_malloc(sizeof(*s));
     if (!s)

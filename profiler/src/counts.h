@@ -32,6 +32,7 @@
     X(wall_unknown,     "wall looks at threads that could not be read")                             \
     X(wall_failures,    "times the wall sampler's thread or ring could not be had")                    \
     X(fp_guessed,       "wall stacks whose frame pointer was found by looking")                     \
+    X(endpoints_lost,   "endpoints that found the list full")                                       \
     X(sig_blocked,      "threads that block our signal, at the last look")
 /* clang-format on */
 

@@ -32,6 +32,11 @@ typedef void sonde_prof_set_context_record_fn(struct sonde_thread_ctx *record);
 typedef void sonde_prof_endpoint_fn(uint64_t local_root_id, sonde_str resource, sonde_str type,
                                     uint32_t finished);
 
+/* What the profiler exports: the same, by these names.  Looked up, never linked. */
+SONDE_API void sonde_prof_set_context_record(struct sonde_thread_ctx *record);
+SONDE_API void sonde_prof_endpoint(uint64_t local_root_id, sonde_str resource, sonde_str type,
+                                   uint32_t finished);
+
 typedef struct sonde_profiler_hooks {
     uint32_t size;                                        /* of the struct as the caller knows it */
     sonde_prof_set_context_record_fn *set_context_record; /* NULL: as no hooks at all */

@@ -1,0 +1,285 @@
+/* profiler.c - start, stop, fork, exit: in which order its parts begin and end.
+ *
+ *   start   arena ▶ configuration ▶ drainer (objects first) ▶ samplers ▶ libtrace is told
+ *   stop    libtrace is told ▶ samplers ▶ drainer (last window)
+ *   fork    before: endpoints ▶ drainer ▶ samplers ▶ arena; after: the other way round */
+#include "profiler.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sys/auxv.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fork.h"
+#include "base/log.h"
+#include "base/mutex.h"
+
+#include "arena.h"
+#include "config.h"
+#include "drainer.h"
+#include "endpoints.h"
+#include "hooks.h"
+#include "lock.h"
+#include "maps.h"
+#include "samplers.h"
+
+#define STOP_NS         (2 * (uint64_t)SONDE_NS_PER_S)
+#define ADDRESSES_MIN   ((rlim_t)256 << 20)
+#define SETTLE_NS       (SONDE_NS_PER_MS)
+#define SETTLE_TRIES    200u /* for handlers under way */
+#define CHILD_THREAD_NS (50 * (uint64_t)SONDE_NS_PER_MS)
+
+static sonde_prof__lock lock; /* of start and stop */
+static sonde_prof__config *config;
+static _Atomic int32_t running;
+static bool prepared;
+_Atomic bool sonde_prof__child_waits;
+static _Atomic uint64_t child_since_ns;
+
+/* -- where profiling would hurt --------------------------------------------------------------------- */
+
+static bool has_symbol(const char *name)
+{
+    return dlsym(RTLD_DEFAULT, name) != NULL;
+}
+
+/* NULL: nothing speaks against it. */
+static const char *why_not(const sonde_prof__config *c)
+{
+    static const char *const sanitizers[] = { "__asan_init", "__tsan_init", "__msan_init",
+                                              "__hwasan_init" };
+    struct itimerval timer = { 0 };
+    struct rlimit limit;
+    size_t i;
+
+    if (getauxval(AT_SECURE))
+        return "set-user-ID or the like";
+    for (i = 0; i < sizeof(sanitizers) / sizeof(sanitizers[0]); i++)
+        if (has_symbol(sanitizers[i]))
+            return "a sanitizer";
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+        limit.rlim_cur < ADDRESSES_MIN)
+        return "less than 256 MiB of address space";
+    if (c->signal == SIGPROF && getitimer(ITIMER_PROF, &timer) == 0 &&
+        (timer.it_value.tv_sec || timer.it_value.tv_usec))
+        return "another profiler uses SIGPROF: set SONDE_PROFILING_SIGNAL";
+    return NULL;
+}
+
+/* -- start and stop --------------------------------------------------------------------------------- */
+
+static void prefork(void)
+{
+    sonde_prof__lock_take(&lock);
+    sonde_prof__endpoints_prefork();
+    sonde_prof__drainer_prefork();
+    sonde_prof__samplers_prefork();
+    sonde_prof__arena_prefork();
+}
+
+static void postfork_parent(void)
+{
+    sonde_prof__arena_postfork_parent();
+    sonde_prof__samplers_postfork_parent();
+    sonde_prof__drainer_postfork_parent();
+    sonde_prof__endpoints_postfork_parent();
+    sonde_prof__lock_give(&lock);
+}
+
+static void postfork_child(void)
+{
+    sonde_prof__arena_postfork_child();
+    sonde_prof__maps_postfork_child();
+    sonde_prof__samplers_postfork_child();
+    sonde_prof__drainer_postfork_child();
+    sonde_prof__endpoints_postfork_child();
+    sonde_prof__lock_init(&lock);
+    if (atomic_load_explicit(&running, memory_order_relaxed)) {
+        atomic_store_explicit(&child_since_ns, sonde_mono_ns(), memory_order_relaxed);
+        atomic_store_explicit(&sonde_prof__child_waits, true, memory_order_release);
+    }
+}
+
+static const sonde_fork_hooks fork_hooks = { SONDE_RANK_LIFECYCLE, prefork, postfork_parent,
+                                             postfork_child };
+
+static void at_exit(void)
+{
+    if (config && !config->flush_on_exit)
+        sonde_prof__samplers_stop();
+    else
+        sonde_prof_stop();
+}
+
+static bool prepare(void)
+{
+    if (prepared)
+        return true;
+    sonde_prof__arena_install();
+    sonde_log_set_prefix("sonde profiler");
+    if (sonde_fork_register(&fork_hooks) != SONDE_OK)
+        return false;
+    (void)atexit(at_exit);
+    prepared = true;
+    return true;
+}
+
+static sonde_status start_samplers(void)
+{
+    const sonde_prof__sampler_settings settings = {
+        .cpu = config->cpu,
+        .wall = config->wall,
+        .signo = (int)config->signal,
+        .cpu_period_ns = config->cpu_period_ns,
+        .wall_interval_ns = config->wall_interval_ns,
+        .wall_threads = config->wall_threads,
+        .frames_max = config->max_frames < SONDE_PROF__FRAMES_MAX ? config->max_frames
+                                                                  : SONDE_PROF__FRAMES_MAX,
+        .wall_engine = (sonde_prof__wall_engine)config->wall_engine,
+    };
+
+    return sonde_prof__samplers_start(&settings);
+}
+
+static sonde_status start_parts(void)
+{
+    sonde_status status = sonde_prof__drainer_start(config);
+
+    if (status != SONDE_OK)
+        return status;
+    status = start_samplers();
+    if (status != SONDE_OK) {
+        sonde_prof__drainer_stop(sonde_mono_ns());
+        return status;
+    }
+    sonde_prof__hooks_set_endpoint_sink(config->endpoints ? sonde_prof__endpoints_report : NULL);
+    if (config->hotspots)
+        (void)sonde_prof__hooks_announce(NULL);
+    return SONDE_OK;
+}
+
+static sonde_status start_locked(const sonde_prof_options *options, bool only_if_asked)
+{
+    sonde_prof__config *c;
+    const char *reason;
+    sonde_status status;
+
+    if (atomic_load_explicit(&running, memory_order_relaxed))
+        return SONDE_OK;
+    if (!prepare())
+        return SONDE_ERR_NOMEM;
+    c = sonde_prof__config_new(options, NULL, NULL);
+    if (!c)
+        return SONDE_ERR_NOMEM;
+    reason = c->enabled == SONDE_PROF__OFF || (only_if_asked && !c->is_asked_for) ? "" : why_not(c);
+    if (reason && *reason)
+        SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "not profiling: reason=\"%s\"", reason);
+    if (reason) {
+        sonde_prof__config_free(c);
+        return SONDE_ERR_STATE;
+    }
+    sonde_prof__arena_limit(c->memory_bytes);
+    sonde_prof__config_free(config);
+    config = c;
+    status = start_parts();
+    atomic_store_explicit(&running, status == SONDE_OK, memory_order_release);
+    return status;
+}
+
+sonde_status sonde_prof__start(const sonde_prof_options *options, bool only_if_asked)
+{
+    sonde_status status;
+
+    sonde_prof__lock_take(&lock);
+    status = start_locked(options, only_if_asked);
+    sonde_prof__lock_give(&lock);
+    return status;
+}
+
+SONDE_API sonde_status sonde_prof_start(const sonde_prof_options *options)
+{
+    return sonde_prof__start(options, false);
+}
+
+static void wait_for_handlers(void)
+{
+    const struct timespec pause = { 0, SETTLE_NS };
+    uint32_t i;
+
+    for (i = 0; i < SETTLE_TRIES && sonde_prof__maps_under_way() > 0; i++)
+        (void)nanosleep(&pause, NULL);
+}
+
+SONDE_API void sonde_prof_stop(void)
+{
+    sonde_prof__lock_take(&lock);
+    if (atomic_load_explicit(&running, memory_order_relaxed)) {
+        uint64_t deadline = sonde_mono_ns() + STOP_NS;
+
+        atomic_store_explicit(&running, 0, memory_order_release);
+        sonde_prof__hooks_withdraw();
+        sonde_prof__hooks_set_endpoint_sink(NULL);
+        sonde_prof__samplers_stop();
+        wait_for_handlers();
+        sonde_prof__drainer_stop(deadline);
+    }
+    sonde_prof__lock_give(&lock);
+}
+
+SONDE_API sonde_status sonde_prof_flush(uint32_t timeout_ms)
+{
+    sonde_status status = SONDE_ERR_STATE;
+
+    sonde_prof__lock_take(&lock);
+    if (atomic_load_explicit(&running, memory_order_relaxed))
+        status =
+            sonde_prof__drainer_flush(sonde_deadline(sonde_mono_ns(), sonde_ms_to_ns(timeout_ms)));
+    sonde_prof__lock_give(&lock);
+    return status;
+}
+
+SONDE_API int32_t sonde_prof_is_running(void)
+{
+    return atomic_load_explicit(&running, memory_order_acquire);
+}
+
+void sonde_prof__resume_slow(void)
+{
+    bool waits = true;
+
+    if (sonde_mono_ns() <
+            atomic_load_explicit(&child_since_ns, memory_order_relaxed) + CHILD_THREAD_NS ||
+        !atomic_compare_exchange_strong_explicit(&sonde_prof__child_waits, &waits, false,
+                                                 memory_order_acquire, memory_order_relaxed))
+        return;
+    sonde_prof__lock_take(&lock);
+    if (atomic_load_explicit(&running, memory_order_relaxed))
+        sonde_prof__drainer_resume();
+    sonde_prof__lock_give(&lock);
+}
+
+SONDE_API void sonde_prof_read_counters(sonde_prof_counters *out)
+{
+    sonde_prof__drainer_counts d = sonde_prof__drainer_counted();
+    sonde_prof_counters c = {
+        .events_taken = d.taken,
+        .events_sent = d.sent,
+        .events_lost = d.lost,
+        .events_waiting = d.waiting,
+        .batches_sent = d.batches_sent,
+        .batches_lost = d.batches_lost,
+        .memory_bytes = sonde_prof__arena_bytes(),
+        .threads = sonde_prof__slots_count(),
+    };
+    size_t bytes = out->struct_bytes < sizeof(c) ? out->struct_bytes : sizeof(c);
+
+    if (bytes == 0)
+        bytes = sizeof(c);
+    c.struct_bytes = (uint32_t)bytes;
+    memcpy(out, &c, bytes);
+}

@@ -1,0 +1,27 @@
+/* profiler.h - what the parts of the profiler ask of its life.
+ *
+ * Threads   all; signal-safe: no. */
+#ifndef SONDE_PROFILER_PROFILER_H
+#define SONDE_PROFILER_PROFILER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "sonde/profiler.h"
+
+/* `only_if_asked`: linked, not preloaded: only when the environment says so. */
+sonde_status sonde_prof__start(const sonde_prof_options *options, bool only_if_asked);
+
+/* A forked child has no thread of ours yet: most only execute another program. */
+extern _Atomic bool sonde_prof__child_waits;
+void sonde_prof__resume_slow(void);
+
+/* From hooks, whenever they are called: 50 ms after a fork or later, the child gets its thread. */
+static inline void sonde_prof__resume(void)
+{
+    if (__builtin_expect(atomic_load_explicit(&sonde_prof__child_waits, memory_order_relaxed),
+                         false))
+        sonde_prof__resume_slow();
+}
+
+#endif /* SONDE_PROFILER_PROFILER_H */
