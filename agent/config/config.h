@@ -121,6 +121,14 @@ typedef struct config_stand_in {
     sonde_str url;
 } config_stand_in;
 
+/* Profiles made from the batches of our own profiler (agent/profiles). */
+typedef struct config_profiling {
+    bool enabled;
+    bool lines; /* read debug information: source lines, inlined functions */
+    uint64_t window_ns;
+    uint64_t symbol_bytes;
+} config_profiling;
+
 typedef struct agent_config {
     /* global */
     sonde_str api_key; /* secret */
@@ -153,6 +161,7 @@ typedef struct agent_config {
     int64_t receiver_port; /* 0: no TCP; -1: any free port */
     sonde_str receiver_socket;
     bool crash_spans;
+    config_profiling profiling;
     bool non_local_traffic;
     uint64_t receiver_timeout_ns;
     uint64_t max_payload_bytes;

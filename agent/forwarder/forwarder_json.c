@@ -88,6 +88,8 @@ static void write_endpoint(sonde_json_writer *w, const endpoint *e, const book *
     sonde_json_put_str(w, "url", sonde_str_from(e->url));
     write_kind(w, "traces", n, UPLOAD_TRACES);
     write_kind(w, "stats", n, UPLOAD_STATS);
+    if (n->accepted[UPLOAD_PROFILES].payloads || n->recovered[UPLOAD_PROFILES].payloads)
+        write_kind(w, "profiles", n, UPLOAD_PROFILES);
     sonde_json_put_u64(w, "attempts", n->attempts);
     sonde_json_put_u64(w, "retries", n->retries);
     sonde_json_put_u64(w, "last_http_status", n->last_http_status);

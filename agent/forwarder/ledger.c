@@ -13,7 +13,7 @@
 #include "base/str.h"
 
 #define VERSION 1
-#define BYTES   8192
+#define BYTES   12288
 
 static const char magic[8] = { 'S', 'N', 'D', 'L', 'E', 'D', 'G', 'R' };
 
@@ -203,7 +203,7 @@ const char *const ledger_column_names[LEDGER_COLUMNS] = {
 void ledger_write_json(const ledger_row *row, sonde_json_writer *w)
 {
     static const char *const kinds[UPLOAD_KINDS] = {
-        [UPLOAD_TRACES] = "traces", [UPLOAD_STATS] = "stats"
+        [UPLOAD_TRACES] = "traces", [UPLOAD_STATS] = "stats", [UPLOAD_PROFILES] = "profiles"
     };
     int kind, column;
 

@@ -62,6 +62,7 @@ size_t record_write_prefix(const upload *u, int64_t accepted_unix_ns, uint32_t a
         if (text_len > RECORD_TEXT_MAX)
             return 0;
         out[TEXT_LEN_AT + 2 * i] = (uint8_t)text_len;
+        out[TEXT_LEN_AT + 2 * i + 1] = (uint8_t)(text_len >> 8);
         if (text_len)
             memcpy(out + len, texts[i], text_len);
         len += text_len;

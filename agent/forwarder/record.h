@@ -27,7 +27,7 @@
 
 #define RECORD_HEAD_BYTES 64
 #define RECORD_TEXTS      4
-#define RECORD_TEXT_MAX   255 /* each */
+#define RECORD_TEXT_MAX   1023 /* each */
 #define RECORD_PREFIX_MAX (RECORD_HEAD_BYTES + RECORD_TEXTS * RECORD_TEXT_MAX)
 #define RECORD_BODY_MAX   (64u * 1024 * 1024)
 

@@ -72,9 +72,9 @@ sonde_status agent_main_open(const agent_main_options *options, agent_main **out
     a->config = config_get(options->config);
     status = list_endpoints(options, &to, out_error);
     if (status == SONDE_OK)
-        status =
-            pipeline_open(&(pipeline_options){ a->config, to.items, to.len, options->supervisor },
-                          &a->pipeline, out_error);
+        status = pipeline_open(&(pipeline_options){ a->config, to.items, to.len, options->local_url,
+                                                    options->supervisor },
+                               &a->pipeline, out_error);
     if (status == SONDE_OK) {
         log_start(a, &to);
         *out_agent = a;

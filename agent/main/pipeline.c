@@ -22,9 +22,10 @@
 #include "self.h"
 #include "settle.h"
 
-#define TEXT_MAX_BYTES 4096
-#define ENDPOINTS_MAX  32
-#define USER_AGENT     "Datadog Trace Agent/" SONDE_VERSION "/sonde"
+#define TEXT_MAX_BYTES   4096
+#define ENDPOINTS_MAX    32
+#define STORAGE_PATH_MAX 4096
+#define USER_AGENT       "Datadog Trace Agent/" SONDE_VERSION "/sonde"
 
 /* A forwarder key counts when it was set: its default is meant for metrics, ours are the trace agent's. */
 static uint64_t configured(const agent_config *c, const char *key, uint64_t value)
@@ -32,15 +33,17 @@ static uint64_t configured(const agent_config *c, const char *key, uint64_t valu
     return sonde_str_eq(config_origin(c, key), SONDE_STR("default")) ? 0 : value;
 }
 
-static sonde_status open_forwarder(pipeline *p, const pipeline_options *o, sonde_error *out_error)
+static sonde_status open_forwarder(pipeline *p, const forwarder_endpoint *to, size_t to_len,
+                                   const char *user_agent, const char *storage_path,
+                                   forwarder **out, sonde_error *out_error)
 {
     const agent_config *c = p->config;
 
     return forwarder_open(
         &(forwarder_options){
-            .endpoints = o->endpoints,
-            .endpoints_len = o->endpoints_len,
-            .user_agent = USER_AGENT,
+            .endpoints = to,
+            .endpoints_len = to_len,
+            .user_agent = user_agent,
             .egress = c->egress,
             .connection_reset_ns = c->connection_reset_ns,
             .memory_bytes = (size_t)c->forwarder_memory_bytes,
@@ -51,13 +54,13 @@ static sonde_status open_forwarder(pipeline *p, const pipeline_options *o, sonde
             .backoff_max_ns = configured(c, "forwarder_backoff_max", c->forwarder_backoff_max_ns),
             .requests = (unsigned)c->forwarder_requests,
             .max_attempts = (uint32_t)c->max_sender_retries,
-            .storage_path = c->forwarder_storage_path.ptr,
+            .storage_path = storage_path,
             .disk_bytes = c->forwarder_disk_bytes,
             .disk_ratio = c->forwarder_disk_ratio,
             .stale_ns = (uint64_t)c->forwarder_stale_days * 86400 * SONDE_NS_PER_S,
             .spill_ratio = c->forwarder_spill_ratio,
         },
-        &p->forwarder, out_error);
+        out, out_error);
 }
 
 static sonde_status open_writers(pipeline *p, sonde_error *out_error)
@@ -169,11 +172,52 @@ static sonde_status open_origin(pipeline *p, sonde_error *out_error)
     return status == SONDE_OK ? status : sonde_fail(out_error, status, "origins");
 }
 
-static sonde_status open_proxy(pipeline *p, sonde_error *out_error)
+static sonde_status open_proxy(pipeline *p, const char *local_url, sonde_error *out_error)
 {
-    return proxy_open(
-        &(proxy_options){ p->config, p->agent_env, SONDE_VERSION, p->origin, &p->timings },
-        &p->proxy, out_error);
+    return proxy_open(&(proxy_options){ p->config, p->agent_env, SONDE_VERSION, p->origin,
+                                        &p->timings, local_url },
+                      &p->proxy, out_error);
+}
+
+/* A forwarder of their own: profiles go elsewhere than traces, and must not take their place in a queue. */
+static sonde_status open_profile_forwarder(pipeline *p, sonde_error *out_error)
+{
+    proxy_target from[PROXY_TARGETS_MAX];
+    forwarder_endpoint to[PROXY_TARGETS_MAX];
+    size_t len = proxy_targets(p->proxy, DOOR_PROFILING, from);
+    sonde_str storage = p->config->forwarder_storage_path;
+    char path[STORAGE_PATH_MAX] = "";
+
+    for (size_t i = 0; i < len; i++)
+        to[i] = (forwarder_endpoint){ from[i].url, from[i].api_key };
+    if (len == 0)
+        return SONDE_OK;
+    if (storage.len && storage.len < sizeof(path) - sizeof("/profiles"))
+        (void)snprintf(path, sizeof(path), "%.*s/profiles", SONDE_STR_ARG(storage));
+    return open_forwarder(p, to, len, "Sonde/" SONDE_VERSION, path[0] ? path : NULL,
+                          &p->profile_forwarder, out_error);
+}
+
+/* Never fatal: whoever profiles sees in /info that nobody takes it. */
+static void open_profiles(pipeline *p)
+{
+    sonde_error error = { 0 };
+    sonde_status status;
+
+    if (!p->config->profiling.enabled)
+        return;
+    status = open_profile_forwarder(p, &error);
+    if (status == SONDE_OK && p->profile_forwarder)
+        status =
+            profiles_open(&(profiles_options){ .config = p->config,
+                                               .sink = { forwarder_push, p->profile_forwarder },
+                                               .origin = p->origin,
+                                               .agent_version = SONDE_VERSION,
+                                               .via = proxy_via(p->proxy),
+                                               .tags = proxy_profile_tags(p->proxy) },
+                          &p->profiles, &error);
+    if (status != SONDE_OK)
+        SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "no profiles of Sonde's profiler: %s", error.message);
 }
 
 static size_t list_analyzed(const agent_config *c, info_analyzed out[EVENT_RATES_MAX])
@@ -193,7 +237,7 @@ static sonde_status open_info(pipeline *p, sonde_error *out_error)
 {
     info_analyzed analyzed[EVENT_RATES_MAX];
     const char *peer_tags[STATS_PEER_TAGS_MAX];
-    const char *endpoints[ENDPOINTS_MAX + PROXY_ROUTES_MAX];
+    const char *endpoints[ENDPOINTS_MAX + PROXY_ROUTES_MAX + PROFILES_ROUTES];
     size_t len, i, endpoints_len = receiver_listed_endpoints_len;
     const sonde_str *names = concentrator_peer_tags(p->concentrator, &len);
     info_options options = { .config = p->config,
@@ -209,6 +253,8 @@ static sonde_status open_info(pipeline *p, sonde_error *out_error)
 
     memcpy(endpoints, receiver_listed_endpoints, endpoints_len * sizeof(endpoints[0]));
     options.endpoints_len = endpoints_len + proxy_listed(p->proxy, endpoints + endpoints_len);
+    if (p->profiles)
+        endpoints[options.endpoints_len++] = PROFILES_PATH; /* comes last: it is our own */
     options.analyzed = analyzed;
     options.analyzed_len = list_analyzed(p->config, analyzed);
     options.origin = p->origin;
@@ -255,22 +301,26 @@ static sonde_status open_ops(pipeline *p, const notify *supervisor, sonde_error 
 
 static sonde_status open_receiver(pipeline *p, sonde_error *out_error)
 {
-    http_route routes[OPS_ROUTES + INFO_ROUTES + PROXY_ROUTES_MAX];
+    http_route routes[OPS_ROUTES + INFO_ROUTES + PROXY_ROUTES_MAX + PROFILES_ROUTES];
     http_route *proxies = routes + OPS_ROUTES + INFO_ROUTES;
-    const receiver_options options = { .config = p->config,
-                                       .sink = { flow_accept, p },
-                                       .rates = &p->rates,
-                                       .sources = p->sources,
-                                       .timings = &p->timings,
-                                       .origin = p->origin,
-                                       .agent_version = SONDE_VERSION,
-                                       .agent_state = info_state(p->info),
-                                       .more_routes = routes,
-                                       .more_routes_len = OPS_ROUTES + INFO_ROUTES +
-                                                          proxy_routes(p->proxy, proxies) };
+    receiver_options options = { .config = p->config,
+                                 .sink = { flow_accept, p },
+                                 .rates = &p->rates,
+                                 .sources = p->sources,
+                                 .timings = &p->timings,
+                                 .origin = p->origin,
+                                 .agent_version = SONDE_VERSION,
+                                 .agent_state = info_state(p->info),
+                                 .more_routes = routes,
+                                 .more_routes_len =
+                                     OPS_ROUTES + INFO_ROUTES + proxy_routes(p->proxy, proxies) };
 
     ops_routes(p->ops, routes);
     info_routes(p->info, routes + OPS_ROUTES);
+    if (p->profiles) {
+        profiles_routes(p->profiles, routes + options.more_routes_len);
+        options.more_routes_len += PROFILES_ROUTES;
+    }
     return receiver_open(&options, &p->receiver, out_error);
 }
 
@@ -290,7 +340,7 @@ static void open_otlp(pipeline *p)
 static void add_status_rows(pipeline *p)
 {
     const info_source rows[] = {
-        { "crash", crash_write_json, p->crash }, /* may not be there, as otlp */
+        { "crash", crash_write_json, p->crash }, /* may not be there, as otlp and profiles */
         { "receiver", receiver_write_json, p->receiver },
         { "otlp", otlp_write_json, p->otlp },
         { "queue", write_queue_json, p },
@@ -305,14 +355,15 @@ static void add_status_rows(pipeline *p)
         { "ledger", forwarder_write_ledger_json, p->forwarder },
         { "origin", origin_write_json, p->origin },
         { "proxies", proxy_write_json, p->proxy },
+        { "profiles", profiles_write_json, p->profiles },
+        { "profile_forwarder", forwarder_write_json, p->profile_forwarder },
         { "watchdog", ops_write_json, p->ops },
         { "process", self_write_json, NULL },
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        bool is_absent = (rows[i].write_json == crash_write_json && !p->crash) ||
-                         (rows[i].write_json == otlp_write_json && !p->otlp);
+        bool has_owner = rows[i].user || rows[i].write_json == self_write_json;
 
-        if (!is_absent && info_add_source(p->info, rows[i]) != SONDE_OK)
+        if (has_owner && info_add_source(p->info, rows[i]) != SONDE_OK)
             return;
     }
 }
@@ -343,7 +394,8 @@ sonde_status pipeline_open(const pipeline_options *options, pipeline **out_pipel
     if (status == SONDE_OK && !p->sources)
         status = sonde_fail(out_error, SONDE_ERR_NOMEM, "sources");
     if (status == SONDE_OK)
-        status = open_forwarder(p, options, out_error);
+        status = open_forwarder(p, options->endpoints, options->endpoints_len, USER_AGENT,
+                                p->config->forwarder_storage_path.ptr, &p->forwarder, out_error);
     if (status == SONDE_OK)
         status = open_writers(p, out_error);
     if (status == SONDE_OK)
@@ -355,7 +407,9 @@ sonde_status pipeline_open(const pipeline_options *options, pipeline **out_pipel
     if (status == SONDE_OK)
         status = open_origin(p, out_error);
     if (status == SONDE_OK)
-        status = open_proxy(p, out_error);
+        status = open_proxy(p, options->local_url, out_error);
+    if (status == SONDE_OK)
+        open_profiles(p);
     if (status == SONDE_OK)
         status = open_info(p, out_error);
     if (status == SONDE_OK)
@@ -418,7 +472,10 @@ void pipeline_stop(pipeline *p, uint64_t deadline_mono_ns)
         trace_writer_flush(p->trace_writer, sonde_mono_ns());
         flow_note_writer_drops(p);
     }
+    profiles_stop(p->profiles);
     proxy_stop(p->proxy, deadline_mono_ns);
+    if (p->profile_forwarder)
+        forwarder_stop(p->profile_forwarder, deadline_mono_ns);
     if (p->forwarder)
         forwarder_stop(p->forwarder, deadline_mono_ns);
 }
@@ -452,6 +509,8 @@ void pipeline_close(pipeline *p)
         return;
     pipeline_stop(p, 0);
     receiver_close(p->receiver, 0);
+    profiles_close(p->profiles);
+    forwarder_close(p->profile_forwarder);
     proxy_close(p->proxy);
     otlp_close(p->otlp, 0);
     ops_close(p->ops);

@@ -29,6 +29,7 @@ typedef struct pipeline_options {
     agent_config *config; /* a reference is taken */
     const forwarder_endpoint *endpoints;
     size_t endpoints_len;
+    const char *local_url;    /* of the intake in this process; borrowed for the call; NULL: none */
     const notify *supervisor; /* borrowed; NULL: nobody */
 } pipeline_options;
 

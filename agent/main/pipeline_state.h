@@ -17,6 +17,7 @@
 #include "agent/payload/source.h"
 #include "agent/processor/client_stats.h"
 #include "agent/processor/processor.h"
+#include "agent/profiles/profiles.h"
 #include "agent/proxy/proxy.h"
 #include "agent/receiver/receiver.h"
 #include "agent/rules/rules.h"
@@ -65,6 +66,8 @@ struct pipeline {
     crash *crash;       /* NULL: no socket for it */
     origin *origin;
     proxy *proxy;
+    forwarder *profile_forwarder; /* NULL: profiles have nowhere to go */
+    profiles *profiles;           /* NULL: the same, or not configured */
     info *info;
     receiver *receiver;
     otlp *otlp; /* NULL: not configured */

@@ -13,20 +13,22 @@ typedef struct payload_sink {
     void *stage;
 } payload_sink;
 
-/* What a body carries, for counters: spans of traces, groups of statistics. */
-typedef enum upload_kind { UPLOAD_TRACES, UPLOAD_STATS, UPLOAD_KINDS } upload_kind;
+/* What a body carries, for counters: spans of traces, groups of statistics, rows of profiles. */
+typedef enum upload_kind { UPLOAD_TRACES, UPLOAD_STATS, UPLOAD_PROFILES, UPLOAD_KINDS } upload_kind;
 
-/* What stats and writers hand to the forwarder: one finished request body.  On SONDE_OK the callee has
+#define UPLOAD_HEADERS_BYTES 1024
+
+/* What writers and profiles hand to the forwarder: one finished request body.  On SONDE_OK the callee has
  * taken `body`. */
 typedef struct upload {
-    int32_t kind;                 /* upload_kind */
-    const char *path;             /* "/api/v0.2/traces", static */
-    const char *content_type;     /* static */
-    const char *content_encoding; /* static; "" none */
-    char headers[256];            /* further "Name: value\n" lines */
-    uint8_t *body;                /* sonde_free() */
+    int32_t kind;                       /* upload_kind */
+    const char *path;                   /* "/api/v0.2/traces", static */
+    const char *content_type;           /* static */
+    const char *content_encoding;       /* static; "" none */
+    char headers[UPLOAD_HEADERS_BYTES]; /* further "Name: value\n" lines */
+    uint8_t *body;                      /* sonde_free() */
     size_t body_len;
-    uint64_t items; /* spans or groups inside, for the counters */
+    uint64_t items; /* spans, groups or rows inside, for the counters */
     uint64_t chunks;
 } upload;
 

@@ -123,6 +123,7 @@ struct proxy {
     agent_config *config; /* shared */
     sonde_str agent_env;
     const char *agent_version;
+    const char *local_url;  /* borrowed during open; NULL: none */
     origin *origin;         /* borrowed; NULL: only what heads state */
     timings *timings;       /* borrowed; NULL: nothing is measured */
     sonde_arena text;       /* targets, tags */

@@ -182,6 +182,7 @@ sonde_status proxy_open(const proxy_options *options, proxy **out_proxy, sonde_e
     p->agent_version = options->agent_version;
     p->origin = options->origin;
     p->timings = options->timings;
+    p->local_url = options->local_url;
     sonde_arena_init(&p->text, TEXT_MAX_BYTES);
     telemetry_init(&p->telemetry, p->config->memory_limit_bytes);
     p->agent_env = sonde_arena_copy(&p->text, options->agent_env);
@@ -250,6 +251,27 @@ size_t proxy_listed(const proxy *p, const char *out[PROXY_ROUTES_MAX])
             out[len++] = proxy_paths[i].listed;
     }
     return len;
+}
+
+size_t proxy_targets(const proxy *p, proxy_door which, proxy_target out[PROXY_TARGETS_MAX])
+{
+    const door *d = &p->doors[which];
+
+    if (d->disabled)
+        return 0;
+    for (size_t i = 0; i < d->targets_len; i++)
+        out[i] = (proxy_target){ d->targets[i].url, d->targets[i].api_key };
+    return d->targets_len;
+}
+
+sonde_str proxy_via(const proxy *p)
+{
+    return p->via;
+}
+
+sonde_str proxy_profile_tags(const proxy *p)
+{
+    return p->profile_tags;
 }
 
 const proxy_counters *proxy_read_counters(const proxy *p, proxy_door which)

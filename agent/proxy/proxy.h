@@ -87,6 +87,7 @@ typedef struct proxy_options {
     const char *agent_version; /* static */
     origin *origin;            /* borrowed; NULL: only what heads state */
     timings *timings;          /* borrowed; NULL: nothing is measured */
+    const char *local_url; /* of the intake in this process; profiles go there, too; NULL: none */
 } proxy_options;
 
 SONDE_MUST_USE sonde_status proxy_open(const proxy_options *options, proxy **out_proxy,
@@ -109,6 +110,16 @@ size_t proxy_listed(const proxy *p, const char *out[PROXY_ROUTES_MAX]);
 /* Request headers that pass /evp_proxy, for /info. */
 extern const char *const proxy_evp_headers[];
 extern const size_t proxy_evp_headers_len;
+
+/* Where a door leads: views that live as long as the proxy; returns how many. */
+typedef struct proxy_target {
+    sonde_str url, api_key;
+} proxy_target;
+size_t proxy_targets(const proxy *p, proxy_door door, proxy_target out[PROXY_TARGETS_MAX]);
+
+/* Headers the agent adds to each profile. */
+sonde_str proxy_via(const proxy *p);
+sonde_str proxy_profile_tags(const proxy *p);
 
 const proxy_counters *proxy_read_counters(const proxy *p, proxy_door door);
 void proxy_write_json(void *proxy, sonde_json_writer *w); /* an info_source row: one object */

@@ -162,6 +162,8 @@ sonde_status targets_find(proxy *p)
     const config_proxy *c = &p->config->proxy;
     sonde_status status = find_plain(p);
 
+    if (p->local_url) /* it takes any key */
+        add(p, DOOR_PROFILING, keep_text(p, "%s/api/v2/profile", p->local_url), SONDE_STR("local"));
     p->doors[DOOR_TELEMETRY].disabled = !c->telemetry_enabled;
     p->doors[DOOR_EVP].disabled = !c->evp_enabled;
     p->doors[DOOR_LINEAGE].disabled = !c->lineage_enabled;

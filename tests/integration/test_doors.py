@@ -200,8 +200,9 @@ class Info(Doors):
 
     def test_only_what_is_served_is_listed(self):
         self.stack.start_agent(DD_API_KEY=None, DD_APM_DD_URL=None, SONDE_LOCAL_PORT=str(free_port()))
+        profiles = ["/profiling/v1/input", "/sonde/profiling/v1/batch"]  # the intake in the agent takes them
         for path in self.info()[1]["endpoints"]:
-            self.assertTrue(path.startswith("/v"), path)
+            self.assertTrue(path.startswith("/v") or path in profiles, path)
             self.assertNotEqual(self.ask(path)[0], 404, path)
 
 
@@ -234,7 +235,8 @@ class PassedOn(Doors):
     def test_with_nowhere_to_send_to_each_says_so(self):
         self.stack.start_agent(DD_API_KEY=None, DD_APM_DD_URL=None, SONDE_LOCAL_PORT=str(free_port()))
         for path in PASSED_ON + ["/tracer_flare/v1"]:
-            self.assertEqual(self.ask(path, b"x", EVP), (404, NO_KEY), path)
+            if path != "/profiling/v1/input":  # the intake in the agent takes profiles
+                self.assertEqual(self.ask(path, b"x", EVP), (404, NO_KEY), path)
         self.assertEqual(self.ask("/telemetry/proxy/api/v2/apmtelemetry", b"{}"), (200, b"{}"))
         for path in "/dogstatsd/v1/proxy", "/dogstatsd/v2/proxy":
             self.assertEqual(self.ask(path, b"a:1|c"), (503, b"DogStatsD is not served\n"))

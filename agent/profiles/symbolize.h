@@ -1,0 +1,12 @@
+/* agent/profiles/symbolize.h - gives every location of a profile its functions.
+ *
+ * Threads   the profile's owner; one at a time for all profiles that share `symbols`. */
+#ifndef SONDE_AGENT_PROFILES_SYMBOLIZE_H
+#define SONDE_AGENT_PROFILES_SYMBOLIZE_H
+
+#include "profile.h"
+
+/* Locations nobody knows keep their address only.  May be called again after more was merged. */
+void profile_symbolize(profile *p);
+
+#endif /* SONDE_AGENT_PROFILES_SYMBOLIZE_H */
