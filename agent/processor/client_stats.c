@@ -110,29 +110,24 @@ typedef struct hashed_group {
     stats_group *g;
 } hashed_group;
 
-static uint64_t mix(uint64_t h, sonde_str s)
-{
-    return s.len ? sonde_hash(h, s.ptr, s.len) : h * 0x9e3779b97f4a7c15u + 1;
-}
-
 /* Of everything in a group's key but its type. */
 static uint64_t hash_of(uint64_t seed, const stats_group *g)
 {
     uint64_t h = seed ^ ((uint64_t)g->http_status_code << 3 | (uint64_t)g->is_trace_root << 1 |
                          (uint64_t)g->synthetics);
 
-    h = mix(h, g->service);
-    h = mix(h, g->name);
-    h = mix(h, g->resource);
-    h = mix(h, g->span_kind);
-    h = mix(h, g->grpc_status_code);
-    h = mix(h, g->http_method);
-    h = mix(h, g->http_endpoint);
-    h = mix(h, g->service_source);
+    h = sonde_hash_text(h, g->service);
+    h = sonde_hash_text(h, g->name);
+    h = sonde_hash_text(h, g->resource);
+    h = sonde_hash_text(h, g->span_kind);
+    h = sonde_hash_text(h, g->grpc_status_code);
+    h = sonde_hash_text(h, g->http_method);
+    h = sonde_hash_text(h, g->http_endpoint);
+    h = sonde_hash_text(h, g->service_source);
     for (uint32_t i = 0; i < g->peer_tags_len; i++)
-        h = mix(h, g->peer_tags[i]);
+        h = sonde_hash_text(h, g->peer_tags[i]);
     for (uint32_t i = 0; i < g->metric_tags_len; i++)
-        h = mix(h, g->metric_tags[i]);
+        h = sonde_hash_text(h, g->metric_tags[i]);
     return h;
 }
 

@@ -47,23 +47,18 @@ size_t bucket_bytes(const bucket *b)
            b->owners_cap * sizeof(*b->owners) + b->sketch_bytes;
 }
 
-static uint64_t mix(uint64_t h, sonde_str s)
-{
-    return s.len ? sonde_hash(h, s.ptr, s.len) : h * 0x9e3779b97f4a7c15u + 1;
-}
-
 uint64_t owner_key_hash(const owner_key *k)
 {
     uint64_t h = k->process_tags_hash;
 
-    h = mix(h, k->env);
-    h = mix(h, k->hostname);
-    h = mix(h, k->version);
-    h = mix(h, k->container_id);
-    h = mix(h, k->git_commit_sha);
-    h = mix(h, k->image_tag);
-    h = mix(h, k->lang);
-    return mix(h, k->base_service);
+    h = sonde_hash_text(h, k->env);
+    h = sonde_hash_text(h, k->hostname);
+    h = sonde_hash_text(h, k->version);
+    h = sonde_hash_text(h, k->container_id);
+    h = sonde_hash_text(h, k->git_commit_sha);
+    h = sonde_hash_text(h, k->image_tag);
+    h = sonde_hash_text(h, k->lang);
+    return sonde_hash_text(h, k->base_service);
 }
 
 bool owner_key_eq(const owner_key *a, const owner_key *b)
@@ -81,15 +76,15 @@ uint64_t group_key_hash(const group_key *k)
     uint64_t h = k->peer_tags_hash ^ k->metric_tags_hash * 3 ^
                  ((uint64_t)k->http_status << 3 | (uint64_t)k->is_trace_root << 1 | k->synthetics);
 
-    h = mix(h, k->service);
-    h = mix(h, k->name);
-    h = mix(h, k->resource);
-    h = mix(h, k->type);
-    h = mix(h, k->span_kind);
-    h = mix(h, k->service_source);
-    h = mix(h, k->grpc_status);
-    h = mix(h, k->http_method);
-    return mix(h, k->http_endpoint);
+    h = sonde_hash_text(h, k->service);
+    h = sonde_hash_text(h, k->name);
+    h = sonde_hash_text(h, k->resource);
+    h = sonde_hash_text(h, k->type);
+    h = sonde_hash_text(h, k->span_kind);
+    h = sonde_hash_text(h, k->service_source);
+    h = sonde_hash_text(h, k->grpc_status);
+    h = sonde_hash_text(h, k->http_method);
+    return sonde_hash_text(h, k->http_endpoint);
 }
 
 static bool group_key_eq(const group_key *a, const group_key *b)

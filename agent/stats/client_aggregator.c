@@ -273,36 +273,20 @@ void client_aggregator_flush(client_aggregator *a, int64_t now_unix_ns, client_f
 {
     const export_options how = { .client_computed = true };
     bucket *taken[STATS_CLIENT_BUCKETS_MAX];
-    sonde_status status;
-    uint64_t groups = 0;
-    size_t len, i;
+    size_t len;
 
     sonde_mutex_lock(&a->mu);
     len = take_locked(a, now_unix_ns, what, taken);
     sonde_mutex_unlock(&a->mu);
-    if (!len)
-        return;
-
-    status = export_buckets(taken, len, &how, a->sink, &groups);
-    for (i = 0; i < len; i++)
-        bucket_free(taken[i]);
-
-    sonde_mutex_lock(&a->mu);
-    if (status == SONDE_OK) {
-        a->counters.buckets_out += len;
-        a->counters.groups_out += groups;
-    } else {
-        a->counters.flush_failed += len;
-    }
-    sonde_mutex_unlock(&a->mu);
+    export_and_free(taken, len, &how, a->sink, &a->mu, &a->counters.flushed);
 }
 
 void client_aggregator_read_counters(client_aggregator *a, client_aggregator_counters *out)
 {
     sonde_mutex_lock(&a->mu);
     *out = a->counters;
-    out->open_buckets = a->buckets_len;
-    out->held_bytes = held_bytes_locked(a);
+    out->flushed.open_buckets = a->buckets_len;
+    out->flushed.held_bytes = held_bytes_locked(a);
     sonde_mutex_unlock(&a->mu);
 }
 
@@ -322,10 +306,6 @@ void client_aggregator_write_json(void *arg, sonde_json_writer *w)
     sonde_json_put_u64(w, "groups_collapsed", n.groups_collapsed);
     sonde_json_put_u64(w, "buckets_late", n.buckets_late);
     sonde_json_put_u64(w, "buckets_ahead", n.buckets_ahead);
-    sonde_json_put_u64(w, "groups_out", n.groups_out);
-    sonde_json_put_u64(w, "buckets_out", n.buckets_out);
-    sonde_json_put_u64(w, "flush_failed", n.flush_failed);
-    sonde_json_put_u64(w, "open_buckets", n.open_buckets);
-    sonde_json_put_u64(w, "held_bytes", n.held_bytes);
+    export_write_counters(&n.flushed, w);
     sonde_json_end_object(w);
 }

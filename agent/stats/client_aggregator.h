@@ -21,6 +21,8 @@
 #include "codec/json_write.h"
 #include "sonde/status.h"
 
+#include "flush_counters.h"
+
 #define CLIENT_BUCKET_NS    2000000000  /* width of a bucket */
 #define CLIENT_HOLD_BACK_NS 20000000000 /* how late a bucket is handed out, at most */
 
@@ -38,11 +40,7 @@ typedef struct client_aggregator_counters {
     uint64_t groups_collapsed; /* counted under "other" or another payload key */
     uint64_t buckets_late;     /* of tracers: counted in the oldest open bucket */
     uint64_t buckets_ahead;    /* from the future: counted in the bucket of now */
-    uint64_t groups_out;
-    uint64_t buckets_out;
-    uint64_t flush_failed; /* buckets the sink did not take, or no memory to encode them */
-    uint64_t open_buckets; /* gauges */
-    uint64_t held_bytes;
+    flush_counters flushed;
 } client_aggregator_counters;
 
 /* `max_bytes` 0: STATS_CLIENT_MAX_BYTES. */

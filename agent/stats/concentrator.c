@@ -394,28 +394,12 @@ void concentrator_flush(concentrator *c, int64_t now_unix_ns, concentrator_flush
     const export_options how = { .random = { c->options.random, c->options.random_user },
                                  .bucket_ns = (uint64_t)c->options.bucket_ns };
     bucket *taken[STATS_BUCKETS_MAX];
-    sonde_status status;
-    uint64_t groups = 0;
-    size_t len, i;
+    size_t len;
 
     sonde_mutex_lock(&c->mu);
     len = take_locked(c, now_unix_ns, what, taken);
     sonde_mutex_unlock(&c->mu);
-    if (!len)
-        return;
-
-    status = export_buckets(taken, len, &how, c->options.sink, &groups);
-    for (i = 0; i < len; i++)
-        bucket_free(taken[i]);
-
-    sonde_mutex_lock(&c->mu);
-    if (status == SONDE_OK) {
-        c->counters.buckets_out += len;
-        c->counters.groups_out += groups;
-    } else {
-        c->counters.flush_failed += len;
-    }
-    sonde_mutex_unlock(&c->mu);
+    export_and_free(taken, len, &how, c->options.sink, &c->mu, &c->counters.flushed);
 }
 
 const sonde_str *concentrator_peer_tags(const concentrator *c, size_t *out_len)
@@ -428,8 +412,8 @@ void concentrator_read_counters(concentrator *c, concentrator_counters *out)
 {
     sonde_mutex_lock(&c->mu);
     *out = c->counters;
-    out->open_buckets = c->buckets_len;
-    out->held_bytes = held_bytes_locked(c);
+    out->flushed.open_buckets = c->buckets_len;
+    out->flushed.held_bytes = held_bytes_locked(c);
     sonde_mutex_unlock(&c->mu);
 }
 
@@ -447,10 +431,6 @@ void concentrator_write_json(void *arg, sonde_json_writer *w)
     sonde_json_put_u64(w, "spans_collapsed", n.spans_collapsed);
     sonde_json_put_u64(w, "spans_late", n.spans_late);
     sonde_json_put_u64(w, "spans_moved", n.spans_moved);
-    sonde_json_put_u64(w, "groups_out", n.groups_out);
-    sonde_json_put_u64(w, "buckets_out", n.buckets_out);
-    sonde_json_put_u64(w, "flush_failed", n.flush_failed);
-    sonde_json_put_u64(w, "open_buckets", n.open_buckets);
-    sonde_json_put_u64(w, "held_bytes", n.held_bytes);
+    export_write_counters(&n.flushed, w);
     sonde_json_end_object(w);
 }

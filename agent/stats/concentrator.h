@@ -23,6 +23,8 @@
 #include "codec/json_write.h"
 #include "sonde/status.h"
 
+#include "flush_counters.h"
+
 #define STATS_BUCKET_NS         10000000000 /* width of a bucket, unless told otherwise */
 #define STATS_HOLD_BACK_BUCKETS 2           /* how many buckets old one is when it is handed out */
 
@@ -51,11 +53,7 @@ typedef struct concentrator_counters {
     uint64_t spans_collapsed; /* counted under "other" or another payload key */
     uint64_t spans_late;      /* counted in the oldest open bucket */
     uint64_t spans_moved;     /* from the future, counted in the bucket of now */
-    uint64_t groups_out;
-    uint64_t buckets_out;
-    uint64_t flush_failed; /* buckets the sink did not take, or no memory to encode them */
-    uint64_t open_buckets; /* gauges */
-    uint64_t held_bytes;
+    flush_counters flushed;
 } concentrator_counters;
 
 SONDE_MUST_USE sonde_status concentrator_open(const concentrator_options *options,

@@ -166,8 +166,10 @@ static void put_all(exporter *e)
     }
 }
 
-sonde_status export_buckets(bucket *const *buckets, size_t len, const export_options *how,
-                            stats_sink sink, uint64_t *out_groups)
+/* Gathers the buckets by owner, encodes the sketches and pushes one stats_payload.  *out_groups is the
+ * number of groups in it.  SONDE_ERR_NOMEM, or what the sink said. */
+static sonde_status export_buckets(bucket *const *buckets, size_t len, const export_options *how,
+                                   stats_sink sink, uint64_t *out_groups)
 {
     exporter e = { .random = how->random,
                    .bucket_ns = how->bucket_ns ? how->bucket_ns : STATS_BUCKET_NS };
@@ -193,4 +195,34 @@ sonde_status export_buckets(bucket *const *buckets, size_t len, const export_opt
     sonde_free(e.clients);
     sonde_free(e.owners);
     return status;
+}
+
+void export_and_free(bucket *const *buckets, size_t len, const export_options *how, stats_sink sink,
+                     sonde_mutex *mu, flush_counters *n)
+{
+    uint64_t groups = 0;
+    sonde_status status;
+
+    if (!len)
+        return;
+    status = export_buckets(buckets, len, how, sink, &groups);
+    for (size_t i = 0; i < len; i++)
+        bucket_free(buckets[i]);
+    sonde_mutex_lock(mu);
+    if (status == SONDE_OK) {
+        n->buckets_out += len;
+        n->groups_out += groups;
+    } else {
+        n->flush_failed += len;
+    }
+    sonde_mutex_unlock(mu);
+}
+
+void export_write_counters(const flush_counters *n, sonde_json_writer *w)
+{
+    sonde_json_put_u64(w, "groups_out", n->groups_out);
+    sonde_json_put_u64(w, "buckets_out", n->buckets_out);
+    sonde_json_put_u64(w, "flush_failed", n->flush_failed);
+    sonde_json_put_u64(w, "open_buckets", n->open_buckets);
+    sonde_json_put_u64(w, "held_bytes", n->held_bytes);
 }

@@ -10,9 +10,12 @@
 #include <stdint.h>
 
 #include "agent/payload/stats.h"
+#include "base/mutex.h"
+#include "codec/json_write.h"
 #include "sonde/status.h"
 
 #include "bucket.h"
+#include "flush_counters.h"
 
 typedef struct export_random {
     double (*unit)(void *user); /* [0, 1) */
@@ -25,10 +28,9 @@ typedef struct export_options {
     bool client_computed;
 } export_options;
 
-/* Gathers the buckets by owner, encodes the sketches and pushes one stats_payload.  *out_groups is the
- * number of groups in it.  SONDE_ERR_NOMEM, or what the sink said. */
-SONDE_MUST_USE sonde_status export_buckets(bucket *const *buckets, size_t len,
-                                           const export_options *how, stats_sink sink,
-                                           uint64_t *out_groups);
+/* Exports the buckets and frees them; what became of them is counted in `n`, which `mu` guards. */
+void export_and_free(bucket *const *buckets, size_t len, const export_options *how, stats_sink sink,
+                     sonde_mutex *mu, flush_counters *n);
+void export_write_counters(const flush_counters *n, sonde_json_writer *w); /* keys of an object */
 
 #endif /* SONDE_AGENT_STATS_EXPORT_H */

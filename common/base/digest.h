@@ -35,6 +35,12 @@ static inline uint64_t sonde_fnv1a64(uint64_t h, const void *data, size_t len)
 /* A fast 64-bit hash for tables in memory: 8 bytes a step, not a format, may change between builds. */
 uint64_t sonde_hash(uint64_t seed, const void *data, size_t len);
 
+/* The same of a text that is one of several: an empty one counts, too. */
+static inline uint64_t sonde_hash_text(uint64_t seed, sonde_str text)
+{
+    return text.len ? sonde_hash(seed, text.ptr, text.len) : seed * 0x9e3779b97f4a7c15u + 1;
+}
+
 uint32_t sonde_crc32(uint32_t crc, const void *data, size_t len);  /* IEEE; start with 0 */
 uint32_t sonde_crc32c(uint32_t crc, const void *data, size_t len); /* Castagnoli; start with 0 */
 void sonde_sha256(const void *data, size_t len, uint8_t out[32]);

@@ -206,8 +206,8 @@ static void test_a_bucket_is_handed_out_once_when_it_is_due(void **state)
     client_aggregator_add(a, &make(T0, 1, 1)->stats, T0 + 60 * S); /* what comes now is late */
     client_aggregator_read_counters(a, &n);
     assert_int_equal(n.buckets_late, 1);
-    assert_int_equal(n.buckets_out, 1);
-    assert_int_equal(n.groups_out, 1);
+    assert_int_equal(n.flushed.buckets_out, 1);
+    assert_int_equal(n.flushed.groups_out, 1);
     finish(a);
 }
 
@@ -374,8 +374,8 @@ static void test_what_the_sink_refuses_is_counted(void **state)
     client_aggregator_add(a, &make(T0, 4, 1000)->stats, T0);
     client_aggregator_flush(a, T0, CLIENT_FLUSH_ALL);
     client_aggregator_read_counters(a, &n);
-    assert_int_equal(n.flush_failed, 1);
-    assert_int_equal(n.open_buckets, 0);
+    assert_int_equal(n.flushed.flush_failed, 1);
+    assert_int_equal(n.flushed.open_buckets, 0);
     finish(a);
 }
 
@@ -455,7 +455,7 @@ static sonde_status attempt(void *user)
     client_aggregator_flush(a, T0, CLIENT_FLUSH_ALL);
     client_aggregator_read_counters(a, &n);
     client_aggregator_close(a);
-    return n.groups_lost || n.flush_failed || n.sketches_lost ? SONDE_ERR_NOMEM : SONDE_OK;
+    return n.groups_lost || n.flushed.flush_failed || n.sketches_lost ? SONDE_ERR_NOMEM : SONDE_OK;
 }
 
 static void test_no_memory_loses_a_group_and_counts_it(void **state)

@@ -472,7 +472,7 @@ static void test_a_clock_that_is_set_back_holds_nothing_up(void **state)
     assert_true(sunk.rows[1].start_unix_ns == (uint64_t)back);
     concentrator_read_counters(c, &n);
     assert_int_equal(n.spans_late, 1);
-    assert_int_equal(n.open_buckets, 0);
+    assert_int_equal(n.flushed.open_buckets, 0);
     concentrator_close(c);
 }
 
@@ -491,7 +491,7 @@ static void test_spans_from_the_future_wait_for_their_bucket_within_a_ceiling(vo
 
     assert_int_equal(n.spans_counted, 202);
     assert_int_equal(n.spans_moved, 201 - STATS_BUCKETS_AHEAD_MAX);
-    assert_in_range(n.open_buckets, 2, STATS_BUCKETS_MAX);
+    assert_in_range(n.flushed.open_buckets, 2, STATS_BUCKETS_MAX);
     concentrator_flush(c, T0 + 20 * S, CONCENTRATOR_FLUSH_READY);
     assert_int_equal(sunk.rows[0].hits, 202 - STATS_BUCKETS_AHEAD_MAX);
     concentrator_close(c);
@@ -575,7 +575,7 @@ static void test_keys_beyond_the_memory_ceiling_are_counted_as_other(void **stat
         concentrator_add(c, &b.p, T0);
     }
     concentrator_read_counters(c, &n);
-    assert_true(n.held_bytes < 256 * 1024 + 200 * 1024);
+    assert_true(n.flushed.held_bytes < 256 * 1024 + 200 * 1024);
     assert_true(n.spans_collapsed > 1000);
     assert_int_equal(n.spans_counted, 5000);
     concentrator_flush(c, T0, CONCENTRATOR_FLUSH_ALL);
@@ -640,7 +640,7 @@ static void test_a_refused_flush_is_counted(void **state)
     sunk.answer = SONDE_ERR_FULL;
     concentrator_flush(c, T0, CONCENTRATOR_FLUSH_ALL);
     concentrator_read_counters(c, &n);
-    assert_int_equal(n.flush_failed, 1);
+    assert_int_equal(n.flushed.flush_failed, 1);
     concentrator_close(c);
 }
 
