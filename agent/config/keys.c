@@ -161,7 +161,7 @@ const config_key config_keys[] = {
     { .name = "apm_config.features", .env = "DD_APM_FEATURES", .type = KEY_LIST, .fallback = "", .offset = FIELD(features),
       .doc = "Switches of Datadog's agent; known here: 429, error_rare_sample_tracer_drop, probabilistic_sampler_full_trace_id, "
              "big_resource, component2name, table_names, keep_sql_alias, replace_sql_digits, quantize_sql_tables, "
-             "dollar_quoted_func, sqllexer." },
+             "dollar_quoted_func, sqllexer, disable_cid_stats, disable_process_stats." },
     { .name = "apm_config.ignore_resources", .env = "DD_APM_IGNORE_RESOURCES,DD_IGNORE_RESOURCE", .type = KEY_LIST,
       .fallback = "", .separator = ',', .reloads = true, .offset = FIELD(ignore_resources),
       .doc = "Patterns: traces whose root's resource matches one are dropped (variable: CSV)." },

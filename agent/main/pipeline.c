@@ -94,6 +94,10 @@ static sonde_status open_middle(pipeline *p, sonde_error *out_error)
                                               .peer_tags_len = c->peer_tags.len,
                                               .no_peer_tags = !c->peer_tags_enabled,
                                               .no_stats_by_kind = !c->stats_by_kind,
+                                              .no_container_ids =
+                                                  config_has_feature(c, "disable_cid_stats"),
+                                              .no_process_tags =
+                                                  config_has_feature(c, "disable_process_stats"),
                                               .bucket_ns = (int64_t)c->bucket_ns,
                                               .sink = { flow_push_stats, p } };
     const stats_sink of_clients = { flow_push_stats, p };

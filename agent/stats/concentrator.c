@@ -299,13 +299,13 @@ static const sonde_str *process_tags_of(const payload *p)
 
 static owner_key payload_owner(const concentrator *c, const payload *p)
 {
-    const sonde_str *process_tags = process_tags_of(p);
+    const sonde_str *process_tags = c->options.no_process_tags ? NULL : process_tags_of(p);
     const sonde_str *commit = payload_tag_get(p, SONDE_STR(GIT_COMMIT)); /* v1.0 */
     owner_key k = {
         .env = first_of(p->env, c->options.agent_env),
         .hostname = first_of(p->hostname, c->options.hostname),
         .version = p->app_version,
-        .container_id = p->container_id,
+        .container_id = c->options.no_container_ids ? (sonde_str){ NULL, 0 } : p->container_id,
         .git_commit_sha =
             commit ? *commit : payload_container_tag(p, SONDE_STR(CONTAINER_GIT_COMMIT)),
         .image_tag = payload_container_tag(p, SONDE_STR(CONTAINER_IMAGE_TAG)),

@@ -37,6 +37,8 @@ typedef struct concentrator_options {
     size_t peer_tags_len;
     bool no_peer_tags;            /* peer_tags_aggregation: false */
     bool no_stats_by_kind;        /* compute_stats_by_span_kind: false */
+    bool no_container_ids;        /* feature disable_cid_stats: containers are not told apart */
+    bool no_process_tags;         /* feature disable_process_stats: nor processes */
     stats_sink sink;              /* called by concentrator_flush() */
     double (*random)(void *user); /* [0, 1), for rounding; NULL: this thread's generator */
     void *random_user;

@@ -245,6 +245,41 @@ static void test_peers_are_told_apart_by_the_tags_configured(void **state)
     }
 }
 
+static void test_containers_and_processes_are_told_apart_unless_told_not_to(void **state)
+{
+    static span_meta tags[2] = { { { "_dd.tags.process", 16 }, { "a:1", 3 } },
+                                 { { "_dd.tags.process", 16 }, { "a:2", 3 } } };
+    static const struct {
+        const char *label;
+        concentrator_options options;
+        size_t clients;
+    } cases[] = {
+        { "both", { .no_process_tags = false }, 4 },
+        { "no containers", { .no_container_ids = true }, 2 },
+        { "no processes", { .no_process_tags = true }, 2 },
+        { "neither", { .no_container_ids = true, .no_process_tags = true }, 1 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        concentrator *c = open_with(cases[i].options);
+        one_chunk b;
+
+        for (size_t k = 0; k < 4; k++) {
+            build(&b, 1);
+            metric(&b, 0, "_top_level", 1);
+            b.p.container_id = k & 1 ? SONDE_STR("c1") : SONDE_STR("c2");
+            b.p.tags = &tags[k >> 1];
+            b.p.tags_len = 1;
+            concentrator_add(c, &b.p, T0);
+        }
+        concentrator_flush(c, T0, CONCENTRATOR_FLUSH_ALL);
+        if (sunk.clients != cases[i].clients)
+            fail_msg("%s: %zu", cases[i].label, sunk.clients);
+        concentrator_close(c);
+    }
+}
+
 static void test_a_bucket_is_as_wide_as_configured(void **state)
 {
     concentrator *c = open_with((concentrator_options){ .bucket_ns = 4 * S });
@@ -754,6 +789,7 @@ int main(void)
         cmocka_unit_test(test_only_eligible_spans_are_counted),
         cmocka_unit_test(test_what_counts_beyond_top_level_spans_can_be_switched_off),
         cmocka_unit_test(test_peers_are_told_apart_by_the_tags_configured),
+        cmocka_unit_test(test_containers_and_processes_are_told_apart_unless_told_not_to),
         cmocka_unit_test(test_a_bucket_is_as_wide_as_configured),
         cmocka_unit_test(test_the_container_tells_what_the_tracer_does_not),
         cmocka_unit_test(test_a_group_holds_every_field_of_the_key),
