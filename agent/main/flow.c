@@ -139,7 +139,7 @@ sonde_status flow_accept(void *stage, payload *what)
 
     if (atomic_load_explicit(&p->shedding, memory_order_relaxed)) {
         atomic_fetch_add_explicit(&p->shed, 1, memory_order_relaxed);
-        return SONDE_ERR_FULL;
+        return SONDE_ERR_NOMEM;
     }
     if (other)
         what->source = other;

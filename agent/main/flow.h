@@ -9,7 +9,7 @@
 
 #include "pipeline.h"
 
-/* The receivers' sink: into the queue.  SONDE_ERR_FULL also while memory is short. */
+/* The receivers' sink: into the queue.  SONDE_ERR_NOMEM while memory is short: not worth waiting for. */
 sonde_status flow_accept(void *pipeline, payload *what);
 
 /* The statistics' sink: to their writer. */

@@ -330,7 +330,7 @@ static bool is_empty(const payload *p)
     return p->chunks_len == 0 && !p->stats;
 }
 
-/* SONDE_OK: the payload is gone; else SONDE_ERR_FULL or SONDE_ERR_CLOSED, and it is still ours. */
+/* SONDE_OK: the payload is gone; else SONDE_ERR_FULL, CLOSED or NOMEM, and it is still ours. */
 static sonde_status hand_on(receiver *r, payload *p)
 {
     sonde_status status;
@@ -342,7 +342,9 @@ static sonde_status hand_on(receiver *r, payload *p)
     if (atomic_load_explicit(&r->stopped, memory_order_relaxed))
         return SONDE_ERR_CLOSED;
     status = r->sink.push(r->sink.stage, p);
-    return status == SONDE_OK || status == SONDE_ERR_CLOSED ? status : SONDE_ERR_FULL;
+    return status == SONDE_OK || status == SONDE_ERR_CLOSED || status == SONDE_ERR_NOMEM
+               ? status
+               : SONDE_ERR_FULL;
 }
 
 sonde_status offer_again(const arrival *a)

@@ -79,7 +79,7 @@ typedef struct receiver_counters {
 
 typedef struct receiver_options {
     agent_config *config;      /* a reference is taken */
-    payload_sink sink;         /* SONDE_ERR_FULL: refused; SONDE_ERR_CLOSED: closing */
+    payload_sink sink;         /* SONDE_ERR_FULL: not now; CLOSED: closing; NOMEM: memory is short */
     rates_cell *rates;         /* borrowed */
     payload_sources *sources;  /* borrowed; NULL: tracers are not told apart */
     timings *timings;          /* borrowed; NULL: nothing is measured */

@@ -474,6 +474,20 @@ static void test_payloads_wait_for_room_in_the_queue(void **state)
     other_receiver("receiver_timeout: 60, decoder_timeout: 59000", three_wait_and_are_taken);
 }
 
+static void nobody_waits_for_memory(void)
+{
+    atomic_store(&f.sink_status, SONDE_ERR_NOMEM);
+    ask("PUT /v0.4/traces", MSGPACK "Datadog-Send-Real-Http-Status: 1\r\n", "\x91\x90", 2);
+    expect_answer("memory is short", 429, RATES);
+    assert_int_equal(dropped(RECEIVER_NO_MEMORY), 1);
+}
+
+static void test_who_finds_memory_short_is_refused_at_once(void **state)
+{
+    (void)state;
+    other_receiver("receiver_timeout: 60, decoder_timeout: 59000", nobody_waits_for_memory);
+}
+
 static void one_waits_in_vain(void)
 {
     atomic_store(&f.sink_status, SONDE_ERR_FULL);
@@ -897,6 +911,7 @@ int main(void)
         unit(test_a_full_queue_refuses_as_the_client_wants_to_hear_it),
         unit(test_payloads_wait_for_room_in_the_queue),
         unit(test_who_waited_in_vain_is_refused),
+        unit(test_who_finds_memory_short_is_refused_at_once),
         unit(test_who_may_wait_longer_than_a_request_may_take_is_told_429_and_408),
         unit(test_who_waits_when_the_receiver_stops_is_refused),
         unit(test_a_feature_tells_every_client_the_real_status),
