@@ -246,22 +246,24 @@ static void test_garbage_registers_end_the_walk(void **state)
         }
 }
 
-static __attribute__((noinline)) int deep(int depth, uint64_t *out, uint32_t max,
-                                          sonde_prof__end *end)
+static __attribute__((noinline)) int walk_here(uint64_t *out, uint32_t max, sonde_prof__end *end)
 {
-    ucontext_t here;
+    ucontext_t here; /* of kilobytes, on some machines */
     uint64_t all[16];
     sonde_prof__regs regs;
-    int n;
 
-    if (depth > 0) {
-        n = deep(depth - 1, out, max, end);
-        sink += n;
-        return n;
-    }
     (void)getcontext(&here);
     regs = regs_of(&here, all);
     return (int)sonde_prof__unwind(&objects.map, &regs, &own_stack, out, max, end);
+}
+
+static __attribute__((noinline)) int deep(int depth, uint64_t *out, uint32_t max,
+                                          sonde_prof__end *end)
+{
+    int n = depth > 0 ? deep(depth - 1, out, max, end) : walk_here(out, max, end);
+
+    sink += n;
+    return n;
 }
 
 static void test_a_deep_stack_is_cut_at_what_was_asked_for(void **state)
