@@ -1,7 +1,8 @@
 /* fuzz_grpc_frame.c - data of a call, and bytes of a whole connection.
  *
  * Property   a message is the same in one piece and byte by byte, and never above its ceiling; bytes
- *            behind a client's preface never crash, and every call of the connection is counted once. */
+ *            behind a client's preface never crash, also when the server leaves in the middle, and every call of
+ *            the connection is counted once. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,7 +52,17 @@ static void drain(grpc_conn *c)
         grpc_conn_sent(c, out.len, 1);
 }
 
-static void check_connection(sonde_str bytes)
+/* False: the connection is broken. */
+static bool hear(grpc_conn *c, sonde_str bytes)
+{
+    if (grpc_conn_feed(c, bytes, 1) != SONDE_OK)
+        return false;
+    drain(c);
+    return true;
+}
+
+/* The server leaves when so many bytes have come. */
+static void check_connection(sonde_str bytes, size_t leaves_at)
 {
     static const grpc_method methods[] = { { "/a", echo, NULL, NULL } };
     const grpc_server_options options = { .methods = methods,
@@ -66,9 +77,12 @@ static void check_connection(sonde_str bytes)
     grpc_core_init(&core, &options);
     if (grpc_conn_open(&core, 1, &c) != SONDE_OK)
         return;
-    if (grpc_conn_feed(c, (sonde_str){ PREFACE, sizeof(PREFACE) - 1 }, 1) == SONDE_OK) {
+    if (hear(c, (sonde_str){ PREFACE, sizeof(PREFACE) - 1 }) &&
+        hear(c, sonde_str_sub(bytes, 0, leaves_at))) {
+        grpc_conn_goaway(c, 1);
         drain(c);
-        if (grpc_conn_feed(c, bytes, 1) == SONDE_OK)
+        if (hear(c, sonde_str_sub(bytes, leaves_at, bytes.len)) &&
+            grpc_conn_tick(c, 1 + GRPC_NOTICE_NS))
             drain(c);
     }
     grpc_conn_close(c);
@@ -82,6 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     sonde_str bytes = { (const char *)data, size };
 
     check_frame(bytes);
-    check_connection(bytes);
+    check_connection(bytes, bytes.len);
+    check_connection(bytes, bytes.len / 2);
     return 0;
 }
