@@ -19,7 +19,7 @@ static uint32_t count(priority_sampler *s, const trace_facts *t, bool *out_turne
 {
     uint32_t signature = catalog_see(&s->services, t->service, t->env);
 
-    if (rate_core_count(&s->core, t->now_unix_s, signature, t->weight))
+    if (rate_core_count(&s->core, t->now_unix_s, signature, t->weight + t->p0_dropped))
         *out_turned = true;
     return signature;
 }

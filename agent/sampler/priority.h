@@ -28,7 +28,8 @@ typedef struct trace_facts {
     sonde_str service; /* of the root */
     sonde_str env;
     int64_t now_unix_s;
-    double weight; /* traces the tracer's own sampling stands for, plus the client's dropped ones */
+    double weight;      /* traces the tracer's own sampling stands for */
+    double p0_dropped;  /* and those it dropped by our rates */
     double client_rate; /* root's _sample_rate, 1.0 when absent */
 } trace_facts;
 

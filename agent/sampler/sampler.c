@@ -383,8 +383,8 @@ bool sampler_keeps(sampler *s, payload *p, payload_chunk *c, double dropped_p0_s
                .env = p->env.len ? p->env : s->options.agent_env,
                .now_unix_s = now_unix_ns / (int64_t)SONDE_NS_PER_S,
                .weight =
-                   1.0 / (client_rate * rate_metric(root, SONDE_STR(SONDE_TAG_PRE_SAMPLE_RATE))) +
-                   dropped_p0_share,
+                   1.0 / (client_rate * rate_metric(root, SONDE_STR(SONDE_TAG_PRE_SAMPLE_RATE))),
+               .p0_dropped = dropped_p0_share,
                .client_rate = client_rate },
     };
     rates_copy copy = { .now_unix_s = q.t.now_unix_s };

@@ -94,6 +94,23 @@ static void test_rates_are_published_when_a_bucket_is_over(void **state)
                      "\"service:web,env:prod\":0.05}}\n");
 }
 
+/* They were dropped by the rates of services: no other sampler had a part in it. */
+static void test_traces_a_tracer_dropped_count_for_the_priority_sampler_alone(void **state)
+{
+    fixture *f = *state;
+    const double *rate;
+    int i;
+
+    f->chunk.priority = PRIORITY_NONE;
+    for (i = 0; i < 100; i++)
+        (void)sampler_keeps(f->s, f->p, &f->chunk, 99.0, 1000 * S);
+    f->root.metrics_len = 0;
+    assert_true(sampler_keeps(f->s, f->p, &f->chunk, 99.0, 1005 * S));
+    rate = span_metric_get(&f->root, SONDE_STR("_dd.no_p_sr"));
+    assert_non_null(rate);
+    assert_true(*rate > 0.499 && *rate < 0.501); /* 10 of 20 a second */
+}
+
 static void test_the_version_changes_only_with_the_rates(void **state)
 {
     fixture *f = *state;
@@ -422,6 +439,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_tracers_decision_is_honoured, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rates_are_published_when_a_bucket_is_over, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(
+            test_traces_a_tracer_dropped_count_for_the_priority_sampler_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_version_changes_only_with_the_rates, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_user_decisions_do_not_move_the_rates, setup, teardown),
