@@ -17,6 +17,15 @@ static bool is_default(const builder *b, const char *key)
     return sonde_str_eq(config_origin(b->c, key), SONDE_STR("default"));
 }
 
+/* A value that came by another key: whoever asks where from is told of that one. */
+static void take_origin(builder *b, const char *key, const char *from)
+{
+    const config_key *k = key_find(sonde_str_from(key));
+
+    if (k)
+        b->c->origins[k - config_keys] = config_origin(b->c, from);
+}
+
 static int count_cpus(const config_options *options)
 {
     cpu_set_t set;
@@ -38,8 +47,11 @@ static void derive_threads(builder *b)
         b->c->decoders = cpus > 1 ? cpus / 2 : 1;
     if (b->c->trace_buffer == 0)
         b->c->trace_buffer = TRACE_BUFFER_PAYLOADS;
-    if (b->c->writer_connections)
+    if (b->c->writer_connections) {
         b->c->forwarder_requests = b->c->writer_connections;
+        take_origin(b, "forwarder_max_concurrent_requests",
+                    "apm_config.trace_writer.connection_limit");
+    }
     if (b->c->max_connections == 0)
         b->c->max_connections = 1;
     if (b->c->receiver_timeout_ns < 1000000000u)
@@ -165,8 +177,7 @@ static void derive_local_only(builder *b)
         return;
     if (is_default(b, "apm_config.trace_writer.flush_period_seconds"))
         c->trace_flush_ns = LOCAL_TRACE_FLUSH_NS;
-    if (is_default(b, "apm_config.target_traces_per_second") &&
-        is_default(b, "apm_config.max_traces_per_second"))
+    if (is_default(b, "apm_config.target_traces_per_second"))
         c->target_tps = LOCAL_TARGET_TPS;
 }
 
@@ -176,12 +187,18 @@ static void derive_renamed(builder *b)
     agent_config *c = b->c;
 
     if (is_default(b, "apm_config.target_traces_per_second") &&
-        !is_default(b, "apm_config.max_traces_per_second"))
+        !is_default(b, "apm_config.max_traces_per_second")) {
         c->target_tps = c->max_tps;
-    if (c->apm_log_file.len)
+        take_origin(b, "apm_config.target_traces_per_second", "apm_config.max_traces_per_second");
+    }
+    if (c->apm_log_file.len) {
         c->log_file = c->apm_log_file;
-    if (c->no_log_file)
+        take_origin(b, "log_file", "apm_config.log_file");
+    }
+    if (c->no_log_file) {
         c->log_file = SONDE_STR("");
+        take_origin(b, "log_file", "disable_file_logging");
+    }
 }
 
 static void derive_receiver(builder *b)
@@ -191,6 +208,8 @@ static void derive_receiver(builder *b)
     b->c->receiver_port = 0;
     b->c->net_fd = b->c->unix_fd = b->c->net_client_fd = -1;
     b->c->receiver_socket = SONDE_STR("");
+    take_origin(b, "apm_config.receiver_port", "apm_config.receiver_enabled");
+    take_origin(b, "apm_config.receiver_socket", "apm_config.receiver_enabled");
 }
 
 /* systemd's directory, the service's, the user's. */
@@ -311,7 +330,9 @@ void derive(builder *b)
     derive_apm_mode(b);
     derive_egress(b);
     derive_host(b);
-    if (c->max_memory_bytes)
+    if (c->max_memory_bytes) {
         c->memory_limit_bytes = c->max_memory_bytes;
+        take_origin(b, "sonde.memory_limit", "apm_config.max_memory");
+    }
     derive_kill_line(b);
 }

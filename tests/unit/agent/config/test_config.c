@@ -599,6 +599,37 @@ static void test_former_names_and_switches_count_as_they_should(void **state)
     }
 }
 
+static void test_a_value_that_came_by_another_key_says_by_which(void **state)
+{
+    static const struct {
+        const char *yaml, *line;
+    } cases[] = {
+        { "apm_config:\n  log_file: /b\n", "\nlog_file: /b  # t.yaml:2:3\n" },
+        { "log_file: /a\ndisable_file_logging: true\n", "\nlog_file:   # t.yaml:2:1\n" },
+        { "apm_config:\n  max_traces_per_second: 3\n",
+          "\napm_config.target_traces_per_second: 3  # t.yaml:2:3\n" },
+        { "apm_config:\n  receiver_enabled: false\n",
+          "\napm_config.receiver_port: 0  # t.yaml:2:3\n" },
+        { "apm_config:\n  max_memory: 100000000\n",
+          "\nsonde.memory_limit: 100000000  # t.yaml:2:3\n" },
+        { "apm_config:\n  trace_writer:\n    connection_limit: 7\n",
+          "\nforwarder_max_concurrent_requests: 7  # t.yaml:3:5\n" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        agent_config *c = load(cases[i].yaml, NULL);
+        sonde_buf out;
+
+        sonde_buf_init(&out, 1 << 16);
+        config_print_values(c, &out);
+        if (!strstr(sonde_buf_cstr(&out), cases[i].line))
+            fail_msg("no %sin\n%s", cases[i].line, sonde_buf_cstr(&out));
+        sonde_buf_done(&out);
+        config_put(c);
+    }
+}
+
 static void test_values_follow_from_others(void **state)
 {
     static const struct {
@@ -862,6 +893,7 @@ int main(void)
         cmocka_unit_test(test_some_lists_have_a_separator_of_their_own),
         cmocka_unit_test(test_endpoints_come_from_key_site_address_and_map),
         cmocka_unit_test(test_former_names_and_switches_count_as_they_should),
+        cmocka_unit_test(test_a_value_that_came_by_another_key_says_by_which),
         cmocka_unit_test(test_values_follow_from_others),
         cmocka_unit_test(test_in_a_container_tcp_listens_to_all_unless_told),
         cmocka_unit_test(test_local_only_shows_more_and_sooner_unless_told),
