@@ -125,6 +125,21 @@ static void test_statements_keep_their_shape(void **state)
     }
 }
 
+/* But where quotes were all that made a text a name. */
+static void test_a_shape_keeps_its_shape(void **state)
+{
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(statements); i++) {
+        const char *want = statements[i].want;
+        bool literal = false;
+
+        if (want && strcmp(want, "SELECT a\"b") != 0)
+            check_sql(want, want, &literal);
+    }
+}
+
 static void test_switches_change_the_shape(void **state)
 {
     enum {
@@ -368,6 +383,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_statements_keep_their_shape),
+        cmocka_unit_test(test_a_shape_keeps_its_shape),
         cmocka_unit_test(test_switches_change_the_shape),
         cmocka_unit_test(test_dialects_have_quotes_and_operators_of_their_own),
         cmocka_unit_test(test_tracers_names_of_dialects_are_known),
