@@ -391,7 +391,10 @@ static void test_any_text_comes_out_as_text_within_limits(void **state)
         { "", "card" },
     };
     static char resource[30000], value[30000];
-    const char *const settings[] = { NULL, more, every_json_off };
+    const char *const settings[] = {
+        NULL, more, every_json_off, "apm_config: {sql_obfuscation_mode: obfuscate_only}",
+        "apm_config: {sql_obfuscation_mode: obfuscate_and_normalize}"
+    };
     sonde_rng rng;
 
     (void)state;
