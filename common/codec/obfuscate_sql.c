@@ -266,7 +266,7 @@ sonde_status sql_obfuscate(sonde_str statement, const sonde_sql_options *options
                         .knows_func = (options->flags & SONDE_SQL_DOLLAR_FUNC) != 0 };
     sonde_status status;
 
-    if (!sonde_utf8_valid(statement))
+    if (statement.len == 0 || !sonde_utf8_valid(statement))
         return SONDE_ERR_SYNTAX;
     sonde_buf_init(&t.text, SONDE_SQL_TEXT_MAX_BYTES);
     status = begin(&t, statement, options, out);

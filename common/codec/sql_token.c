@@ -558,6 +558,8 @@ static sql_kind quoted_kind(unsigned quote)
 /* Whether a character is more than itself in that dialect only. */
 static bool means_more(sonde_sql_dialect dialect, unsigned c)
 {
+    if (dialect == SONDE_SQL_NO_DIALECT)
+        return false;
     if (dialect == SONDE_SQL_MSSQL)
         return c == '[';
     return dialect == SONDE_SQL_POSTGRESQL && (c == '?' || c == '@');

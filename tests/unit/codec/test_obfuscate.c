@@ -317,6 +317,21 @@ static void test_what_a_backslash_means_is_remembered(void **state)
     assert_false(literal);
 }
 
+static void test_no_text_at_all_is_no_statement(void **state)
+{
+    const sonde_sql_options modes = { .mode = SONDE_SQL_OBFUSCATE_AND_NORMALIZE };
+    bool literal = false;
+    sonde_buf out;
+
+    (void)state;
+    sonde_buf_init(&out, 1u << 16);
+    assert_status(sonde_obfuscate_sql((sonde_str){ NULL, 0 }, &literal, &out), SONDE_ERR_SYNTAX);
+    assert_status(sonde_obfuscate_sql_with((sonde_str){ NULL, 0 }, &modes, &out), SONDE_OK);
+    assert_int_equal(out.len, 0);
+    assert_status(sonde_obfuscate_redis((sonde_str){ NULL, 0 }, &out), SONDE_OK);
+    sonde_buf_done(&out);
+}
+
 static void test_redis_keeps_its_commands(void **state)
 {
     static const char *const cases[][2] = {
@@ -389,6 +404,7 @@ int main(void)
         cmocka_unit_test(test_tracers_names_of_dialects_are_known),
         cmocka_unit_test(test_no_digit_of_a_literal_survives),
         cmocka_unit_test(test_what_a_backslash_means_is_remembered),
+        cmocka_unit_test(test_no_text_at_all_is_no_statement),
         cmocka_unit_test(test_redis_keeps_its_commands),
         cmocka_unit_test(test_what_does_not_fit_is_refused),
         cmocka_unit_test(test_obfuscating_survives_every_failing_allocation),
