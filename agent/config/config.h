@@ -204,6 +204,7 @@ typedef struct agent_config {
     sonde_str sql_obfuscation_mode;
     bool sql_dialects;
     bool keep_large_payloads;
+    bool sql_keep_prefix;
     config_obfuscation obfuscation;
     uint64_t trace_flush_ns;
     uint64_t bucket_ns;         /* width of a statistics bucket */

@@ -103,6 +103,8 @@ processor_sql processor_sql_of(const agent_config *c)
     if (!c)
         return sql;
     sql.flags = features_of(c) & PROCESSOR_SQL_FLAGS;
+    if (c->sql_keep_prefix)
+        sql.flags |= SONDE_SQL_PREFIX;
     sql.mode = sonde_sql_mode_of(c->sql_obfuscation_mode);
     if (sql.mode == SONDE_SQL_DEFAULT_MODE && config_has_feature(c, "sqllexer"))
         sql.mode = SONDE_SQL_OBFUSCATE_ONLY;

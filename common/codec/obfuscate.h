@@ -29,7 +29,8 @@ SONDE_MUST_USE sonde_status sonde_obfuscate_sql(sonde_str statement, bool *liter
 enum {
     SONDE_SQL_KEEP_ALIAS = 1,     /* AS and what follows it stay */
     SONDE_SQL_REPLACE_DIGITS = 2, /* in identifiers, a row of them becomes ? */
-    SONDE_SQL_DOLLAR_FUNC = 4     /* $func$...$func$ is a statement, not a value */
+    SONDE_SQL_DOLLAR_FUNC = 4,    /* $func$...$func$ is a statement, not a value */
+    SONDE_SQL_PREFIX = 8 /* Sonde's: of no statement, what is one before the fault, and "..." */
 };
 
 /* Where they differ: quotes, comments, operators on JSON. */

@@ -217,6 +217,15 @@ static void group(filter *f, token *t)
     }
 }
 
+/* What was read makes a statement that ends here, or none. */
+static sonde_status at_fault(const filter *f)
+{
+    if (!f->tokenizer->takes_prefix || f->out->len == f->begin)
+        return SONDE_ERR_SYNTAX;
+    sonde_buf_append_str(f->out, SONDE_STR("..."));
+    return f->out->status;
+}
+
 /* Appends to `out`. */
 static sonde_status attempt(sql_tokenizer *tokenizer, const sonde_sql_options *options,
                             sonde_buf *out)
@@ -231,14 +240,14 @@ static sonde_status attempt(sql_tokenizer *tokenizer, const sonde_sql_options *o
     while ((t.kind = sql_next(tokenizer, &t.text)) != SQL_END) {
         t.is_shown = true;
         if (t.kind == SQL_ERROR)
-            return SONDE_ERR_SYNTAX;
+            return at_fault(&f);
         if (options->tables && is_table(&f, &t)) {
             collect_table(&f, &t);
             if (t.kind == SQL_DOUBLE_QUOTED)
                 t.kind = SQL_ID;
         }
         if (!discard(&f, &t))
-            return SONDE_ERR_SYNTAX;
+            return at_fault(&f);
         replace(&f, &t);
         group(&f, &t);
         write(&f, &t);
@@ -275,6 +284,11 @@ sonde_status sql_obfuscate(sonde_str statement, const sonde_sql_options *options
         status = begin(&t, statement, options, out);
         if (status == SONDE_OK)
             *options->literal_escapes = t.literal_escapes;
+    }
+    if (status == SONDE_ERR_SYNTAX && (options->flags & SONDE_SQL_PREFIX)) {
+        t.literal_escapes = *options->literal_escapes;
+        t.takes_prefix = true;
+        status = begin(&t, statement, options, out);
     }
     if (t.text.status == SONDE_ERR_NOMEM)
         status = SONDE_ERR_NOMEM;

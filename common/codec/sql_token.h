@@ -53,6 +53,7 @@ typedef struct sql_tokenizer {
     sonde_sql_dialect dialect;
     bool literal_escapes;
     bool knows_func;
+    bool takes_prefix; /* what is wrong with it ends the statement */
     bool seen_escape;
     sonde_buf text; /* of a quoted token */
 } sql_tokenizer;

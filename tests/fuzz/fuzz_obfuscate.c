@@ -44,7 +44,7 @@ static void check_modes(sonde_str text, sonde_buf *out, sonde_buf *tables)
     unsigned mode;
 
     for (mode = SONDE_SQL_DEFAULT_MODE; mode < SONDE_SQL_UNKNOWN_MODE; mode++) {
-        const sonde_sql_options options = { .flags = (unsigned)(text.len % 8),
+        const sonde_sql_options options = { .flags = (unsigned)(text.len % 16),
                                             .literal_escapes = &literal,
                                             .tables = text.len % 2 ? tables : NULL,
                                             .dialect =
@@ -56,7 +56,7 @@ static void check_modes(sonde_str text, sonde_buf *out, sonde_buf *tables)
         require(status == SONDE_OK || mode == SONDE_SQL_DEFAULT_MODE || !sonde_utf8_valid(text));
         if (status != SONDE_OK)
             continue;
-        require(out->len <= 3 * text.len);
+        require(out->len <= 3 * text.len + 3);
         require(sonde_utf8_valid(sonde_buf_str(out)));
         require(!options.tables || sonde_utf8_valid(sonde_buf_str(tables)));
     }

@@ -198,6 +198,41 @@ static void test_switches_change_the_shape(void **state)
     sonde_buf_done(&tables);
 }
 
+static void test_what_comes_before_a_fault_is_kept_where_asked_for(void **state)
+{
+    static const struct {
+        const char *statement, *want; /* NULL: not parsable */
+    } cases[] = {
+        { "SELECT a FROM t WHERE b = 'cut of", "SELECT a FROM t WHERE b =..." },
+        { "SELECT a FROM t WHERE b IN (1, 2, 'cut", "SELECT a FROM t WHERE b IN ( ?..." },
+        { "SELECT a /* cut", "SELECT a..." },
+        { "SELECT a } b", "SELECT a..." },
+        { "SELECT a AS [my-col] FROM t", "SELECT a..." },
+        { "SELECT 'a\\' FROM t", "SELECT ? FROM t" },
+        { "'cut", NULL },
+        { "", NULL },
+        { "SELECT \xff", NULL },
+    };
+    sonde_buf out;
+    size_t i;
+
+    (void)state;
+    sonde_buf_init(&out, 1u << 16);
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        bool literal = false;
+        const sonde_sql_options options = { .flags = SONDE_SQL_PREFIX,
+                                            .literal_escapes = &literal };
+        sonde_status status =
+            sonde_obfuscate_sql_with(sonde_str_from(cases[i].statement), &options, &out);
+
+        if ((status == SONDE_OK) != (cases[i].want != NULL))
+            fail_msg("%s: %s", cases[i].statement, sonde_status_name(status));
+        if (cases[i].want)
+            assert_string_equal(sonde_buf_cstr(&out), cases[i].want);
+    }
+    sonde_buf_done(&out);
+}
+
 static const struct {
     sonde_sql_dialect dialect;
     const char *statement, *want; /* NULL: not parsable */
@@ -400,6 +435,7 @@ int main(void)
         cmocka_unit_test(test_statements_keep_their_shape),
         cmocka_unit_test(test_a_shape_keeps_its_shape),
         cmocka_unit_test(test_switches_change_the_shape),
+        cmocka_unit_test(test_what_comes_before_a_fault_is_kept_where_asked_for),
         cmocka_unit_test(test_dialects_have_quotes_and_operators_of_their_own),
         cmocka_unit_test(test_tracers_names_of_dialects_are_known),
         cmocka_unit_test(test_no_digit_of_a_literal_survives),

@@ -181,6 +181,7 @@ static void test_modes_and_dialects_are_those_of_the_configuration(void **state)
         const char *yaml, *db_type, *resource, *want;
     } cases[] = {
         { NULL, "mssql", "SELECT  [a] AS b, 1", "SELECT [ a ], ?" },
+        { "sonde: {sql_keep_prefix: true}", NULL, "SELECT a, 'cut", "SELECT a,..." },
         { "sonde: {sql_dialects: true}", "mssql", "SELECT  [a] AS b, 1", "SELECT a, ?" },
         { "sonde: {sql_dialects: true}", "sqlserver", "SELECT [a]", "SELECT a" },
         { "sonde: {sql_dialects: true}", "postgres", "SELECT a->'k'", "SELECT a -> ?" },
