@@ -52,6 +52,8 @@ static sonde_status obfuscate(run *r, stats_group *g, sonde_buf *b)
     status = sonde_obfuscate_sql_with(g->resource, &options, b);
     if (status == SONDE_OK)
         return keep_text(r, b, &g->resource);
+    if (status == SONDE_ERR_NOMEM)
+        return status;
     g->resource = SONDE_STR(SONDE_SQL_NOT_PARSABLE);
     return SONDE_OK;
 }
@@ -208,6 +210,7 @@ void client_stats_run(client_stats_stage *stage, payload *p)
         c->git_commit_sha = payload_container_tag(p, SONDE_STR("git.commit.sha"));
     if (c->image_tag.len == 0)
         c->image_tag = payload_container_tag(p, SONDE_STR("image_tag"));
+    sql_recall(&r, &stage->sql_memory);
     sonde_buf_init(&scratch, p->body.len + SONDE_SQL_TEXT_MAX_BYTES);
     for (uint32_t i = 0; i < c->buckets_len; i++) {
         run_groups(stage, &r, &c->buckets[i], &scratch);
@@ -215,6 +218,7 @@ void client_stats_run(client_stats_stage *stage, payload *p)
             merge_equal(stage, &r, &c->buckets[i]);
     }
     sonde_buf_done(&scratch);
+    sql_remember(&r, &stage->sql_memory);
 }
 
 static uint64_t read(const _Atomic uint64_t *counter)

@@ -30,6 +30,7 @@ typedef struct client_stats_rules {
 typedef struct client_stats_stage {
     sonde_str agent_env; /* stands for an empty env; borrowed for life */
     client_stats_rules rules;
+    processor_sql_memory sql_memory;
     _Atomic uint64_t payloads;
     _Atomic uint64_t groups_in;
     _Atomic uint64_t groups_out;

@@ -20,8 +20,8 @@ struct processor {
     const config_obfuscation *obfuscation;
     unsigned features;
     processor_sql sql;
-    _Atomic bool literal_escapes[SONDE_SQL_DIALECTS]; /* how SQL was last read: a hint for all */
-    first_traces *first;                              /* NULL */
+    processor_sql_memory sql_memory;
+    first_traces *first; /* NULL */
     processor_counters counters;
 };
 
@@ -152,19 +152,14 @@ static void begin_run(processor *p, run *r)
     r->rules = p->rules ? rules_take(p->rules) : NULL;
     sonde_buf_init(&r->scratch, PROCESSOR_TEXT_MAX_BYTES);
     sonde_buf_init(&r->tables, PROCESSOR_TEXT_MAX_BYTES);
-    for (size_t i = 0; i < SONDE_SQL_DIALECTS; i++)
-        r->literal_escapes[i] = atomic_load_explicit(&p->literal_escapes[i], memory_order_relaxed);
+    sql_recall(r, &p->sql_memory);
 }
 
 static void end_run(processor *p, run *r)
 {
     if (p->rules)
         rules_give(p->rules, r->rules);
-    for (size_t i = 0; i < SONDE_SQL_DIALECTS; i++)
-        if (r->literal_escapes[i] !=
-            atomic_load_explicit(&p->literal_escapes[i], memory_order_relaxed))
-            atomic_store_explicit(&p->literal_escapes[i], r->literal_escapes[i],
-                                  memory_order_relaxed);
+    sql_remember(r, &p->sql_memory);
     sonde_buf_done(&r->scratch);
     sonde_buf_done(&r->tables);
 }

@@ -83,6 +83,11 @@ typedef struct processor_sql {
     bool by_db_type; /* in the dialect it names */
 } processor_sql;
 
+/* What a backslash meant in the last statement of each dialect: a hint that all threads share. */
+typedef struct processor_sql_memory {
+    _Atomic bool literal_escapes[SONDE_SQL_DIALECTS];
+} processor_sql_memory;
+
 processor_sql processor_sql_of(const agent_config *c);
 size_t processor_resource_max_bytes(const agent_config *c);
 

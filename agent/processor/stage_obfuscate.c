@@ -55,6 +55,26 @@ sonde_sql_options sql_options(run *r, sonde_str db_type)
                                 .mode = r->sql.mode };
 }
 
+void sql_recall(run *r, processor_sql_memory *from)
+{
+    size_t i;
+
+    for (i = 0; i < SONDE_SQL_DIALECTS; i++)
+        r->literal_escapes[i] =
+            atomic_load_explicit(&from->literal_escapes[i], memory_order_relaxed);
+}
+
+void sql_remember(const run *r, processor_sql_memory *to)
+{
+    size_t i;
+
+    for (i = 0; i < SONDE_SQL_DIALECTS; i++)
+        if (r->literal_escapes[i] !=
+            atomic_load_explicit(&to->literal_escapes[i], memory_order_relaxed))
+            atomic_store_explicit(&to->literal_escapes[i], r->literal_escapes[i],
+                                  memory_order_relaxed);
+}
+
 static sonde_status hide_sql(run *r, payload_span *s)
 {
     const sonde_str *db_type = r->sql.by_db_type ? span_meta_get(s, SONDE_STR("db.type")) : NULL;

@@ -71,6 +71,8 @@ SONDE_MUST_USE sonde_status normalize_operation(run *r, sonde_str *name);
 
 /* stage_obfuscate.c: how a statement is read; the tables in it are not asked for. */
 sonde_sql_options sql_options(run *r, sonde_str db_type);
+void sql_recall(run *r, processor_sql_memory *from);
+void sql_remember(const run *r, processor_sql_memory *to);
 
 /* Indexes the chunk's spans by id, a later one in place of an earlier; counts repeated ids. */
 sonde_status span_index_build(run *r, const payload_chunk *chunk, uint32_t *out_repeated);

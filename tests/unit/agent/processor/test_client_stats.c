@@ -237,6 +237,13 @@ static void test_statements_are_read_as_those_of_spans(void **state)
     finish(&f);
     assert_text("dialect", f.groups[0].resource, "SELECT a FROM t");
     payload_free(f.p);
+
+    begin(&f, 2, (client_stats_rules){ .keeps = NULL });
+    f.groups[0] = hit("SELECT 'C:\\' x", "sql", 1);
+    f.groups[1] = hit("SELECT 'a\\' b, 'c'", "sql", 1);
+    finish(&f);
+    assert_text("what a backslash means is remembered", f.groups[1].resource, "SELECT ? b, ?");
+    payload_free(f.p);
 }
 
 int main(void)
