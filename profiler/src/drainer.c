@@ -53,6 +53,7 @@ static struct {
     sonde_prof__link *link;
     sonde_prof__takes takes;
     uint64_t ask_at_ns;
+    bool must_roll_over;
     uint64_t window_mono_ns; /* when it began */
     uint64_t window_unix_ns;
     uint64_t window_ends_ns; /* monotonic */
@@ -243,6 +244,22 @@ static void note_intervals(void)
                                                         : 0;
 }
 
+static void restart_dict(void)
+{
+    if (sonde_prof__dict_restart(&d.dict) != SONDE_OK)
+        SONDE_LOG(SONDE_LOG_WARN, "out of memory: the profile has holes");
+}
+
+/* With an empty window, so that nothing refers to the old dictionary. */
+static void roll_over_if_full(void)
+{
+    if (!d.must_roll_over && !sonde_prof__dict_is_full(&d.dict))
+        return;
+    d.must_roll_over = false;
+    sonde_prof__session_roll_over(&d.session);
+    restart_dict();
+}
+
 static void close_window(uint64_t now)
 {
     uint64_t unix_ns = (uint64_t)sonde_unix_ns();
@@ -263,6 +280,7 @@ static void close_window(uint64_t now)
     d.drain_ns = 0;
     atomic_store_explicit(&in_window, 0, memory_order_relaxed);
     count_outbox();
+    roll_over_if_full();
     begin_window(now, unix_ns);
 }
 
@@ -308,31 +326,20 @@ static void ask(uint64_t now)
 
 static void send_batches(uint64_t now)
 {
+    sonde_prof__sending result;
+
     if (!d.config->do_export || now < d.session.next_try_ns ||
         !sonde_prof__outbox_head(&d.session.outbox))
         return;
     ask(now);
     if (d.takes != SONDE_PROF__TAKES_BATCHES)
         return;
-    if (sonde_prof__session_send(&d.session, d.link, &d.who, &d.dict, request_deadline(now)) ==
-        SONDE_PROF__SENT_NEVER) {
+    result = sonde_prof__session_send(&d.session, d.link, &d.who, &d.dict, request_deadline(now));
+    if (result == SONDE_PROF__SENT_NEVER) {
         d.takes = SONDE_PROF__TAKES_UNKNOWN;
         d.ask_at_ns = now + ASK_SOON_NS;
     }
-}
-
-static void restart_dict(void)
-{
-    if (sonde_prof__dict_restart(&d.dict) != SONDE_OK)
-        SONDE_LOG(SONDE_LOG_WARN, "out of memory: the profile has holes");
-}
-
-static void roll_over_if_full(void)
-{
-    if (!sonde_prof__dict_is_full(&d.dict))
-        return;
-    sonde_prof__session_roll_over(&d.session);
-    restart_dict();
+    d.must_roll_over = d.must_roll_over || result == SONDE_PROF__SENT_UNSAYABLE;
 }
 
 /* -- the loop --------------------------------------------------------------------------------------- */
@@ -356,21 +363,14 @@ static void drain(uint64_t now)
 static void tick(bool close_now)
 {
     uint64_t now = sonde_mono_ns();
-    bool closes;
-
     sonde_prof__samplers_tick(now);
     sonde_prof__lock_take(&lock);
     drain(now);
-    closes = close_now || now >= d.window_ends_ns || sonde_prof__dict_is_full(&d.dict);
-    if (closes)
+    if (close_now || now >= d.window_ends_ns || sonde_prof__dict_is_full(&d.dict))
         close_window(now);
     sonde_prof__lock_give(&lock);
     send_batches(now);
-    sonde_prof__lock_take(&lock);
-    if (closes)
-        roll_over_if_full();
     count_outbox();
-    sonde_prof__lock_give(&lock);
 }
 
 static void *run(void *arg)

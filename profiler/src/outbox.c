@@ -76,6 +76,12 @@ static void lose_samples(sonde_prof__outbox *o, sonde_prof__batch *b)
     sonde_buf_reset(&b->rest);
 }
 
+static bool is_of_session(const sonde_prof__batch *b,
+                          const uint8_t session[SONDE_PROF__SESSION_BYTES])
+{
+    return memcmp(b->session, session, SONDE_PROF__SESSION_BYTES) == 0;
+}
+
 void sonde_prof__outbox_drop(sonde_prof__outbox *o)
 {
     sonde_prof__batch *oldest = &o->batches[0];
@@ -86,8 +92,19 @@ void sonde_prof__outbox_drop(sonde_prof__outbox *o)
     lose_samples(o, oldest);
     if (o->len == 1)
         return;
-    put_before(&o->batches[1].dict, &oldest->dict);
-    put_before(&o->batches[1].own, &oldest->own);
+    if (is_of_session(&o->batches[1], oldest->session)) {
+        put_before(&o->batches[1].dict, &oldest->dict);
+        put_before(&o->batches[1].own, &oldest->own);
+    }
+    remove_oldest(o);
+}
+
+void sonde_prof__outbox_discard(sonde_prof__outbox *o)
+{
+    if (o->len == 0)
+        return;
+    o->lost++;
+    lose_samples(o, &o->batches[0]);
     remove_oldest(o);
 }
 
@@ -130,6 +147,8 @@ static void split_off(sonde_prof__batch *b, uint32_t part, sonde_prof__batch *ou
     uint32_t i;
 
     sonde_prof__batch_init(out);
+    memcpy(out->session, b->session, sizeof(out->session));
+    memcpy(out->prev, b->prev, sizeof(out->prev));
     out->start_unix_ns = b->start_unix_ns;
     out->end_unix_ns = b->end_unix_ns;
     sonde_buf_append(&out->rest, b->rest.data + at, b->rest.len - at);
@@ -167,14 +186,21 @@ void sonde_prof__outbox_halve(sonde_prof__outbox *o)
     o->len++;
 }
 
-void sonde_prof__outbox_resync(sonde_prof__outbox *o, sonde_buf *dict)
+void sonde_prof__outbox_resync(sonde_prof__outbox *o, sonde_buf *dict,
+                               const uint8_t session[SONDE_PROF__SESSION_BYTES])
 {
+    uint8_t former[SONDE_PROF__SESSION_BYTES];
     uint32_t i;
 
-    for (i = 0; i < o->len; i++)
-        sonde_buf_reset(&o->batches[i].dict);
     if (o->len == 0)
         return;
+    memcpy(former, o->batches[0].session, sizeof(former));
+    for (i = 0; i < o->len && is_of_session(&o->batches[i], former); i++) {
+        sonde_buf_reset(&o->batches[i].dict);
+        o->batches[i].has_seq = false;
+        memset(o->batches[i].prev, 0, sizeof(o->batches[i].prev));
+        memcpy(o->batches[i].session, session, SONDE_PROF__SESSION_BYTES);
+    }
     sonde_buf_done(&o->batches[0].dict);
     o->batches[0].dict = *dict;
     sonde_buf_init(dict, SONDE_PROF__SPB_BODY_MAX);

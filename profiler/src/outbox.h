@@ -27,6 +27,10 @@
 typedef struct sonde_prof__batch {
     uint64_t start_unix_ns;
     uint64_t end_unix_ns;
+    uint8_t session[SONDE_PROF__SESSION_BYTES]; /* whose ids are in it */
+    uint8_t prev[SONDE_PROF__SESSION_BYTES];    /* the one before; all 0: none */
+    uint64_t seq;                               /* of the session; counts once it was sent */
+    bool has_seq;                               /* an attempt was made: the agent may have it */
     sonde_buf dict;
     sonde_buf own;
     sonde_buf rest;
@@ -66,15 +70,20 @@ uint64_t sonde_prof__outbox_events(const sonde_prof__outbox *o);   /* waiting */
 /* The agent took the oldest. */
 void sonde_prof__outbox_sent(sonde_prof__outbox *o);
 
-/* The agent will never take the samples of the oldest: they are lost.  Its dictionary goes to the next one, or waits
- * alone in an empty batch. */
+/* The agent will never take the samples of the oldest: they are lost.  Its dictionary goes to the next one of its
+ * session, or waits alone in an empty batch. */
 void sonde_prof__outbox_drop(sonde_prof__outbox *o);
+
+/* The oldest is lost, with its dictionary: its session is over. */
+void sonde_prof__outbox_discard(sonde_prof__outbox *o);
 
 /* The oldest is too big.  Its second half becomes a batch of its own behind it, if it has halves and there is room;
  * else what is in it is lost.  */
 void sonde_prof__outbox_halve(sonde_prof__outbox *o);
 
-/* The session is a new one: `dict` is all there is to know, and goes with the oldest. */
-void sonde_prof__outbox_resync(sonde_prof__outbox *o, sonde_buf *dict);
+/* The oldest and those of its session belong to another one now, which counts from the start: `dict` is all there is
+ * to know, and goes with the oldest. */
+void sonde_prof__outbox_resync(sonde_prof__outbox *o, sonde_buf *dict,
+                               const uint8_t session[SONDE_PROF__SESSION_BYTES]);
 
 #endif /* SONDE_PROFILER_OUTBOX_H */

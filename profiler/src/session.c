@@ -37,14 +37,25 @@ void sonde_prof__session_done(sonde_prof__session *s)
     sonde_buf_done(&s->body);
 }
 
+/* An agent that did take a batch, and whose answer was lost, passes over another one of that number. */
+static void number(sonde_prof__session *s, sonde_prof__batch *b)
+{
+    if (b->has_seq)
+        return;
+    b->has_seq = true;
+    b->seq = s->next_seq++;
+}
+
 void sonde_prof__session_roll_over(sonde_prof__session *s)
 {
-    sonde_prof__outbox_done(&s->outbox);
+    uint32_t i;
+
+    for (i = 0; i < s->outbox.len; i++)
+        number(s, &s->outbox.batches[i]);
     memcpy(s->prev, s->id, sizeof(s->prev));
-    s->has_prev = true;
     make_id(s->id);
     s->is_known = false;
-    s->seq = 0;
+    s->next_seq = 0;
 }
 
 /* -- building --------------------------------------------------------------------------------------- */
@@ -148,6 +159,8 @@ void sonde_prof__session_close(sonde_prof__session *s, sonde_prof__dict *d,
     sonde_prof__batch b;
 
     sonde_prof__batch_init(&b);
+    memcpy(b.session, s->id, sizeof(b.session));
+    memcpy(b.prev, s->prev, sizeof(b.prev));
     b.start_unix_ns = facts->time.start_unix_ns;
     b.end_unix_ns = facts->time.end_unix_ns;
     put_dict(&b.dict, d, facts->time.mono_to_unix);
@@ -164,40 +177,47 @@ void sonde_prof__session_close(sonde_prof__session *s, sonde_prof__dict *d,
 
 /* -- posting ---------------------------------------------------------------------------------------- */
 
+static bool is_current(const sonde_prof__session *s, const sonde_prof__batch *b)
+{
+    return memcmp(s->id, b->session, sizeof(s->id)) == 0;
+}
+
 static bool make_body(sonde_prof__session *s, const sonde_prof__batch *b,
                       const sonde_prof__identity *who)
 {
+    static const uint8_t none[SONDE_PROF__SESSION_BYTES];
+    bool is_known = s->is_known && is_current(s, b);
     sonde_prof__hello hello;
 
     sonde_prof__identity_hello(who, &hello);
-    memcpy(hello.session, s->id, sizeof(hello.session));
-    hello.prev = s->has_prev && !s->is_known ? s->prev : NULL;
-    hello.seq = s->seq;
+    memcpy(hello.session, b->session, sizeof(hello.session));
+    hello.prev = memcmp(b->prev, none, sizeof(none)) != 0 ? b->prev : NULL;
+    hello.seq = b->seq;
     hello.start_unix_ns = b->start_unix_ns;
     hello.end_unix_ns = b->end_unix_ns;
-    if (!s->is_known || memcmp(s->told, who->interval, sizeof(s->told)) != 0)
+    if (!is_known || memcmp(s->told, who->interval, sizeof(s->told)) != 0)
         memcpy(hello.interval, who->interval, sizeof(hello.interval));
     sonde_buf_reset(&s->body);
-    sonde_prof__spb_hello(&s->body, &hello, !s->is_known);
+    sonde_prof__spb_hello(&s->body, &hello, !is_known);
     sonde_buf_append_str(&s->body, sonde_buf_str(&b->dict));
     sonde_buf_append_str(&s->body, sonde_buf_str(&b->own));
     sonde_buf_append_str(&s->body, sonde_buf_str(&b->rest));
-    sonde_prof__spb_end(&s->body, s->seq);
+    sonde_prof__spb_end(&s->body, b->seq);
     return s->body.status == SONDE_OK && b->dict.status == SONDE_OK && b->own.status == SONDE_OK &&
            b->rest.status == SONDE_OK;
 }
 
-static sonde_prof__link_answer post(sonde_prof__session *s, sonde_prof__link *link,
-                                    uint64_t deadline_mono_ns)
+static sonde_prof__link_answer post(const sonde_prof__session *s, const sonde_prof__batch *b,
+                                    sonde_prof__link *link, uint64_t deadline_mono_ns)
 {
     char id[2 * SONDE_PROF__SESSION_BYTES], seq[SONDE_U64_MAX_LEN];
     sonde_http_header headers[] = {
         { SONDE_STR("Content-Type"), SONDE_STR("application/msgpack") },
         { SONDE_STR("Sonde-Profile-Session"), { id, sizeof(id) } },
-        { SONDE_STR("Sonde-Profile-Seq"), { seq, sonde_format_u64(s->seq, seq) } },
+        { SONDE_STR("Sonde-Profile-Seq"), { seq, sonde_format_u64(b->seq, seq) } },
     };
 
-    sonde_hex_bytes(s->id, sizeof(s->id), id);
+    sonde_hex_bytes(b->session, sizeof(b->session), id);
     return sonde_prof__link_post(link, SONDE_PROF__BATCH_PATH, headers,
                                  sizeof(headers) / sizeof(headers[0]), sonde_buf_str(&s->body),
                                  deadline_mono_ns);
@@ -209,17 +229,21 @@ static void resync(sonde_prof__session *s, sonde_prof__dict *d, int64_t mono_to_
     sonde_buf all;
 
     s->resyncs++;
+    if (!is_current(s, sonde_prof__outbox_head(&s->outbox))) {
+        sonde_prof__outbox_discard(&s->outbox); /* its dictionary is gone here, too */
+        return;
+    }
     make_id(s->id);
-    s->has_prev = false;
+    memset(s->prev, 0, sizeof(s->prev));
     s->is_known = false;
-    s->seq = 0;
+    s->next_seq = 0;
     sonde_buf_init(&all, SONDE_PROF__SPB_BODY_MAX);
     sonde_prof__dict_rewind(d);
     put_dict(&all, d, mono_to_unix);
     sonde_prof__spb_contexts(&all, &d->before);
     sonde_prof__spb_contexts(&all, &d->now);
     sonde_prof__dict_mark(d);
-    sonde_prof__outbox_resync(&s->outbox, &all);
+    sonde_prof__outbox_resync(&s->outbox, &all, s->id);
     sonde_buf_done(&all);
 }
 
@@ -246,17 +270,18 @@ static bool take_answer(sonde_prof__session *s, const sonde_prof__identity *who,
     case 200:
     case 202:
         s->pause_ns = 0;
-        s->is_known = true;
+        s->is_known = s->is_known || is_current(s, sonde_prof__outbox_head(&s->outbox));
         memcpy(s->told, who->interval, sizeof(s->told));
-        s->seq++;
         sonde_prof__outbox_sent(&s->outbox);
         return true;
     case 409:
         resync(s, d, mono_to_unix());
         return true;
     case 413:
+        if (sonde_prof__outbox_head(&s->outbox)->parts == 0)
+            *out = SONDE_PROF__SENT_UNSAYABLE;
         sonde_prof__outbox_halve(&s->outbox);
-        return true;
+        return *out != SONDE_PROF__SENT_UNSAYABLE;
     case 404:
         *out = SONDE_PROF__SENT_NEVER;
         return false;
@@ -264,6 +289,7 @@ static bool take_answer(sonde_prof__session *s, const sonde_prof__identity *who,
         SONDE_LOG(SONDE_LOG_WARN, "agent refuses a batch: status=400 body=%s",
                   SONDE_LOG_QUOTE(answer->body));
         sonde_prof__outbox_drop(&s->outbox);
+        resync(s, d, mono_to_unix());
         back_off(s, 0);
         return false;
     default:
@@ -283,15 +309,16 @@ sonde_prof__sending sonde_prof__session_send(sonde_prof__session *s, sonde_prof_
     uint32_t i;
 
     for (i = 0; i < POSTS_MAX; i++) {
-        const sonde_prof__batch *b = sonde_prof__outbox_head(&s->outbox);
+        sonde_prof__batch *b = sonde_prof__outbox_head(&s->outbox);
 
         if (!b)
             return SONDE_PROF__SENT_ALL;
+        number(s, b);
         if (!make_body(s, b, who)) {
             sonde_prof__outbox_halve(&s->outbox);
             continue;
         }
-        answer = post(s, link, deadline_mono_ns);
+        answer = post(s, b, link, deadline_mono_ns);
         if (!take_answer(s, who, d, &answer, &result))
             return result;
     }

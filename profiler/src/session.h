@@ -20,7 +20,7 @@ typedef struct sonde_prof__session {
     uint8_t prev[SONDE_PROF__SESSION_BYTES];
     bool has_prev;
     bool is_known; /* the agent has taken a batch: it knows who we are */
-    uint64_t seq;
+    uint64_t next_seq;
     uint64_t told[SONDE_PROF__KINDS]; /* intervals the agent was told */
     sonde_prof__outbox outbox;
     sonde_buf body;
@@ -45,13 +45,14 @@ typedef struct sonde_prof__batch_facts {
 void sonde_prof__session_close(sonde_prof__session *s, sonde_prof__dict *d,
                                const sonde_prof__window *w, const sonde_prof__batch_facts *facts);
 
-/* The dictionary begins anew, under a new id.  What waits cannot be read then and is lost. */
+/* The dictionary begins anew, under a new id.  Nothing may refer to the old one but what waits in the outbox. */
 void sonde_prof__session_roll_over(sonde_prof__session *s);
 
 typedef enum sonde_prof__sending {
-    SONDE_PROF__SENT_ALL,   /* the outbox is empty */
-    SONDE_PROF__SENT_LATER, /* what is left waits for next_try_ns */
-    SONDE_PROF__SENT_NEVER, /* the agent does not take batches */
+    SONDE_PROF__SENT_ALL,       /* the outbox is empty */
+    SONDE_PROF__SENT_LATER,     /* what is left waits for next_try_ns */
+    SONDE_PROF__SENT_NEVER,     /* the agent does not take batches */
+    SONDE_PROF__SENT_UNSAYABLE, /* the dictionary is too big: it has to begin anew */
 } sonde_prof__sending;
 
 /* Posts what waits, one batch after the other. */

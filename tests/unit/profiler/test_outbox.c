@@ -116,6 +116,7 @@ static void a_batch_that_is_too_big_is_sent_in_halves(void **state)
 
 static void a_new_session_tells_everything_with_the_oldest(void **state)
 {
+    static const uint8_t id[SONDE_PROF__SESSION_BYTES] = { 1, 2, 3 };
     sonde_prof__outbox o;
     sonde_buf all;
 
@@ -125,13 +126,33 @@ static void a_new_session_tells_everything_with_the_oldest(void **state)
     push(&o, "B", "b", "2", 1);
     sonde_buf_init(&all, 100);
     put(&all, "everything");
-    sonde_prof__outbox_resync(&o, &all);
+    sonde_prof__outbox_resync(&o, &all, id);
+    assert_memory_equal(o.batches[1].session, id, sizeof(id));
     assert_text(&o.batches[0].dict, "everything");
     assert_text(&o.batches[0].own, "a");
     assert_text(&o.batches[1].dict, "");
     assert_text(&o.batches[1].own, "b");
     assert_int_equal(all.len, 0);
     sonde_buf_done(&all);
+    sonde_prof__outbox_done(&o);
+}
+
+static void a_dictionary_is_of_no_use_to_another_session(void **state)
+{
+    sonde_prof__outbox o;
+
+    (void)state;
+    sonde_prof__outbox_init(&o);
+    push(&o, "A", "a", "1", 1);
+    push(&o, "B", "b", "2", 2);
+    o.batches[1].session[0] = 7;
+    sonde_prof__outbox_drop(&o);
+    assert_int_equal(o.len, 1);
+    assert_text(&sonde_prof__outbox_head(&o)->dict, "B");
+    sonde_prof__outbox_discard(&o);
+    assert_int_equal(o.len, 0);
+    assert_int_equal(o.events_lost, 3);
+    assert_int_equal(o.lost, 2);
     sonde_prof__outbox_done(&o);
 }
 
@@ -168,6 +189,7 @@ int main(void)
         cmocka_unit_test(the_only_batch_that_is_dropped_keeps_its_dictionary),
         cmocka_unit_test(a_batch_that_is_too_big_is_sent_in_halves),
         cmocka_unit_test(a_new_session_tells_everything_with_the_oldest),
+        cmocka_unit_test(a_dictionary_is_of_no_use_to_another_session),
         cmocka_unit_test(an_agents_answer_says_what_it_takes),
     };
 
