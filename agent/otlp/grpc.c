@@ -70,13 +70,15 @@ static void lose_export(void *user, sonde_status why)
 }
 
 /* A socket of whoever started us, when it is of use, else one of our own. */
-static sonde_status listen_grpc(const agent_config *c, int *out_fd, sonde_error *out_error)
+static sonde_status listen_grpc(const agent_config *c, int *out_fd, bool *out_shared,
+                                sonde_error *out_error)
 {
     sonde_error error = { 0 };
 
     *out_fd = (int)c->otlp_grpc_fd;
     if (c->otlp_grpc_fd >= 0) {
-        if (sonde_inherit_listener(*out_fd, false, &error) == SONDE_OK)
+        *out_shared = sonde_inherit_listener(*out_fd, false, &error) == SONDE_OK;
+        if (*out_shared)
             return SONDE_OK;
         SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "not inherited: %s", error.message);
     }
@@ -86,7 +88,7 @@ static sonde_status listen_grpc(const agent_config *c, int *out_fd, sonde_error 
 sonde_status otlp_serve_grpc(otlp *o, sonde_error *out_error)
 {
     const agent_config *c = o->config;
-    const grpc_server_options options = {
+    grpc_server_options options = {
         .name = "agent-grpc",
         .methods = &o->method,
         .methods_len = c->otlp_traces ? 1 : 0,
@@ -97,7 +99,7 @@ sonde_status otlp_serve_grpc(otlp *o, sonde_error *out_error)
         .read_timeout_ns = c->receiver_timeout_ns,
     };
     int fd;
-    sonde_status status = listen_grpc(c, &fd, out_error);
+    sonde_status status = listen_grpc(c, &fd, &options.is_shared, out_error);
 
     if (status != SONDE_OK)
         return status;

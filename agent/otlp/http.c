@@ -188,12 +188,11 @@ sonde_status otlp_serve_http(otlp *o, sonde_error *out_error)
         .body_budget_bytes = o->budget_bytes,
         .read_timeout_s = (unsigned)(c->receiver_timeout_ns / 1000000000u),
     };
-    http_listener listener;
+    http_listener listener = { .is_unix = false };
     sonde_status status = otlp_listen(c->otlp_http_endpoint, &listener.fd, out_error);
 
     if (status != SONDE_OK)
         return status;
-    listener.is_unix = false;
     o->http_port = sonde_local_port(listener.fd);
     o->route = (http_route){ .methods = "POST",
                              .path = TRACES_PATH,

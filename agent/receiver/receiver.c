@@ -71,7 +71,7 @@ static bool inherit(int64_t fd, bool is_unix, http_listener *out, size_t *len)
         SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "not inherited: %s", error.message);
         return false;
     }
-    out[(*len)++] = (http_listener){ .fd = (int)fd, .is_unix = is_unix };
+    out[(*len)++] = (http_listener){ .fd = (int)fd, .is_unix = is_unix, .is_shared = true };
     return true;
 }
 

@@ -208,6 +208,8 @@ static void serve_events(grpc_server *s)
 
 static void say_goaway(grpc_server *s)
 {
+    if (!s->core.options.is_shared) /* who connects now is refused, instead of waiting for nobody */
+        (void)shutdown(s->listen_fd, SHUT_RDWR);
     for (unsigned i = s->slots_len; i-- > 0;) {
         if (s->slots[i].ended_ns)
             continue;

@@ -68,6 +68,7 @@ typedef struct grpc_server_options {
     size_t budget_bytes;      /* 0: 16 MiB */
     uint64_t read_timeout_ns; /* of a message; 0: 5 s */
     uint64_t idle_timeout_ns; /* of a connection; 0: 10 minutes */
+    bool is_shared;           /* somebody else has the listening socket too, and will go on */
 } grpc_server_options;
 
 typedef struct grpc_server_counters {

@@ -230,7 +230,8 @@ sonde_status http_server_open(const http_server_options *options, const http_lis
 
         *on = (http_listening){ .server = s,
                                 .fd = listeners[started].fd,
-                                .is_unix = listeners[started].is_unix };
+                                .is_unix = listeners[started].is_unix,
+                                .is_shared = listeners[started].is_shared };
         status = start_daemon(on);
         if (on->daemon)
             s->listening_len = ++started;
@@ -259,7 +260,8 @@ static void stop_accepting(http_server *s)
         lease_close(s->listening[i].lease);
         s->listening[i].lease = NULL;
         (void)MHD_quiesce_daemon(s->listening[i].daemon);
-        (void)shutdown(s->listening[i].fd, SHUT_RDWR); /* closed when no thread can use it */
+        if (!s->listening[i].is_shared) /* closed when no thread can use it */
+            (void)shutdown(s->listening[i].fd, SHUT_RDWR);
     }
 }
 

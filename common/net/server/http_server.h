@@ -73,6 +73,8 @@ typedef struct http_route {
 typedef struct http_listener {
     int fd; /* listening socket; the server closes it, also when it cannot be opened */
     bool is_unix;
+    bool
+        is_shared; /* somebody else has it too, and will go on: who connects later waits for them */
 } http_listener;
 
 typedef struct http_server_options {

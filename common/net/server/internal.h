@@ -34,6 +34,7 @@ typedef struct http_listening { /* one daemon of libmicrohttpd */
     struct MHD_Daemon *daemon;
     int fd;
     bool is_unix;
+    bool is_shared;
     struct lease *lease; /* accepts in place of the daemon; NULL: it does itself */
 } http_listening;
 

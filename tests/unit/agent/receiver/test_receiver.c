@@ -847,7 +847,7 @@ static void test_inherited_descriptors_are_served(void **state)
     sonde_error error = { 0 };
     receiver *r = NULL, *own = f.r;
     char more[256], path[80];
-    int tcp, unix_fd, waiting, connected, accepted;
+    int tcp, unix_fd, waiting, connected, accepted, kept;
 
     (void)state;
     (void)snprintf(path, sizeof(path), "%s/inherited", f.dir);
@@ -860,6 +860,7 @@ static void test_inherited_descriptors_are_served(void **state)
                    "net_receiver_fd: %d, unix_receiver_fd: %d, net_receiver_client_fd: %d", tcp,
                    unix_fd, accepted);
     f.config = configure(more);
+    kept = dup(tcp); /* as whoever started us has it */
     if (open_receiver(&r, &error) != SONDE_OK)
         fail_msg("%s", error.message);
     f.r = r;
@@ -872,6 +873,11 @@ static void test_inherited_descriptors_are_served(void **state)
     assert_int_equal(receiver_port(r), sonde_local_port(tcp));
     receiver_close(r, sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(5)));
     config_put(f.config);
+    (void)close(raw_connect(sonde_local_port(kept))); /* waits for the next one to be started */
+    accepted = accept(kept, NULL, NULL);
+    assert_true(accepted >= 0);
+    (void)close(accepted);
+    (void)close(kept);
 
     f.config = configure("net_receiver_fd: 99999, net_receiver_client_fd: 99999");
     assert_status(open_receiver(&r, &error), SONDE_OK); /* binds as ever */

@@ -43,6 +43,17 @@ static int connect_to(uint16_t port)
     return fd;
 }
 
+static sonde_status try_to_connect(uint16_t port)
+{
+    sonde_url url = { .scheme = SONDE_URL_HTTP, .port = port, .host = "127.0.0.1" };
+    int fd = -1;
+    sonde_status status = sonde_connect(&url, sonde_mono_ns() + 5 * SONDE_NS_PER_S, &fd);
+
+    if (status == SONDE_OK)
+        (void)close(fd);
+    return status;
+}
+
 static bool say(int fd, h2_client *c)
 {
     const uint8_t *bytes;
@@ -180,6 +191,7 @@ static void a_call_under_way_is_finished_before_the_end(void **state)
     (void)close(fd);
     assert_int_equal(pthread_join(thread, NULL), 0);
     assert_int_equal(c.last_stream, 1);
+    assert_status(try_to_connect(port), SONDE_ERR_CONNECT);
     assert_int_equal(grpc_server_read_counters(s)->handled, 1);
     assert_int_equal(grpc_server_read_counters(s)->connections_failed, 0);
     grpc_server_close(s, 0);
