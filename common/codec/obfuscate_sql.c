@@ -149,31 +149,30 @@ static bool begins_subquery(sql_kind kind)
 static sonde_status attempt(sql_tokenizer *tokenizer, const sonde_sql_options *options,
                             sonde_buf *out);
 
-/* A function's body, a statement of its own between its tags; `?` where it is none. */
-static void write_func(filter *f, sonde_str text)
+/* A function's body is a statement of its own between its tags; where it is none, it is a value. */
+static void read_func(const filter *f, token *t)
 {
     const sonde_str tag = SONDE_STR("$func$");
-    const sonde_str body = sonde_str_sub(text, tag.len, text.len - 2 * tag.len);
-    const sonde_sql_options options = { .flags =
-                                            f->options->flags & ~(unsigned)SONDE_SQL_DOLLAR_FUNC,
-                                        .tables = f->options->tables };
-    sql_tokenizer t = { .rest = body,
-                        .all = body,
-                        .dialect = f->options->dialect,
-                        .literal_escapes = f->tokenizer->literal_escapes };
-    size_t before = f->out->len;
+    const sonde_str body = sonde_str_sub(t->text, tag.len, t->text.len - 2 * tag.len);
+    const sonde_sql_options options = { .flags = f->options->flags };
+    sql_tokenizer inner = { .rest = body,
+                            .all = body,
+                            .dialect = f->tokenizer->dialect,
+                            .literal_escapes = f->tokenizer->literal_escapes };
+    sonde_buf *func = &f->tokenizer->func;
     sonde_status status;
 
-    sonde_buf_init(&t.text, SONDE_SQL_TEXT_MAX_BYTES);
-    sonde_buf_append_str(f->out, tag);
-    status = attempt(&t, &options, f->out);
-    sonde_buf_done(&t.text);
-    if (status == SONDE_OK) {
-        sonde_buf_append_str(f->out, tag);
-        return;
-    }
-    f->out->len = before;
-    sonde_buf_append_byte(f->out, '?');
+    sonde_buf_reset(func);
+    sonde_buf_append_str(func, tag);
+    sonde_buf_init(&inner.text, SONDE_SQL_TEXT_MAX_BYTES);
+    status = attempt(&inner, &options, func);
+    sonde_buf_append_str(func, tag);
+    if (inner.text.status == SONDE_ERR_NOMEM)
+        func->status = SONDE_ERR_NOMEM;
+    sonde_buf_done(&inner.text);
+    t->text = sonde_buf_str(func);
+    if (status != SONDE_OK)
+        t->kind = SQL_DOLLAR_QUOTED;
 }
 
 static void write(filter *f, const token *t)
@@ -187,8 +186,6 @@ static void write(filter *f, const token *t)
         sonde_buf_append_byte(f->out, ' ');
     if (t->text.len == 1)
         sonde_buf_append_byte(f->out, (uint8_t)t->text.ptr[0]);
-    else if (t->kind == SQL_DOLLAR_FUNC)
-        write_func(f, t->text);
     else if (t->kind == SQL_ID && (f->options->flags & SONDE_SQL_REPLACE_DIGITS))
         append_without_digits(f->out, t->text);
     else
@@ -241,6 +238,8 @@ static sonde_status attempt(sql_tokenizer *tokenizer, const sonde_sql_options *o
         t.is_shown = true;
         if (t.kind == SQL_ERROR)
             return at_fault(&f);
+        if (t.kind == SQL_DOLLAR_FUNC)
+            read_func(&f, &t);
         if (options->tables && is_table(&f, &t)) {
             collect_table(&f, &t);
             if (t.kind == SQL_DOUBLE_QUOTED)
@@ -278,6 +277,7 @@ sonde_status sql_obfuscate(sonde_str statement, const sonde_sql_options *options
     if (statement.len == 0 || !sonde_utf8_valid(statement))
         return SONDE_ERR_SYNTAX;
     sonde_buf_init(&t.text, SONDE_SQL_TEXT_MAX_BYTES);
+    sonde_buf_init(&t.func, 3 * statement.len + 16);
     status = begin(&t, statement, options, out);
     if (status == SONDE_ERR_SYNTAX && t.seen_escape) {
         t.literal_escapes = !t.literal_escapes;
@@ -290,11 +290,12 @@ sonde_status sql_obfuscate(sonde_str statement, const sonde_sql_options *options
         t.takes_prefix = true;
         status = begin(&t, statement, options, out);
     }
-    if (t.text.status == SONDE_ERR_NOMEM)
+    if (t.text.status == SONDE_ERR_NOMEM || t.func.status == SONDE_ERR_NOMEM)
         status = SONDE_ERR_NOMEM;
     else if (status == SONDE_OK && options->tables)
         status = options->tables->status;
     sonde_buf_done(&t.text);
+    sonde_buf_done(&t.func);
     return status;
 }
 

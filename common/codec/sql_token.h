@@ -56,6 +56,7 @@ typedef struct sql_tokenizer {
     bool takes_prefix; /* what is wrong with it ends the statement */
     bool seen_escape;
     sonde_buf text; /* of a quoted token */
+    sonde_buf func; /* obfuscate_sql.c's: of a function's body */
 } sql_tokenizer;
 
 /* The next token; its text is a view of the statement or of `t->text`, valid until the next call. */

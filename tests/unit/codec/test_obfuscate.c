@@ -160,8 +160,10 @@ static void test_switches_change_the_shape(void **state)
         { DIGITS, "SELECT `a1`, \"b2\" FROM t", "SELECT a?, b2 FROM t", "t" },
         { DIGITS, "SELECT \"b2\" FROM \"t1\" JOIN `u2`", "SELECT b2 FROM t? JOIN u?", "t?,u?" },
         { FUNC, "SELECT $func$INSERT INTO t VALUES (1)$func$ FROM x",
-          "SELECT $func$INSERT INTO t VALUES ( ? )$func$ FROM x", "t,x" },
-        { FUNC, "SELECT $func$ 'open $func$ FROM x", "SELECT ? FROM x", "x" },
+          "SELECT $func$INSERT INTO t VALUES ( ? )$func$ FROM x", "x" },
+        { FUNC, "SELECT $func$ 'open $func$, 1 FROM x", "SELECT ? FROM x", "x" },
+        { FUNC, "SELECT $func$ a $func$, $func$b$func$", "SELECT $func$a$func$, $func$b$func$",
+          "" },
         { FUNC, "SELECT $func$ $func$ FROM x", "SELECT ? FROM x", "x" },
         { FUNC, "SELECT $f$INSERT 1$f$ FROM x", "SELECT ? FROM x", "x" },
         { 0, "SELECT $func$INSERT INTO t VALUES (1)$func$ FROM x", "SELECT ? FROM x", "x" },
@@ -417,6 +419,11 @@ static sonde_status obfuscate_once(void *user)
     (void)user;
     sonde_buf_init(&out, 1u << 16);
     status = sonde_obfuscate_sql(SONDE_STR("SELECT \"a\", 'b\\' FROM c"), &literal, &out);
+    if (status == SONDE_OK)
+        status = sonde_obfuscate_sql_with(
+            SONDE_STR("SELECT $func$SELECT \"a\"\"b\"$func$"),
+            &(sonde_sql_options){ .flags = SONDE_SQL_DOLLAR_FUNC, .literal_escapes = &literal },
+            &out);
     if (status == SONDE_OK)
         status = sonde_obfuscate_redis(SONDE_STR("get a"), &out);
     sonde_buf_done(&out);
