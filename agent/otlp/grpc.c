@@ -93,7 +93,7 @@ sonde_status otlp_serve_grpc(otlp *o, sonde_error *out_error)
         .methods = &o->method,
         .methods_len = c->otlp_traces ? 1 : 0,
         .header = "datadog-client-computed-stats",
-        .max_connections = OTLP_GRPC_CONNECTIONS_MAX,
+        .max_connections = (unsigned)c->max_connections, /* exporters keep theirs open */
         .max_message_bytes = OTLP_GRPC_MESSAGE_MAX_BYTES,
         .budget_bytes = OTLP_GRPC_BUDGET_BYTES,
         .read_timeout_ns = c->receiver_timeout_ns,

@@ -21,7 +21,6 @@
 
 /* A gRPC message, as sent and after unpacking: gRPC's own default, which clients' batches respect. */
 #define OTLP_GRPC_MESSAGE_MAX_BYTES (4u * 1024 * 1024)
-#define OTLP_GRPC_CONNECTIONS_MAX   64u
 #define OTLP_GRPC_BUDGET_BYTES      (16u * 1024 * 1024) /* messages arriving, all connections */
 
 /* What clients are told to wait after a refusal. */

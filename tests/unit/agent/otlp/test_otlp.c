@@ -162,6 +162,32 @@ static void a_container_brings_its_tags(void **state)
 #undef ID
 }
 
+/* Each exporter of a host keeps a connection. */
+static void a_hundred_exporters_over_grpc_find_room(void **state)
+{
+    static const char hello[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0";
+    int fds[100];
+    bool all = false;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(fds); i++) {
+        fds[i] = raw_connect(otlp_grpc_port(f.o));
+        raw_send_bytes(fds[i], hello, sizeof(hello) - 1);
+    }
+    while (!all) {
+        sonde_json_writer w;
+        sonde_buf out;
+
+        sonde_buf_init(&out, 1 << 16);
+        sonde_json_writer_init(&w, &out);
+        otlp_write_json(f.o, &w);
+        all = strstr(sonde_buf_cstr(&out), ",\"connections\":100,") != NULL;
+        sonde_buf_done(&out);
+    }
+    for (size_t i = 0; i < COUNT_OF(fds); i++)
+        (void)close(fds[i]);
+}
+
 static void packed_bodies_are_unpacked_and_charged(void **state)
 {
     sonde_buf packed;
@@ -434,6 +460,7 @@ int main(void)
 #define ROW(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
         ROW(a_request_is_answered_in_its_own_type),
+        ROW(a_hundred_exporters_over_grpc_find_room),
         ROW(a_container_brings_its_tags),
         ROW(packed_bodies_are_unpacked_and_charged),
         ROW(what_cannot_be_taken_is_answered_with_its_status),
