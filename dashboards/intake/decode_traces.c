@@ -13,11 +13,15 @@
 #include "decode_idx.h"
 #include "vocab/tags.h"
 
+#define PAYLOAD_TAGS_MAX 32 /* of one tracer payload; further ones are left out */
+
 struct traces_decoder {
     frame_builder *builder;
     store_batch *batch;
     traces_counts counts;
     model_source source;
+    sonde_str tags[PAYLOAD_TAGS_MAX]; /* map entries of the tracer payload in hand */
+    size_t tags_len;
     bool source_given; /* to the builder, for the frame in hand */
     frame_chunk chunk;
     bool chunk_open;    /* has spans in the builder */
@@ -266,6 +270,7 @@ static sonde_status add_chunk(traces_decoder *d, sonde_str body)
 {
     sonde_pb_reader r;
     sonde_status status = SONDE_OK;
+    size_t i;
 
     d->chunk = (frame_chunk){ 0 };
     d->chunk_begun = false;
@@ -289,6 +294,9 @@ static sonde_status add_chunk(traces_decoder *d, sonde_str body)
     while (status == SONDE_OK && sonde_pb_next(&r))
         if (r.field == 4)
             status = add_attr(d, MODEL_ATTR_META, sonde_pb_bytes(&r));
+    for (i = 0; i < d->tags_len && status == SONDE_OK;
+         i++) /* those of its payload are its own, too */
+        status = add_attr(d, MODEL_ATTR_META, d->tags[i]);
     return status == SONDE_OK ? end_chunk(d) : status;
 }
 
@@ -301,6 +309,7 @@ static sonde_status add_tracer_payload(traces_decoder *d, sonde_str body, sonde_
 
     *s = (model_source){ .env = agent_env, .host = agent_host };
     d->source_given = false;
+    d->tags_len = 0;
     sonde_pb_reader_init(&r, body.ptr, body.len);
     while (sonde_pb_next(&r))
         switch (r.field) {
@@ -318,6 +327,10 @@ static sonde_status add_tracer_payload(traces_decoder *d, sonde_str body, sonde_
             break;
         case 5:
             s->runtime_id = sonde_pb_bytes(&r);
+            break;
+        case 7:
+            if (d->tags_len < PAYLOAD_TAGS_MAX)
+                d->tags[d->tags_len++] = sonde_pb_bytes(&r);
             break;
         case 8:
             s->env = sonde_pb_bytes(&r).len ? r.bytes : s->env;

@@ -356,6 +356,9 @@ static void test_its_spans_are_stored(void **state)
 
         assert_true(s->chunk->trace_hi == 0x674490a100000000u && s->chunk->trace_lo == 258);
         assert_true(sonde_str_eq(s->resource, SONDE_STR("GET /")));
+        assert_int_equal(s->chunk->attrs_len, 2); /* its own tag and its payload's */
+        assert_true(sonde_str_eq(v.attrs[s->chunk->attrs[0]].text, SONDE_STR("4")));
+        assert_true(sonde_str_eq(v.attrs[s->chunk->attrs[1]].text, SONDE_STR("gin")));
         assert_true(sonde_str_eq(s->chunk->source->host, SONDE_STR("peer")));
         assert_true(frame_view_attr(&v, s, SONDE_STR("retries"))->number == 2);
         assert_true(s->extra.len > 0);
