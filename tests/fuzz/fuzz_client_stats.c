@@ -61,7 +61,7 @@ static void aggregate(payload *p)
     client_aggregator_add(a, p->stats, NOW_UNIX_NS);
     client_aggregator_flush(a, NOW_UNIX_NS, CLIENT_FLUSH_ALL);
     client_aggregator_read_counters(a, &n);
-    require(n.groups_in == n.groups_counted + n.groups_lost && n.groups_out == groups);
+    require(n.groups_in == n.groups_counted + n.groups_lost && n.flushed.groups_out == groups);
     require(n.groups_lost || n.hits_in == n.hits_counted);
     client_aggregator_close(a);
 }
