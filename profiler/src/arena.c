@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 
@@ -65,7 +67,8 @@ void *sonde_prof__pages_map(size_t bytes)
     void *pages = MAP_FAILED;
 
     if (reserve(whole)) {
-        pages = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        pages = (void *)syscall(SYS_mmap, NULL, whole, PROT_READ | PROT_WRITE,
+                                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0L); /* not by way of our hook */
         if (pages == MAP_FAILED)
             atomic_fetch_sub_explicit(&mapped, whole, memory_order_relaxed);
     }
@@ -79,7 +82,7 @@ void sonde_prof__pages_unmap(void *pages, size_t bytes)
 {
     if (!pages)
         return;
-    (void)munmap(pages, whole_pages(bytes));
+    (void)syscall(SYS_munmap, pages, whole_pages(bytes));
     atomic_fetch_sub_explicit(&mapped, whole_pages(bytes), memory_order_relaxed);
 }
 

@@ -140,3 +140,11 @@ void sonde_prof__context_add_cpu(const sonde_prof__slot *slot, uint64_t ns)
     if (record)
         atomic_fetch_add_explicit(&record->cpu_ns, ns, memory_order_relaxed);
 }
+
+void sonde_prof__context_add_alloc(const sonde_prof__slot *slot, uint64_t bytes)
+{
+    sonde_thread_ctx *record = record_of(slot);
+
+    if (record)
+        atomic_fetch_add_explicit(&record->alloc_bytes, bytes, memory_order_relaxed);
+}

@@ -24,6 +24,8 @@
 #include "maps.h"
 #include "samplers.h"
 
+#define OUR_FRAMES_MAX 8 /* between a hook and the walk */
+
 #define LONG_NS  ((uint64_t)SONDE_NS_PER_MS)
 #define WATCH_NS (60 * (uint64_t)SONDE_NS_PER_S)
 
@@ -122,11 +124,22 @@ static void leave(sonde_prof__slot *slot)
     atomic_store_explicit(&slot->busy, 0, memory_order_release);
 }
 
-__attribute__((noinline)) bool sonde_prof__sample_here(sonde_prof__sample *s)
+/* The first frame that is the program's, behind those of this library. */
+static uint32_t first_of(const sonde_prof__slot *slot, uint32_t n, const void *caller)
+{
+    uint32_t i;
+
+    for (i = 1; i < n && i <= OUR_FRAMES_MAX; i++)
+        if (slot->frames[i] + 1 == (uint64_t)(uintptr_t)caller)
+            return i;
+    return n > 1 ? 1 : 0;
+}
+
+__attribute__((noinline)) bool sonde_prof__sample_here(sonde_prof__sample *s, const void *caller)
 {
     sonde_prof__slot *slot = sonde_prof__self.slot;
     sonde_prof__regs regs = { 0, 0, 0, 0, NULL, NULL };
-    uint32_t n;
+    uint32_t n, first;
     bool ok;
 
     if (!slot || !enter(slot))
@@ -134,7 +147,8 @@ __attribute__((noinline)) bool sonde_prof__sample_here(sonde_prof__sample *s)
     REGS_HERE(regs);
     s->mono_ns = sonde_mono_ns();
     n = walk(slot, &regs, &s->end);
-    ok = put(slot, s, n - 1, slot->frames + 1); /* without this function */
+    first = first_of(slot, n, caller);
+    ok = put(slot, s, n - first, slot->frames + first);
     leave(slot);
     return ok;
 }

@@ -99,10 +99,11 @@ sonde_prof__slot *sonde_prof__slot_find(uint32_t tid);
 uint32_t sonde_prof__slots_count(void);
 sonde_prof__slot *sonde_prof__slot_at(uint32_t number);
 
-/* Takes a sample of the calling thread, as it stands at the return address of its caller: registers, walk, context,
- * ring.  For hooks (heap, locks, I/O), between depth++ and depth--.  `s` gives kind, events and values; the rest is
- * filled here.  False: lost, and counted.  Signal-safe: yes. */
-bool sonde_prof__sample_here(sonde_prof__sample *s);
+/* Takes a sample of the calling thread: registers, walk, context, ring.  For hooks (heap, locks, I/O), between depth++ and
+ * depth--.  The stack begins where the hook returns to, `caller` (__builtin_return_address(0) in it); NULL: in the function
+ * that calls this one.  `s` gives kind, events and values; the rest is filled here.  False: lost, and counted.
+ * Signal-safe: yes. */
+bool sonde_prof__sample_here(sonde_prof__sample *s, const void *caller);
 
 /* The active span of the slot's thread, read on that thread.  Signal-safe: yes. */
 void sonde_prof__context_read(const sonde_prof__slot *slot, sonde_prof__context *out);

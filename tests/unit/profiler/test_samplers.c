@@ -455,7 +455,7 @@ static void test_a_hook_samples_its_caller(void **state)
     slot = sonde_prof__slot_mine();
     assert_non_null(slot);
     s.value[1] = 4096;
-    assert_true(sonde_prof__sample_here(&s));
+    assert_true(sonde_prof__sample_here(&s, NULL));
     while ((have = sonde_prof__ring_peek(&slot->ring)) != NULL && have->kind != SONDE_PROF__ALLOC)
         sonde_prof__ring_pop(&slot->ring);
     assert_non_null(have);
@@ -499,7 +499,7 @@ static void test_the_drainer_is_woken_when_a_ring_fills(void **state)
         sonde_prof__sample s = { .kind = SONDE_PROF__IO, .events = 1 };
 
         (void)sonde_prof__slot_mine();
-        (void)sonde_prof__sample_here(&s);
+        (void)sonde_prof__sample_here(&s, NULL);
         filling = sonde_prof__ring_is_filling(&sonde_prof__self.slot->ring);
     }
     assert_true(filling);
