@@ -227,7 +227,8 @@ agent_config *cli_config(const char *file, const cli_line *line)
     return c;
 }
 
-agent_config *cli_config_quiet(const char *file, const cli_line *line)
+/* For commands that look at an agent: what its configuration is to be warned about is not theirs to say. */
+static agent_config *config_quiet(const char *file, const cli_line *line)
 {
     sonde_log_set_level(SONDE_LOG_ERROR);
     return load(file, line);
@@ -293,7 +294,7 @@ int cli_run(const command *self, int argc, char **argv)
 
     if (!cli_parse(self, argc, argv, &line, &code))
         return code;
-    c = cli_config_quiet(config_file(self, &line), &line);
+    c = config_quiet(config_file(self, &line), &line);
     if (c && !cli_values_are_good(self, c, &line))
         code = EXIT_USAGE;
     else

@@ -72,10 +72,6 @@ void cli_add_variable(cli_line *line, const char *name, int value);
  * why on standard error. */
 agent_config *cli_config(const char *file, const cli_line *line);
 
-/* The same for commands that look at an agent: what its configuration is to be warned about is not theirs to
- * say. */
-agent_config *cli_config_quiet(const char *file, const cli_line *line);
-
 /* Whether standard output is a terminal that shows colours, and nobody set NO_COLOR. */
 bool cli_in_colour(void);
 

@@ -264,7 +264,7 @@ const config_key config_keys[] = {
     { .name = "apm_config.bucket_size_seconds", .env = "DD_APM_CONFIG_BUCKET_SIZE_SECONDS,DD_APM_BUCKET_SIZE_SECONDS", .type = KEY_DURATION, .fallback = "10",
       .min = 1, .max = 600, .unit_ns = S, .offset = FIELD(bucket_ns),
       .doc = "Width of a statistics bucket." },
-    { .name = "apm_config.trace_writer.flush_period_seconds", 
+    { .name = "apm_config.trace_writer.flush_period_seconds",
       .env = "DD_APM_CONFIG_TRACE_WRITER_FLUSH_PERIOD_SECONDS,DD_APM_TRACE_WRITER_FLUSH_PERIOD_SECONDS",
       .type = KEY_DURATION, .fallback = "5", .min = 0.001, .max = 600, .unit_ns = S, .offset = FIELD(trace_flush_ns),
       .doc = "How long kept traces wait for company before they are sent; 1 when only the local intake gets them." },

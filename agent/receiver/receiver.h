@@ -78,12 +78,12 @@ typedef struct receiver_counters {
 } receiver_counters;
 
 typedef struct receiver_options {
-    agent_config *config;      /* a reference is taken */
-    payload_sink sink;         /* SONDE_ERR_FULL: not now; CLOSED: closing; NOMEM: memory is short */
-    rates_cell *rates;         /* borrowed */
-    payload_sources *sources;  /* borrowed; NULL: tracers are not told apart */
-    timings *timings;          /* borrowed; NULL: nothing is measured */
-    origin *origin;            /* borrowed; NULL: only what heads state */
+    agent_config *config;     /* a reference is taken */
+    payload_sink sink;        /* SONDE_ERR_FULL: not now; CLOSED: closing; NOMEM: memory is short */
+    rates_cell *rates;        /* borrowed */
+    payload_sources *sources; /* borrowed; NULL: tracers are not told apart */
+    timings *timings;         /* borrowed; NULL: nothing is measured */
+    origin *origin;           /* borrowed; NULL: only what heads state */
     const char *agent_version; /* static */
     const char *agent_state;   /* 64 hex digits of /info (info_state()); outlives the receiver */
     size_t body_budget_bytes;  /* 0: a quarter of config->memory_limit_bytes,

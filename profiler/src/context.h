@@ -20,7 +20,6 @@ bool sonde_prof__context_is_active(
 /* What a CPU sample weighs, to the span's costs. */
 void sonde_prof__context_add_cpu(const sonde_prof__slot *slot, uint64_t ns);
 
-
 /* What a sampled allocation weighs, on the allocating thread. */
 void sonde_prof__context_add_alloc(const sonde_prof__slot *slot, uint64_t bytes);
 

@@ -17,9 +17,11 @@
 #include "counts.h"
 #include "dict.h"
 #include "endpoints.h"
+#include "heap.h"
 #include "hooks.h"
 #include "identity.h"
 #include "link.h"
+#include "living.h"
 #include "lock.h"
 #include "maps.h"
 #include "samplers.h"
@@ -47,6 +49,7 @@ static struct {
     sonde_prof__identity who;
     sonde_prof__dict dict;
     sonde_prof__window window;
+    sonde_prof__living living;
     sonde_prof__session session;
     sonde_prof__endpoint *endpoints; /* owned */
     uint32_t endpoints_len, endpoints_cap;
@@ -113,6 +116,8 @@ static void take_sample(const sonde_prof__slot *slot, const sonde_prof__sample *
     uint64_t before = d.window.samples[s->kind];
 
     sonde_prof__window_add(&d.window, &d.dict, s, thread_of(slot, s));
+    if (s->kind == SONDE_PROF__ALLOC && d.config->heap)
+        sonde_prof__living_note(&d.living, &d.dict, s);
     atomic_fetch_add_explicit(&taken, s->events, memory_order_relaxed);
     atomic_fetch_add_explicit(d.window.samples[s->kind] != before ? &in_window : &window_lost,
                               s->events, memory_order_relaxed);
@@ -209,6 +214,8 @@ static void read_stats(sonde_prof__stats *s)
     s->value[SONDE_PROF__STAT_HANDLER_MAX_NS] = count(&sonde_prof__count.handler_max_ns);
     s->value[SONDE_PROF__STAT_DRAIN_NS] = d.drain_ns;
     s->value[SONDE_PROF__STAT_ARENA_BYTES] = sonde_prof__arena_bytes();
+    s->value[SONDE_PROF__STAT_LIVE_ENTRIES] = sonde_prof__live_len();
+    s->value[SONDE_PROF__STAT_LIVE_FULL] = sonde_prof__live_full();
     s->value[SONDE_PROF__STAT_UNKNOWN_THREAD] = count(&sonde_prof__count.unknown_thread);
     s->value[SONDE_PROF__STAT_FOREIGN_SIGNALS] = count(&sonde_prof__count.foreign_signals);
     s->value[SONDE_PROF__STAT_TIMER_FAILURES] = count(&sonde_prof__count.timer_failures);
@@ -242,6 +249,10 @@ static void note_intervals(void)
     d.who.interval[SONDE_PROF__WALL] = wall             ? wall
                                        : d.config->wall ? d.config->wall_interval_ns
                                                         : 0;
+    d.who.interval[SONDE_PROF__ALLOC] =
+        d.config->alloc
+            ? sonde_prof__heap_mean() ? sonde_prof__heap_mean() : d.config->heap_sample_bytes
+            : 0;
 }
 
 static void restart_dict(void)
@@ -269,6 +280,7 @@ static void close_window(uint64_t now)
         .endpoints = d.endpoints,
         .endpoints_len = d.endpoints_len,
         .stats = &stats,
+        .living = d.config->heap ? &d.living : NULL,
         .now_mono_ns = now,
     };
 
@@ -400,6 +412,7 @@ static sonde_status open_all(const sonde_prof__config *config)
     d.config = config;
     sonde_prof__identity_init(&d.who, config);
     sonde_prof__window_init(&d.window, 0);
+    sonde_prof__living_init(&d.living);
     sonde_prof__session_init(&d.session);
     begin_window(now, (uint64_t)sonde_unix_ns());
     return sonde_prof__maps_refresh(now); /* before the first sample */
@@ -411,6 +424,7 @@ static void close_all(void)
     sonde_prof__link_close(d.link);
     sonde_prof__session_done(&d.session);
     sonde_prof__window_done(&d.window);
+    sonde_prof__living_done(&d.living);
     sonde_prof__dict_done(&d.dict);
     sonde_prof__identity_done(&d.who);
     sonde_free(d.endpoints);

@@ -1,8 +1,8 @@
 /* profiler.c - start, stop, fork, exit: in which order its parts begin and end.
  *
- *   start   arena ▶ configuration ▶ drainer (objects first) ▶ samplers ▶ libtrace is told
- *   stop    libtrace is told ▶ samplers ▶ drainer (last window)
- *   fork    before: endpoints ▶ drainer ▶ samplers ▶ arena; after: the other way round */
+ *   start   arena ▶ configuration ▶ drainer (objects first) ▶ samplers ▶ heap ▶ libtrace is told
+ *   stop    libtrace is told ▶ heap ▶ samplers ▶ drainer (last window)
+ *   fork    before: endpoints ▶ drainer ▶ samplers ▶ live heap ▶ arena; after: the other way round */
 #include "profiler.h"
 
 #include <dlfcn.h>
@@ -23,6 +23,7 @@
 #include "config.h"
 #include "drainer.h"
 #include "endpoints.h"
+#include "heap.h"
 #include "hooks.h"
 #include "lock.h"
 #include "maps.h"
@@ -79,12 +80,14 @@ static void prefork(void)
     sonde_prof__endpoints_prefork();
     sonde_prof__drainer_prefork();
     sonde_prof__samplers_prefork();
+    sonde_prof__live_prefork();
     sonde_prof__arena_prefork();
 }
 
 static void postfork_parent(void)
 {
     sonde_prof__arena_postfork_parent();
+    sonde_prof__live_postfork_parent();
     sonde_prof__samplers_postfork_parent();
     sonde_prof__drainer_postfork_parent();
     sonde_prof__endpoints_postfork_parent();
@@ -94,6 +97,7 @@ static void postfork_parent(void)
 static void postfork_child(void)
 {
     sonde_prof__arena_postfork_child();
+    sonde_prof__live_postfork_child();
     sonde_prof__maps_postfork_child();
     sonde_prof__samplers_postfork_child();
     sonde_prof__drainer_postfork_child();
@@ -146,6 +150,18 @@ static sonde_status start_samplers(void)
     return sonde_prof__samplers_start(&settings);
 }
 
+static void start_heap(void)
+{
+    const sonde_prof__heap_settings settings = {
+        .live = config->heap,
+        .mean_bytes = config->heap_sample_bytes,
+        .live_max = config->live_max,
+    };
+
+    if (config->alloc)
+        sonde_prof__heap_start(&settings);
+}
+
 static sonde_status start_parts(void)
 {
     sonde_status status = sonde_prof__drainer_start(config);
@@ -157,6 +173,7 @@ static sonde_status start_parts(void)
         sonde_prof__drainer_stop(sonde_mono_ns());
         return status;
     }
+    start_heap();
     sonde_prof__hooks_set_endpoint_sink(config->endpoints ? sonde_prof__endpoints_report : NULL);
     if (config->hotspots)
         (void)sonde_prof__hooks_announce(NULL);
@@ -224,6 +241,7 @@ SONDE_API void sonde_prof_stop(void)
         atomic_store_explicit(&running, 0, memory_order_release);
         sonde_prof__hooks_withdraw();
         sonde_prof__hooks_set_endpoint_sink(NULL);
+        sonde_prof__heap_stop();
         sonde_prof__samplers_stop();
         wait_for_handlers();
         sonde_prof__drainer_stop(deadline);

@@ -153,9 +153,21 @@ static void put_samples(sonde_prof__batch *b, const sonde_prof__window *w,
     }
 }
 
+static void put_living(sonde_buf *b, const sonde_prof__living *l, uint64_t unix_ns)
+{
+    uint32_t i;
+
+    sonde_prof__spb_live_begin(b, unix_ns, l->len);
+    for (i = 0; i < l->len; i++)
+        sonde_prof__spb_live_entry(b, l->rows[i].node, 0, l->rows[i].objects, l->rows[i].bytes,
+                                   l->rows[i].oldest_age_s);
+}
+
 void sonde_prof__session_close(sonde_prof__session *s, sonde_prof__dict *d,
                                const sonde_prof__window *w, const sonde_prof__batch_facts *facts)
 {
+    bool lives = facts->living &&
+                 sonde_prof__living_snapshot(facts->living, d, facts->now_mono_ns) == SONDE_OK;
     sonde_prof__batch b;
 
     sonde_prof__batch_init(&b);
@@ -168,6 +180,8 @@ void sonde_prof__session_close(sonde_prof__session *s, sonde_prof__dict *d,
     sonde_prof__spb_endpoints(&b.own, facts->endpoints, facts->endpoints_len);
     put_unmaps(&b.own, &facts->time);
     put_samples(&b, w, &facts->time);
+    if (lives)
+        put_living(&b.rest, facts->living, facts->time.end_unix_ns);
     if (facts->stats)
         sonde_prof__spb_stats(&b.rest, facts->stats);
     sonde_prof__dict_next_batch(d);

@@ -11,6 +11,7 @@
 #include "dict.h"
 #include "identity.h"
 #include "link.h"
+#include "living.h"
 #include "outbox.h"
 #include "spb.h"
 #include "window.h"
@@ -38,6 +39,7 @@ typedef struct sonde_prof__batch_facts {
     const sonde_prof__endpoint *endpoints;
     uint32_t endpoints_len;
     const sonde_prof__stats *stats;
+    sonde_prof__living *living; /* NULL: no live heap */
     uint64_t now_mono_ns;
 } sonde_prof__batch_facts;
 
