@@ -427,7 +427,7 @@ const config_key config_keys[] = {
 
     { .name = "sonde.memory_limit", .env = "SONDE_MEMORY_LIMIT", .type = KEY_BYTES, .fallback = "64MiB",
       .min = 16777216, .max = 1e12, .offset = FIELD(memory_limit_bytes),
-      .doc = "Memory the agent's queues and requests share." },
+      .doc = "Memory the agent may have; near it nothing more is taken." },
     { .name = "sonde.workers", .env = "SONDE_WORKERS", .type = KEY_INT, .fallback = "0", .min = 0, .max = 256,
       .offset = FIELD(workers), .doc = "Threads that process payloads; 0 is one per CPU." },
     { .name = "sonde.shutdown_timeout", .env = "SONDE_SHUTDOWN_TIMEOUT", .type = KEY_DURATION, .fallback = "5s",

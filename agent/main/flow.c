@@ -127,6 +127,14 @@ static void tell_other(payload_source *source, size_t bytes, uint32_t chunks, ui
     source_add(source, SOURCE_SPANS_RECEIVED, spans);
 }
 
+/* The receiver's, before it takes a body. */
+bool flow_has_room(void *pipeline_, size_t bytes)
+{
+    pipeline *p = pipeline_;
+
+    return memory_has_room(&p->memory, bytes, sonde_mono_ns());
+}
+
 /* The receivers' sink. */
 sonde_status flow_accept(void *stage, payload *what)
 {
@@ -137,7 +145,7 @@ sonde_status flow_accept(void *stage, payload *what)
     payload_source *other = what->source || what->stats ? NULL : other_source(p, what);
     sonde_status status;
 
-    if (atomic_load_explicit(&p->shedding, memory_order_relaxed)) {
+    if (atomic_load_explicit(&p->shedding, memory_order_relaxed) || !flow_has_room(p, 0)) {
         atomic_fetch_add_explicit(&p->shed, 1, memory_order_relaxed);
         return SONDE_ERR_NOMEM;
     }
@@ -239,6 +247,8 @@ static void *run_timers(void *arg)
         }
         flush_what_is_due(p);
         flow_note_writer_drops(p);
+        if (memory_wants_trim(&p->memory, sonde_mono_ns()))
+            trim_memory();
         watch(p);
         sonde_mutex_lock(&p->mu);
     }

@@ -4,10 +4,16 @@
 #ifndef SONDE_AGENT_MAIN_FLOW_H
 #define SONDE_AGENT_MAIN_FLOW_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "agent/payload/sink.h"
 #include "sonde/status.h"
 
 #include "pipeline.h"
+
+/* Room in memory for so much more (memory.h). */
+bool flow_has_room(void *pipeline, size_t bytes);
 
 /* The receivers' sink: into the queue.  SONDE_ERR_NOMEM while memory is short: not worth waiting for. */
 sonde_status flow_accept(void *pipeline, payload *what);

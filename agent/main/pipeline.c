@@ -133,6 +133,8 @@ static sonde_status open_middle(pipeline *p, sonde_error *out_error)
         status =
             sonde_queue_init(&p->queue, (size_t)c->trace_buffer, (size_t)c->memory_limit_bytes / 4);
     p->has_queue = status == SONDE_OK;
+    memory_guard_init(&p->memory, c->memory_kill_bytes ? c->memory_limit_bytes : 0,
+                      self_memory_bytes);
     return status == SONDE_OK ? status
                               : sonde_fail(out_error, status, "sampler, statistics or processor");
 }
@@ -315,6 +317,8 @@ static sonde_status open_receiver(pipeline *p, sonde_error *out_error)
                                  .origin = p->origin,
                                  .agent_version = SONDE_VERSION,
                                  .agent_state = info_state(p->info),
+                                 .has_room = flow_has_room,
+                                 .has_room_user = p,
                                  .more_routes = routes,
                                  .more_routes_len =
                                      OPS_ROUTES + INFO_ROUTES + proxy_routes(p->proxy, proxies) };

@@ -29,6 +29,7 @@
 #include "base/mutex.h"
 #include "base/queue.h"
 
+#include "memory.h"
 #include "pipeline.h"
 #include "sampling.h"
 
@@ -72,7 +73,8 @@ struct pipeline {
     receiver *receiver;
     otlp *otlp; /* NULL: not configured */
     ops *ops;
-    _Atomic bool watched;  /* ops may be ticked: everything is open */
+    _Atomic bool watched; /* ops may be ticked: everything is open */
+    memory_guard memory;
     _Atomic bool shedding; /* memory is short */
     _Atomic uint64_t shed; /* payloads refused for it */
 

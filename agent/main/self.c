@@ -42,6 +42,14 @@ static void read_statm(uint64_t *out_resident, uint64_t *out_of_files)
     *out_of_files = of_files * page;
 }
 
+uint64_t self_memory_bytes(void)
+{
+    uint64_t resident, of_files;
+
+    read_statm(&resident, &of_files);
+    return SANITIZED || of_files > resident ? 0 : resident - of_files;
+}
+
 static double seconds(struct timeval t)
 {
     return (double)t.tv_sec + (double)t.tv_usec * 1e-6;
@@ -50,11 +58,9 @@ static double seconds(struct timeval t)
 void self_measure(uint64_t *out_memory_bytes, double *out_cpu_user_s)
 {
     struct rusage use = { 0 };
-    uint64_t resident, of_files;
 
     (void)getrusage(RUSAGE_SELF, &use);
-    read_statm(&resident, &of_files);
-    *out_memory_bytes = SANITIZED || of_files > resident ? 0 : resident - of_files;
+    *out_memory_bytes = self_memory_bytes();
     *out_cpu_user_s = seconds(use.ru_utime);
 }
 

@@ -41,13 +41,18 @@ bool settle_line(settle_mapping *m, sonde_str line)
     return sonde_str_eq(sonde_str_trim(line), SONDE_STR("0 kB"));
 }
 
+void trim_memory(void)
+{
+    (void)malloc_trim(0);
+}
+
 void settle_memory(void)
 {
     settle_mapping m = { 0, 0, false };
     char line[LINE_ROOM];
     FILE *f = fopen("/proc/self/smaps", "re");
 
-    (void)malloc_trim(0);
+    trim_memory();
     if (!f)
         return;
     while (fgets(line, sizeof(line), f))

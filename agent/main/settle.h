@@ -22,6 +22,9 @@ typedef struct settle_mapping {
  * ever written. */
 bool settle_line(settle_mapping *m, sonde_str line);
 
+/* The allocator's spare pages go back to the kernel; any thread. */
+void trim_memory(void);
+
 /* Once, a few seconds after the start; any thread.  What cannot be read is left as it is. */
 void settle_memory(void);
 

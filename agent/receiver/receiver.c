@@ -159,6 +159,8 @@ static sonde_status serve(receiver *r, const receiver_options *options, sonde_er
         .max_connections = (unsigned)c->max_connections,
         .body_budget_bytes =
             options->body_budget_bytes ? options->body_budget_bytes : default_budget(c),
+        .has_room = options->has_room,
+        .has_room_user = options->has_room_user,
         .read_timeout_s = (unsigned)(c->receiver_timeout_ns / 1000000000u),
     };
     http_listener listeners[LISTENERS_MAX];

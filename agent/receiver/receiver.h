@@ -88,6 +88,8 @@ typedef struct receiver_options {
     const char *agent_state;   /* 64 hex digits of /info (info_state()); outlives the receiver */
     size_t body_budget_bytes;  /* 0: a quarter of config->memory_limit_bytes,
                                       one body of the largest size at least */
+    bool (*has_room)(void *user, size_t bytes); /* of http_server_options; NULL: always */
+    void *has_room_user;
     const http_route *more_routes; /* rows of other rooms (/info, status, proxies); copied */
     size_t more_routes_len;
 } receiver_options;

@@ -20,6 +20,23 @@ static bool budget_take(http_server *s, size_t bytes)
     return true;
 }
 
+/* Of a body that is larger by `bytes`, still to come. */
+static bool has_room(http_server *s, size_t bytes)
+{
+    const http_server_options *o = &s->options;
+    uint64_t to_come = atomic_fetch_add_explicit(&s->to_come, bytes, memory_order_relaxed) + bytes;
+
+    if (!o->has_room || o->has_room(o->has_room_user, (size_t)to_come))
+        return true;
+    atomic_fetch_sub_explicit(&s->to_come, bytes, memory_order_relaxed);
+    return false;
+}
+
+static void come(http_server *s, size_t bytes)
+{
+    atomic_fetch_sub_explicit(&s->to_come, bytes, memory_order_relaxed);
+}
+
 static void budget_give(http_server *s, size_t bytes)
 {
     atomic_fetch_sub_explicit(&s->counters.budget_used_bytes, bytes, memory_order_relaxed);
@@ -33,8 +50,13 @@ static sonde_status resize(http_body *body, size_t capacity)
 
     if (!budget_take(body->server, more))
         return SONDE_ERR_FULL;
+    if (!has_room(body->server, more)) {
+        budget_give(body->server, more);
+        return SONDE_ERR_FULL;
+    }
     data = sonde_realloc(body->data, capacity);
     if (!data) {
+        come(body->server, more);
         budget_give(body->server, more);
         return SONDE_ERR_FULL;
     }
@@ -56,8 +78,10 @@ static size_t next_capacity(const http_body *body, size_t needed, size_t max)
 void body_drop(http_body *body)
 {
     sonde_free(body->data);
-    if (body->charged)
+    if (body->charged) {
+        come(body->server, body->charged - body->len);
         budget_give(body->server, body->charged);
+    }
     body->data = NULL;
     body->len = 0;
     body->charged = 0;
@@ -102,6 +126,7 @@ sonde_status body_append(http_request *r, const void *data, size_t len)
     }
     memcpy(body->data + body->len, data, len);
     body->len += len;
+    come(body->server, len);
     return SONDE_OK;
 }
 

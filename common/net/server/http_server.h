@@ -95,6 +95,10 @@ typedef struct http_server_options {
     size_t
         body_budget_bytes; /* all bodies in flight, until http_request_take_body() owners give back;
                                  0: 64 MiB */
+    bool (*has_room)(void *user,
+                     size_t bytes); /* NULL, or asked before memory is taken for a body: is there
+                                 room for all that is still to come, it included?  else as if over budget */
+    void *has_room_user;
     unsigned idle_timeout_s;  /* 0: 60 */
     unsigned read_timeout_s;  /* head and body; 0: 5 */
     const char *too_big_text; /* body of 413, default "payload-too-large\n" */

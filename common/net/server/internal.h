@@ -9,6 +9,7 @@
  *
  * Invariants
  *   counters.budget_used_bytes == sum of body.charged over requests and taken bodies <= budget
+ *   to_come == sum of body.charged - body.len over the same
  *   a request has one reference of the server (until completed) and, while somebody may still answer
  *   it later, one of that somebody
  */
@@ -51,7 +52,8 @@ struct http_server {
     size_t listening_len;
     conn_watch *watch;
     _Atomic unsigned threads_named;
-    _Atomic size_t refs; /* one of the owner, one per taken body and per request */
+    _Atomic uint64_t to_come; /* charged for bodies, and not yet received */
+    _Atomic size_t refs;      /* one of the owner, one per taken body and per request */
 
     sonde_mutex mu; /* guards everything below, and `later` of every request */
     pthread_cond_t idle;

@@ -40,10 +40,10 @@ static raw_answer answer; /* large */
 
 static uint64_t soon(void)
 {
-    return sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(10));
+    return sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(60));
 }
 
-/* Gives up the rest of the time slice until `counter` has reached `want`; 10 s at most. */
+/* Gives up the rest of the time slice until `counter` has reached `want`; a minute at most. */
 static void await_count(_Atomic uint64_t *counter, uint64_t want)
 {
     uint64_t deadline = soon();
@@ -51,6 +51,15 @@ static void await_count(_Atomic uint64_t *counter, uint64_t want)
     while (atomic_load(counter) < want && sonde_mono_ns() < deadline)
         (void)poll(NULL, 0, 1);
     assert_int_equal(atomic_load(counter), want);
+}
+
+static void await_no_bodies(void)
+{
+    uint64_t deadline = soon();
+
+    while (atomic_load(&http_server_read_counters(f.server)->budget_used_bytes) > 0 &&
+           sonde_mono_ns() < deadline)
+        (void)poll(NULL, 0, 1);
 }
 
 static void await_lost(unsigned want)
@@ -233,6 +242,15 @@ static http_server_options options(void)
                                   .threads = 2,
                                   .body_budget_bytes = BUDGET_BYTES,
                                   .read_timeout_s = 30 };
+}
+
+static _Atomic size_t room, asked; /* what there is room for, and the last that was asked for */
+
+static bool has_room(void *user, size_t bytes)
+{
+    (void)user;
+    atomic_store(&asked, bytes);
+    return bytes <= atomic_load(&room);
 }
 
 static void open_with(const http_server_options *o)
@@ -627,6 +645,38 @@ static void test_server_refuses_what_exceeds_the_budget_until_bodies_are_release
     ask(fd, body);
     assert_int_equal(answer.status, 200);
     (void)close(fd);
+}
+
+static void test_server_asks_for_room_for_all_that_is_to_come(void **state)
+{
+    http_server_options o = options();
+    int fd, other;
+
+    (void)state;
+    http_server_close(f.server, soon());
+    o.has_room = has_room;
+    atomic_store(&room, 150);
+    open_with(&o);
+    fd = raw_connect(f.port);
+    other = raw_connect(f.port);
+
+    raw_send(fd,
+             "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n12345678901234567890");
+    await_count(&counters()->body_bytes, 20);
+    ask(other, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 71\r\n\r\n"
+               "12345678901234567890123456789012345678901234567890123456789012345678901");
+    assert_int_equal(answer.status, 429);
+    assert_int_equal(atomic_load(&asked), 80 + 71);
+    assert_int_equal(counters()->refused_budget, 1);
+    assert_int_equal(counters()->budget_used_bytes, 100);
+    (void)close(fd);
+
+    await_no_bodies();
+    atomic_store(&room, 10);
+    ask(other, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n1234567890");
+    assert_int_equal(answer.status, 200);
+    assert_int_equal(atomic_load(&asked), 10);
+    (void)close(other);
 }
 
 /* ---- clients that leave or dawdle ---- */
@@ -1041,6 +1091,7 @@ int main(void)
         WITH_SERVER(test_server_answers_pipelined_requests_in_order_after_a_413),
         WITH_SERVER(test_server_honours_expect_100_continue),
         WITH_SERVER(test_server_refuses_what_exceeds_the_budget_until_bodies_are_released),
+        WITH_SERVER(test_server_asks_for_room_for_all_that_is_to_come),
         WITH_SERVER(test_server_counts_a_client_that_leaves_in_its_body),
         WITH_SERVER(test_server_counts_a_refused_client_that_leaves_once),
         WITH_SERVER(test_server_hangs_up_on_a_refused_body_without_end),
