@@ -135,7 +135,7 @@ function(sonde_add_tests room)
         set_target_properties(${test} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
         target_link_libraries(${test} PRIVATE room::test_support room::${room} ${ARG_LIBS})
         add_test(NAME ${room}.${module} COMMAND ${test})
-        set_tests_properties(${room}.${module} PROPERTIES LABELS "unit;${room}" TIMEOUT 120)
+        set_tests_properties(${room}.${module} PROPERTIES LABELS "unit;${room}" TIMEOUT 600)
     endforeach()
 endfunction()
 
@@ -160,7 +160,7 @@ function(sonde_add_fuzzer name)
         target_link_libraries(replay_${name} PRIVATE ${ARG_LIBS})
         add_test(NAME fuzz.${name}
             COMMAND replay_${name} ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
-        set_tests_properties(fuzz.${name} PROPERTIES LABELS "fuzz" TIMEOUT 120)
+        set_tests_properties(fuzz.${name} PROPERTIES LABELS "fuzz" TIMEOUT 600)
     endif()
 endfunction()
 

@@ -184,7 +184,9 @@ class Recount(unittest.TestCase):
         stored = len(self.stack.stored())
         self.assertGreater(stored, 0)
         self.assertLess(stored, traces / 2)
-        self.assertEqual(stored + self.agent["receiver"]["client_dropped_p0_traces"], traces)
+        # how many were dropped travels with the next payload: behind the last one there is none
+        self.assertLessEqual(stored + self.agent["receiver"]["client_dropped_p0_traces"], traces)
+        self.assertGreater(stored + self.agent["receiver"]["client_dropped_p0_traces"], traces / 2)
         got = self.stored_groups(["traced_load"])
         self.assertEqual(sum(r["hits"] for rows in got.values() for r in rows), traces)
 

@@ -38,8 +38,11 @@ class Journey(unittest.TestCase):
         """Load goes on meanwhile, and the program is seen to work."""
         before = self.load.ask("counters")
         time.sleep(seconds)
-        after = self.load.ask("counters")
-        self.assertGreater(after["spans_started"], before["spans_started"], "the program stands still")
+
+        def goes_on():
+            after = self.load.ask("counters")
+            return after if after["spans_started"] > before["spans_started"] else None
+        after = wait_until("the program goes on", goes_on)
         self.check_program(after, exact=False)
         return after
 
@@ -78,7 +81,10 @@ class Journey(unittest.TestCase):
         self.assertLessEqual(again, again_at_most)
         print(f"  {len(produced)} traces, {spans} spans stored, {again} of them again")
 
-    def check_conserved(self, again_at_most=0):
+    def retries(self):
+        return self.stack.agent_status()["forwarder"][0]["retries"]
+
+    def check_conserved(self, again_at_most=lambda: 0):
         """Produced, received by the agent, forwarded and stored: the same number, and no drops."""
         end, produced = self.stop_program()
         self.assertEqual(end["spans_finished"], sum(produced.values()))
@@ -88,7 +94,7 @@ class Journey(unittest.TestCase):
         self.assertEqual(end["spans_finished"], agent["received"]["spans"])
         self.assertEqual(end["chunks_delivered"], agent["received"]["chunks"])
         self.assertEqual(agent["received"], agent["forwarded"])
-        self.check_stored(produced, again_at_most)
+        self.check_stored(produced, again_at_most())
         self.stack.agent.stop()
         self.stack.intake.stop()
 
@@ -103,7 +109,7 @@ class IntakeOutage(Journey):
         self.stack.start_intake()
         self.run_for(1)
 
-        self.check_conserved(again_at_most=UPLOADS * UPLOAD_SPANS)
+        self.check_conserved(again_at_most=lambda: UPLOADS * UPLOAD_SPANS)
 
     def test_nothing_is_lost_when_the_intake_is_killed_again_and_again(self):
         self.start()
@@ -115,7 +121,7 @@ class IntakeOutage(Journey):
             self.stack.start_intake()
             self.run_for(0.3)
 
-        self.check_conserved(again_at_most=kills * UPLOADS * UPLOAD_SPANS)
+        self.check_conserved(again_at_most=lambda: kills * UPLOADS * UPLOAD_SPANS)
 
     def test_nothing_is_lost_or_doubled_when_the_intake_is_stopped_for_less_than_the_timeout_of_an_upload(self):
         self.start()
@@ -130,13 +136,12 @@ class IntakeOutage(Journey):
         self.start(DD_FORWARDER_TIMEOUT="1")
 
         self.stack.intake.signal(signal.SIGSTOP)
-        self.run_for(4)
-        self.assertGreater(self.stack.agent_status()["forwarder"][0]["retries"], 0)
+        self.run_for(2)
+        wait_until("an upload is given up", lambda: self.retries() > 0)
         self.stack.intake.signal(signal.SIGCONT)
 
         # each attempt that ran into the timeout may be stored when the intake goes on
-        retries = self.stack.agent_status()["forwarder"][0]["retries"]
-        self.check_conserved(again_at_most=retries * UPLOAD_SPANS)
+        self.check_conserved(again_at_most=lambda: self.retries() * UPLOAD_SPANS)
 
     def test_what_does_not_fit_into_the_agents_memory_is_dropped_oldest_first_and_counted(self):
         self.start(DD_FORWARDER_RETRY_QUEUE_PAYLOADS_MAX_SIZE="64KiB")

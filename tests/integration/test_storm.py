@@ -12,7 +12,7 @@ sys.path.insert(0, sys.path[0] + "/../support")
 from stack import SANITIZED, SOAK, Stack
 
 VALGRIND = "--valgrind" in sys.argv
-ROOM = {"SONDE_TRACE_MEMORY": "512MiB"} if SOAK or SANITIZED else {}  # what a slow agent cannot take in time waits
+ROOM = {"SONDE_TRACE_MEMORY": "512MiB"}  # what a slow agent cannot take in time waits
 MEMCHECK = ("valgrind", "--quiet", "--error-exitcode=99", "--trace-children=yes", "--leak-check=full",
             "--show-leak-kinds=definite,indirect", "--errors-for-leak-kinds=definite,indirect",
             "--fair-sched=yes")  # not "possible": libc's own blocks of threads that still run at the exit
@@ -53,7 +53,7 @@ class Storm(unittest.TestCase):
 
     @unittest.skipIf(SANITIZED, "their run times do not survive a fork among threads: a lock of their own stays held")
     def test_forks_from_threads_with_open_spans_and_children_that_fork(self):
-        processes, _, dropped = self.storm("fork", 40)
+        processes, _, dropped = self.storm("fork", 40, **ROOM)
         self.assertGreater(processes, 4)
         self.assertEqual(0, dropped)
 
@@ -65,7 +65,7 @@ class Storm(unittest.TestCase):
         self.storm("exit", 5)
 
     def test_signals_that_interrupt_every_call(self):
-        _, _, dropped = self.storm("signals", 4000)
+        _, _, dropped = self.storm("signals", 4000, **ROOM)
         self.assertEqual(0, dropped)
 
     def test_stop_and_start_while_threads_trace(self):

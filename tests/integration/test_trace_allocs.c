@@ -73,7 +73,7 @@ static void test_a_hundred_thousand_spans_allocate_nothing(void **state)
         spans(100);
         if (i >= 10) /* from span 10 000 on */
             seen += atomic_load(&allocations) - from;
-        assert_status(sonde_flush(10000), SONDE_OK); /* the agent of the test allocates here */
+        assert_status(sonde_flush(60000), SONDE_OK); /* the agent of the test allocates here */
     }
     sonde_stop();
     sonde_counters_read(&c);

@@ -86,7 +86,7 @@ static void settle_before_fork(void)
 {
 #if defined(__SANITIZE_ADDRESS__)
     assert_status(sonde_wait_for_agent(10000), SONDE_OK);
-    assert_status(sonde_flush(10000), SONDE_OK);
+    assert_status(sonde_flush(60000), SONDE_OK);
 #endif
 }
 
@@ -103,7 +103,7 @@ static void test_exit_without_stop_sends_what_is_finished(void **state)
 
     (void)state;
     assert_int_equal(run_other("exit_without_stop", fake_agent_url(agent)), 0);
-    assert_true(fake_agent_wait_spans(agent, 2, 5000));
+    assert_true(fake_agent_wait_spans(agent, 2, 60000));
     fake_agent_close(agent);
 }
 
@@ -113,7 +113,7 @@ static void test_exec_with_open_spans_starts_afresh(void **state)
 
     (void)state;
     assert_int_equal(run_other("exec", fake_agent_url(agent)), 0);
-    assert_true(fake_agent_wait_spans(agent, 3, 5000));
+    assert_true(fake_agent_wait_spans(agent, 3, 60000));
     fake_agent_close(agent);
 }
 
@@ -140,7 +140,7 @@ static int child_of_fork(sonde_span *inherited, sonde_context *context, uint64_t
     sonde_span_finish(span);
     sonde_span_set_str(inherited, "k", "v");
     sonde_span_finish(inherited); /* the parent's to send */
-    if (sonde_flush(5000) != SONDE_OK)
+    if (sonde_flush(60000) != SONDE_OK)
         return 5;
     sonde_counters_read(&c);
     if (c.spans_started != 3 || c.spans_delivered != 3)
@@ -181,7 +181,7 @@ static void test_a_forked_child_traces_on_by_itself(void **state)
     assert_int_equal(status, 0);
     sonde_context_release(context);
     sonde_span_leave(active);
-    assert_status(sonde_flush(10000), SONDE_OK);
+    assert_status(sonde_flush(60000), SONDE_OK);
     sonde_stop();
     sonde_counters_read(&c);
     assert_int_equal(c.spans_delivered, 5);
@@ -282,7 +282,7 @@ static void test_ten_thousand_threads_leave_nothing_behind(void **state)
     }
     sonde_context_release(context);
     sonde_span_finish(root);
-    assert_status(sonde_flush(20000), SONDE_OK);
+    assert_status(sonde_flush(60000), SONDE_OK);
     sonde_stop();
     sonde_counters_read(&c);
     assert_int_equal(c.spans_started - start_at.spans_started, 20001);
@@ -333,7 +333,7 @@ static void test_threads_that_share_a_trace_lose_nothing(void **state)
     for (i = 0; i < 4; i++)
         assert_int_equal(pthread_join(thread[i], NULL), 0);
     sonde_context_release(context);
-    assert_status(sonde_flush(20000), SONDE_OK);
+    assert_status(sonde_flush(60000), SONDE_OK);
     sonde_stop();
     sonde_counters_read(&c);
     for (i = 0; i < c.drops; i++)

@@ -24,6 +24,8 @@ import struct
 import threading
 import time
 
+from stack import free_port
+
 ANSWER = b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
 _zstd = ctypes.CDLL("libzstd.so.1")
@@ -84,7 +86,7 @@ def span_ids(agent_payload):
 class BadIntake:
     def __init__(self, tls=None, port=0, receive_bytes=0):
         """receive_bytes: how much the kernel takes ahead, so that large bodies are stopped on their way."""
-        self.mode, self.tls, self.port, self.receive_bytes = "ok", tls, port, receive_bytes
+        self.mode, self.tls, self.port, self.receive_bytes = "ok", tls, port or free_port(), receive_bytes
         self.lock = threading.Lock()
         self.acknowledged = collections.Counter()  # (trace id, span id)
         self.received = collections.Counter()  # digest of a body

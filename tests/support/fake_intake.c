@@ -16,9 +16,9 @@
 #include "net/socket.h"
 
 #define BODY_MAX_BYTES ((size_t)64 << 20)
-#define WAIT_NS        (UINT64_C(20) * SONDE_NS_PER_S)
+#define WAIT_NS        (UINT64_C(60) * SONDE_NS_PER_S)
 #define WAIT_STEP_NS   (2 * SONDE_NS_PER_MS)
-#define CLOSE_NS       (UINT64_C(2) * SONDE_NS_PER_S)
+#define CLOSE_NS       (UINT64_C(60) * SONDE_NS_PER_S)
 
 static void copy_text(char out[FAKE_TEXT_BYTES], const char *text, size_t len)
 {

@@ -279,11 +279,11 @@ class Scenario:
     def stop(self, check=True):
         self.process.terminate()
         try:
-            status = self.process.wait(5)
+            status = self.process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-            raise AssertionError(f"SIGTERM took more than 5 s: {self.log()}") from None
+            raise AssertionError(f"SIGTERM did not end it: {self.log()}") from None
         if check and status != 0:
             raise AssertionError(f"sonde-parametric ended with {status}: {self.log()}")
 

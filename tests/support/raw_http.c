@@ -18,7 +18,7 @@
 
 static void limit_waiting(int fd)
 {
-    struct timeval limit = { .tv_sec = 10 };
+    struct timeval limit = { .tv_sec = 60 };
     int one = 1;
 
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
@@ -170,7 +170,7 @@ static void await_go(raw_server *s)
 {
     int waits;
 
-    for (waits = 0; !atomic_load(&s->go) && waits < 10000; waits++)
+    for (waits = 0; !atomic_load(&s->go) && waits < 60000; waits++)
         (void)usleep(1000);
 }
 
@@ -249,7 +249,7 @@ void raw_server_await(raw_server *s, size_t steps)
 {
     int waits;
 
-    for (waits = 0; atomic_load(&s->steps_done) < steps && waits < 10000; waits++)
+    for (waits = 0; atomic_load(&s->steps_done) < steps && waits < 60000; waits++)
         (void)usleep(1000);
     assert_true(atomic_load(&s->steps_done) >= steps);
 }

@@ -1,7 +1,7 @@
 /* support/raw_http.h - the other side of an HTTP connection, byte by byte: a client that sends what no
  * well-behaved client sends, and a server that follows a script.
  *
- * The client's calls fail the test when something goes wrong; a read waits 10 s at most.  The server's
+ * The client's calls fail the test when something goes wrong; a read waits a minute at most.  The server's
  * thread only records, the test asserts after raw_server_close(). */
 #ifndef SONDE_TESTS_SUPPORT_RAW_HTTP_H
 #define SONDE_TESTS_SUPPORT_RAW_HTTP_H
@@ -69,8 +69,9 @@ typedef struct raw_server {
 
 /* Runs the steps in order, accepting a connection whenever it has none; then ends. */
 void raw_server_open(raw_server *s, const raw_step *steps, size_t steps_len);
-void raw_server_await(raw_server *s, size_t steps); /* until so many are done, 10 s at most */
+void raw_server_await(raw_server *s, size_t steps); /* until so many are done, a minute at most */
 void raw_server_go(raw_server *s);
-void raw_server_close(raw_server *s); /* waits for the end of the script, at most 10 s per step */
+void raw_server_close(
+    raw_server *s); /* waits for the end of the script, at most a minute per step */
 
 #endif /* SONDE_TESTS_SUPPORT_RAW_HTTP_H */

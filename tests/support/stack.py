@@ -18,6 +18,7 @@ with, and SONDE_SOAK=1 asks for the long forms.
 """
 
 import http.client
+import itertools
 import json
 import os
 import pathlib
@@ -31,14 +32,23 @@ import time
 BUILD_DIR = os.environ.get("SONDE_BUILD_DIR", pathlib.Path(__file__).resolve().parents[2] / "build/release")
 SANITIZED = os.environ.get("SONDE_SANITIZE", "OFF") != "OFF"
 SOAK = os.environ.get("SONDE_SOAK") == "1"
+PORTS = itertools.cycle(range(10240 + os.getpid() % 64 * 352, 10240 + (os.getpid() % 64 + 1) * 352))
 PATIENCE_S = 180  # for what takes a moment, valgrind on a busy machine included: beyond it something hangs
 
 
 def free_port():
-    """A port nothing listens on.  Others may take it before it is used: this is for tests."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port nothing listens on.  Others may take it before it is used: this is for tests.
+
+    Below those the kernel gives to outgoing connections, so that none of them takes it meanwhile, and not among those
+    of other processes.
+    """
+    for port in PORTS:
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
 
 
 def wait_until(what, condition, seconds=PATIENCE_S, step=0.02):

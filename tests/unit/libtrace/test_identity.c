@@ -130,7 +130,7 @@ static void test_chunk_tags_stand_on_the_first_span_only(void **state)
     assert_int_equal(setenv("DD_TRACE_UNIVERSAL_VERSION_ENABLED", "true", 1), 0);
     assert_status(sonde_start(&options), SONDE_OK);
     trace_two_services();
-    assert_status(sonde_flush(10000), SONDE_OK);
+    assert_status(sonde_flush(60000), SONDE_OK);
     bytes = fake_agent_last_body(agent, &body.len);
     body.ptr = (const char *)bytes;
     assert_int_equal(times_in(body, "_dd.hostname\xa3h-1"), 1);

@@ -44,7 +44,7 @@ static void read_links(void)
     uint8_t *bytes;
     size_t len;
 
-    assert_status(sonde_flush(10000), SONDE_OK);
+    assert_status(sonde_flush(60000), SONDE_OK);
     bytes = fake_agent_last_body(agent, &len);
     msgpack_unpacked_init(&body);
     assert_int_equal(msgpack_unpack_next(&body, (const char *)bytes, len, NULL),

@@ -361,7 +361,7 @@ static void test_settings_change_while_threads_trace(void **state)
         tell_lib_config(configs[i % COUNT_OF(configs)]);
     for (i = 0; i < COUNT_OF(threads); i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
-    assert_status(sonde_flush(10000), SONDE_OK);
+    assert_status(sonde_flush(60000), SONDE_OK);
     sonde_stop();
     sonde_counters_read(&c);
     for (i = 0; i < c.drops; i++)

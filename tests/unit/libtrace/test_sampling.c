@@ -450,7 +450,7 @@ static void test_a_rate_keeps_its_part_of_the_traces(void **state)
             sonde_context_release(context);
             sonde_span_finish(s);
             if (k % 2000 == 0)
-                assert_status(sonde_flush(10000), SONDE_OK); /* none is lost for want of memory */
+                assert_status(sonde_flush(60000), SONDE_OK); /* none is lost for want of memory */
         }
         off = kept - n * rates[i];
         if (off * off > 36 * variance) /* six standard deviations: ids are random */

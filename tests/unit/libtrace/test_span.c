@@ -26,7 +26,7 @@ static void flush_and_read(void)
 {
     size_t len;
 
-    assert_status(sonde_flush(10000), SONDE_OK);
+    assert_status(sonde_flush(60000), SONDE_OK);
     free(last_bytes);
     msgpack_unpacked_destroy(&last);
     msgpack_unpacked_init(&last);
@@ -442,7 +442,7 @@ static void test_children_follow_the_active_span(void **state)
     sonde_span_finish(c);
     sonde_span_finish(b);
     sonde_span_finish(a);
-    assert_status(sonde_flush(10000), SONDE_OK);
+    assert_status(sonde_flush(60000), SONDE_OK);
 }
 
 static void test_a_finished_active_span_still_takes_children(void **state)
@@ -516,7 +516,7 @@ static void test_activations_beyond_the_ceiling_are_refused_and_counted(void **s
     while (i-- > 0)
         sonde_span_leave(span[i]);
     assert_null(sonde_span_current());
-    assert_status(sonde_flush(10000), SONDE_OK);
+    assert_status(sonde_flush(60000), SONDE_OK);
 }
 
 extern __thread void *otel_thread_ctx_v1;

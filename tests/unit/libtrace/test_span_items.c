@@ -23,7 +23,7 @@ static const msgpack_object *flush_and_read(void)
 {
     size_t len;
 
-    assert_status(sonde_flush(10000), SONDE_OK);
+    assert_status(sonde_flush(60000), SONDE_OK);
     free(last_bytes);
     msgpack_unpacked_destroy(&last);
     msgpack_unpacked_init(&last);

@@ -156,11 +156,11 @@ static void test_counts_are_summed_gauges_are_the_last_and_members_are_sent_once
     sonde_statsd_set(s, "users", "bob", NULL);
     assert_int_equal(counters(s).contexts, 6);
     assert_int_equal(counters(s).lines, 0);
-    assert_status(sonde_statsd_flush(s, 100), SONDE_OK);
+    assert_status(sonde_statsd_flush(s, 30000), SONDE_OK);
     EXPECT_LINES("shop.orders:42|c|#team:a", "shop.orders:1|c|#team:a,kind:gift",
                  "shop.down:-3|c|#team:a", "shop.queue:2.5|g|#team:a", "shop.users:ada|s|#team:a",
                  "shop.users:bob|s|#team:a");
-    assert_status(sonde_statsd_flush(s, 100), SONDE_OK);
+    assert_status(sonde_statsd_flush(s, 30000), SONDE_OK);
     expect_lines(NULL, 0); /* each once */
     sonde_statsd_free(s);
 }
@@ -547,7 +547,7 @@ static sonde_status make_and_use(void *unused)
         return SONDE_ERR_NOMEM;
     sonde_statsd_count(s, "c", 1, NULL);
     sonde_statsd_distribution(s, "d", 1, NULL);
-    assert_status(sonde_statsd_flush(s, 100), SONDE_OK);
+    assert_status(sonde_statsd_flush(s, 30000), SONDE_OK);
     receive();
     assert_int_equal(times("p.c:1|c|#a:b") + times("p.d:1|d|#a:b"), 2);
     forget_lines();
@@ -668,7 +668,7 @@ static void test_a_forked_child_begins_empty(void **state)
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
     sonde_statsd_count(s, "parent", 1, NULL);
-    assert_status(sonde_statsd_flush(s, 1000), SONDE_OK);
+    assert_status(sonde_statsd_flush(s, 30000), SONDE_OK);
     EXPECT_LINES("child:1|c", "parent:2|c", "_e{6,0}:parent|");
     sonde_statsd_free(s);
 }

@@ -262,7 +262,7 @@ static void test_an_undecided_trace_waits_for_its_root(void **state)
     root = start_with_children(900);
     sonde_counters_read(&c);
     assert_int_equal(c.chunks_queued + c.chunks_delivered, c.chunks_queued_total);
-    assert_status(sonde_flush(10000), SONDE_OK);
+    assert_status(sonde_flush(60000), SONDE_OK);
     assert_int_equal(fake_agent_counts(sent_agent).taken_spans, 1);
     sonde_span_error(root, "t", "m");
     sonde_span_finish(root);
@@ -279,7 +279,7 @@ static void test_when_memory_runs_short_the_rate_has_decided(void **state)
     (void)state;
     open_with("error", "10", 0);
     root = start_with_children((int)(sonde__pool.count * 6 / 10));
-    assert_status(sonde_flush(10000), SONDE_OK);
+    assert_status(sonde_flush(60000), SONDE_OK);
     assert_true(fake_agent_counts(sent_agent).taken_spans > 300);
     sonde_span_error(root, "t", "m");
     sonde_span_finish(root);

@@ -18,7 +18,7 @@
 #include "support/fake_agent.h"
 
 #define PATH    "/telemetry/proxy/api/v2/apmtelemetry"
-#define WAIT_MS 10000
+#define WAIT_MS 60000
 
 static fake_agent *agent;
 static sonde_counters before;

@@ -24,7 +24,7 @@ static raw_server server; /* large: it keeps the requests */
 
 static uint64_t soon(void)
 {
-    return sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(10));
+    return sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(60));
 }
 
 static sonde_http_plain *client_of(uint16_t port, const char *prefix)

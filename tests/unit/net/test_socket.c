@@ -17,7 +17,7 @@
 
 static uint64_t soon(void)
 {
-    return sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(10));
+    return sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(60));
 }
 
 static sonde_url url_of(const char *host, uint16_t port)

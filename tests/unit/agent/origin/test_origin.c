@@ -107,7 +107,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    http_server_close(f.http, sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(5)));
+    http_server_close(f.http, sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(60)));
     origin_close(f.o);
     temp_dir_remove(f.dir);
     return 0;

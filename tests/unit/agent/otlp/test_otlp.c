@@ -102,7 +102,7 @@ static int teardown(void **state)
     assert_int_equal(c->requests_received, c->requests_accepted + dropped);
     assert_int_equal(c->spans_decoded, c->spans_accepted + c->spans_rejected);
     assert_int_equal(c->held_bytes, 0);
-    otlp_close(f.o, sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(5)));
+    otlp_close(f.o, sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(60)));
     origin_close(f.origin);
     config_put(f.config);
     return 0;

@@ -107,7 +107,7 @@ static void sink_release(sink *s)
 static void sink_close(sink *s)
 {
     sink_release(s);
-    http_server_close(s->http, sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(5)));
+    http_server_close(s->http, sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(60)));
 }
 
 /* What the intakes noted before now may be read without the lock from here on. */
@@ -235,8 +235,8 @@ static void close_doors(void)
 {
     uint64_t now = sonde_mono_ns();
 
-    proxy_stop(f.p, sonde_deadline(now, sonde_s_to_ns(5)));
-    http_server_close(f.http, sonde_deadline(now, sonde_s_to_ns(5)));
+    proxy_stop(f.p, sonde_deadline(now, sonde_s_to_ns(60)));
+    http_server_close(f.http, sonde_deadline(now, sonde_s_to_ns(60)));
     for (int i = 0; i < PROXY_DOORS; i++) {
         const proxy_counters *c = proxy_read_counters(f.p, (proxy_door)i);
         uint64_t dropped = 0;
@@ -791,7 +791,7 @@ static void test_stopping_waits_for_telemetry_and_refuses_the_rest(void **state)
     (void)state;
     open_doors_to_sinks("{api_key: KEY, apm_config: {telemetry: {dd_url: \"http://{A}\"}}}");
     ask("POST /telemetry/proxy/x", "", "x");
-    proxy_stop(f.p, sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(5)));
+    proxy_stop(f.p, sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(60)));
     assert_int_equal(proxy_read_counters(f.p, DOOR_TELEMETRY)->passed_on, 1);
     ask("POST /telemetry/proxy/x", "", "x");
     expect("stopped", 503, "shutting down\n");

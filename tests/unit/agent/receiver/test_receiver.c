@@ -111,7 +111,7 @@ static int group_setup(void **state)
 static int group_teardown(void **state)
 {
     (void)state;
-    receiver_close(f.r, sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(5)));
+    receiver_close(f.r, sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(60)));
     payload_free(atomic_exchange(&f.last, NULL));
     rates_cell_done(&f.rates);
     config_put(f.config);
@@ -433,7 +433,7 @@ static void other_receiver(const char *config, void (*test)(void))
     test();
     memcpy(f.dropped_before, before, sizeof(before));
     payload_free(atomic_exchange(&f.last, NULL)); /* its body is the server's */
-    receiver_close(f.r, sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(5)));
+    receiver_close(f.r, sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(60)));
     config_put(f.config);
     f.config = good;
     f.r = own;
@@ -597,7 +597,7 @@ static void test_a_container_brings_its_tags(void **state)
     assert_null(payload_tag_get(atomic_load(&f.last), SONDE_STR("_dd.tags.container")));
     payload_free(
         atomic_exchange(&f.last, NULL)); /* its tags are the origin's, its body the server's */
-    receiver_close(f.r, sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(5)));
+    receiver_close(f.r, sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(60)));
     origin_close(f.origin);
     config_put(f.config);
     f.origin = NULL;
@@ -654,7 +654,7 @@ static void test_a_body_that_would_decode_too_large_is_413(void **state)
 
 static void test_a_client_that_stalls_is_told_408(void **state)
 {
-    uint64_t deadline = sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(10));
+    uint64_t deadline = sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(60));
     int fd = raw_connect(receiver_port(f.r));
 
     (void)state;
@@ -770,7 +770,7 @@ static void *send_many(void *arg)
     if (sonde_http_plain_open(&url, 4096, &http) != SONDE_OK)
         return NULL;
     for (int i = 0; i < REQUESTS; i++) {
-        request.deadline_mono_ns = sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(10));
+        request.deadline_mono_ns = sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(60));
         if (sonde_http_plain_send(http, &request, &got) != SONDE_OK)
             me->failed++;
         else if (got.status == 200)
@@ -871,7 +871,7 @@ static void test_inherited_descriptors_are_served(void **state)
     ask_with(raw_connect_unix(path), "POST /v0.7/config", JSON, "{}", 2);
     expect_answer("over the Unix socket", 200, "{}");
     assert_int_equal(receiver_port(r), sonde_local_port(tcp));
-    receiver_close(r, sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(5)));
+    receiver_close(r, sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(60)));
     config_put(f.config);
     (void)close(raw_connect(sonde_local_port(kept))); /* waits for the next one to be started */
     accepted = accept(kept, NULL, NULL);
@@ -884,7 +884,7 @@ static void test_inherited_descriptors_are_served(void **state)
     f.r = r;
     ask("POST /v0.7/config", JSON, "{}", 2);
     expect_answer("a descriptor of no use", 200, "{}");
-    receiver_close(r, sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(5)));
+    receiver_close(r, sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(60)));
     config_put(f.config);
     f.config = good;
     f.r = own;
