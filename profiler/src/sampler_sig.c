@@ -213,45 +213,51 @@ static void account(uint64_t start_ns, uint64_t cpu_start_ns)
     atomic_fetch_add_explicit(&sonde_prof__sampling_now.long_ones, 1, memory_order_relaxed);
 }
 
-static void sample(sonde_prof__slot *slot, sonde_prof__sample *s, const ucontext_t *interrupted)
-{
-    uint64_t all[16];
-    sonde_prof__regs regs = regs_of(interrupted, all);
-    uint32_t n = walk(slot, &regs, &s->end);
-
-    (void)put(slot, s, n, slot->frames);
-}
-
-static void on_cpu(sonde_prof__slot *slot, const siginfo_t *info, const ucontext_t *interrupted)
+static void put_cpu(sonde_prof__slot *slot, const siginfo_t *info, sonde_prof__sample *s,
+                    uint32_t depth)
 {
     uint64_t wanted =
         atomic_load_explicit(&sonde_prof__sampling_now.cpu_period_ns, memory_order_relaxed);
     uint64_t period = atomic_load_explicit(&slot->period_ns, memory_order_relaxed);
-    uint32_t events = 1 + (info->si_overrun > 0 ? (uint32_t)info->si_overrun : 0);
-    sonde_prof__sample s = { .kind = SONDE_PROF__CPU, .events = events };
 
-    s.mono_ns = sonde_mono_ns();
-    s.value[0] = (int64_t)(period * events);
-    sample(slot, &s, interrupted);
-    slot->sampled_ns += period * events;
-    sonde_prof__context_add_cpu(slot, period * events);
+    s->kind = SONDE_PROF__CPU;
+    s->events = 1 + (info->si_overrun > 0 ? (uint32_t)info->si_overrun : 0);
+    s->value[0] = (int64_t)(period * s->events);
+    (void)put(slot, s, depth, slot->frames);
+    slot->sampled_ns += period * s->events;
+    sonde_prof__context_add_cpu(slot, period * s->events);
     if (period != wanted && wanted != 0)
         sonde_prof__timer_set(slot, wanted);
 }
 
-/* Of the wall sampler's signals, `si_value` is the cookie, and what they weigh is in the slot. */
-static void on_wall(sonde_prof__slot *slot, const ucontext_t *interrupted)
+/* What the wall sampler asked of this thread.  Its signal is lost while another of the same number is pending: so
+ * every one of ours answers. */
+static void put_wall(sonde_prof__slot *slot, uint32_t events, sonde_prof__sample *s, uint32_t depth)
 {
-    sonde_prof__sample s = { .kind = SONDE_PROF__WALL };
-
-    s.mono_ns = sonde_mono_ns();
-    s.events = atomic_exchange_explicit(&slot->wall_events, 0, memory_order_acquire);
-    s.value[0] = atomic_exchange_explicit(&slot->wall_ns, 0, memory_order_relaxed);
-    s.value[1] = SONDE_PROF__RUNNING;
-    if (s.events == 0)
-        return;
-    sample(slot, &s, interrupted);
+    s->kind = SONDE_PROF__WALL;
+    s->events = events;
+    s->value[0] = atomic_exchange_explicit(&slot->wall_ns, 0, memory_order_relaxed);
+    s->value[1] = SONDE_PROF__RUNNING;
+    (void)put(slot, s, depth, slot->frames);
     SONDE_PROF__COUNT(wall_signals);
+}
+
+static void sample(sonde_prof__slot *slot, const siginfo_t *info, bool is_cpu,
+                   const ucontext_t *interrupted)
+{
+    uint32_t events = atomic_exchange_explicit(&slot->wall_events, 0, memory_order_acquire), n;
+    sonde_prof__sample s = { .kind = 0 };
+    uint64_t all[16];
+    sonde_prof__regs regs = regs_of(interrupted, all);
+
+    if (!is_cpu && events == 0)
+        return; /* answered before */
+    s.mono_ns = sonde_mono_ns();
+    n = walk(slot, &regs, &s.end);
+    if (is_cpu)
+        put_cpu(slot, info, &s, n);
+    if (events != 0)
+        put_wall(slot, events, &s, n);
 }
 
 static void take(bool is_cpu, const siginfo_t *info, const ucontext_t *interrupted)
@@ -264,10 +270,7 @@ static void take(bool is_cpu, const siginfo_t *info, const ucontext_t *interrupt
     if (start_ns <
         atomic_load_explicit(&sonde_prof__sampling_now.watch_until, memory_order_relaxed))
         cpu_start_ns = sonde_prof__thread_cpu_ns();
-    if (is_cpu)
-        on_cpu(slot, info, interrupted);
-    else
-        on_wall(slot, interrupted);
+    sample(slot, info, is_cpu, interrupted);
     leave(slot);
     account(start_ns, cpu_start_ns);
 }

@@ -57,15 +57,17 @@ typedef struct sonde_prof__slot {
     sonde_prof__ring ring;
     uint64_t frames[SONDE_PROF__FRAMES_MAX]; /* where a walk writes: never the interrupted stack */
 
-    sonde_prof__look *wall;       /* NULL: never looked at */
-    _Atomic uint32_t wall_events; /* what a signal under way to the thread weighs; 0: none is */
+    sonde_prof__look *wall; /* NULL: never looked at */
+    _Atomic uint32_t
+        wall_events; /* what the wall sampler asks of the thread's next handler; 0: nothing */
     _Atomic int64_t wall_ns;
     bool no_wall_signals; /* about to exec; guarded by the lock of wall.c */
 
     /* The registry's (threads.c), guarded by its lock. */
     _Atomic uint32_t
-        next;      /* number + 1 of the next slot with this hash of tid, or of the next free one */
-    uint32_t seen; /* the last scan that found it alive */
+        next; /* number + 1 of the next slot with this hash of tid, or of the next free one */
+    bool is_reserved; /* for its ring, for ever */
+    uint32_t seen;    /* the last scan that found it alive */
 } sonde_prof__slot;
 
 /* In thread-local memory with the initial-exec model: 64 bytes at most, or a dlopen()ed library may find no

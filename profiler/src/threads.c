@@ -159,8 +159,10 @@ sonde_prof__slot *sonde_prof__slot_reserve(void)
 
     sonde_prof__lock_take(&lock);
     slot = take_free_locked();
-    if (slot)
+    if (slot) {
+        slot->is_reserved = true;
         give_ring(slot);
+    }
     sonde_prof__lock_give(&lock);
     return slot;
 }
@@ -437,6 +439,8 @@ void sonde_prof__threads_stop(void)
 
 void sonde_prof__threads_prefork(void)
 {
+    if (!sonde_prof__self.slot && !sonde_prof__self.gone) /* the child keeps it */
+        sonde_prof__self.slot = sonde_prof__slot_find(my_tid());
     lock_is_ours = sonde_prof__lock_try(&lock, 10);
 }
 
@@ -479,7 +483,7 @@ void sonde_prof__threads_postfork_child(void)
         atomic_store_explicit(&slot->busy, 0, memory_order_relaxed);
         atomic_store_explicit(&slot->tid, 0, memory_order_relaxed);
         empty(&slot->ring);
-        if (slot == mine)
+        if (slot == mine || slot->is_reserved)
             continue;
         atomic_store_explicit(&slot->record, NULL, memory_order_relaxed);
         atomic_store_explicit(&slot->next, first_free, memory_order_relaxed);

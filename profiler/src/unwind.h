@@ -17,6 +17,8 @@
 
 #define SONDE_PROF__FRAMES_MAX 512
 
+struct sonde_prof__guess; /* guess.h */
+
 typedef struct sonde_prof__regs {
     uint64_t pc;
     uint64_t sp;
@@ -24,8 +26,7 @@ typedef struct sonde_prof__regs {
     uint64_t lr; /* aarch64: x30 */
     /* DWARF numbers 0 to 15 of the interrupted frame (x86-64), for hand-written code; NULL: not known */
     const uint64_t *all;
-    /* Not NULL: `fp` is not known, and where a rule asks for it a likely one is looked for on the stack; true then */
-    bool *fp_guessed;
+    struct sonde_prof__guess *guess; /* not NULL: `fp` is not known, and this one is asked for it */
 } sonde_prof__regs;
 
 /* Objects loaded, by ascending text_lo. */
@@ -33,6 +34,9 @@ typedef struct sonde_prof__map {
     uint32_t len;
     const sonde_prof__table *const *tables;
 } sonde_prof__map;
+
+const sonde_prof__table *sonde_prof__map_find(const sonde_prof__map *map,
+                                              uint64_t pc); /* NULL: none */
 
 typedef enum sonde_prof__end {
     SONDE_PROF__COMPLETE,   /* at the thread's first function */

@@ -7,11 +7,12 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "guess.h"
+
 #define STEP_MAX  (UINT64_C(8) << 20) /* bytes of one frame */
 #define RED_ZONE  128u
 #define WINDOW    512u /* bytes asked for at once, aligned to as much */
 #define LOWEST_PC 4096u
-#define GUESS_MAX 8192u /* bytes of the stack */
 
 #if defined(__x86_64__)
 #    define IS_X86 1
@@ -96,7 +97,7 @@ __attribute__((no_sanitize("address", "thread"))) static bool load(walk *w, uint
 
 /* -- rules ------------------------------------------------------------------------------------------ */
 
-static const sonde_prof__table *table_of(const sonde_prof__map *map, uint64_t pc)
+const sonde_prof__table *sonde_prof__map_find(const sonde_prof__map *map, uint64_t pc)
 {
     uint32_t first = 0, last = map->len;
 
@@ -124,49 +125,13 @@ static bool is_cfa(const walk *w, uint64_t cfa)
     return cfa >= least && cfa <= w->top && cfa % 8 == 0 && cfa - w->r.sp <= STEP_MAX;
 }
 
-/* -- a frame pointer that nobody told ----------------------------------------------------------------- */
-
-/* Behind a call instruction of an object we know. */
-static bool is_return_address(const walk *w, uint64_t ra)
+static bool know_fp(walk *w)
 {
-    uint8_t code[8];
-    struct iovec to = { code, sizeof(code) }, from = { (void *)(uintptr_t)(ra - 8), sizeof(code) };
-    int saved = errno, k;
-    bool ok = table_of(w->map, ra - 1) != NULL &&
-              process_vm_readv(getpid(), &to, 1, &from, 1, 0) == (ssize_t)sizeof(code);
+    uint64_t pc = w->exact ? w->r.pc : w->r.pc - 1;
 
-    errno = saved;
-    if (!ok)
-        return false;
-    if (!IS_X86) /* bl, blr */
-        return (code[7] & 0xfc) == 0x94 || (code[7] == 0xd6 && code[6] == 0x3f &&
-                                            (code[5] & 0xfc) == 0 && (code[4] & 0x1f) == 0);
-    if (code[3] == 0xe8)
-        return true;
-    for (k = 2; k <= 7; k++)
-        if (code[8 - k] == 0xff && (code[9 - k] >> 3 & 7) == 2)
-            return true;
-    return false;
-}
-
-/* The first place above SP that looks like {the caller's FP, a return address}. */
-static bool guess_fp(walk *w)
-{
-    uint64_t at, fp, ra;
-
-    if (!w->r.fp_guessed)
-        return false;
-    for (at = (w->r.sp + 7) & ~UINT64_C(7); at < w->r.sp + GUESS_MAX; at += 8) {
-        if (!load(w, at, &fp) || !load(w, at + 8, &ra))
-            return false;
-        if (fp > at && fp <= w->top && fp % 8 == 0 && is_return_address(w, strip(ra))) {
-            w->r.fp = at;
-            w->fp_known = true;
-            *w->r.fp_guessed = true;
-            return true;
-        }
-    }
-    return false;
+    if (!w->fp_known && w->r.guess)
+        w->fp_known = w->r.guess->find(w->r.guess, w->map, pc, w->r.sp, &w->r.fp);
+    return w->fp_known;
 }
 
 /* A pair {FP, RA} at FP, as code with frame pointers leaves it. */
@@ -174,8 +139,12 @@ static sonde_prof__end step_fallback(walk *w)
 {
     uint64_t cfa, fp, ra;
 
-    if (!w->fp_known && !guess_fp(w))
+    if (!know_fp(w))
         return SONDE_PROF__BAD_CFA;
+    if (w->r.fp == 0) { /* as a process begins: there is no caller */
+        w->r.pc = 0;
+        return SONDE_PROF__COMPLETE;
+    }
     cfa = w->r.fp + 16;
     if (!is_cfa(w, cfa))
         return SONDE_PROF__BAD_CFA;
@@ -184,6 +153,8 @@ static sonde_prof__end step_fallback(walk *w)
     w->r.pc = strip(ra);
     w->r.sp = cfa;
     w->r.fp = fp;
+    w->r.all = NULL;
+    w->exact = false;
     return SONDE_PROF__COMPLETE;
 }
 
@@ -212,7 +183,7 @@ static bool find_cfa(walk *w, const sonde_prof__rule *rule, uint64_t *out, sonde
         *out = w->r.sp + off;
         return true;
     case SONDE_PROF__CFA_FP:
-        if (!w->fp_known && !guess_fp(w))
+        if (!know_fp(w))
             return false;
         *out = w->r.fp + off;
         return true;
@@ -304,7 +275,7 @@ static void begin(walk *w, const sonde_prof__map *map, const sonde_prof__regs *r
 
     w->map = map;
     w->r = *regs;
-    w->fp_known = !regs->fp_guessed;
+    w->fp_known = !regs->guess;
     w->exact = true;
     w->lo = lowest > stack->lo && !stack->copy ? lowest : stack->lo;
     w->hi = inside ? stack->hi : 0;
@@ -325,7 +296,7 @@ uint32_t sonde_prof__unwind(const sonde_prof__map *map, const sonde_prof__regs *
     begin(&w, map, regs, stack);
     for (;;) {
         uint64_t pc = w.exact ? w.r.pc : w.r.pc - 1;
-        const sonde_prof__table *t = table_of(map, pc);
+        const sonde_prof__table *t = sonde_prof__map_find(map, pc);
         const sonde_prof__rule *rule = t ? sonde_prof__table_find(t, pc) : NULL;
 
         if (n == max || n == SONDE_PROF__FRAMES_MAX) {

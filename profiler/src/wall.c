@@ -18,13 +18,14 @@
 #include "context.h"
 #include "counts.h"
 #include "cpu_timer.h"
+#include "guess.h"
 #include "lock.h"
 #include "maps.h"
 #include "proc.h"
 #include "sampler.h"
 #include "threads.h"
 
-#define COPY_BYTES 8192u /* of a stack at once; what is deeper comes in small windows */
+#define COPY_BYTES 16384u /* of a stack at once; what is deeper comes in small windows */
 #define LINE_BYTES 256u
 
 #define LOOKS_MAX    256u
@@ -115,15 +116,10 @@ static void ask(sonde_prof__slot *slot, uint32_t tid, weight w)
     if (engine() == SONDE_PROF__WALL_NOSIGNAL)
         return;
     atomic_fetch_add_explicit(&slot->wall_ns, w.ns, memory_order_relaxed);
-    if (atomic_fetch_add_explicit(&slot->wall_events, w.events, memory_order_release) != 0) {
+    if (atomic_fetch_add_explicit(&slot->wall_events, w.events, memory_order_release) != 0)
         SONDE_PROF__COUNT(wall_pending);
-        return;
-    }
-    if (send(slot, tid))
-        return;
-    atomic_store_explicit(&slot->wall_events, 0, memory_order_relaxed);
-    atomic_store_explicit(&slot->wall_ns, 0, memory_order_relaxed);
-    SONDE_PROF__COUNT(wall_unknown);
+    if (!send(slot, tid))
+        SONDE_PROF__COUNT(wall_unknown);
 }
 
 /* -- looking from outside --------------------------------------------------------------------------- */
@@ -135,10 +131,6 @@ static sonde_prof__stack copy_stack(uint64_t sp)
     struct iovec from = { (void *)(uintptr_t)(sp & ~UINT64_C(7)), COPY_BYTES };
     ssize_t n = process_vm_readv(getpid(), &to, 1, &from, 1, 0);
 
-    if (n <= 0) /* a page may end the stack: what is before it */
-        from.iov_len = 4096 - (sp & 4095 & ~UINT64_C(7));
-    if (n <= 0)
-        n = process_vm_readv(getpid(), &to, 1, &from, 1, 0);
     if (n <= 0)
         return (sonde_prof__stack){ 0, 0, NULL };
     return (sonde_prof__stack){ sp & ~UINT64_C(7),
@@ -162,9 +154,9 @@ static uint64_t behind_syscall(uint64_t pc)
 
 static uint32_t walk(const sonde_prof__place *place, sonde_prof__end *end)
 {
-    bool guessed = false;
     sonde_prof__stack stack = copy_stack(place->sp);
-    sonde_prof__regs regs = { behind_syscall(place->pc), place->sp, 0, 0, NULL, &guessed };
+    sonde_prof__guess guess = { sonde_prof__guess_fp, stack, 0 };
+    sonde_prof__regs regs = { behind_syscall(place->pc), place->sp, 0, 0, NULL, &guess };
     const sonde_prof__map *map;
     uint32_t n = 1;
 
@@ -177,7 +169,7 @@ static uint32_t walk(const sonde_prof__place *place, sonde_prof__end *end)
             map, &regs, &stack, wall.frames,
             atomic_load_explicit(&sonde_prof__sampling_now.frames_max, memory_order_relaxed), end);
     sonde_prof__maps_leave();
-    if (guessed)
+    if (guess.found)
         SONDE_PROF__COUNT(fp_guessed);
     return n;
 }
