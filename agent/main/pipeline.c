@@ -452,15 +452,16 @@ void pipeline_reload(pipeline *p, agent_config *config)
     trace_writer_set_targets(p->trace_writer, config->target_tps, config->errors_tps);
 }
 
-/* Half of the time is theirs at most: a client that does not end its request may not cost what others sent. */
+/* Half of the time is theirs at most: a client that does not end its request may not cost what others sent;
+ * and half of that OTLP's, for the same reason. */
 static void drain_listeners(pipeline *p, uint64_t deadline_mono_ns)
 {
     uint64_t now = sonde_mono_ns();
-    uint64_t until = deadline_mono_ns > now ? now + (deadline_mono_ns - now) / 2 : now;
+    uint64_t half = deadline_mono_ns > now ? (deadline_mono_ns - now) / 2 : 0;
 
+    otlp_drain(p->otlp, now + half / 2);
     if (p->receiver)
-        receiver_drain(p->receiver, until);
-    otlp_drain(p->otlp, until);
+        receiver_drain(p->receiver, now + half);
 }
 
 void pipeline_stop(pipeline *p, uint64_t deadline_mono_ns)
