@@ -322,7 +322,7 @@ class Disk(Chaos):
 
     def test_a_disk_that_is_read_only_is_counted_and_memory_does_its_part(self):
         self.start(**self.SMALL)
-        folder, = [p for p in (self.data / "forwarder").iterdir() if p.is_dir()]
+        folder, = (self.data / "forwarder").glob("127.0.0.1-*")
         self.mount(folder, "ro")
         self.intake.refuse()
         self.fail_to_spool()
