@@ -15,7 +15,7 @@ node.after(() => bench.stop());
 function runClient(service, protocol, more = {}) {
   const done = spawnSync(process.execPath, ['dd_trace_client.cjs'], {
     encoding: 'utf8',
-    timeout: 30000,
+    timeout: 180000,
     env: {
       PATH: process.env.PATH,
       HOME: process.env.HOME ?? '/',

@@ -14,7 +14,7 @@ def call(url, chain):
         span.set_tag("span.kind", "client")
         headers = {"x-chain": chain} if chain else {}
         HTTPPropagator.inject(span.context, headers)
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as response:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=120) as response:
             return json.load(response)
 
 

@@ -59,7 +59,7 @@ for (const { name, protocol, command, skip } of clients) {
     const [program, ...args] = [...command, protocol, url(protocol), service];
     const done = spawnSync(program, args, {
       encoding: 'utf8',
-      timeout: 30000,
+      timeout: 180000,
       env: { PATH: process.env.PATH },
     });
     assert.equal(done.status, 0, done.stderr);

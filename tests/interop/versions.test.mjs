@@ -57,7 +57,7 @@ const runs = tracers.flatMap((tracer) =>
 function runClient({ command, env, service, protocol }) {
   const done = spawnSync(command[0], command.slice(1), {
     encoding: 'utf8',
-    timeout: 60000,
+    timeout: 180000,
     env: {
       PATH: process.env.PATH,
       HOME: process.env.HOME ?? '/',

@@ -18,7 +18,7 @@ export function missingPrograms(buildDir) {
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
 // Asks until `probe` gives something true; fails with `what` and the last error after `ms`.
-export async function waitFor(probe, what, ms = 60000) {
+export async function waitFor(probe, what, ms = 180000) {
   const end = Date.now() + ms;
   let last = '';
   while (Date.now() < end) {
@@ -182,7 +182,7 @@ export class Bench {
   async stop() {
     for (const { child, ended } of this.children.reverse()) {
       if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
-      const late = setTimeout(() => child.kill('SIGKILL'), 10000);
+      const late = setTimeout(() => child.kill('SIGKILL'), 60000);
       await ended;
       clearTimeout(late);
     }

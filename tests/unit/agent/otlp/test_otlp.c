@@ -59,7 +59,7 @@ static agent_config *configure(const char *endpoints, const char *more)
     char yaml[512];
 
     (void)snprintf(yaml, sizeof(yaml),
-                   "apm_config: {max_payload_size: " MAX_PAYLOAD ", receiver_timeout: 1}\n"
+                   "apm_config: {max_payload_size: " MAX_PAYLOAD ", receiver_timeout: 60}\n"
                    "otlp_config: {receiver: {protocols: {%s}}%s}\n",
                    endpoints, more);
     assert_status(config_load_text(&options, sonde_str_from(yaml), "t", &c, NULL), SONDE_OK);

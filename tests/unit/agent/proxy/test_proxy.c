@@ -119,7 +119,7 @@ static void see_sinks(void)
 
 static void await_count(const _Atomic unsigned *counter, unsigned n)
 {
-    for (int i = 0; i < 2000 && atomic_load(counter) < n; i++)
+    for (int i = 0; i < 6000 && atomic_load(counter) < n; i++)
         (void)poll(NULL, 0, 10);
     assert_true(atomic_load(counter) >= n);
     see_sinks();
@@ -127,7 +127,7 @@ static void await_count(const _Atomic unsigned *counter, unsigned n)
 
 static void await_u64(const _Atomic uint64_t *counter, uint64_t n)
 {
-    for (int i = 0; i < 2000 && atomic_load(counter) < n; i++)
+    for (int i = 0; i < 6000 && atomic_load(counter) < n; i++)
         (void)poll(NULL, 0, 10);
     assert_true(atomic_load(counter) >= n);
     see_sinks();
@@ -197,7 +197,7 @@ static proxy_options options_of(agent_config *c)
 static void open_doors(const char *yaml)
 {
     proxy_options options;
-    http_server_options server = { .name = "doors", .threads = 2, .read_timeout_s = 1 };
+    http_server_options server = { .name = "doors", .threads = 2, .read_timeout_s = 30 };
     int fd;
 
     f.config = configure(yaml);
@@ -654,7 +654,7 @@ static void test_a_target_that_fails_or_is_late_is_told(void **state)
 
     (void)state;
     open_doors_to_sinks("{api_key: KEY, apm_config: {profiling_receiver_timeout: 1, "
-                        "receiver_timeout: 1, profiling_dd_url: \"http://127.0.0.1:1/\", "
+                        "receiver_timeout: 3, profiling_dd_url: \"http://127.0.0.1:1/\", "
                         "symdb_dd_url: \"http://127.0.0.1:1/\", "
                         "debugger_diagnostics_dd_url: \"http://{A}/\"}}");
     ask("POST /symdb/v1/input", "", "x");

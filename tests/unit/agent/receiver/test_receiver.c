@@ -101,7 +101,7 @@ static int group_setup(void **state)
     (void)snprintf(f.dir, sizeof(f.dir), "/tmp/sonde-recv-XXXXXX");
     assert_non_null(mkdtemp(f.dir));
     (void)snprintf(f.path, sizeof(f.path), "%s/apm.socket", f.dir);
-    f.config = configure("receiver_timeout: 1");
+    f.config = configure("receiver_timeout: 60");
     assert_status(rates_cell_init(&f.rates), SONDE_OK);
     if (open_receiver(&f.r, &error) != SONDE_OK)
         fail_msg("%s", error.message);
@@ -583,7 +583,7 @@ static void test_a_container_brings_its_tags(void **state)
 
     (void)state;
     assert_status(origin_open(&(origin_options){ .container_tags = &tags }, &f.origin), SONDE_OK);
-    f.config = configure("receiver_timeout: 5");
+    f.config = configure("receiver_timeout: 60");
     sonde_log_set_level(SONDE_LOG_ERROR); /* the Unix socket is taken */
     assert_status(open_receiver(&f.r, NULL), SONDE_OK);
     sonde_log_set_level(SONDE_LOG_INFO);
@@ -652,12 +652,11 @@ static void test_a_body_that_would_decode_too_large_is_413(void **state)
     assert_int_equal(dropped(RECEIVER_DECODED_TOO_BIG), 1);
 }
 
-static void test_a_client_that_stalls_is_told_408(void **state)
+static void a_client_stalls(void)
 {
     uint64_t deadline = sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(60));
     int fd = raw_connect(receiver_port(f.r));
 
-    (void)state;
     raw_send(fd,
              "PUT /v0.4/traces HTTP/1.1\r\nHost: x\r\n" MSGPACK "Content-Length: 10\r\n\r\n\x90");
     raw_read_answer(fd, &answer); /* after receiver_timeout: one second */
@@ -666,6 +665,12 @@ static void test_a_client_that_stalls_is_told_408(void **state)
     while (dropped(RECEIVER_TIMEOUT) == 0 && sonde_mono_ns() < deadline)
         (void)poll(NULL, 0, 1); /* counted when the connection is gone */
     assert_int_equal(dropped(RECEIVER_TIMEOUT), 1);
+}
+
+static void test_a_client_that_stalls_is_told_408(void **state)
+{
+    (void)state;
+    other_receiver("receiver_timeout: 1", a_client_stalls);
 }
 
 static void test_info_lists_exactly_the_rows_that_say_so(void **state)

@@ -39,7 +39,8 @@ static int connect_to(uint16_t port)
     sonde_url url = { .scheme = SONDE_URL_HTTP, .port = port, .host = "127.0.0.1" };
     int fd;
 
-    assert_status(sonde_connect(&url, sonde_mono_ns() + 5 * SONDE_NS_PER_S, &fd), SONDE_OK);
+    assert_status(sonde_connect(&url, sonde_mono_ns() + 60 * (uint64_t)SONDE_NS_PER_S, &fd),
+                  SONDE_OK);
     return fd;
 }
 
@@ -47,7 +48,7 @@ static sonde_status try_to_connect(uint16_t port)
 {
     sonde_url url = { .scheme = SONDE_URL_HTTP, .port = port, .host = "127.0.0.1" };
     int fd = -1;
-    sonde_status status = sonde_connect(&url, sonde_mono_ns() + 5 * SONDE_NS_PER_S, &fd);
+    sonde_status status = sonde_connect(&url, sonde_mono_ns() + 60 * (uint64_t)SONDE_NS_PER_S, &fd);
 
     if (status == SONDE_OK)
         (void)close(fd);
@@ -113,7 +114,7 @@ static void calls_on_one_connection_are_answered(void **state)
     }
     assert_int_equal(grpc_server_read_counters(s)->handled, 3);
     assert_int_equal(grpc_server_read_counters(s)->connections, 1);
-    grpc_server_close(s, sonde_mono_ns() + 5 * SONDE_NS_PER_S);
+    grpc_server_close(s, sonde_mono_ns() + 60 * (uint64_t)SONDE_NS_PER_S);
     assert_true(listen_until(fd, &c, &c.got_goaway));
     h2_close(&c);
     (void)close(fd);
