@@ -171,14 +171,6 @@ static void skip_identifier(sql_tokenizer *t)
     }
 }
 
-/* Behind its mark; the character behind that is part of it in any case. */
-static sql_kind skip_marked_identifier(sql_tokenizer *t)
-{
-    (void)take(t);
-    skip_identifier(t);
-    return SQL_ID;
-}
-
 static void skip_digits(sql_tokenizer *t, bool hex)
 {
     unsigned c = peek(t);
@@ -399,8 +391,6 @@ static sql_kind next_dollar(sql_tokenizer *t)
 {
     if (take_if(t, '?'))
         return SQL_PREPARED;
-    if (t->dialect == SONDE_SQL_MSSQL && is_letter(peek(t)))
-        return skip_marked_identifier(t);
     if (!is_digit(peek(t)))
         return skip_dollar_quoted(t);
     (void)skip_number(t);
@@ -441,17 +431,13 @@ static sql_kind next_slash(sql_tokenizer *t)
 
 static sql_kind next_hash(sql_tokenizer *t)
 {
-    switch (t->dialect) {
-    case SONDE_SQL_MSSQL:
-        return skip_marked_identifier(t);
-    case SONDE_SQL_POSTGRESQL:
+    if (t->dialect == SONDE_SQL_POSTGRESQL) {
         if (peek(t) == '>')
             return next_arrow(t);
         return take_if(t, '-') ? SQL_OTHER : (sql_kind)'#';
-    default:
-        (void)take(t);
-        return skip_line(t);
     }
+    (void)take(t);
+    return skip_line(t);
 }
 
 /* PostgreSQL: operators on JSON. */
@@ -555,14 +541,26 @@ static sql_kind quoted_kind(unsigned quote)
     return quote == '`' ? SQL_ID : SQL_DOUBLE_QUOTED;
 }
 
-/* Whether a character is more than itself in that dialect only. */
-static bool means_more(sonde_sql_dialect dialect, unsigned c)
+/* `c` is what stands at t->rest. */
+static bool begins_identifier(const sql_tokenizer *t, unsigned c)
+{
+    switch (t->dialect) {
+    case SONDE_SQL_MSSQL:
+        return c == '#' || (c == '$' && is_letter(peek_second(t))) || is_leading_letter(c);
+    case SONDE_SQL_POSTGRESQL:
+        return c != '@' && is_leading_letter(c);
+    default:
+        return is_leading_letter(c);
+    }
+}
+
+/* Of the characters that stand alone elsewhere, those that need not in that dialect. */
+static bool begins_more(sonde_sql_dialect dialect, unsigned c)
 {
     if (dialect == SONDE_SQL_NO_DIALECT)
         return false;
-    if (dialect == SONDE_SQL_MSSQL)
-        return c == '[';
-    return dialect == SONDE_SQL_POSTGRESQL && (c == '?' || c == '@');
+    return (dialect == SONDE_SQL_MSSQL && c == '[') ||
+           (dialect == SONDE_SQL_POSTGRESQL && c == '?');
 }
 
 sql_kind sql_next(sql_tokenizer *t, sonde_str *out_text)
@@ -577,14 +575,14 @@ sql_kind sql_next(sql_tokenizer *t, sonde_str *out_text)
     from = t->rest.ptr;
     if (c == END_OF_TEXT)
         return SQL_END;
-    if (c < 0x80 && (classes[c] & STANDS_ALONE) && !means_more(t->dialect, c)) {
+    if (c < 0x80 && (classes[c] & STANDS_ALONE) && !begins_more(t->dialect, c)) {
         *out_text = sonde_str_sub(t->rest, 0, 1);
         t->rest = (sonde_str){ from + 1, t->rest.len - 1 };
         return (sql_kind)c;
     }
     if (is_digit(c)) {
         kind = skip_number(t);
-    } else if (is_leading_letter(c) && !means_more(t->dialect, c)) {
+    } else if (begins_identifier(t, c)) {
         (void)take(t);
         skip_identifier(t);
         kind = SQL_ID;
