@@ -89,7 +89,8 @@ static void *reallocate(void *block, size_t bytes, const void *caller)
 
     if (sonde_prof__early_is(block) || !IS_READY(realloc))
         return block ? move_early(block, bytes) : sonde_prof__early_alloc(DEFAULT_ALIGNMENT, bytes);
-    known = sonde_prof__heap_forget(block, &was);
+    known = sonde_prof__live_may_hold((uintptr_t)block) &&
+            sonde_prof__live_take((uintptr_t)block, &was);
     to = real.realloc(block, bytes);
     if (to)
         return note(to, bytes, caller);
@@ -116,11 +117,9 @@ SONDE_API void *reallocarray(void *block, size_t count, size_t bytes)
 
 SONDE_API void free(void *block)
 {
-    sonde_prof__live was;
-
     if (sonde_prof__early_is(block) || !IS_READY(free))
         return;
-    (void)sonde_prof__heap_forget(block, &was);
+    sonde_prof__heap_freed(block);
     real.free(block);
 }
 

@@ -89,14 +89,13 @@ static inline void *find(operator_ *o, const void *caller)
             void *object;                                                                          \
             void(*call) PARAMS;                                                                    \
         } real = { find(&it, CALLER) };                                                            \
-        sonde_prof__live was;                                                                      \
                                                                                                    \
         if (!real.object || sonde_prof__early_is(block)) {                                         \
             free(block);                                                                           \
             return;                                                                                \
         }                                                                                          \
         if (atomic_load_explicit(&it.counts, memory_order_relaxed))                                \
-            (void)sonde_prof__heap_forget(block, &was);                                            \
+            sonde_prof__heap_freed(block);                                                         \
         real.call ARGS;                                                                            \
     }
 

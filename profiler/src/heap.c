@@ -102,6 +102,14 @@ __attribute__((noinline, cold)) void sonde_prof__heap_sample(void *block, size_t
     self->depth--;
 }
 
+/* Out of line, so that free() needs no room on the stack. */
+__attribute__((noinline, cold)) void sonde_prof__heap_forget(const void *block)
+{
+    sonde_prof__live was;
+
+    (void)sonde_prof__live_take((uintptr_t)block, &was);
+}
+
 /* -- life ------------------------------------------------------------------------------------------- */
 
 void sonde_prof__heap_set_mean(uint64_t bytes)

@@ -69,11 +69,13 @@ static inline void sonde_prof__heap_mapped(void *region, size_t bytes, const voi
         sonde_prof__heap_sample(region, bytes, true, caller);
 }
 
-/* Before the block is given back: its address may be somebody else's at once.  True: *out is what was known of it. */
-static inline bool sonde_prof__heap_forget(const void *block, sonde_prof__live *out)
+void sonde_prof__heap_forget(const void *block);
+
+/* Before the block is given back: its address may be somebody else's at once. */
+static inline void sonde_prof__heap_freed(const void *block)
 {
-    return block && __builtin_expect(sonde_prof__live_may_hold((uintptr_t)block), false) &&
-           sonde_prof__live_take((uintptr_t)block, out);
+    if (__builtin_expect(sonde_prof__live_may_hold((uintptr_t)block), false))
+        sonde_prof__heap_forget(block);
 }
 
 #endif /* SONDE_PROFILER_HEAP_H */
