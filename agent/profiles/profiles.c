@@ -45,6 +45,7 @@ static sonde_status send(profiles *p, window *w, upload_facts *facts)
     upload u;
     sonde_status status;
 
+    symbols_await_files(p->symbols);
     profile_symbolize(w->profile);
     status = upload_make(&p->frame, w,
                          origin_tags(p->origin, sonde_str_from(w->who.container), room), &u, facts);

@@ -5,17 +5,20 @@
  */
 #include "symbols.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/mutex.h"
 #include "base/table.h"
 #include "symbols_internal.h"
 
 #define DEFAULT_MAX_BYTES ((size_t)256 * 1024 * 1024)
 #define KEY_MAX_BYTES     160
+#define AWAIT_FILES_NS    (5 * (uint64_t)SONDE_NS_PER_S)
 #define OBJECT_BYTES      512 /* one without an index, key and all */
 
 struct symbol_object {
@@ -44,6 +47,8 @@ struct symbols {
     size_t bytes;
     unsigned open_fds;
     symbol_object *to_open; /* each with a reference */
+    unsigned opening;       /* files somebody is at */
+    pthread_cond_t opened;  /* opening fell to 0 */
     sonde_buf names;        /* of the last answer; the resolving thread's */
     symbols_counters counters;
 };
@@ -221,6 +226,7 @@ static symbol_object *next_to_open(symbols *s)
             o = NULL;
         }
     }
+    s->opening += o != NULL;
     sonde_mutex_unlock(&s->mu);
     return o;
 }
@@ -233,6 +239,8 @@ static void give_file(symbols *s, symbol_object *o, int fd)
         s->open_fds++;
         fd = -1;
     }
+    if (--s->opening == 0)
+        (void)pthread_cond_broadcast(&s->opened);
     sonde_mutex_unlock(&s->mu);
     if (fd >= 0)
         (void)close(fd);
@@ -249,6 +257,17 @@ void symbols_open_files(symbols *s)
         give_file(s, o, fd);
         symbol_object_put(o);
     }
+}
+
+void symbols_await_files(symbols *s)
+{
+    uint64_t deadline = sonde_deadline(sonde_mono_ns(), AWAIT_FILES_NS);
+
+    symbols_open_files(s);
+    sonde_mutex_lock(&s->mu);
+    while (s->opening > 0 && sonde_mono_ns() < deadline)
+        sonde_cond_wait_until(&s->opened, &s->mu, deadline);
+    sonde_mutex_unlock(&s->mu);
 }
 
 void symbol_object_get(symbol_object *o)
@@ -368,6 +387,7 @@ sonde_status symbols_open(const symbols_options *options, symbols **out_symbols)
     if (!s->options.clock)
         s->options.clock = &sonde_system_clock;
     sonde_mutex_init(&s->mu, SONDE_RANK_POOL);
+    sonde_cond_init(&s->opened);
     sonde_table_init(&s->objects, SYMBOLS_OBJECTS_MAX);
     sonde_buf_init(&s->names, (size_t)1024 * 1024);
     *out_symbols = s;
@@ -382,6 +402,7 @@ void symbols_close(symbols *s)
         forget_locked(s, s->oldest);
     sonde_table_done(&s->objects);
     sonde_buf_done(&s->names);
+    (void)pthread_cond_destroy(&s->opened);
     sonde_mutex_done(&s->mu);
     sonde_free(s);
 }

@@ -73,6 +73,9 @@ typedef struct symbol_request {
  * symbols_open_files(), which should come at once: the process may end any time. */
 symbol_object *symbols_get(symbols *s, const symbol_request *r);
 void symbols_open_files(symbols *s); /* no lock may be held */
+
+/* Before names are asked for: opens what is to be opened, and waits for those who are at it, five seconds at most. */
+void symbols_await_files(symbols *s);
 void symbol_object_get(symbol_object *o);
 void symbol_object_put(symbol_object *o); /* NULL does nothing */
 
