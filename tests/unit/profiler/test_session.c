@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/parse.h"
 #include "codec/msgpack_read.h"
 #include "profiler/src/session.h"
 #include "support/fake_agent.h"
@@ -167,13 +168,15 @@ static read_batch received(scene *s, uint64_t n, uint32_t strings, uint32_t node
     read_batch b = { .strings = strings, .nodes = nodes };
     char *head, *body = fake_agent_other(s->agent, PATH, n, TIMEOUT_MS, &head);
     char text[32];
+    uint64_t len;
     sonde_mp_reader r;
 
     assert_non_null(body);
     (void)header(head, "Sonde-Profile-Session: ", b.session, sizeof(b.session));
     (void)header(head, "Sonde-Profile-Seq: ", b.seq, sizeof(b.seq));
-    sonde_mp_reader_init(&r, body,
-                         (size_t)atoll(header(head, "Content-Length: ", text, sizeof(text))));
+    (void)header(head, "Content-Length: ", text, sizeof(text));
+    assert_int_equal(sonde_parse_u64(sonde_str_from(text), &len), SONDE_OK);
+    sonde_mp_reader_init(&r, body, len);
     while (sonde_mp_left(&r) > 0)
         read_record(&r, &b);
     assert_true(b.has_end);
