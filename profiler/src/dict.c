@@ -236,6 +236,20 @@ uint32_t sonde_prof__dict_context(sonde_prof__dict *d, const sonde_prof__context
     return ++d->contexts_len;
 }
 
+static const sonde_prof__context *context_in(const sonde_prof__contexts *g, uint32_t number)
+{
+    return g->len > 0 && number >= g->first && number - g->first < g->len
+               ? &g->items[number - g->first]
+               : NULL;
+}
+
+const sonde_prof__context *sonde_prof__dict_find_context(const sonde_prof__dict *d, uint32_t number)
+{
+    const sonde_prof__context *c = context_in(&d->now, number);
+
+    return c ? c : context_in(&d->before, number);
+}
+
 /* -- stacks ----------------------------------------------------------------------------------------- */
 
 /* The frame that stands for the callers that are not known; 0: they all are. */

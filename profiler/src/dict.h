@@ -87,6 +87,10 @@ void sonde_prof__dict_name_thread(sonde_prof__dict *d, uint32_t thread, sonde_st
 
 uint32_t sonde_prof__dict_context(sonde_prof__dict *d, const sonde_prof__context *c);
 
+/* Of this batch or the last one; NULL: none. */
+const sonde_prof__context *sonde_prof__dict_find_context(const sonde_prof__dict *d,
+                                                         uint32_t number);
+
 /* The node of a stack: frames as in a sample, the interrupted one first.  Never 0. */
 uint32_t sonde_prof__dict_stack(sonde_prof__dict *d, const sonde_prof__sample *s);
 

@@ -1,41 +1,37 @@
 /* drainer.c - one thread that does everything that takes time.
  *
- * The lock guards what a forked child inherits: it is held while rings are emptied and windows closed, not while the
- * agent is waited for.  Then rings are still emptied (meanwhile()). */
+ * The lock guards what a forked child inherits: it is held while rings are emptied and windows closed, not while a
+ * profile is encoded or the agent waited for.  While it waits, rings are still emptied (meanwhile()). */
 #include "drainer.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 
-#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/rng.h"
 #include "base/thread.h"
 
-#include "arena.h"
-#include "counts.h"
-#include "dict.h"
-#include "endpoints.h"
+#include "collector.h"
 #include "heap.h"
-#include "hooks.h"
 #include "identity.h"
 #include "link.h"
-#include "living.h"
 #include "lock.h"
 #include "maps.h"
 #include "samplers.h"
 #include "session.h"
 #include "slot.h"
 #include "threads.h"
-#include "window.h"
+#include "uploads.h"
 
 #define DRAIN_NS         (100 * (uint64_t)SONDE_NS_PER_MS)
 #define ASK_AGAIN_NS     (600 * (uint64_t)SONDE_NS_PER_S)
 #define ASK_SOON_NS      (10 * (uint64_t)SONDE_NS_PER_S)
-#define NAMES_NS         (10 * (uint64_t)SONDE_NS_PER_S)
+#define EMPTY_NS         (300 * (uint64_t)SONDE_NS_PER_S) /* a window without samples is sent after that */
+#define MINUTE_NS        (60.0 * SONDE_NS_PER_S)
 #define TIMED_PER_MINUTE 60000u
-#define ENDPOINTS_MAX    16384u
 #define STACK_BYTES      ((size_t)256 * 1024)
 #define JOIN_EXTRA_NS    (500 * (uint64_t)SONDE_NS_PER_MS)
 
@@ -47,23 +43,23 @@ static sonde_prof__lock lock;
 static struct {
     const sonde_prof__config *config; /* borrowed; NULL: not started */
     sonde_prof__identity who;
-    sonde_prof__dict dict;
-    sonde_prof__window window;
-    sonde_prof__living living;
-    sonde_prof__session session;
-    sonde_prof__endpoint *endpoints; /* owned */
-    uint32_t endpoints_len, endpoints_cap;
+    sonde_prof__collector collector;
+    sonde_prof__session session; /* our agent */
+    sonde_prof__uploads uploads; /* a stock agent, and files */
+    sonde_prof__window closed;   /* of the newest profile */
+    sonde_prof__stats stats;     /* likewise */
+    sonde_prof__closed aside;    /* a profile to be encoded */
+    bool has_aside;
     sonde_prof__link *link;
     sonde_prof__takes takes;
-    uint64_t ask_at_ns;
+    bool in_profiles; /* the window under way becomes a profile, else a batch */
+    bool
+        had_window; /* one has ended: the first is shorter, so that processes do not send at once */
     bool must_roll_over;
-    uint64_t window_mono_ns; /* when it began */
-    uint64_t window_unix_ns;
-    uint64_t window_ends_ns; /* monotonic */
-    uint64_t names_at_ns;
-    uint64_t drain_ns; /* of this window */
-    uint64_t ring_lost[SONDE_PROF__KINDS];
-    uint64_t ring_lost_value[SONDE_PROF__KINDS];
+    uint64_t ask_at_ns;
+    uint64_t begun_mono_ns; /* the window */
+    uint64_t begun_unix_ns;
+    uint64_t ends_mono_ns;
 } d;
 
 static pthread_t thread;
@@ -71,172 +67,52 @@ static bool has_thread;
 static _Atomic int state;
 static _Atomic uint64_t latest_mono_ns = UINT64_MAX; /* no request goes on after it */
 static _Atomic uint32_t flushes_asked, flushes_done;
-static _Atomic uint64_t taken, window_lost, in_window;
+
+/* What has become of events, for any thread: `base` is of lives before. */
+static sonde_prof__drainer_counts base;
 static _Atomic uint64_t sent, lost, queued, batches_sent, batches_lost;
-
-/* -- rings ------------------------------------------------------------------------------------------ */
-
-static sonde_str name_of(const sonde_prof__slot *slot)
-{
-    return (sonde_str){ slot->name, strnlen(slot->name, sizeof(slot->name)) };
-}
-
-static uint32_t thread_of(const sonde_prof__slot *slot, const sonde_prof__sample *s)
-{
-    const sonde_prof__slot *about = s->tid == atomic_load_explicit(&slot->tid, memory_order_relaxed)
-                                        ? slot
-                                        : sonde_prof__slot_find(s->tid);
-    uint64_t start = about ? about->start_mono_ns : 0;
-    uint32_t before = d.dict.threads_len;
-    uint32_t number = sonde_prof__dict_thread(&d.dict, s->tid, start);
-
-    if (number > before && about)
-        sonde_prof__dict_name_thread(
-            &d.dict, number, (sonde_str){ about->name, strnlen(about->name, sizeof(about->name)) });
-    return number;
-}
-
-static void count_lost(sonde_prof__ring *r)
-{
-    uint32_t kind;
-
-    for (kind = 1; kind < SONDE_PROF__KINDS; kind++) {
-        uint32_t n = atomic_exchange_explicit(&r->lost[kind], 0, memory_order_relaxed);
-
-        d.window.lost[kind] += n;
-        d.window.lost_value[kind] +=
-            atomic_exchange_explicit(&r->lost_value[kind], 0, memory_order_relaxed);
-        atomic_fetch_add_explicit(&taken, n, memory_order_relaxed);
-        atomic_fetch_add_explicit(&window_lost, n, memory_order_relaxed);
-    }
-}
-
-static void take_sample(const sonde_prof__slot *slot, const sonde_prof__sample *s)
-{
-    uint64_t before = d.window.samples[s->kind];
-
-    sonde_prof__window_add(&d.window, &d.dict, s, thread_of(slot, s));
-    if (s->kind == SONDE_PROF__ALLOC && d.config->heap)
-        sonde_prof__living_note(&d.living, &d.dict, s);
-    atomic_fetch_add_explicit(&taken, s->events, memory_order_relaxed);
-    atomic_fetch_add_explicit(d.window.samples[s->kind] != before ? &in_window : &window_lost,
-                              s->events, memory_order_relaxed);
-}
-
-static void empty_rings(void)
-{
-    uint32_t i;
-
-    for (i = 0; i < sonde_prof__slots_count(); i++) {
-        sonde_prof__slot *slot = sonde_prof__slot_at(i);
-        const sonde_prof__sample *s;
-
-        while ((s = sonde_prof__ring_peek(&slot->ring)) != NULL) {
-            if (s->kind > 0 && s->kind < SONDE_PROF__KINDS)
-                take_sample(slot, s);
-            sonde_prof__ring_pop(&slot->ring);
-        }
-        count_lost(&slot->ring);
-    }
-}
-
-/* Of threads that have been sampled. */
-static void read_names(void)
-{
-    uint32_t i;
-
-    for (i = 1; i <= d.dict.threads_len; i++) {
-        const sonde_prof__slot *slot = sonde_prof__slot_find(d.dict.threads[i - 1].tid);
-
-        if (slot && slot->start_mono_ns == d.dict.threads[i - 1].start_mono_ns)
-            sonde_prof__dict_name_thread(&d.dict, i, name_of(slot));
-    }
-}
-
-/* -- endpoints -------------------------------------------------------------------------------------- */
-
-static void take_endpoint(void *user, const sonde_prof__report *r)
-{
-    sonde_prof__endpoint *e;
-
-    (void)user;
-    if (d.endpoints_len == d.endpoints_cap) {
-        uint32_t cap = d.endpoints_cap ? d.endpoints_cap * 2 : 64;
-
-        e = cap > ENDPOINTS_MAX
-                ? NULL
-                : (sonde_prof__endpoint *)sonde_realloc(d.endpoints, cap * sizeof(*e));
-        if (!e)
-            return;
-        d.endpoints = e;
-        d.endpoints_cap = cap;
-    }
-    e = &d.endpoints[d.endpoints_len++];
-    e->local_root_id = r->local_root_id;
-    e->finished = d.config->endpoint_counts ? r->finished : 0;
-    e->resource = sonde_prof__dict_string(&d.dict, (sonde_str){ r->text, r->type_at });
-    e->type = sonde_prof__dict_string(
-        &d.dict, (sonde_str){ r->text + r->type_at, r->text_len - r->type_at });
-}
 
 /* -- windows ---------------------------------------------------------------------------------------- */
 
+static uint64_t period_ns(void)
+{
+    uint64_t period = d.config->upload_period_ns;
+
+    if (!d.in_profiles)
+        return sonde_prof__session_interval_ns(&d.session, d.config->batch_interval_ns);
+    return d.had_window ? period : period / 2 + sonde_random_u64() % (period / 2 + 1);
+}
+
+static uint32_t timed_max(uint64_t period)
+{
+    double max = TIMED_PER_MINUTE * ((double)period / MINUTE_NS);
+
+    if (!d.config->timeline)
+        return 0;
+    return max < TIMED_PER_MINUTE ? (uint32_t)max : TIMED_PER_MINUTE;
+}
+
+/* Of the kind the agent takes. */
 static void begin_window(uint64_t now, uint64_t unix_ns)
 {
-    uint64_t interval = sonde_prof__session_interval_ns(&d.session, d.config->batch_interval_ns);
-
-    d.window_mono_ns = now;
-    d.window_unix_ns = unix_ns;
-    d.window_ends_ns = now + interval;
-    d.window.timed_max =
-        d.config->timeline
-            ? (uint32_t)((double)TIMED_PER_MINUTE * (double)interval / (60.0 * SONDE_NS_PER_S))
-            : 0;
-    if (d.window.timed_max > TIMED_PER_MINUTE)
-        d.window.timed_max = TIMED_PER_MINUTE;
+    d.in_profiles = d.takes == SONDE_PROF__TAKES_PROFILES || d.takes == SONDE_PROF__TAKES_NOTHING;
+    d.begun_mono_ns = now;
+    d.begun_unix_ns = unix_ns;
+    d.ends_mono_ns = now + period_ns();
+    sonde_prof__collector_next(&d.collector, timed_max(d.ends_mono_ns - now));
 }
 
-static uint64_t count(const _Atomic uint64_t *c)
-{
-    return atomic_load_explicit(c, memory_order_relaxed);
-}
-
-static void read_stats(sonde_prof__stats *s)
-{
-    sonde_prof__maps_counts maps = sonde_prof__maps_counted();
-
-    memset(s, 0, sizeof(*s));
-    memcpy(s->samples, d.window.samples, sizeof(s->samples));
-    memcpy(s->lost, d.window.lost, sizeof(s->lost));
-    memcpy(s->lost_value, d.window.lost_value, sizeof(s->lost_value));
-    memcpy(s->ends, d.window.ends, sizeof(s->ends));
-    s->value[SONDE_PROF__STAT_HANDLER_NS] = count(&sonde_prof__count.handler_ns);
-    s->value[SONDE_PROF__STAT_HANDLER_MAX_NS] = count(&sonde_prof__count.handler_max_ns);
-    s->value[SONDE_PROF__STAT_DRAIN_NS] = d.drain_ns;
-    s->value[SONDE_PROF__STAT_ARENA_BYTES] = sonde_prof__arena_bytes();
-    s->value[SONDE_PROF__STAT_LIVE_ENTRIES] = sonde_prof__live_len();
-    s->value[SONDE_PROF__STAT_LIVE_FULL] = sonde_prof__live_full();
-    s->value[SONDE_PROF__STAT_UNKNOWN_THREAD] = count(&sonde_prof__count.unknown_thread);
-    s->value[SONDE_PROF__STAT_FOREIGN_SIGNALS] = count(&sonde_prof__count.foreign_signals);
-    s->value[SONDE_PROF__STAT_TIMER_FAILURES] = count(&sonde_prof__count.timer_failures);
-    s->value[SONDE_PROF__STAT_REFRESHES] = maps.refreshes;
-    s->value[SONDE_PROF__STAT_TABLE_BYTES] = maps.table_bytes;
-    s->value[SONDE_PROF__STAT_CPU_PERIOD] = d.who.interval[SONDE_PROF__CPU];
-    s->value[SONDE_PROF__STAT_WALL_INTERVAL] = d.who.interval[SONDE_PROF__WALL];
-    s->value[SONDE_PROF__STAT_FP_GUESSED] = count(&sonde_prof__count.fp_guessed);
-    s->value[SONDE_PROF__STAT_WALL_DISCARDED] = count(&sonde_prof__count.wall_discarded);
-    s->value[SONDE_PROF__STAT_WALL_REUSED] = count(&sonde_prof__count.wall_reused);
-}
-
-static void count_outbox(void)
+static void publish_counts(void)
 {
     const sonde_prof__outbox *o = &d.session.outbox;
+    const sonde_prof__reports *r = &d.uploads.reports;
 
-    atomic_store_explicit(&sent, o->events_sent, memory_order_relaxed);
-    atomic_store_explicit(&lost, o->events_lost, memory_order_relaxed);
-    atomic_store_explicit(&queued, sonde_prof__outbox_events(o), memory_order_relaxed);
-    atomic_store_explicit(&batches_sent, o->sent, memory_order_relaxed);
-    atomic_store_explicit(&batches_lost, o->lost, memory_order_relaxed);
+    atomic_store_explicit(&sent, o->events_sent + r->events_sent, memory_order_relaxed);
+    atomic_store_explicit(&lost, o->events_lost + r->events_lost, memory_order_relaxed);
+    atomic_store_explicit(&queued, sonde_prof__outbox_events(o) + sonde_prof__report_events(r),
+                          memory_order_relaxed);
+    atomic_store_explicit(&batches_sent, o->sent + r->sent, memory_order_relaxed);
+    atomic_store_explicit(&batches_lost, o->lost + r->lost, memory_order_relaxed);
 }
 
 /* Samplers that have stopped say 0: the last window was theirs all the same. */
@@ -244,56 +120,117 @@ static void note_intervals(void)
 {
     uint64_t cpu = sonde_prof__samplers_cpu_period_ns();
     uint64_t wall = sonde_prof__samplers_wall_interval_ns();
+    uint64_t heap = sonde_prof__heap_mean();
+    const sonde_prof__config *c = d.config;
 
-    d.who.interval[SONDE_PROF__CPU] = cpu ? cpu : d.config->cpu ? d.config->cpu_period_ns : 0;
-    d.who.interval[SONDE_PROF__WALL] = wall             ? wall
-                                       : d.config->wall ? d.config->wall_interval_ns
-                                                        : 0;
-    d.who.interval[SONDE_PROF__ALLOC] =
-        d.config->alloc
-            ? sonde_prof__heap_mean() ? sonde_prof__heap_mean() : d.config->heap_sample_bytes
-            : 0;
+    d.who.interval[SONDE_PROF__CPU] = cpu || !c->cpu ? cpu : c->cpu_period_ns;
+    d.who.interval[SONDE_PROF__WALL] = wall || !c->wall ? wall : c->wall_interval_ns;
+    d.who.interval[SONDE_PROF__ALLOC] = heap || !c->alloc ? heap : c->heap_sample_bytes;
 }
 
-static void restart_dict(void)
+static void read_stats(void)
 {
-    if (sonde_prof__dict_restart(&d.dict) != SONDE_OK)
-        SONDE_LOG(SONDE_LOG_WARN, "out of memory: the profile has holes");
+    sonde_prof__collector_stats(&d.collector, &d.stats);
+    d.stats.value[SONDE_PROF__STAT_CPU_PERIOD] = d.who.interval[SONDE_PROF__CPU];
+    d.stats.value[SONDE_PROF__STAT_WALL_INTERVAL] = d.who.interval[SONDE_PROF__WALL];
+}
+
+static void close_batch(const sonde_prof__span_of_time *time)
+{
+    const sonde_prof__batch_facts facts = {
+        .time = *time,
+        .endpoints = d.collector.endpoints,
+        .endpoints_len = d.collector.endpoints_len,
+        .stats = &d.stats,
+        .living = d.config->heap ? &d.collector.living : NULL,
+        .now_mono_ns = sonde_mono_ns(),
+    };
+
+    sonde_prof__session_close(&d.session, &d.collector.dict, &d.collector.window, &facts);
+}
+
+static const sonde_prof__living *living_now(void)
+{
+    sonde_prof__living *l = &d.collector.living;
+
+    if (!d.config->heap ||
+        sonde_prof__living_snapshot(l, &d.collector.dict, sonde_mono_ns()) != SONDE_OK)
+        return NULL;
+    return l;
+}
+
+/* The window changes places with the one that was encoded last, so that rings can be emptied meanwhile. */
+static void set_profile_aside(const sonde_prof__span_of_time *time, bool sends)
+{
+    sonde_prof__window full = d.collector.window;
+
+    d.collector.window = d.closed;
+    d.closed = full;
+    d.aside = (sonde_prof__closed){
+        .dict = &d.collector.dict,
+        .window = &d.closed,
+        .endpoints = d.collector.endpoints,
+        .endpoints_len = d.collector.endpoints_len,
+        .who = &d.who,
+        .stats = &d.stats,
+        .living = living_now(),
+        .time = *time,
+        .sends = sends,
+    };
+    d.has_aside = true;
+    d.had_window = true;
 }
 
 /* With an empty window, so that nothing refers to the old dictionary. */
 static void roll_over_if_full(void)
 {
-    if (!d.must_roll_over && !sonde_prof__dict_is_full(&d.dict))
+    if (!d.must_roll_over && !sonde_prof__dict_is_full(&d.collector.dict))
         return;
     d.must_roll_over = false;
+    sonde_prof__uploads_forget(&d.uploads);
     sonde_prof__session_roll_over(&d.session);
-    restart_dict();
+    sonde_prof__collector_restart(&d.collector);
 }
 
-static void close_window(uint64_t now)
+/* Files show batches too; nothing of those is counted twice. */
+static void end_window(uint64_t now, uint64_t unix_ns)
 {
-    uint64_t unix_ns = (uint64_t)sonde_unix_ns();
-    sonde_prof__stats stats;
-    sonde_prof__batch_facts facts = {
-        .time = { d.window_unix_ns, unix_ns, (int64_t)(unix_ns - now) },
-        .endpoints = d.endpoints,
-        .endpoints_len = d.endpoints_len,
-        .stats = &stats,
-        .living = d.config->heap ? &d.living : NULL,
-        .now_mono_ns = now,
-    };
+    const sonde_prof__span_of_time time = { d.begun_unix_ns, unix_ns, (int64_t)(unix_ns - now) };
+    bool sends = d.in_profiles && d.config->do_export && d.takes != SONDE_PROF__TAKES_NOTHING;
 
     note_intervals();
-    read_stats(&stats);
-    sonde_prof__session_close(&d.session, &d.dict, &d.window, &facts);
-    sonde_prof__window_clear(&d.window);
-    d.endpoints_len = 0;
-    d.drain_ns = 0;
-    atomic_store_explicit(&in_window, 0, memory_order_relaxed);
-    count_outbox();
+    read_stats();
+    if (!d.in_profiles)
+        close_batch(&time);
+    if (sends || sonde_prof__report_wants_files(d.config))
+        set_profile_aside(&time, sends);
+}
+
+static void next_window(uint64_t now, uint64_t unix_ns)
+{
+    if (d.in_profiles) {
+        sonde_prof__dict_next_batch(&d.collector.dict);
+        sonde_prof__maps_forget();
+    }
     roll_over_if_full();
     begin_window(now, unix_ns);
+    publish_counts();
+}
+
+/* Nothing is drained in between: windows touch. */
+static void close_window(void)
+{
+    uint64_t now = sonde_mono_ns(), unix_ns = (uint64_t)sonde_unix_ns();
+
+    sonde_prof__lock_take(&lock);
+    end_window(now, unix_ns);
+    sonde_prof__lock_give(&lock);
+    if (d.has_aside)
+        sonde_prof__uploads_close(&d.uploads, &d.aside);
+    d.has_aside = false;
+    sonde_prof__lock_take(&lock);
+    next_window(now, unix_ns);
+    sonde_prof__lock_give(&lock);
 }
 
 /* -- the agent -------------------------------------------------------------------------------------- */
@@ -309,7 +246,7 @@ static void meanwhile(void *user)
         return;
     next_ns = now + DRAIN_NS;
     sonde_prof__lock_take(&lock);
-    empty_rings();
+    sonde_prof__collector_empty(&d.collector);
     sonde_prof__lock_give(&lock);
 }
 
@@ -324,65 +261,107 @@ static bool has_link(void)
            sonde_prof__link_open(d.config, &latest_mono_ns, meanwhile, NULL, &d.link) == SONDE_OK;
 }
 
-static void ask(uint64_t now)
+static sonde_prof__takes what_it_takes(uint64_t now)
 {
-    if (now < d.ask_at_ns || !has_link())
-        return;
     if (d.config->wire == SONDE_PROF__WIRE_SPB)
-        d.takes = SONDE_PROF__TAKES_BATCHES;
-    else
-        d.takes = sonde_prof__link_ask(d.link, request_deadline(now));
+        return SONDE_PROF__TAKES_BATCHES;
+    if (d.config->wire == SONDE_PROF__WIRE_PPROF)
+        return SONDE_PROF__TAKES_PROFILES;
+    return sonde_prof__link_ask(d.link, request_deadline(now));
+}
+
+/* An answer that changes what windows become changes the one under way: what it holds so far belongs to both. */
+static void ask_if_due(uint64_t now)
+{
+    sonde_prof__takes before = d.takes, takes;
+
+    if (now < d.ask_at_ns || !d.config->do_export || !has_link())
+        return;
+    takes = what_it_takes(now);
     d.ask_at_ns =
-        sonde_mono_ns() + (d.takes == SONDE_PROF__TAKES_BATCHES ? ASK_AGAIN_NS : ASK_SOON_NS);
+        sonde_mono_ns() + (takes == SONDE_PROF__TAKES_UNKNOWN ? ASK_SOON_NS : ASK_AGAIN_NS);
+    if (takes == SONDE_PROF__TAKES_UNKNOWN || takes == before)
+        return;
+    d.takes = takes;
+    d.in_profiles = takes != SONDE_PROF__TAKES_BATCHES;
+    d.ends_mono_ns = d.begun_mono_ns + period_ns();
+    d.collector.window.timed_max = timed_max(d.ends_mono_ns - d.begun_mono_ns);
+}
+
+static void ask_soon(uint64_t now)
+{
+    d.takes = SONDE_PROF__TAKES_UNKNOWN;
+    d.ask_at_ns = now + ASK_SOON_NS;
 }
 
 static void send_batches(uint64_t now)
 {
     sonde_prof__sending result;
 
-    if (!d.config->do_export || now < d.session.next_try_ns ||
-        !sonde_prof__outbox_head(&d.session.outbox))
+    if (now < d.session.next_try_ns || !sonde_prof__outbox_head(&d.session.outbox))
         return;
-    ask(now);
-    if (d.takes != SONDE_PROF__TAKES_BATCHES)
-        return;
-    result = sonde_prof__session_send(&d.session, d.link, &d.who, &d.dict, request_deadline(now));
-    if (result == SONDE_PROF__SENT_NEVER) {
-        d.takes = SONDE_PROF__TAKES_UNKNOWN;
-        d.ask_at_ns = now + ASK_SOON_NS;
-    }
+    result = sonde_prof__session_send(&d.session, d.link, &d.who, &d.collector.dict,
+                                      request_deadline(now));
+    if (result == SONDE_PROF__SENT_NEVER)
+        ask_soon(now);
     d.must_roll_over = d.must_roll_over || result == SONDE_PROF__SENT_UNSAYABLE;
+}
+
+static void send_profiles(uint64_t now)
+{
+    if (now < d.uploads.reports.next_try_ns || d.uploads.reports.len == 0)
+        return;
+    if (sonde_prof__uploads_send(&d.uploads, d.link, d.config->upload_period_ns,
+                                 request_deadline(now)))
+        return;
+    d.takes = SONDE_PROF__TAKES_NOTHING;
+    d.ask_at_ns = now + ASK_AGAIN_NS;
+    sonde_prof__reports_done(&d.uploads.reports);
+}
+
+static void talk(uint64_t now)
+{
+    ask_if_due(now);
+    if (d.takes == SONDE_PROF__TAKES_BATCHES)
+        send_batches(now);
+    else if (d.takes == SONDE_PROF__TAKES_PROFILES)
+        send_profiles(now);
 }
 
 /* -- the loop --------------------------------------------------------------------------------------- */
 
-static void drain(uint64_t now)
+static bool is_empty(void)
 {
-    uint64_t from = now;
+    uint32_t kind;
 
-    if (sonde_prof__maps_refresh(now) != SONDE_OK)
-        SONDE_LOG(SONDE_LOG_WARN, "loaded objects not read: the profile has holes");
-    empty_rings();
-    if (now >= d.names_at_ns) {
-        d.names_at_ns = now + NAMES_NS;
-        read_names();
-    }
-    if (d.config->endpoints)
-        sonde_prof__endpoints_take(take_endpoint, NULL);
-    d.drain_ns += sonde_mono_ns() - from;
+    for (kind = 1; kind < SONDE_PROF__KINDS; kind++)
+        if (d.collector.window.samples[kind] || d.collector.window.lost[kind])
+            return false;
+    return d.collector.endpoints_len == 0;
+}
+
+/* A profile without samples waits for some: it is sent every five minutes. */
+static bool window_is_over(uint64_t now)
+{
+    if (sonde_prof__dict_is_full(&d.collector.dict))
+        return true;
+    return now >= d.ends_mono_ns &&
+           (!d.in_profiles || !is_empty() || now >= d.begun_mono_ns + EMPTY_NS);
 }
 
 static void tick(bool close_now)
 {
     uint64_t now = sonde_mono_ns();
+
     sonde_prof__samplers_tick(now);
     sonde_prof__lock_take(&lock);
-    drain(now);
-    if (close_now || now >= d.window_ends_ns || sonde_prof__dict_is_full(&d.dict))
-        close_window(now);
+    sonde_prof__collector_drain(&d.collector, now);
     sonde_prof__lock_give(&lock);
-    send_batches(now);
-    count_outbox();
+    ask_if_due(now);
+    if (close_now || window_is_over(now))
+        close_window();
+    talk(now);
+    publish_counts();
 }
 
 static void *run(void *arg)
@@ -405,30 +384,34 @@ static void *run(void *arg)
 static sonde_status open_all(const sonde_prof__config *config)
 {
     uint64_t now = sonde_mono_ns();
-    sonde_status status = sonde_prof__dict_init(&d.dict);
+    sonde_status status = sonde_prof__collector_init(&d.collector, config);
 
     if (status != SONDE_OK)
         return status;
     d.config = config;
     sonde_prof__identity_init(&d.who, config);
-    sonde_prof__window_init(&d.window, 0);
-    sonde_prof__living_init(&d.living);
+    sonde_prof__window_init(&d.closed, 0);
     sonde_prof__session_init(&d.session);
+    sonde_prof__uploads_init(&d.uploads);
     begin_window(now, (uint64_t)sonde_unix_ns());
     return sonde_prof__maps_refresh(now); /* before the first sample */
 }
 
 static void close_all(void)
 {
-    count_outbox();
     sonde_prof__link_close(d.link);
     sonde_prof__session_done(&d.session);
-    sonde_prof__window_done(&d.window);
-    sonde_prof__living_done(&d.living);
-    sonde_prof__dict_done(&d.dict);
+    sonde_prof__uploads_done(&d.uploads);
+    publish_counts();
+    base = sonde_prof__drainer_counted();
+    sonde_prof__window_done(&d.closed);
+    sonde_prof__collector_done(&d.collector);
     sonde_prof__identity_done(&d.who);
-    sonde_free(d.endpoints);
     memset(&d, 0, sizeof(d));
+    atomic_store_explicit(&sent, 0, memory_order_relaxed);
+    atomic_store_explicit(&lost, 0, memory_order_relaxed);
+    atomic_store_explicit(&batches_sent, 0, memory_order_relaxed);
+    atomic_store_explicit(&batches_lost, 0, memory_order_relaxed);
 }
 
 static sonde_status start_thread(void)
@@ -480,6 +463,11 @@ void sonde_prof__drainer_stop(uint64_t deadline_mono_ns)
     close_all();
 }
 
+static uint64_t count(const _Atomic uint64_t *c)
+{
+    return atomic_load_explicit(c, memory_order_relaxed);
+}
+
 sonde_status sonde_prof__drainer_flush(uint64_t deadline_mono_ns)
 {
     const struct timespec pause = { 0, 5 * SONDE_NS_PER_MS };
@@ -494,18 +482,18 @@ sonde_status sonde_prof__drainer_flush(uint64_t deadline_mono_ns)
         sonde_prof__samplers_wake();
         (void)nanosleep(&pause, NULL);
     }
-    return count(&queued) == 0 ? SONDE_OK : SONDE_ERR_TIMEOUT;
+    return count(&queued) == 0 ? SONDE_OK : SONDE_ERR_REFUSED;
 }
 
 sonde_prof__drainer_counts sonde_prof__drainer_counted(void)
 {
     return (sonde_prof__drainer_counts){
-        .taken = count(&taken),
-        .sent = count(&sent),
-        .lost = count(&lost) + count(&window_lost),
-        .waiting = count(&in_window) + count(&queued),
-        .batches_sent = count(&batches_sent),
-        .batches_lost = count(&batches_lost),
+        .taken = base.taken + count(&d.collector.taken),
+        .sent = base.sent + count(&sent),
+        .lost = base.lost + count(&lost) + count(&d.collector.lost),
+        .waiting = count(&d.collector.in_window) + count(&queued),
+        .batches_sent = base.batches_sent + count(&batches_sent),
+        .batches_lost = base.batches_lost + count(&batches_lost),
     };
 }
 
@@ -521,28 +509,27 @@ void sonde_prof__drainer_postfork_parent(void)
     sonde_prof__lock_give(&lock);
 }
 
-/* What the parent saw is the parent's to send.  Its connection, in whatever state, is left alone. */
+/* What the parent saw is the parent's to send.  Its connection and what it was sending, in whatever state, are left
+ * alone: they stay where they are, unused. */
 void sonde_prof__drainer_postfork_child(void)
 {
     sonde_prof__lock_init(&lock);
     has_thread = false;
     atomic_store_explicit(&state, STATE_NONE, memory_order_relaxed);
+    memset(&base, 0, sizeof(base));
     if (!d.config)
         return;
     d.link = NULL;
-    sonde_prof__window_clear(&d.window);
-    d.endpoints_len = 0;
-    sonde_prof__outbox_abandon(&d.session.outbox);
+    sonde_prof__window_init(&d.closed, 0);
     sonde_prof__session_init(&d.session);
-    restart_dict();
+    sonde_prof__uploads_init(&d.uploads);
+    sonde_prof__collector_postfork_child(&d.collector);
     sonde_prof__identity_renew(&d.who);
     d.takes = SONDE_PROF__TAKES_UNKNOWN;
     d.ask_at_ns = 0;
-    atomic_store_explicit(&taken, 0, memory_order_relaxed);
-    atomic_store_explicit(&window_lost, 0, memory_order_relaxed);
-    atomic_store_explicit(&in_window, 0, memory_order_relaxed);
-    count_outbox();
+    d.had_window = d.has_aside = false;
     begin_window(sonde_mono_ns(), (uint64_t)sonde_unix_ns());
+    publish_counts();
 }
 
 void sonde_prof__drainer_resume(void)

@@ -24,6 +24,7 @@ typedef struct sonde_prof__identity {
     char libc[48];
     sonde_str tags[SONDE_PROF__TAGS_MAX]; /* "key:value" of the user */
     uint32_t tags_len;
+    sonde_str process_tags;               /* "key:value,..." */
     uint64_t interval[SONDE_PROF__KINDS]; /* of the samplers that are on; the drainer's */
     sonde_arena texts;                    /* owned */
 } sonde_prof__identity;

@@ -45,12 +45,6 @@ void sonde_prof__outbox_done(sonde_prof__outbox *o)
     }
 }
 
-void sonde_prof__outbox_abandon(sonde_prof__outbox *o)
-{
-    sonde_prof__outbox_done(o);
-    sonde_prof__outbox_init(o);
-}
-
 static void remove_oldest(sonde_prof__outbox *o)
 {
     sonde_prof__batch_done(&o->batches[0]);

@@ -58,9 +58,6 @@ void sonde_prof__batch_part(sonde_prof__batch *b, size_t at, uint64_t events);
 void sonde_prof__outbox_init(sonde_prof__outbox *o);
 void sonde_prof__outbox_done(sonde_prof__outbox *o); /* what is in it is lost, and counted */
 
-/* In a forked child: what is in it is the parent's; given back, and not counted. */
-void sonde_prof__outbox_abandon(sonde_prof__outbox *o);
-
 /* Takes the batch over; `b` is empty afterwards. */
 void sonde_prof__outbox_push(sonde_prof__outbox *o, sonde_prof__batch *b);
 
