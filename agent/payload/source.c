@@ -1,6 +1,7 @@
 /* source.c - a short list of sources, looked through by hash. */
 #include "source.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "agent/payload/payload.h"
@@ -62,15 +63,20 @@ static bool is_awkward(char c)
 
 static size_t put_tag(char *out, size_t at, const char *name, sonde_str value)
 {
+    bool is_text;
+
     if (!value.len)
         return at;
+    is_text = sonde_utf8_valid(value); /* a header may hold anything */
     value.len = sonde_utf8_cut(value, SOURCE_VALUE_MAX);
     if (at)
         out[at++] = ',';
     memcpy(out + at, name, strlen(name));
     at += strlen(name);
     for (size_t i = 0; i < value.len; i++)
-        out[at++] = (char)(is_awkward(value.ptr[i]) ? '_' : value.ptr[i]);
+        out[at++] =
+            (char)(is_awkward(value.ptr[i]) || (!is_text && (value.ptr[i] & 0x80)) ? '_'
+                                                                                   : value.ptr[i]);
     return at;
 }
 

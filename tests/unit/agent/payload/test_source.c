@@ -30,6 +30,8 @@ static void test_tags_are_what_is_known_in_datadogs_order(void **state)
           "connection_type:uds,service:web" },
         { "some", { .lang = { "c", 1 }, .service = { "s", 1 } }, "lang:c,service:s" },
         { "nothing", { .lang = { NULL, 0 } }, "" },
+        { "what is no text", { .lang = { "a\xff\xc3", 3 } }, "lang:a__" },
+        { "what is text", { .lang = { "\xc3\xa4", 2 } }, "lang:\xc3\xa4" },
         { "what would end a tag",
           { .service = { "a|b,c#d\"e\\f\ng", 13 } },
           "service:a_b_c_d_e_f_g" },
