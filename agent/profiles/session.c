@@ -223,7 +223,9 @@ static void *room_for(void *items, uint64_t id, uint32_t *len, uint32_t *cap, si
 
 static symbol_object *object_of(session *s, const spb_mapping *m)
 {
+    bool generated = (m->flags & SPB_MAPPING_ANON) && !(m->flags & SPB_MAPPING_VDSO);
     const symbol_request request = {
+        .map_pid = generated && s->pid <= UINT32_MAX ? (uint32_t)s->pid : 0,
         .pid = s->host_pid,
         .start = m->start,
         .length = m->length,
@@ -547,7 +549,7 @@ static sonde_status merge_stat(void *user, uint64_t id, uint64_t part, int64_t v
     session_stats *to = &((merge *)user)->s->stats;
 
     if (id < SESSION_STATS_MAX && part < SESSION_PARTS_MAX) {
-        to->value[id][part] = value;
+        to->value[id][part] = id <= SESSION_STATS_SUMMED ? to->value[id][part] + value : value;
         to->present[id] |= 1u << part;
     }
     return SONDE_OK;
@@ -654,6 +656,7 @@ sonde_status session_merge(session *s, sonde_str body, profile *into)
         forget_profile_ids(s);
         if (s->profile_serial)
             expire_contexts(s);
+        memset(s->stats.value, 0, (SESSION_STATS_SUMMED + 1) * sizeof(s->stats.value[0]));
         s->profile_serial = into->serial;
     }
     set_columns(s, into);

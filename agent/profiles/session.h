@@ -36,9 +36,11 @@ typedef struct batch_facts {
 /* Reads the whole of it.  SONDE_ERR_SYNTAX, SONDE_ERR_EOF, SONDE_ERR_TOO_BIG: refused. */
 SONDE_MUST_USE sonde_status batch_check(sonde_str body, batch_facts *out, sonde_error *out_error);
 
-/* Counters of the profiler (record STATS), as it last sent them. */
-#define SESSION_STATS_MAX 32u
-#define SESSION_PARTS_MAX 24u
+/* Counters of the profiler (record STATS): the first ones are of one batch and summed up over a window, the others
+ * stand as they were last sent. */
+#define SESSION_STATS_MAX    32u
+#define SESSION_STATS_SUMMED 4u
+#define SESSION_PARTS_MAX    24u
 typedef struct session_stats {
     int64_t value[SESSION_STATS_MAX][SESSION_PARTS_MAX];
     uint32_t present[SESSION_STATS_MAX]; /* bit p: part p was sent */

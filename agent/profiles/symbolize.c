@@ -1,7 +1,7 @@
 /* symbolize.c - locations to lines. */
 #include "symbolize.h"
 
-#include <string.h>
+#include "spb.h"
 
 static bool add_line(profile *p, const symbol_line *from)
 {
@@ -23,7 +23,9 @@ static void symbolize_location(profile *p, profile_location *l)
 {
     symbol_line lines[SYMBOLS_LINES_MAX];
     profile_mapping *m = &p->mappings[l->mapping];
-    size_t len = m->object ? symbols_resolve(m->object, l->address, lines) : 0;
+    uint64_t at = l->address +
+                  (m->flags & SPB_MAPPING_ANON ? m->bias : 0); /* a map has addresses as they run */
+    size_t len = m->object ? symbols_resolve(m->object, at, lines) : 0;
 
     l->lines_at = p->lines_len;
     for (size_t i = 0; i < len; i++) {

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -34,9 +35,15 @@ struct symbol_object {
     uint64_t tried_mono_ns;       /* to open it; 0: never */
     symbol_object *next_to_open;
     bool is_to_open;
+    size_t index_bytes; /* of `bytes` */
+    bool indexed;       /* written by the resolving thread, which alone reads it without mu */
     /* the resolving thread's */
-    bool indexed;
+    uint64_t looked_mono_ns;
     symbol_index index;
+    dwarf_reader *dwarf; /* NULL: none */
+    int map_fd;          /* of generated code: its map; -1: none */
+    off_t map_bytes;     /* as it was when it was read */
+    struct timespec map_time;
 };
 
 struct symbols {
@@ -80,11 +87,22 @@ static void push_newest_locked(symbols *s, symbol_object *o)
     s->newest = o;
 }
 
+static void drop_index(symbol_object *o)
+{
+    symbol_index_done(&o->index);
+    symbol_index_init(&o->index);
+    dwarf_reader_close(o->dwarf);
+    o->dwarf = NULL;
+    if (o->map_fd >= 0)
+        (void)close(o->map_fd);
+    o->map_fd = -1;
+}
+
 static void free_object(symbol_object *o)
 {
     if (o->fd >= 0)
         (void)close(o->fd);
-    symbol_index_done(&o->index);
+    drop_index(o);
     sonde_free((void *)(uintptr_t)o->path.ptr);
     sonde_free(o);
 }
@@ -119,13 +137,15 @@ static void write_key(const symbol_request *r, char out[KEY_MAX_BYTES])
 {
     size_t len = r->build_id_len < SYMBOLS_BUILD_ID_MAX ? r->build_id_len : SYMBOLS_BUILD_ID_MAX;
 
-    if (len) {
+    if (r->map_pid) {
+        (void)snprintf(out, KEY_MAX_BYTES, "map of %u in %d", r->map_pid, (int)r->pid);
+    } else if (len) {
         for (size_t i = 0; i < len; i++)
             (void)snprintf(out + 2 * i, 3, "%02x", r->build_id[i]);
     } else if (r->inode) {
         (void)snprintf(out, KEY_MAX_BYTES, "%llx:%llx:%llx", (unsigned long long)r->device,
                        (unsigned long long)r->inode, (unsigned long long)r->mtime_s);
-    } else { /* of this process only: the vdso, generated code */
+    } else { /* of this process only */
         (void)snprintf(out, KEY_MAX_BYTES, "pid %d at %llx", (int)r->pid,
                        (unsigned long long)r->start);
     }
@@ -142,7 +162,7 @@ static symbol_object *new_object(symbols *s, const symbol_request *r)
         return NULL;
     }
     o->of = s;
-    o->fd = -1;
+    o->fd = o->map_fd = -1;
     o->request = *r;
     o->path = (sonde_str){ path, r->path.len };
     o->request.path = o->path;
@@ -246,14 +266,22 @@ static void give_file(symbols *s, symbol_object *o, int fd)
         (void)close(fd);
 }
 
+static int open_object(symbols *s, const symbol_object *o)
+{
+    int fd = o->request.map_pid ? perf_map_open(s->options.proc, &o->request)
+                                : object_open(s->options.proc, &o->request);
+
+    count(fd >= 0 ? &s->counters.objects_opened : &s->counters.objects_missing);
+    return fd;
+}
+
 void symbols_open_files(symbols *s)
 {
     symbol_object *o;
 
     while ((o = next_to_open(s)) != NULL) {
-        int fd = object_open(s->options.proc, &o->request);
+        int fd = open_object(s, o);
 
-        count(fd >= 0 ? &s->counters.objects_opened : &s->counters.objects_missing);
         give_file(s, o, fd);
         symbol_object_put(o);
     }
@@ -290,7 +318,7 @@ void symbol_object_put(symbol_object *o)
     sonde_mutex_unlock(&s->mu);
 }
 
-/* ---- answers ---- */
+/* ---- indexes ---- */
 
 /* Takes the file away from the object: it is read once. */
 static int take_file(symbols *s, symbol_object *o)
@@ -303,70 +331,201 @@ static int take_file(symbols *s, symbol_object *o)
         s->open_fds--;
     o->fd = -1;
     sonde_mutex_unlock(&s->mu);
-    return fd;
+    return fd >= 0 ? fd : open_object(s, o); /* there may have been too many open ones */
 }
 
-/* Best first: the first table that has anything is the one; the rest adds what it lacks. */
+/* Best first: a full table makes the lesser ones needless. */
+static sonde_status read_names(symbol_object *o, int fd, int companion)
+{
+    unsigned found = 0;
+    sonde_status status = SONDE_OK;
+
+    if (companion >= 0)
+        status = elf_read_symbols(companion, ELF_SYMTAB, &o->index, &found);
+    if (status == SONDE_OK)
+        status = elf_read_symbols(fd, ELF_PLT | (found & ELF_SYMTAB ? 0 : ELF_SYMTAB), &o->index,
+                                  &found);
+    if (status == SONDE_OK && !(found & ELF_SYMTAB))
+        status = elf_read_symbols(fd, ELF_DEBUGDATA | ELF_DYNSYM, &o->index, &found);
+    return status;
+}
+
+/* Of the companion, where there is one: it takes over both descriptors. */
+static void read_lines(symbols *s, symbol_object *o, int fd, int companion)
+{
+    if (companion >= 0 && dwarf_reader_open(companion, s->options.debug_dir, &o->dwarf) == SONDE_OK)
+        (void)close(fd);
+    else if (dwarf_reader_open(fd, s->options.debug_dir, &o->dwarf) != SONDE_OK)
+        o->dwarf = NULL;
+}
+
 static sonde_status read_object(symbols *s, symbol_object *o, int fd)
 {
     elf_identity id;
-    unsigned found = 0, more;
     sonde_status status = elf_read_identity(fd, &id);
-    int companion;
+    int companion = -1;
 
-    if (status != SONDE_OK)
-        return status;
-    companion = companion_open(s->options.debug_dir, s->options.proc, &o->request, fd, &id);
-    if (companion >= 0) {
-        status = elf_read_symbols(companion, ELF_SYMTAB, &o->index, &found);
-        (void)close(companion);
+    if (status == SONDE_OK) {
+        companion = companion_open(s->options.debug_dir, s->options.proc, &o->request, fd, &id);
+        status = read_names(o, fd, companion);
     }
-    if (status == SONDE_OK && !(found & ELF_SYMTAB))
-        status = elf_read_symbols(fd, ELF_SYMTAB, &o->index, &found);
-    if (status == SONDE_OK && !(found & ELF_SYMTAB))
-        status = elf_read_symbols(fd, ELF_DYNSYM, &o->index, &more);
+    if (status == SONDE_OK && s->options.lines) {
+        read_lines(s, o, fd, companion);
+        return status;
+    }
+    if (companion >= 0)
+        (void)close(companion);
+    (void)close(fd);
     return status;
+}
+
+/* The map of generated code stays open: it grows. */
+static sonde_status read_map(symbol_object *o, int fd)
+{
+    struct stat st;
+    sonde_status status;
+
+    if (o->map_fd >= 0 && o->map_fd != fd)
+        (void)close(o->map_fd);
+    o->map_fd = fd;
+    if (fstat(fd, &st) != 0)
+        return SONDE_ERR_SYS;
+    o->map_bytes = st.st_size;
+    o->map_time = st.st_mtim;
+    symbol_index_done(&o->index);
+    symbol_index_init(&o->index);
+    o->index.last_wins = true;
+    status = perf_map_read(fd, &o->index);
+    return status;
+}
+
+/* Indexes of others make room, the one unused longest first.  Called by the thread that uses them. */
+static void drop_indexes_locked(symbols *s, const symbol_object *but)
+{
+    for (symbol_object *o = s->oldest; o && s->bytes > s->options.max_bytes; o = o->newer) {
+        if (o == but || o->index_bytes == 0)
+            continue;
+        s->bytes -= o->index_bytes;
+        o->bytes -= o->index_bytes;
+        o->index_bytes = 0;
+        o->indexed = false;
+        o->tried_mono_ns = 0;
+        drop_index(o);
+        count(&s->counters.indexes_dropped);
+    }
+}
+
+static void account(symbols *s, symbol_object *o)
+{
+    size_t bytes = symbol_index_bytes(&o->index) + (o->dwarf ? dwarf_reader_bytes(o->dwarf) : 0);
+
+    sonde_mutex_lock(&s->mu);
+    o->indexed = true;
+    s->bytes += bytes - o->index_bytes;
+    o->bytes += bytes - o->index_bytes;
+    o->index_bytes = bytes;
+    unlink_locked(s, o);
+    push_newest_locked(s, o);
+    evict_locked(s);
+    drop_indexes_locked(s, o);
+    sonde_mutex_unlock(&s->mu);
 }
 
 static void make_index(symbols *s, symbol_object *o)
 {
     int fd = take_file(s, o);
-    sonde_status status;
+    sonde_status status = SONDE_ERR_SYS;
 
-    if (fd < 0)
-        return;
-    status = read_object(s, o, fd);
-    (void)close(fd);
+    o->looked_mono_ns = now(s);
+    if (!o->request.map_pid)
+        drop_index(o);
+    if (fd >= 0)
+        status = o->request.map_pid ? read_map(o, fd) : read_object(s, o, fd);
     symbol_index_seal(&o->index);
     count(status == SONDE_OK ? &s->counters.objects_indexed : &s->counters.objects_failed);
-    sonde_mutex_lock(&s->mu);
-    o->indexed = true;
-    s->bytes += symbol_index_bytes(&o->index);
-    o->bytes += symbol_index_bytes(&o->index);
-    evict_locked(s);
-    sonde_mutex_unlock(&s->mu);
+    account(s, o);
+}
+
+/* Generated code is new code all the time; what could not be read may be there later. */
+static bool wants_index(symbols *s, symbol_object *o)
+{
+    struct stat st;
+    uint64_t age;
+
+    if (!o->indexed)
+        return true;
+    if (o->map_fd < 0 && (o->index.len > 0 || o->dwarf))
+        return false;
+    age = now(s) - o->looked_mono_ns;
+    if (o->map_fd < 0)
+        return age > (o->request.map_pid ? PERF_MAP_LOOK_NS : SYMBOLS_RETRY_NS);
+    if (age < PERF_MAP_LOOK_NS)
+        return false;
+    o->looked_mono_ns = now(s);
+    return fstat(o->map_fd, &st) == 0 &&
+           (st.st_size != o->map_bytes || st.st_mtim.tv_sec != o->map_time.tv_sec ||
+            st.st_mtim.tv_nsec != o->map_time.tv_nsec);
+}
+
+/* ---- answers ---- */
+
+/* Readable names go one behind the other into a buffer, which may move while it grows. */
+static void demangle(symbols *s, symbol_line *lines, size_t len)
+{
+    size_t at[SYMBOLS_LINES_MAX];
+
+    sonde_buf_reset(&s->names);
+    for (size_t i = 0; i < len; i++) {
+        at[i] = s->names.len;
+        if (lines[i].name.len && symbol_demangle(lines[i].name.ptr, &s->names))
+            lines[i].system_name = lines[i].name;
+    }
+    for (size_t i = 0; i < len; i++) {
+        if (lines[i].system_name.len)
+            lines[i].name = sonde_str_from((const char *)s->names.data + at[i]);
+    }
+}
+
+/* "main" in "main.cold": the same function. */
+static bool is_part_of(sonde_str symbol, sonde_str function)
+{
+    return function.len > 0 && symbol.len > function.len && symbol.ptr[function.len] == '.' &&
+           sonde_str_starts(symbol, function);
+}
+
+/* The function that owns the code, by the symbol table, where that knows more. */
+static size_t add_symbol(symbol_object *o, uint64_t address, symbol_line *out, size_t len)
+{
+    const symbol_entry *e;
+    sonde_str name;
+
+    if (len && out[len - 1].name.len && !out[len - 1].is_short)
+        return len;
+    e = symbol_index_find(&o->index, address);
+    if (!e)
+        return len;
+    if (len == 0)
+        out[len++] = (symbol_line){ .line = 0 };
+    name = sonde_str_from(symbol_index_name(&o->index, e));
+    if (!is_part_of(name, out[len - 1].name))
+        out[len - 1].name = name;
+    return len;
 }
 
 size_t symbols_resolve(symbol_object *o, uint64_t address, symbol_line out[SYMBOLS_LINES_MAX])
 {
     symbols *s = o->of;
-    const symbol_entry *e;
-    const char *name;
+    size_t len;
 
-    if (!o->indexed)
+    if (wants_index(s, o))
         make_index(s, o);
-    e = symbol_index_find(&o->index, address);
-    count(e ? &s->counters.resolved : &s->counters.unresolved);
-    if (!e)
-        return 0;
-    name = symbol_index_name(&o->index, e);
-    sonde_buf_reset(&s->names);
-    out[0] = (symbol_line){ .name = sonde_str_from(name) };
-    if (symbol_demangle(name, &s->names)) {
-        out[0].system_name = out[0].name;
-        out[0].name = sonde_str_from((const char *)s->names.data);
-    }
-    return 1;
+    len = o->dwarf ? dwarf_reader_lines(o->dwarf, address, out) : 0;
+    len = add_symbol(o, address, out, len);
+    if (len && out[len - 1].name.len == 0)
+        len = 0; /* a place without a name tells less than the address */
+    count(len ? &s->counters.resolved : &s->counters.unresolved);
+    demangle(s, out, len);
+    return len;
 }
 
 /* ---- life ---- */
@@ -427,6 +586,7 @@ void symbols_write_json(symbols *s, sonde_json_writer *w)
     sonde_json_put_counter(w, "objects_indexed", &c->objects_indexed);
     sonde_json_put_counter(w, "objects_failed", &c->objects_failed);
     sonde_json_put_counter(w, "objects_evicted", &c->objects_evicted);
+    sonde_json_put_counter(w, "indexes_dropped", &c->indexes_dropped);
     sonde_json_put_counter(w, "open_limit", &c->open_limit);
     sonde_json_put_counter(w, "resolved", &c->resolved);
     sonde_json_put_counter(w, "unresolved", &c->unresolved);

@@ -50,8 +50,9 @@ typedef struct symbols_counters {
     _Atomic uint64_t objects_indexed;
     _Atomic uint64_t objects_failed; /* not an ELF file, damaged, too big */
     _Atomic uint64_t objects_evicted;
-    _Atomic uint64_t open_limit; /* SYMBOLS_OPEN_MAX files were open */
-    _Atomic uint64_t resolved;   /* addresses that got a name */
+    _Atomic uint64_t indexes_dropped; /* of objects still in use, to make room */
+    _Atomic uint64_t open_limit;      /* SYMBOLS_OPEN_MAX files were open */
+    _Atomic uint64_t resolved;        /* addresses that got a name */
     _Atomic uint64_t unresolved;
 } symbols_counters;
 
@@ -67,6 +68,7 @@ typedef struct symbol_request {
     const uint8_t *build_id;
     size_t build_id_len; /* 0: by device, inode and time */
     uint64_t device, inode, mtime_s;
+    uint32_t map_pid; /* not 0: generated code, by /tmp/perf-<map_pid>.map, whatever else is said */
 } symbol_request;
 
 /* The object of a mapping, with a reference; NULL: no memory.  Its file is opened by the next call of
@@ -85,9 +87,10 @@ typedef struct symbol_line {
     sonde_str file;        /* empty: unknown */
     uint32_t line;         /* 0: unknown */
     uint32_t start_line;   /* of the function; 0: unknown */
+    bool is_short;         /* private: a symbol table may have the name in full */
 } symbol_line;
 
-/* What is at an ELF address: the innermost inlined function first, the one that owns the code last.  0: nobody
+/* What is at an ELF address (in generated code: at an address): the innermost inlined function first, the one that owns the code last.  0: nobody
  * knows.  Valid until the next call with the same symbols. */
 size_t symbols_resolve(symbol_object *o, uint64_t address, symbol_line out[SYMBOLS_LINES_MAX]);
 

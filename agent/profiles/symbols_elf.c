@@ -11,10 +11,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "codec/compress/compress.h"
 #include "symbols_internal.h"
 
 #define SECTION_MAX_BYTES (UINT64_C(1) * 1024 * 1024 * 1024)
 #define SECTIONS_MAX      65536u
+
+#define DEBUGDATA_MAX_BYTES  ((size_t)64 * 1024 * 1024) /* unpacked */
+#define SYMBOL_STUB_NAME_MAX 1024
 
 static Elf *begin(int fd)
 {
@@ -172,6 +176,14 @@ static bool is_in_code(Elf *e, const GElf_Sym *s)
     return scn && gelf_getshdr(scn, &h) && (h.sh_flags & SHF_EXECINSTR);
 }
 
+/* "write@@GLIBC_2.2.5" */
+static sonde_str without_version(const char *name)
+{
+    const char *at = name[0] ? strchr(name + 1, '@') : NULL;
+
+    return (sonde_str){ name, at ? (size_t)(at - name) : strlen(name) };
+}
+
 static sonde_status read_table(Elf *e, Elf_Scn *scn, const GElf_Shdr *h, symbol_index *x)
 {
     Elf_Data *d = section_data(scn, h);
@@ -188,7 +200,7 @@ static sonde_status read_table(Elf *e, Elf_Scn *scn, const GElf_Shdr *h, symbol_
             continue;
         name = elf_strptr(e, h->sh_link, s.st_name);
         if (name)
-            status = symbol_index_add(x, sonde_str_from(name), s.st_value, s.st_size, rank_of(&s),
+            status = symbol_index_add(x, without_version(name), s.st_value, s.st_size, rank_of(&s),
                                       GELF_ST_TYPE(s.st_info) != STT_NOTYPE);
     }
     return status;
@@ -209,23 +221,129 @@ static sonde_status read_tables(Elf *e, GElf_Word type, symbol_index *x, bool *o
     return status;
 }
 
+/* ---- stubs of other objects' functions ---- */
+
+typedef struct plt {
+    uint64_t first; /* address of the stub of relocation 0 */
+    uint64_t size;  /* of one */
+    uint64_t end;
+} plt;
+
+static bool find_plt(Elf *e, plt *out)
+{
+    GElf_Ehdr head;
+    GElf_Shdr h;
+    uint64_t skip = 0; /* what stands before the first stub */
+
+    if (!gelf_getehdr(e, &head) || (head.e_machine != EM_X86_64 && head.e_machine != EM_AARCH64))
+        return false;
+    if (!find_section(e, ".plt.sec", &h)) {
+        if (!find_section(e, ".plt", &h))
+            return false;
+        skip = head.e_machine == EM_AARCH64 ? 32 : 16;
+    }
+    *out = (plt){ h.sh_addr + skip, 16, h.sh_addr + h.sh_size };
+    return h.sh_size > skip;
+}
+
+static sonde_status add_stub(symbol_index *x, const char *function, uint64_t address, uint64_t size)
+{
+    char name[SYMBOL_STUB_NAME_MAX];
+
+    (void)snprintf(name, sizeof(name), "%.*s@plt", (int)sizeof(name) - 5, function);
+    return symbol_index_add(x, sonde_str_from(name), address, size, SYMBOL_GLOBAL, true);
+}
+
+/* Stubs stand in the order of their relocations. */
+static sonde_status read_plt(Elf *e, symbol_index *x, bool *out_found)
+{
+    GElf_Shdr h, table;
+    Elf_Scn *scn = find_section(e, ".rela.plt", &h), *linked;
+    Elf_Data *relocations = scn ? section_data(scn, &h) : NULL, *d;
+    sonde_status status = SONDE_OK;
+    plt at;
+
+    *out_found = false;
+    if (!relocations || h.sh_type != SHT_RELA || !find_plt(e, &at))
+        return SONDE_OK;
+    linked = elf_getscn(e, h.sh_link);
+    d = linked && gelf_getshdr(linked, &table) ? section_data(linked, &table) : NULL;
+    for (int i = 0; d && status == SONDE_OK && at.first + at.size <= at.end; i++) {
+        GElf_Rela r;
+        GElf_Sym s;
+        const char *name;
+
+        if (!gelf_getrela(relocations, i, &r))
+            break;
+        if (gelf_getsym(d, (int)GELF_R_SYM(r.r_info), &s) &&
+            (name = elf_strptr(e, table.sh_link, s.st_name)) != NULL && name[0]) {
+            status = add_stub(x, name, at.first, at.size);
+            *out_found = true;
+        }
+        at.first += at.size;
+    }
+    return status;
+}
+
+/* ---- the symbols of a file ---- */
+
+static sonde_status read_sources(Elf *e, unsigned sources, symbol_index *x, unsigned *found);
+
+/* An ELF file with nothing but symbols, compressed, in a section of another. */
+static sonde_status read_debugdata(Elf *e, symbol_index *x, bool *out_found)
+{
+    GElf_Shdr h;
+    Elf_Scn *scn = find_section(e, ".gnu_debugdata", &h);
+    Elf_Data *d = scn ? section_data(scn, &h) : NULL;
+    sonde_status status = SONDE_OK;
+    unsigned found = 0;
+    sonde_buf plain;
+    Elf *inner;
+
+    *out_found = false;
+    if (!d || !d->d_buf)
+        return SONDE_OK;
+    sonde_buf_init(&plain, DEBUGDATA_MAX_BYTES);
+    if (sonde_xz_decompress((sonde_str){ d->d_buf, d->d_size }, &plain) == SONDE_OK &&
+        (inner = elf_memory((char *)plain.data, plain.len)) != NULL) {
+        if (elf_kind(inner) == ELF_K_ELF)
+            status = read_sources(inner, ELF_SYMTAB, x, &found);
+        (void)elf_end(inner);
+    }
+    sonde_buf_done(&plain);
+    *out_found = found != 0;
+    return status;
+}
+
+static sonde_status read_sources(Elf *e, unsigned sources, symbol_index *x, unsigned *found)
+{
+    sonde_status status = SONDE_OK;
+    bool any;
+
+    for (unsigned one = ELF_SYMTAB; one <= ELF_DEBUGDATA && status == SONDE_OK; one <<= 1) {
+        any = false;
+        if (!(sources & one))
+            continue;
+        if (one == ELF_PLT)
+            status = read_plt(e, x, &any);
+        else if (one == ELF_DEBUGDATA)
+            status = read_debugdata(e, x, &any);
+        else
+            status = read_tables(e, one == ELF_SYMTAB ? SHT_SYMTAB : SHT_DYNSYM, x, &any);
+        *found |= any ? one : 0;
+    }
+    return status;
+}
+
 sonde_status elf_read_symbols(int fd, unsigned sources, symbol_index *x, unsigned *out_found)
 {
     Elf *e = begin(fd);
-    sonde_status status = SONDE_OK;
+    sonde_status status;
     unsigned found = 0;
-    bool any;
 
     if (!e)
         return SONDE_ERR_SYNTAX;
-    if (sources & ELF_SYMTAB) {
-        status = read_tables(e, SHT_SYMTAB, x, &any);
-        found |= any ? ELF_SYMTAB : 0;
-    }
-    if (status == SONDE_OK && (sources & ELF_DYNSYM)) {
-        status = read_tables(e, SHT_DYNSYM, x, &any);
-        found |= any ? ELF_DYNSYM : 0;
-    }
+    status = read_sources(e, sources, x, &found);
     (void)elf_end(e);
     *out_found = found;
     return status;

@@ -86,6 +86,8 @@ static int by_address(const void *av, const void *bv, void *x)
 
     if (a->address != b->address)
         return a->address < b->address ? -1 : 1;
+    if (((const symbol_index *)x)->last_wins)
+        return a->name > b->name ? -1 : 1; /* names are in the order they came */
     return by_merit(x, a, b);
 }
 

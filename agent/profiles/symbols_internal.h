@@ -26,6 +26,7 @@ typedef struct symbol_index {
     symbol_entry *entries; /* by address, once sealed */
     uint32_t len, cap;
     sonde_buf names; /* NUL-terminated, one after the other */
+    bool last_wins;  /* generated code takes the place of older code */
 } symbol_index;
 
 void symbol_index_init(symbol_index *x);
@@ -72,6 +73,32 @@ int object_open(const char *proc, const symbol_request *r);
 /* A file with the symbols of `fd`, or -1: by build-id, then by debuglink. */
 int companion_open(const char *debug_dir, const char *proc, const symbol_request *r, int fd,
                    const elf_identity *id);
+
+int symbols_open_file(const char *path); /* a regular file, or -1 */
+
+/* The perf map of a process, open, or -1. */
+int perf_map_open(const char *proc, const symbol_request *r);
+
+/* ---- symbols_perf_map.c ---- */
+
+#define PERF_MAP_SYMBOLS_MAX (1u << 20)
+#define PERF_MAP_MAX_BYTES   (256u * 1024 * 1024)
+#define PERF_MAP_LOOK_NS     (UINT64_C(5) * 1000000000u) /* how often it is looked at */
+
+SONDE_MUST_USE sonde_status perf_map_read(int fd, symbol_index *x);
+
+/* ---- symbols_dwarf.c ---- */
+
+typedef struct dwarf_reader dwarf_reader;
+
+/* Takes over `fd` in every case.  SONDE_ERR_SYNTAX: there is no debug information in it. */
+SONDE_MUST_USE sonde_status dwarf_reader_open(int fd, const char *debug_dir,
+                                              dwarf_reader **out_reader);
+void dwarf_reader_close(dwarf_reader *r); /* NULL does nothing */
+size_t dwarf_reader_bytes(const dwarf_reader *r);
+
+/* As symbols_resolve(), with names as the file has them; a name may be empty (a line of no function). */
+size_t dwarf_reader_lines(dwarf_reader *r, uint64_t address, symbol_line out[SYMBOLS_LINES_MAX]);
 
 /* ---- symbols_name.c ---- */
 

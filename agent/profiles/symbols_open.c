@@ -1,20 +1,25 @@
 /* symbols_open.c - the file of a mapping, and the one with its symbols. */
 #include <fcntl.h>
+#include <link.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/digest.h"
 #include "base/hex.h"
+#include "spb.h"
 #include "symbols_internal.h"
 
 #define PATH_MAX_BYTES 4096
 
 /* A regular file only.  The path is the process's word, and opening a device can do things: looked at first, by a
  * descriptor that opens nothing. */
-static int open_file(const char *path)
+int symbols_open_file(const char *path)
 {
     char self[64];
     struct stat st;
@@ -29,13 +34,33 @@ static int open_file(const char *path)
     return fd;
 }
 
+/* The same for a path as a process in another root sees it: links in it lead nowhere else. */
+static int open_below(const char *root, sonde_str path)
+{
+    struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
+    char relative[PATH_MAX_BYTES], self[64];
+    int fd = -1, place, dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    if (dir < 0)
+        return -1;
+    (void)snprintf(relative, sizeof(relative), "%.*s", SONDE_STR_ARG(path));
+    place = (int)syscall(SYS_openat2, dir, relative, &how, sizeof(how));
+    (void)close(dir);
+    if (place < 0)
+        return -1;
+    (void)snprintf(self, sizeof(self), "/proc/self/fd/%d", place);
+    fd = symbols_open_file(self);
+    (void)close(place);
+    return fd;
+}
+
 /* Whether the open file is the mapped one. */
 static bool is_the_one(int fd, const symbol_request *r)
 {
     elf_identity id;
     struct stat st;
 
-    if (r->build_id_len && !(r->flags & 64)) /* SPB_MAPPING_ID_SYNTHETIC */
+    if (r->build_id_len && !(r->flags & SPB_MAPPING_ID_SYNTHETIC))
         return elf_read_identity(fd, &id) == SONDE_OK && id.build_id_len == r->build_id_len &&
                memcmp(id.build_id, r->build_id, id.build_id_len) == 0;
     if (fstat(fd, &st) != 0)
@@ -44,11 +69,30 @@ static bool is_the_one(int fd, const symbol_request *r)
                              (r->mtime_s == 0 || (uint64_t)st.st_mtime == r->mtime_s));
 }
 
-static int open_if_the_one(const char *path, const symbol_request *r)
+static int keep_if_the_one(int fd, const symbol_request *r)
 {
-    int fd = open_file(path);
-
     if (fd >= 0 && !is_the_one(fd, r)) {
+        (void)close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+/* The kernel gives every process the same; a copy of ours. */
+static int open_vdso(void)
+{
+    unsigned long at = getauxval(AT_SYSINFO_EHDR);
+    ElfW(Ehdr) head;
+    size_t len;
+    int fd;
+
+    if (at == 0)
+        return -1;
+    memcpy(&head, (const void *)at, sizeof(head));
+    len = head.e_shoff +
+          (size_t)head.e_shnum * head.e_shentsize; /* the table of sections comes last */
+    fd = memfd_create("vdso", MFD_CLOEXEC);
+    if (fd >= 0 && write(fd, (const void *)at, len) != (ssize_t)len) {
         (void)close(fd);
         fd = -1;
     }
@@ -60,32 +104,47 @@ int object_open(const char *proc, const symbol_request *r)
     char path[PATH_MAX_BYTES];
     int fd = -1;
 
+    if (r->flags & SPB_MAPPING_VDSO)
+        return keep_if_the_one(open_vdso(), r);
     if (r->pid > 0) {
         (void)snprintf(path, sizeof(path), "%s/%d/map_files/%llx-%llx", proc, (int)r->pid,
                        (unsigned long long)r->start, (unsigned long long)(r->start + r->length));
-        fd = open_if_the_one(path, r);
+        fd = keep_if_the_one(symbols_open_file(path), r);
     }
     if (r->path.len == 0 || r->path.ptr[0] != '/' || r->path.len > PATH_MAX_BYTES - 64 ||
         memchr(r->path.ptr, '\0', r->path.len))
         return fd;
     if (fd < 0 && r->pid > 0) {
-        (void)snprintf(path, sizeof(path), "%s/%d/root%.*s", proc, (int)r->pid,
-                       SONDE_STR_ARG(r->path));
-        fd = open_if_the_one(path, r);
+        (void)snprintf(path, sizeof(path), "%s/%d/root", proc, (int)r->pid);
+        fd = keep_if_the_one(open_below(path, r->path), r);
     }
     if (fd < 0) {
         (void)snprintf(path, sizeof(path), "%.*s", SONDE_STR_ARG(r->path));
-        fd = open_if_the_one(path, r);
+        fd = keep_if_the_one(symbols_open_file(path), r);
     }
     return fd;
 }
 
+int perf_map_open(const char *proc, const symbol_request *r)
+{
+    char root[64], path[64];
+
+    (void)snprintf(root, sizeof(root), "%.40s/%d/root", proc, (int)r->pid);
+    (void)snprintf(path, sizeof(path), "/tmp/perf-%u.map", r->map_pid);
+    return r->pid > 0 ? open_below(root, sonde_str_from(path)) : symbols_open_file(path);
+}
+
 /* ---- companions ---- */
 
-static int open_with_id(const char *path, const elf_identity *want)
+/* A file below a root other than ours, or with NULL below ours. */
+static int open_under(const char *root, const char *path)
+{
+    return root ? open_below(root, sonde_str_from(path)) : symbols_open_file(path);
+}
+
+static int keep_if_id(int fd, const elf_identity *want)
 {
     elf_identity got;
-    int fd = open_file(path);
 
     if (fd >= 0 &&
         (elf_read_identity(fd, &got) != SONDE_OK || got.build_id_len != want->build_id_len ||
@@ -104,9 +163,8 @@ static int open_by_id(const char *root, const char *debug_dir, const elf_identit
     if (id->build_id_len < 2)
         return -1;
     sonde_hex_bytes(id->build_id, id->build_id_len, hex);
-    (void)snprintf(path, sizeof(path), "%s%s/.build-id/%.2s/%s.debug", root, debug_dir, hex,
-                   hex + 2);
-    return open_with_id(path, id);
+    (void)snprintf(path, sizeof(path), "%s/.build-id/%.2s/%s.debug", debug_dir, hex, hex + 2);
+    return keep_if_id(open_under(root, path), id);
 }
 
 /* Of a whole file, as debuglink has it. */
@@ -124,10 +182,8 @@ static bool has_crc(int fd, uint32_t want)
     return n == 0 && crc == want;
 }
 
-static int open_with_crc(const char *path, const elf_debuglink *link)
+static int keep_if_crc(int fd, const elf_debuglink *link)
 {
-    int fd = open_file(path);
-
     if (fd >= 0 && !has_crc(fd, link->crc)) {
         (void)close(fd);
         fd = -1;
@@ -149,30 +205,33 @@ static int open_by_link(const char *root, const char *debug_dir, sonde_str objec
     if (!slash || strchr(link->name, '/') || dir.len > PATH_MAX_BYTES - 1024)
         return -1;
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]) && fd < 0; i++) {
-        (void)snprintf(path, sizeof(path), "%s%s%.*s%s/%s", root, places[i].before,
-                       SONDE_STR_ARG(dir), places[i].between, link->name);
-        fd = open_with_crc(path, link);
+        (void)snprintf(path, sizeof(path), "%s%.*s%s/%s", places[i].before, SONDE_STR_ARG(dir),
+                       places[i].between, link->name);
+        fd = keep_if_crc(open_under(root, path), link);
     }
     return fd;
+}
+
+static int open_companion(const char *root, const char *debug_dir, const symbol_request *r,
+                          const elf_identity *id, const elf_debuglink *link)
+{
+    int fd = open_by_id(root, debug_dir, id);
+
+    return fd >= 0 || !link->name[0] ? fd : open_by_link(root, debug_dir, r->path, link);
 }
 
 int companion_open(const char *debug_dir, const char *proc, const symbol_request *r, int fd,
                    const elf_identity *id)
 {
-    elf_debuglink link = { .crc = 0 };
-    char root[PATH_MAX_BYTES / 4] = "";
+    elf_debuglink link;
+    char root[64];
     int found = -1;
 
     if (elf_read_debuglink(fd, &link) != SONDE_OK)
         return -1;
-    for (int i = r->pid > 0 ? 0 : 1; i < 2 && found < 0; i++) {
-        if (i == 0)
-            (void)snprintf(root, sizeof(root), "%s/%d/root", proc, (int)r->pid);
-        else
-            root[0] = '\0';
-        found = open_by_id(root, debug_dir, id);
-        if (found < 0 && link.name[0])
-            found = open_by_link(root, debug_dir, r->path, &link);
+    if (r->pid > 0) {
+        (void)snprintf(root, sizeof(root), "%.40s/%d/root", proc, (int)r->pid);
+        found = open_companion(root, debug_dir, r, id, &link);
     }
-    return found;
+    return found >= 0 ? found : open_companion(NULL, debug_dir, r, id, &link);
 }

@@ -32,4 +32,7 @@ SONDE_MUST_USE sonde_status sonde_compress(sonde_encoding e, int level, sonde_st
  * ceiling of `out`, whose content is then undefined. */
 SONDE_MUST_USE sonde_status sonde_decompress(sonde_encoding e, sonde_str in, sonde_buf *out);
 
+/* The same for one .xz stream, at most 128 MiB of dictionary. */
+SONDE_MUST_USE sonde_status sonde_xz_decompress(sonde_str in, sonde_buf *out);
+
 #endif /* SONDE_CODEC_COMPRESS_COMPRESS_H */

@@ -1,0 +1,311 @@
+"""The agent's symbolizer against those of LLVM and binutils: a C++ program in every shape debug information comes in.
+
+For each shape bytes all over the program's code are asked about; name, file and line of every function, inlined ones
+first, have to be the same.  Where both disagree LLVM's is the measure: binutils names an innermost function without a
+linkage name after the symbol around it.  What is not installed (LLVM, clang, rustc, xz) is left out.
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+BUILD = pathlib.Path(os.environ.get("SONDE_BUILD_DIR", pathlib.Path(__file__).resolve().parents[2] / "build/release"))
+LOOKUP = BUILD / "tests/symbol_lookup"
+
+PROGRAM = r"""
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace shop {
+struct Item { std::string name; int price; };
+
+template <typename T> static inline T twice(T x) { return x + x; }
+
+static inline int tax(int price)
+{
+    int sum = 0;
+    for (int i = 0; i < price; i++)
+        sum += twice(i) % 7;
+    return sum;
+}
+
+class Cart {
+public:
+    void add(const Item &item);
+    int total() const;
+    bool operator<(const Cart &other) const;
+private:
+    std::vector<Item> items_;
+};
+
+void Cart::add(const Item &item)
+{
+    items_.push_back(item);
+}
+
+int Cart::total() const
+{
+    int sum = 0;
+    for (const auto &item : items_) {
+        sum += item.price + tax(item.price);
+    }
+    return sum;
+}
+
+bool Cart::operator<(const Cart &other) const { return total() < other.total(); }
+} // namespace shop
+
+extern "C" int plain_c_function(int a, int b)
+{
+    if (a > b)
+        return shop::tax(a) - b;
+    return b / (a | 1);
+}
+
+static int by_lambda(std::vector<int> &v)
+{
+    std::sort(v.begin(), v.end(), [](int a, int b) { return shop::tax(a) > shop::tax(b); });
+    return v.front();
+}
+
+int main(int argc, char **argv)
+{
+    shop::Cart cart, other;
+    std::map<std::string, int> seen;
+    std::vector<int> v;
+    for (int i = 0; i < argc * 10; i++) {
+        cart.add({ argv[0], i });
+        seen[argv[i % argc]] += i;
+        v.push_back(rand() % 100);
+    }
+    std::printf("%d %d %d %zu\n", cart.total(), cart < other, by_lambda(v) + plain_c_function(argc, 3), seen.size());
+    return 0;
+}
+"""
+
+RUST = """
+mod shop {
+    pub struct Cart { pub items: Vec<u64> }
+    impl Cart {
+        #[inline(never)] pub fn total(&self) -> u64 { self.items.iter().map(|x| tax(*x)).sum() }
+    }
+    #[inline(never)] pub fn tax(x: u64) -> u64 { if x > 7 { x * 3 } else { x } }
+}
+fn main() {
+    let c = shop::Cart { items: (0..std::env::args().count() as u64 * 10).collect() };
+    println!("{}", c.total());
+}
+"""
+
+
+def run(*arguments, **options):
+    return subprocess.run([str(a) for a in arguments], check=True, capture_output=True, text=True, **options).stdout
+
+
+CLONE = re.compile(r"(\.(cold|isra|part|constprop|lto_priv|\d+))+$")  # of a symbol; the function is the same
+ADDRESSES_MAX = 2000  # asked about of one program
+
+
+def functions(path, *options):
+    """[(address, size, name)] by nm."""
+    found = re.findall(r"^([0-9a-f]{16}) ([0-9a-f]{16}) [tTwWiu] (.+)$", run("nm", "-C", "-S", *options, path), re.M)
+    return [(int(address, 16), int(size, 16), name) for address, size, name in found]
+
+
+def code_addresses(path):
+    """Addresses in functions, spread evenly: not the padding between them, where addr2line guesses."""
+    found = sorted({a for address, size, _ in functions(path) for a in range(address, address + size, 3)})
+    return found[::max(1, len(found) // ADDRESSES_MAX)]
+
+
+def ours(path, addresses, *options):
+    """[[(name, file, line), ...], ...]"""
+    said = run(LOOKUP, *options, path, input="".join(f"{a:x}\n" for a in addresses)).splitlines()
+    answers = []
+    for line in said:
+        cells = line.split("\t") if line else []
+        answers.append([(cells[i], os.path.basename(cells[i + 1]), int(cells[i + 2])) for i in range(0, len(cells), 3)])
+    return answers
+
+
+def usual(answers):
+    """Differences that are none: of two names for one destructor, the suffix of a clone, a file without a line."""
+    return [[(re.sub(r"([CD])[12]E", r"\1_E", CLONE.sub("", name)), file if line else "", line) for name, file, line in answer]
+            for answer in answers]
+
+
+def addr2line(path, addresses, program="addr2line"):
+    said = run(program, "-a", "-f", "-i", "-e", path, input="".join(f"{a:x}\n" for a in addresses)).splitlines()
+    answers, at = [], -1
+    while at + 1 < len(said):
+        at += 1
+        if re.fullmatch(r"0x[0-9a-f]+", said[at]):
+            answers.append([])
+            continue
+        place = re.sub(r" \(discriminator \d+\)$", "", said[at + 1])
+        file, _, line = place.rpartition(":")
+        answers[-1].append((said[at], os.path.basename(file), int(line) if line.isdigit() else 0))
+        at += 1
+    return answers
+
+
+class Symbols(unittest.TestCase):
+    def setUp(self):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="sonde-symbols-"))
+        self.addCleanup(shutil.rmtree, self.dir)
+        self.source = self.dir / "shop.cc"
+        self.source.write_text(PROGRAM)
+
+    def build(self, *flags, compiler="g++", name="shop"):
+        out = self.dir / name
+        run(compiler, "-O2", *flags, "-o", out, self.source, cwd=self.dir)
+        return out
+
+    def assert_same(self, addresses, got, want):
+        """At least 999 of 1000."""
+        differ = [(hex(a), g, w) for a, g, w in zip(addresses, got, want) if g != w]
+        self.assertEqual(len(got), len(want))
+        self.assertGreater(len(want), 500)
+        self.assertLessEqual(len(differ), len(want) // 1000, differ[:5])
+
+    def assert_as_others(self, path, *options, truth=None, binutils=True):
+        addresses = code_addresses(truth or path)
+        got = usual(ours(path, addresses, "--lines", "--raw", *options))
+        self.assertGreater(sum(len(answer) > 1 for answer in got), 50, "nothing is inlined: this tests nothing")
+        if binutils:
+            want = usual(addr2line(truth or path, addresses))
+            self.assert_same(addresses, [[line for _, _, line in answer] for answer in got],
+                             [[line for _, _, line in answer] for answer in want])
+            self.assert_same(addresses, [[name for name, _, _ in answer[1:]] for answer in got],
+                             [[name for name, _, _ in answer[1:]] for answer in want])
+        if shutil.which("llvm-addr2line"):
+            self.assert_same(addresses, got, usual(addr2line(truth or path, addresses, "llvm-addr2line")))
+
+    def test_lines_and_inlined_functions(self):
+        for flags in ["-gdwarf-5"], ["-gdwarf-4", "-gz=zlib"], ["-g", "-no-pie", "-ffunction-sections"]:
+            with self.subTest(flags=flags):
+                self.assert_as_others(self.build(*flags))
+
+    def test_lines_of_clang(self):
+        if not shutil.which("clang++"):
+            self.skipTest("no clang")
+        self.assert_as_others(self.build("-g", compiler="clang++"), binutils=False)  # it finds one inlined function only
+
+    def test_split_debug_information(self):
+        whole = self.build("-gdwarf-5", name="whole")
+        self.assert_as_others(self.build("-gdwarf-5", "-gsplit-dwarf"), truth=whole)
+
+    def test_a_debug_file_beside_the_program(self):
+        for place in ".", ".debug":
+            with self.subTest(place=place):
+                whole = self.build("-g", name="whole")
+                debug, stripped = self.dir / place / "shop.debug", self.dir / "shop"
+                debug.parent.mkdir(exist_ok=True)
+                run("objcopy", "--only-keep-debug", whole, debug)
+                run("objcopy", "--strip-all", "--remove-section=.note.gnu.build-id", f"--add-gnu-debuglink={debug}", whole,
+                    stripped)
+                self.assert_as_others(stripped, truth=whole)
+                debug.write_bytes(debug.read_bytes() + b"x")  # another file than the one that was meant
+                addresses = code_addresses(whole)
+                self.assertEqual({f for answer in ours(stripped, addresses, "--lines") for _, f, _ in answer} - {""}, set())
+                debug.unlink()
+
+    def test_a_debug_file_by_build_id(self):
+        whole = self.build("-g", name="whole")
+        build_id = re.search(r"Build ID: ([0-9a-f]+)", run("readelf", "-n", whole))[1]
+        debug = self.dir / "debug/.build-id" / build_id[:2] / f"{build_id[2:]}.debug"
+        debug.parent.mkdir(parents=True)
+        run("objcopy", "--only-keep-debug", whole, debug)
+        stripped = self.dir / "shop"
+        run("objcopy", "--strip-all", whole, stripped)
+        self.assert_as_others(stripped, "--debug-dir", self.dir / "debug", truth=whole)
+
+    def names_by_nm(self, path, *options):
+        """{address of each byte of a function: its names} by nm."""
+        names = {}
+        for address, size, name in functions(path, *options):
+            for at in range(address, address + size, 3):
+                names.setdefault(at, set()).add(name)
+        return names
+
+    def assert_names(self, path, names, *options):
+        addresses = sorted(names)
+        self.assertGreater(len(addresses), 100)
+        for address, answer in zip(addresses, ours(path, addresses, *options)):
+            self.assertEqual(len(answer), 1, hex(address))
+            self.assertIn(answer[0][0], names[address], hex(address))
+
+    def test_names_from_the_symbol_table(self):
+        program = self.build()
+        self.assert_names(program, self.names_by_nm(program))
+
+    def test_names_from_the_dynamic_symbols_only(self):
+        library = self.build("-shared", "-fPIC", "-DNO_MAIN", name="libshop.so")
+        names = self.names_by_nm(library, "-D")
+        run("strip", library)
+        self.assert_names(library, {a: n for a, n in names.items()})
+
+    def test_names_from_a_compressed_symbol_table_in_a_stripped_program(self):
+        if not shutil.which("xz"):
+            self.skipTest("no xz")
+        whole = self.build(name="whole")
+        names = self.names_by_nm(whole)
+        mini, stripped = self.dir / "mini", self.dir / "shop"
+        run("objcopy", "--remove-section=.comment", "--only-keep-debug", whole, mini)
+        run("xz", "--force", mini)
+        run("objcopy", "--strip-all", f"--add-section=.gnu_debugdata={mini}.xz", whole, stripped)
+        self.assert_names(stripped, names)
+
+    def test_stubs_are_named_after_what_they_call(self):
+        for flags in (["-fcf-protection=none"], ["-fcf-protection=full", "-Wl,-z,ibtplt"]):
+            with self.subTest(flags=flags):
+                program = self.build(*flags)
+                stubs = {}
+                section = ".plt.sec" if ".plt.sec" in run("readelf", "-SW", program) else ".plt"
+                for line in run("objdump", "-d", "-j", section, program).splitlines():
+                    found = re.fullmatch(r"([0-9a-f]+) <(.+@plt)>:", line)
+                    if found:
+                        stubs[int(found[1], 16) + 5] = found[2]
+                self.assertGreater(len(stubs), 5)
+                addresses = sorted(stubs)
+                self.assertEqual([a[0][0] for a in ours(program, addresses)], [stubs[a] for a in addresses])
+
+    def test_names_of_rust(self):
+        if not shutil.which("rustc"):
+            self.skipTest("no rustc")
+        source = self.dir / "shop.rs"
+        source.write_text(RUST)
+        for mangling in [], ["-C", "symbol-mangling-version=v0"]:
+            with self.subTest(mangling=mangling):
+                program = self.dir / "rust"
+                run("rustc", "-O", *mangling, "-o", program, source)
+                named = [line.split() for line in run("nm", program).splitlines() if "4shop3tax" in line]
+                self.assertTrue(named)
+                self.assertEqual(ours(program, [int(named[0][0], 16)])[0][0][0].split("[")[0].split("::h")[0].rsplit("::", 2)[1:],
+                                 ["shop", "tax"])
+
+    def test_the_kernels_own_object(self):
+        answers = ours("[vdso]", range(0, 0x2000, 8), "--vdso")
+        self.assertIn("__vdso_clock_gettime", {name for answer in answers for name, _, _ in answer})
+
+    def test_a_map_of_generated_code(self):
+        tmp = self.dir / "proc/1/root/tmp"
+        tmp.mkdir(parents=True)
+        (tmp / "perf-77.map").write_text("1000 20 first function\nnonsense\n1020 0 empty\n0x1040 0x10 second\n"
+                                         "1000 20 newer function\n2000 8 last without end")
+        answers = ours("x", [0xFFF, 0x1000, 0x101F, 0x1020, 0x1048, 0x1050, 0x2007], "--proc", self.dir / "proc",
+                       "--map-pid", "4d")
+        self.assertEqual([a[0][0] if a else None for a in answers],
+                         [None, "newer function", "newer function", None, "second", None, "last without end"])
+
+
+if __name__ == "__main__":
+    unittest.main()
