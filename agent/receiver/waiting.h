@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "net/server/http_server.h"
 
-#define WAITING_PAUSE_NS (UINT64_C(5) * 1000000) /* between two offers of the first one */
+#define WAITING_PAUSE_NS UINT64_C(1000000) /* between two offers of the first one */
 
 typedef struct bound_endpoint bound_endpoint;
 typedef struct waiting_room waiting_room;
