@@ -25,7 +25,7 @@ static char *self; /* argv[0] */
 
 static void begin(const char *url)
 {
-    sonde_options o = { .service = "life", .agent_url = url, .stop_timeout_ms = 5000 };
+    sonde_options o = { .service = "life", .agent_url = url, .stop_timeout_ms = 60000 };
 
     (void)setenv("DD_TRACE_LOG_LEVEL", "error", 1);
     if (sonde_start(&o) != SONDE_OK)

@@ -44,7 +44,7 @@ static void *trace_elsewhere(void *unused)
 /* True when every span of it was delivered. */
 static bool live_once(const char *url)
 {
-    const sonde_options o = { .service = "poor", .agent_url = url, .stop_timeout_ms = 5000 };
+    const sonde_options o = { .service = "poor", .agent_url = url, .stop_timeout_ms = 60000 };
     sonde_counters before = counters();
     sonde_counters after;
     pthread_t thread;

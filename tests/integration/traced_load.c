@@ -331,6 +331,21 @@ static void start_tracer(void)
     sonde_flush(2000);
 }
 
+/* A stop returns at its deadline; on a busy machine the tracer's thread may then have a moment to go. */
+static void await_empty_queue(void)
+{
+    const struct timespec moment = { .tv_nsec = 1000000 };
+    sonde_counters c = { .struct_bytes = sizeof(c) };
+    int waits;
+
+    for (waits = 0; waits < 60000; waits++) {
+        sonde_counters_read(&c);
+        if (c.spans_queued == 0)
+            return;
+        nanosleep(&moment, NULL);
+    }
+}
+
 int main(int argc, char **argv)
 {
     uint64_t per_second, threads;
@@ -353,6 +368,7 @@ int main(int argc, char **argv)
     join_producers();
     pthread_join(watcher, NULL);
     sonde_stop();
+    await_empty_queue();
     print_counters();
     return write_ids(argv[3]) == 0 ? 0 : 1;
 }
