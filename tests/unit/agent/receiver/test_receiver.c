@@ -520,7 +520,7 @@ static void two_wait_to_their_end(void)
 static void test_who_may_wait_longer_than_a_request_may_take_is_told_429_and_408(void **state)
 {
     (void)state;
-    other_receiver("receiver_timeout: 1, decoder_timeout: 20000", two_wait_to_their_end);
+    other_receiver("receiver_timeout: 3, decoder_timeout: 20000", two_wait_to_their_end);
 }
 
 static void one_waits_at_the_end(void)
