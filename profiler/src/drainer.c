@@ -376,6 +376,9 @@ static void *run(void *arg)
         sonde_prof__samplers_wait(DRAIN_NS);
     }
     tick(true);
+    sonde_prof__link_close(d.link); /* its descriptor is this thread's alone */
+    d.link = NULL;
+    sonde_prof__thread_is_ours_no_more();
     return NULL;
 }
 

@@ -2,7 +2,7 @@
  *
  *   start   arena ▶ configuration ▶ drainer (objects first) ▶ samplers ▶ heap ▶ libtrace is told
  *   stop    libtrace is told ▶ heap ▶ samplers ▶ drainer (last window)
- *   fork    before: endpoints ▶ drainer ▶ samplers ▶ live heap ▶ arena; after: the other way round */
+ *   fork    before: drainer ▶ endpoints ▶ samplers ▶ live heap ▶ arena; after: the other way round */
 #include "profiler.h"
 
 #include <dlfcn.h>
@@ -23,6 +23,7 @@
 #include "config.h"
 #include "drainer.h"
 #include "endpoints.h"
+#include "files.h"
 #include "heap.h"
 #include "hooks.h"
 #include "lock.h"
@@ -77,8 +78,8 @@ static const char *why_not(const sonde_prof__config *c)
 static void prefork(void)
 {
     sonde_prof__lock_take(&lock);
+    sonde_prof__drainer_prefork(); /* takes endpoints while it drains */
     sonde_prof__endpoints_prefork();
-    sonde_prof__drainer_prefork();
     sonde_prof__samplers_prefork();
     sonde_prof__live_prefork();
     sonde_prof__arena_prefork();
@@ -89,8 +90,8 @@ static void postfork_parent(void)
     sonde_prof__arena_postfork_parent();
     sonde_prof__live_postfork_parent();
     sonde_prof__samplers_postfork_parent();
-    sonde_prof__drainer_postfork_parent();
     sonde_prof__endpoints_postfork_parent();
+    sonde_prof__drainer_postfork_parent();
     sonde_prof__lock_give(&lock);
 }
 
@@ -100,8 +101,8 @@ static void postfork_child(void)
     sonde_prof__live_postfork_child();
     sonde_prof__maps_postfork_child();
     sonde_prof__samplers_postfork_child();
-    sonde_prof__drainer_postfork_child();
     sonde_prof__endpoints_postfork_child();
+    sonde_prof__drainer_postfork_child();
     sonde_prof__lock_init(&lock);
     if (atomic_load_explicit(&running, memory_order_relaxed)) {
         atomic_store_explicit(&child_since_ns, sonde_mono_ns(), memory_order_relaxed);
@@ -126,6 +127,7 @@ static bool prepare(void)
         return true;
     sonde_prof__arena_install();
     sonde_log_set_prefix("sonde profiler");
+    sonde_log_set_sink(sonde_prof__files_log, NULL);
     if (sonde_fork_register(&fork_hooks) != SONDE_OK)
         return false;
     (void)atexit(at_exit);

@@ -81,8 +81,9 @@ typedef struct sonde_prof__tls {
     uint32_t heap_mean; /* KiB: the interval the credit was drawn with */
     uint32_t lock_mean; /* us */
     uint32_t io_mean;
-    uint16_t depth; /* hooks entered: only the outermost counts */
-    uint8_t gone;   /* the thread is past its destructors: hooks pass through */
+    uint16_t depth;    /* hooks entered: only the outermost counts */
+    uint8_t gone;      /* the thread is past its destructors: hooks pass through */
+    uint8_t own_files; /* a thread of ours, whose descriptors are its own */
 } sonde_prof__tls;
 
 _Static_assert(sizeof(sonde_prof__tls) <= 64, "static TLS is scarce");

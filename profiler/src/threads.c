@@ -20,6 +20,7 @@
 
 #include "arena.h"
 #include "counts.h"
+#include "files.h"
 #include "hooks.h"
 #include "lock.h"
 #include "proc.h"
@@ -318,6 +319,7 @@ void sonde_prof__thread_is_ours(void)
     uint32_t i, none, tid = my_tid();
     sonde_prof__slot *slot;
 
+    sonde_prof__files_own();
     sonde_prof__self.depth++;
     sonde_prof__self.gone = 1;
     sonde_prof__self.slot = NULL;

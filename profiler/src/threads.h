@@ -36,7 +36,8 @@ void sonde_prof__threads_each(void (*each)(sonde_prof__slot *slot));
 void sonde_prof__thread_begin(void);
 void sonde_prof__thread_end(uintptr_t entry);
 
-/* The calling thread is one of ours, and in no profile.  What it calls passes through all hooks. */
+/* The calling thread is one of ours, and in no profile.  What it calls passes through all hooks, and what it opens is
+ * its own (files.h). */
 void sonde_prof__thread_is_ours(void);
 void sonde_prof__thread_is_ours_no_more(void); /* about to end */
 

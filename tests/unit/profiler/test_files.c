@@ -1,0 +1,75 @@
+/* Descriptors of a thread of ours: not among the program's, nor the program's among its own. */
+#include "support/test.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+
+#include <unistd.h>
+
+#include "profiler/src/files.h"
+#include "profiler/src/slot.h"
+
+static int in_pipe[2], in_fd = -1;
+static bool has_own, has_pipe;
+
+static void *be_ours(void *arg)
+{
+    sonde_prof__files_own();
+    has_own = sonde_prof__self.own_files;
+    has_pipe = fcntl(in_pipe[1], F_GETFD) >= 0;
+    in_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    sonde_prof__files_log(NULL, SONDE_LOG_WARN, "it works", 8);
+    return arg;
+}
+
+/* With standard error in a pipe. */
+static void run_thread(char *out, size_t cap)
+{
+    int before = dup(STDERR_FILENO);
+    pthread_t thread;
+    ssize_t n;
+
+    assert_int_equal(pipe(in_pipe), 0);
+    assert_true(dup2(in_pipe[1], STDERR_FILENO) >= 0);
+    assert_int_equal(pthread_create(&thread, NULL, be_ours, NULL), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(dup2(before, STDERR_FILENO) >= 0);
+    (void)close(before);
+    (void)close(in_pipe[1]);
+    n = read(in_pipe[0], out, cap - 1); /* it ends: nobody else holds the other side */
+    out[n > 0 ? n : 0] = '\0';
+    (void)close(in_pipe[0]);
+}
+
+static int lowest_free(void)
+{
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    (void)close(fd);
+    return fd;
+}
+
+static void test_a_thread_of_ours_has_its_own_table(void **state)
+{
+    int before = lowest_free();
+    char said[64];
+
+    (void)state;
+    run_thread(said, sizeof(said));
+    assert_string_equal(said, "it works\n");
+    if (!has_own)
+        skip(); /* an old kernel, or a filter: the common table, and the rest holds */
+    assert_false(has_pipe);
+    assert_int_equal(in_fd, 0);
+    assert_int_equal(lowest_free(), before); /* ours are where they were */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_thread_of_ours_has_its_own_table),
+    };
+
+    return cmocka_run_group_tests_name("files", tests, NULL, NULL);
+}
