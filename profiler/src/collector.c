@@ -12,10 +12,12 @@
 #include "endpoints.h"
 #include "heap.h"
 #include "maps.h"
+#include "proc.h"
 #include "samplers.h"
 #include "slot.h"
 
 #define NAMES_NS (10 * (uint64_t)SONDE_NS_PER_S)
+#define YOUNG_NS (2 * (uint64_t)SONDE_NS_PER_S)
 
 sonde_status sonde_prof__collector_init(sonde_prof__collector *c, const sonde_prof__config *config)
 {
@@ -48,16 +50,17 @@ static sonde_str name_of(const sonde_prof__slot *slot)
     return (sonde_str){ slot->name, strnlen(slot->name, sizeof(slot->name)) };
 }
 
+/* One that has ended since is known by its slot, unless another thread has that already. */
 static uint32_t thread_of(sonde_prof__collector *c, const sonde_prof__slot *slot,
                           const sonde_prof__sample *s)
 {
-    const sonde_prof__slot *about = s->tid == atomic_load_explicit(&slot->tid, memory_order_relaxed)
-                                        ? slot
-                                        : sonde_prof__slot_find(s->tid);
-    uint32_t before = c->dict.threads_len;
-    uint32_t number = sonde_prof__dict_thread(&c->dict, s->tid, about ? about->start_mono_ns : 0);
+    uint32_t tid = atomic_load_explicit(&slot->tid, memory_order_relaxed), before, number;
+    const sonde_prof__slot *about =
+        s->tid == tid || tid == 0 ? slot : sonde_prof__slot_find(s->tid);
 
-    if (number > before && about)
+    before = c->dict.threads_len;
+    number = sonde_prof__dict_thread(&c->dict, s->tid, about ? about->start_mono_ns : 0);
+    if (about && (number > before || tid == 0))
         sonde_prof__dict_name_thread(&c->dict, number, name_of(about));
     return number;
 }
@@ -111,16 +114,32 @@ void sonde_prof__collector_empty(sonde_prof__collector *c)
 
 /* -- names, endpoints ------------------------------------------------------------------------------- */
 
-/* Of threads that have been sampled. */
-static void read_names(sonde_prof__collector *c)
+/* Threads are mostly named a moment after they began: then often, later seldom.  Of one that has ended the slot knows the
+ * last name, until another thread has it. */
+static void read_name(sonde_prof__collector *c, uint32_t number, const sonde_prof__slot *slot,
+                      uint64_t now)
 {
-    uint32_t i;
+    sonde_prof__thread *t = &c->dict.threads[number - 1];
+    char name[sizeof(slot->name) + 1];
+    size_t len = sonde_prof__proc_read_task(t->tid, "comm", name, sizeof(name));
 
-    for (i = 1; i <= c->dict.threads_len; i++) {
-        const sonde_prof__slot *slot = sonde_prof__slot_find(c->dict.threads[i - 1].tid);
+    t->name_at_ns = now + (now - t->start_mono_ns < YOUNG_NS ? 0 : NAMES_NS);
+    sonde_prof__dict_name_thread(
+        &c->dict, number, len > 1 ? (sonde_str){ name, len - 1 } : name_of(slot)); /* "name\n" */
+}
 
-        if (slot && slot->start_mono_ns == c->dict.threads[i - 1].start_mono_ns)
-            sonde_prof__dict_name_thread(&c->dict, i, name_of(slot));
+/* Of threads that have been sampled. */
+static void read_names(sonde_prof__collector *c, uint64_t now)
+{
+    uint32_t i, number;
+
+    for (i = 0; i < sonde_prof__slots_count(); i++) {
+        const sonde_prof__slot *slot = sonde_prof__slot_at(i);
+        uint32_t tid = atomic_load_explicit(&slot->tid, memory_order_relaxed);
+
+        number = tid ? sonde_prof__dict_has_thread(&c->dict, tid, slot->start_mono_ns) : 0;
+        if (number && now >= c->dict.threads[number - 1].name_at_ns)
+            read_name(c, number, slot, now);
     }
 }
 
@@ -163,10 +182,7 @@ void sonde_prof__collector_drain(sonde_prof__collector *c, uint64_t now_mono_ns)
     if (sonde_prof__maps_refresh(now_mono_ns) != SONDE_OK)
         SONDE_LOG(SONDE_LOG_WARN, "loaded objects not read: the profile has holes");
     sonde_prof__collector_empty(c);
-    if (now_mono_ns >= c->names_at_ns) {
-        c->names_at_ns = now_mono_ns + NAMES_NS;
-        read_names(c);
-    }
+    read_names(c, now_mono_ns);
     if (c->config->endpoints)
         sonde_prof__endpoints_take(take_endpoint, c);
     c->drain_ns += sonde_mono_ns() - now_mono_ns;

@@ -26,7 +26,6 @@ typedef struct sonde_prof__collector {
     sonde_prof__living living;
     sonde_prof__endpoint *endpoints; /* owned; of this window */
     uint32_t endpoints_len, endpoints_cap;
-    uint64_t names_at_ns;
     uint64_t drain_ns;      /* of this window */
     _Atomic uint64_t taken; /* events, those included that found no room */
     _Atomic uint64_t lost;  /* in rings and in windows */

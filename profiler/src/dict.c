@@ -132,18 +132,29 @@ static bool room_for_thread(sonde_prof__dict *d)
     return true;
 }
 
-uint32_t sonde_prof__dict_thread(sonde_prof__dict *d, uint32_t tid, uint64_t start_mono_ns)
+uint32_t sonde_prof__dict_has_thread(const sonde_prof__dict *d, uint32_t tid,
+                                     uint64_t start_mono_ns)
 {
     uint32_t number = d->thread_slots_len ? *thread_slot(d, tid) : 0;
-    sonde_prof__thread *t;
-    uint32_t *slot;
 
     while (number) {
-        t = &d->threads[number - 1];
+        const sonde_prof__thread *t = &d->threads[number - 1];
+
         if (t->tid == tid && t->start_mono_ns == start_mono_ns)
             return number;
         number = t->next;
     }
+    return 0;
+}
+
+uint32_t sonde_prof__dict_thread(sonde_prof__dict *d, uint32_t tid, uint64_t start_mono_ns)
+{
+    uint32_t number = sonde_prof__dict_has_thread(d, tid, start_mono_ns);
+    sonde_prof__thread *t;
+    uint32_t *slot;
+
+    if (number)
+        return number;
     if (!room_for_thread(d)) {
         d->lost.threads_full++;
         return 0;

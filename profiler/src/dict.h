@@ -34,7 +34,8 @@ typedef struct sonde_prof__thread {
     uint32_t next; /* number of an older one with the same hash; 0: none */
     bool changed;  /* not in a batch as it is now */
     uint64_t start_mono_ns;
-    uint64_t cpu_ns; /* 0: not known */
+    uint64_t cpu_ns;     /* 0: not known */
+    uint64_t name_at_ns; /* when its name is to be read again; the collector's */
 } sonde_prof__thread;
 
 /* Contexts of one batch, by hash. */
@@ -83,6 +84,8 @@ sonde_str sonde_prof__dict_text(const sonde_prof__dict *d, uint32_t string);
 
 /* The thread of that id that began then; 0: no room. */
 uint32_t sonde_prof__dict_thread(sonde_prof__dict *d, uint32_t tid, uint64_t start_mono_ns);
+uint32_t sonde_prof__dict_has_thread(const sonde_prof__dict *d, uint32_t tid,
+                                     uint64_t start_mono_ns); /* 0: not there */
 void sonde_prof__dict_name_thread(sonde_prof__dict *d, uint32_t thread, sonde_str name);
 
 uint32_t sonde_prof__dict_context(sonde_prof__dict *d, const sonde_prof__context *c);

@@ -6,6 +6,7 @@
 #include "context.h"
 #include "counts.h"
 #include "poisson.h"
+#include "profiler.h"
 
 #define KIB 1024u
 #define FX  256.0 /* objects are counted in 256ths */
@@ -92,6 +93,7 @@ __attribute__((noinline, cold)) void sonde_prof__heap_sample(void *block, size_t
     sonde_prof__tls *self = &sonde_prof__self;
 
     self->depth++;
+    sonde_prof__resume();
     if (is_sampled(self, bytes)) {
         if (sonde_prof__slot_mine())
             say(block, bytes, is_region, caller);

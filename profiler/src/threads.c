@@ -304,6 +304,8 @@ void sonde_prof__thread_end(uintptr_t entry)
     sonde_prof__self.depth++; /* for ever: hooks pass through from here on */
     if (slot && sonde_prof__threads_started())
         sonde_prof__sample_end(slot, entry);
+    if (slot) /* it may have got one since we looked */
+        (void)prctl(PR_GET_NAME, slot->name);
     sonde_prof__self.gone = 1;
     sonde_prof__self.slot = NULL;
     if (!slot)
