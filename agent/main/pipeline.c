@@ -287,20 +287,23 @@ static void set_shedding(void *user, bool on)
 
 static sonde_status open_ops(pipeline *p, const notify *supervisor, sonde_error *out_error)
 {
-    sonde_status status = ops_open(&(ops_options){ .config = p->config,
-                                                   .version = SONDE_VERSION,
-                                                   .commit = "",
-                                                   .rates = &p->rates,
-                                                   .sources = p->sources,
-                                                   .timings = &p->timings,
-                                                   .each_decision = sampler_each_decision,
-                                                   .decisions_user = p->sampler,
-                                                   .supervisor = supervisor,
-                                                   .write_status = write_status,
-                                                   .status_user = p,
-                                                   .shed = set_shedding,
-                                                   .shed_user = p },
-                                   &p->ops);
+    sonde_status status =
+        ops_open(&(ops_options){ .config = p->config,
+                                 .version = SONDE_VERSION,
+                                 .commit = "",
+                                 .rates = &p->rates,
+                                 .sources = p->sources,
+                                 .timings = &p->timings,
+                                 .each_decision = sampler_each_decision,
+                                 .decisions_user = p->sampler,
+                                 .more_lines = p->profiles ? profiles_to_statsd : NULL,
+                                 .more_lines_user = p->profiles,
+                                 .supervisor = supervisor,
+                                 .write_status = write_status,
+                                 .status_user = p,
+                                 .shed = set_shedding,
+                                 .shed_user = p },
+                 &p->ops);
 
     return status == SONDE_OK ? status : sonde_fail(out_error, status, "operations");
 }

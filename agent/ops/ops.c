@@ -98,6 +98,8 @@ static void report(ops *o)
                                  &(decision_lines){ statsd_out_line, &o->statsd });
     timings_to_statsd(o->options.timings, o->config->send_all_internal_stats, statsd_out_line,
                       &o->statsd);
+    if (o->options.more_lines && o->statsd.set)
+        o->options.more_lines(o->options.more_lines_user, statsd_out_line, &o->statsd);
     statsd_out_flush(&o->statsd);
     atomic_store_explicit(&o->statsd_sent, o->statsd.sent, memory_order_relaxed);
     atomic_store_explicit(&o->statsd_lost, o->statsd.lost, memory_order_relaxed);

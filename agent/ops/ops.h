@@ -38,6 +38,9 @@ typedef struct ops_options {
     timings *timings;             /* borrowed; NULL: none */
     decisions_walk each_decision; /* NULL: none */
     void *decisions_user;
+    /* Gauges of another room, a line at a time; NULL: none. */
+    void (*more_lines)(void *user, void (*line)(void *to, sonde_str line), void *to);
+    void *more_lines_user;
     const notify *supervisor;                         /* borrowed; NULL: nobody */
     void (*write_status)(void *user, sonde_buf *out); /* the status document */
     void *status_user;

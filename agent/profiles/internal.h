@@ -30,6 +30,7 @@ struct profiles {
     bool stopping;
     sonde_table sessions; /* by id */
     size_t session_bytes; /* of all */
+    size_t sessions_max_bytes;
     windows windows;
     window *waiting; /* ended early, to be encoded; oldest first */
     size_t waiting_len;
@@ -38,7 +39,27 @@ struct profiles {
     profiles_counters counters;
 };
 
-/* batches.c */
+/* ---- batches.c ---- */
+
+typedef struct batch_request {
+    batch_facts facts; /* of batch_check() */
+    sonde_str body;
+    pid_t pid;        /* 0: unknown */
+    bool pid_is_sure; /* the kernel said it, not the client */
+    sonde_str container;
+} batch_request;
+
+typedef enum take_result {
+    TAKE_OK,
+    TAKE_AGAIN, /* it was taken before */
+    TAKE_RESYNC,
+    TAKE_CLOSING,
+    TAKE_NO_MEMORY
+} take_result;
+
+/* Counts the result; opens the files of new mappings. */
+take_result profiles_take(profiles *p, const batch_request *r);
+
 void profiles_close_session_locked(profiles *p, session *s);
 
 #endif /* SONDE_AGENT_PROFILES_INTERNAL_H */

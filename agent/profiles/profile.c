@@ -126,6 +126,30 @@ uint32_t profile_function_of(profile *p, const profile_function *f)
     return p->functions_len++;
 }
 
+bool profile_add_line(profile *p, uint32_t location, profile_line line)
+{
+    profile_location *l = &p->locations[location];
+    profile_line *items =
+        array_room(p->lines, p->lines_len, &p->lines_cap, sizeof(*items), PROFILE_LINES_MAX);
+
+    if (!items)
+        return false;
+    p->lines = items;
+    if (l->lines_len == 0)
+        l->lines_at = p->lines_len;
+    items[p->lines_len++] = line;
+    l->lines_len++;
+    return true;
+}
+
+void profile_name_location(profile *p, uint32_t location, uint32_t name)
+{
+    const profile_function f = { .name = name };
+
+    p->locations[location].symbolized =
+        profile_add_line(p, location, (profile_line){ profile_function_of(p, &f), 0 });
+}
+
 static bool same_location(const void *of, uint32_t id, const void *key)
 {
     const profile_location *a = &((const profile *)of)->locations[id], *b = key;

@@ -207,6 +207,11 @@ uint32_t profile_node_of(profile *p, uint32_t parent, uint32_t location);
 uint32_t profile_add_thread(profile *p, uint64_t tid, uint32_t name);
 uint32_t profile_function_of(profile *p, const profile_function *f);
 
+/* Gives a location its one function, known without looking into the object. */
+void profile_name_location(profile *p, uint32_t location, uint32_t name);
+bool profile_add_line(profile *p, uint32_t location,
+                      profile_line line); /* the last one added to is this location */
+
 /* Adds to the row of the same node, kind and labels, or makes one; counts a loss when it cannot. */
 void profile_add(profile *p, const profile_sample *s);
 void profile_sum_up(profile_sample *to,

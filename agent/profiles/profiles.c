@@ -13,6 +13,7 @@
 #include "symbolize.h"
 
 #define STACK_BYTES ((size_t)1024 * 1024)
+#define LOOK_NS     ((uint64_t)SONDE_NS_PER_S) /* how often windows are looked at while there are any */
 
 static const char *const refusal_names[PROFILES_REFUSALS] = {
 #define X(name, text) [PROFILES_REFUSED_##name] = text,
@@ -107,8 +108,8 @@ static void close_silent_locked(profiles *p, uint64_t now)
     }
 }
 
-/* The next window to encode; NULL: none now, and *out_look_mono_ns is when to ask again. */
-static window *next_window_locked(profiles *p, uint64_t *out_look_mono_ns)
+/* The next window to encode; NULL: none now. */
+static window *next_window_locked(profiles *p)
 {
     const windows_due due = { .now_mono_ns = p->clock->mono_ns(p->clock->user),
                               .is_gone = is_gone,
@@ -125,19 +126,17 @@ static window *next_window_locked(profiles *p, uint64_t *out_look_mono_ns)
     p->encoding_rows = w ? w->profile->rows : 0;
     if (!w)
         close_silent_locked(p, due.now_mono_ns);
-    *out_look_mono_ns = windows_next_look(&p->windows, due.now_mono_ns);
     return w;
 }
 
 static void *run(void *arg)
 {
     profiles *p = arg;
-    uint64_t look;
     window *w;
 
     sonde_mutex_lock(&p->mu);
     for (;;) {
-        w = next_window_locked(p, &look);
+        w = next_window_locked(p);
         if (w) {
             sonde_mutex_unlock(&p->mu);
             finish_window(p, w);
@@ -146,7 +145,10 @@ static void *run(void *arg)
         }
         if (p->stopping)
             break;
-        sonde_cond_wait_until(&p->wake, &p->mu, look);
+        sonde_cond_wait_until(&p->wake, &p->mu,
+                              p->sessions.count || p->windows.processes.count
+                                  ? sonde_deadline(sonde_mono_ns(), LOOK_NS)
+                                  : UINT64_MAX);
     }
     sonde_mutex_unlock(&p->mu);
     return NULL;
@@ -173,6 +175,7 @@ sonde_status profiles_open(const profiles_options *options, profiles **out_profi
     sonde_mutex_init(&p->mu, SONDE_RANK_ROOM);
     sonde_cond_init(&p->wake);
     sonde_table_init(&p->sessions, SESSIONS_MAX);
+    p->sessions_max_bytes = SESSIONS_MAX_BYTES;
     windows_init(&p->windows, c->profiling.window_ns);
     upload_frame_init(&p->frame, options->agent_version);
     p->frame.via = options->via;
@@ -222,7 +225,7 @@ void profiles_close(profiles *p)
 
 /* ---- numbers ---- */
 
-static void read_counters(profiles *p, profiles_counters *out)
+void profiles_read_counters(profiles *p, profiles_counters *out)
 {
     sonde_mutex_lock(&p->mu);
     *out = p->counters;
@@ -248,7 +251,7 @@ void profiles_write_json(void *arg, sonde_json_writer *w)
     profiles *p = arg;
     profiles_counters n;
 
-    read_counters(p, &n);
+    profiles_read_counters(p, &n);
     sonde_json_begin_object(w);
     sonde_json_put_u64(w, "batches_received", n.batches_received);
     sonde_json_put_u64(w, "batches_taken", n.batches_taken);

@@ -107,6 +107,12 @@ void profiles_routes(profiles *p, http_route out[PROFILES_ROUTES]);
 
 #define PROFILES_PATH "/sonde/profiling/v1/batch" /* for /info */
 
+/* Counters of the profilers themselves, for DogStatsD: "sonde.profiler.<name>:<value>|g|#service:...\n", of
+ * PROFILES_STATSD_MAX processes at most. */
+#define PROFILES_STATSD_MAX 256u
+void profiles_to_statsd(void *profiles, void (*line)(void *to, sonde_str line), void *to);
+
+void profiles_read_counters(profiles *p, profiles_counters *out);
 void profiles_write_json(void *profiles, sonde_json_writer *w); /* an info_source row: one object */
 
 #endif /* SONDE_AGENT_PROFILES_PROFILES_H */

@@ -1,6 +1,7 @@
 /* session.c - ids of a process to ids of a profile. */
 #include "session.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -334,6 +335,82 @@ static sonde_status merge_context(void *user, const spb_context *c)
     return SONDE_OK;
 }
 
+/* How many entries stand before (mapping, address) or at it. */
+static uint32_t code_up_to(const session *s, uint32_t mapping, uint64_t address)
+{
+    uint32_t low = 0, high = s->code_len;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        const session_code *c = &s->code[middle];
+
+        if (c->mapping < mapping || (c->mapping == mapping && c->address <= address))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Sorted once the batch has been read. */
+static sonde_status merge_code(void *user, const spb_code *c)
+{
+    session *s = ((merge *)user)->s;
+    session_code *items;
+
+    if (c->mapping >= SESSION_MAPPINGS_MAX || c->name >= s->strings_len)
+        return leave_out(s, UINT32_MAX, 0);
+    items = array_room(s->code, s->code_len, &s->code_cap, sizeof(*items), SESSION_CODE_MAX);
+    if (!items)
+        return leave_out(s, s->code_len, SESSION_CODE_MAX);
+    s->code = items;
+    items[s->code_len] = (session_code){ c->address, c->length, (uint32_t)c->mapping,
+                                         (uint32_t)c->name, s->code_len };
+    s->code_len++;
+    return SONDE_OK;
+}
+
+static int by_place(const void *av, const void *bv)
+{
+    const session_code *a = av, *b = bv;
+
+    if (a->mapping != b->mapping)
+        return a->mapping < b->mapping ? -1 : 1;
+    if (a->address != b->address)
+        return a->address < b->address ? -1 : 1;
+    return a->order < b->order ? -1 : 1;
+}
+
+/* Code at an address takes the place of what was there. */
+static void sort_code(session *s)
+{
+    uint32_t kept = 0;
+
+    if (s->code_len == 0)
+        return;
+    qsort(s->code, s->code_len, sizeof(*s->code), by_place);
+    for (uint32_t i = 0; i < s->code_len; i++) {
+        const session_code *c = &s->code[i];
+
+        if (kept && s->code[kept - 1].mapping == c->mapping &&
+            s->code[kept - 1].address == c->address)
+            kept--;
+        s->code[kept++] = *c;
+    }
+    s->code_len = kept;
+    for (uint32_t i = 0; i < kept; i++)
+        s->code[i].order = i;
+}
+
+/* The name the program itself gave to the code at an address of a mapping; 0: none. */
+static uint32_t code_name(const session *s, uint32_t mapping, uint64_t address)
+{
+    uint32_t at = code_up_to(s, mapping, address);
+    const session_code *c = at ? &s->code[at - 1] : NULL;
+
+    return c && c->mapping == mapping && address - c->address < c->length ? c->name : 0;
+}
+
 static sonde_status merge_endpoint(void *user, const spb_endpoint *e)
 {
     merge *m = user;
@@ -365,6 +442,7 @@ static uint32_t profile_mapping_of(session *s, profile *p, uint32_t id)
 static uint32_t location_of(session *s, profile *p, const session_node *n)
 {
     uint64_t address = n->address;
+    uint32_t location, name;
 
     if (n->mapping == SPB_MAP_SYNTHETIC) {
         if (address >= PROFILE_KERNEL_SYMBOL)
@@ -375,7 +453,11 @@ static uint32_t location_of(session *s, profile *p, const session_node *n)
     if (n->mapping == SPB_MAP_NONE || n->mapping >= s->mappings_len ||
         !s->mappings[n->mapping].is_known)
         return profile_location_of(p, PROFILE_MAP_NONE, address);
-    return profile_location_of(p, profile_mapping_of(s, p, n->mapping), address);
+    location = profile_location_of(p, profile_mapping_of(s, p, n->mapping), address);
+    name = location && !p->locations[location].symbolized ? code_name(s, n->mapping, address) : 0;
+    if (name)
+        profile_name_location(p, location, profile_string(p, string_of(s, name)));
+    return location;
 }
 
 /* The stack `id` in the profile; 0: unknown, or no room. */
@@ -643,6 +725,7 @@ sonde_status session_merge(session *s, sonde_str body, profile *into)
                                               .node = merge_node,
                                               .thread = merge_thread,
                                               .context = merge_context,
+                                              .code = merge_code,
                                               .stat = merge_stat };
     static const spb_visitor rows = { .hello = merge_hello,
                                       .sample = merge_sample,
@@ -663,6 +746,7 @@ sonde_status session_merge(session *s, sonde_str body, profile *into)
     status = spb_decode(body, &dictionaries, &m, NULL);
     if (status == SONDE_OK && !make_room(s))
         status = SONDE_ERR_NOMEM;
+    sort_code(s);
     return status == SONDE_OK ? spb_decode(body, &rows, &m, NULL) : status;
 }
 
@@ -672,7 +756,8 @@ size_t session_bytes(const session *s)
 {
     return sizeof(*s) + s->string_text.held_bytes + s->strings_cap * sizeof(*s->strings) +
            s->mappings_cap * sizeof(*s->mappings) + s->nodes_cap * sizeof(*s->nodes) +
-           s->threads_cap * sizeof(*s->threads) + s->contexts_cap * sizeof(*s->contexts) +
+           s->code_cap * sizeof(*s->code) + s->threads_cap * sizeof(*s->threads) +
+           s->contexts_cap * sizeof(*s->contexts) +
            (s->profile_nodes_cap + s->profile_mappings_cap + s->profile_threads_cap) *
                sizeof(uint32_t);
 }
@@ -710,6 +795,7 @@ void session_close(session *s)
     sonde_free(s->strings);
     sonde_free(s->mappings);
     sonde_free(s->nodes);
+    sonde_free(s->code);
     sonde_free(s->threads);
     sonde_free(s->contexts);
     sonde_free(s->profile_nodes);

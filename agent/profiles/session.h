@@ -69,6 +69,13 @@ typedef struct session_node {
     uint32_t depth : 12;
 } session_node;
 
+typedef struct session_code {
+    uint64_t address, length;
+    uint32_t mapping;
+    uint32_t name;  /* string of the session */
+    uint32_t order; /* of arrival */
+} session_code;
+
 typedef struct session_thread {
     uint64_t tid;
     uint32_t name; /* string of the session */
@@ -101,6 +108,8 @@ typedef struct session {
     uint32_t mappings_len, mappings_cap;
     session_node *nodes;
     uint32_t nodes_len, nodes_cap;
+    session_code *code; /* generated functions, by mapping and address */
+    uint32_t code_len, code_cap;
     session_thread *threads;
     uint32_t threads_len, threads_cap;
     session_context *contexts; /* ids from contexts_first on */

@@ -3,46 +3,37 @@
 
 #include "spb.h"
 
-static bool add_line(profile *p, const symbol_line *from)
+static bool add_line(profile *p, uint32_t location, const symbol_line *from)
 {
     const profile_function f = { .name = profile_string(p, from->name),
                                  .system_name = profile_string(p, from->system_name),
                                  .file = profile_string(p, from->file),
                                  .start_line = from->start_line };
-    profile_line *items =
-        array_room(p->lines, p->lines_len, &p->lines_cap, sizeof(*items), PROFILE_LINES_MAX);
 
-    if (!items)
-        return false;
-    p->lines = items;
-    items[p->lines_len++] = (profile_line){ profile_function_of(p, &f), from->line };
-    return true;
+    return profile_add_line(p, location, (profile_line){ profile_function_of(p, &f), from->line });
 }
 
-static void symbolize_location(profile *p, profile_location *l)
+static void symbolize_location(profile *p, uint32_t location)
 {
     symbol_line lines[SYMBOLS_LINES_MAX];
+    const profile_location *l = &p->locations[location];
     profile_mapping *m = &p->mappings[l->mapping];
-    uint64_t at = l->address +
-                  (m->flags & SPB_MAPPING_ANON ? m->bias : 0); /* a map has addresses as they run */
+    /* a map of generated code has addresses as they run */
+    uint64_t at = l->address + (m->flags & SPB_MAPPING_ANON ? m->bias : 0);
     size_t len = m->object ? symbols_resolve(m->object, at, lines) : 0;
 
-    l->lines_at = p->lines_len;
-    for (size_t i = 0; i < len; i++) {
-        if (!add_line(p, &lines[i]))
-            break;
+    for (size_t i = 0; i < len && add_line(p, location, &lines[i]); i++) {
         m->has_functions = true;
         m->has_lines |= lines[i].line != 0;
         m->has_inlines |= len > 1;
     }
-    l->lines_len = p->lines_len - l->lines_at;
 }
 
 void profile_symbolize(profile *p)
 {
     for (uint32_t i = 1; i < p->locations_len; i++) {
         if (!p->locations[i].symbolized)
-            symbolize_location(p, &p->locations[i]);
+            symbolize_location(p, i);
         p->locations[i].symbolized = true;
     }
 }

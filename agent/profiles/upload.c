@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/format.h"
 #include "base/hex.h"
 #include "base/rng.h"
@@ -116,23 +117,22 @@ static void put_time(sonde_json_writer *j, const char *key, int64_t unix_ns)
 
 static void put_endpoint_counts(sonde_json_writer *j, const profile *p)
 {
+    uint64_t *sums = sonde_calloc(p->strings_len, sizeof(*sums)); /* by name */
+
+    if (!sums) {
+        j->out->status = SONDE_ERR_NOMEM;
+        return;
+    }
+    for (uint32_t i = 0; i < p->endpoints_len; i++)
+        sums[p->endpoints[i].endpoint] += p->endpoints[i].finished;
     sonde_json_key(j, SONDE_STR("endpoint_counts"));
     sonde_json_begin_object(j);
-    for (uint32_t i = 0; i < p->endpoints_len; i++) {
-        uint32_t name = p->endpoints[i].endpoint;
-        uint64_t sum = 0;
-        uint32_t k;
-
-        for (k = 0; k < i && p->endpoints[k].endpoint != name; k++)
-            ;
-        if (k < i)
-            continue; /* counted with the first of that name */
-        for (; k < p->endpoints_len; k++)
-            sum += p->endpoints[k].endpoint == name ? p->endpoints[k].finished : 0;
-        if (sum && name)
-            sonde_json_put_u64(j, profile_text(p, name).ptr, sum);
+    for (uint32_t name = 1; name < p->strings_len; name++) {
+        if (sums[name])
+            sonde_json_put_u64(j, p->strings[name].ptr, sums[name]);
     }
     sonde_json_end_object(j);
+    sonde_free(sums);
 }
 
 /* Counters of record STATS; the first three have one for each kind, the fourth one for each end of a walk. */
@@ -165,8 +165,7 @@ static const char *const kind_names[SPB_KINDS] = {
     [SPB_IO] = "io",   [SPB_EXCEPTION] = "exception", [SPB_CUSTOM] = "custom",
 };
 
-/* What a counter is called; false: unknown. */
-static bool stat_name(size_t id, size_t part, char out[64])
+bool upload_stat_name(size_t id, size_t part, char out[64])
 {
     const char *name = id < sizeof(stat_names) / sizeof(stat_names[0]) ? stat_names[id] : NULL;
 
@@ -187,7 +186,7 @@ static void put_stats(sonde_json_writer *j, const session_stats *stats)
 
     for (size_t id = 0; id < SESSION_STATS_MAX; id++) {
         for (size_t part = 0; part < SESSION_PARTS_MAX; part++) {
-            if ((stats->present[id] & 1u << part) && stat_name(id, part, name))
+            if ((stats->present[id] & 1u << part) && upload_stat_name(id, part, name))
                 sonde_json_put_i64(j, name, stats->value[id][part]);
         }
     }

@@ -30,6 +30,9 @@ typedef struct upload_frame {
 /* A boundary nobody can guess, so that no name in a profile can end a part. */
 void upload_frame_init(upload_frame *f, const char *agent_version);
 
+/* What a counter of the profiler is called; false: unknown. */
+bool upload_stat_name(size_t id, size_t part, char out[64]);
+
 typedef struct upload_facts {
     unsigned steps; /* of the ladder that were taken */
     size_t pprof_bytes;

@@ -17,12 +17,12 @@
 #include "base/digest.h"
 
 #define KEY_MAX_BYTES (4u * (SPB_TEXT_MAX_BYTES + 1))
-#define LOOK_NS       UINT64_C(1000000000)
 
 struct process {
     sonde_str key; /* of the table's entry: owned here too, for its removal */
     window *open;  /* NULL: none */
     window_identity who;
+    session_stats stats; /* as they were last sent */
     pid_t host_pid;
     uint64_t seq;
     uint64_t length_ns;        /* of the next window, by the client's clock */
@@ -178,15 +178,45 @@ static process *process_new(windows *ws, sonde_str key, uint64_t seq)
     return p;
 }
 
-process *windows_process(windows *ws, const session *s)
+static void forget(windows *ws, process *p)
+{
+    (void)sonde_table_remove(&ws->processes, p->key);
+    process_free(p);
+}
+
+/* The process that was silent longest ends. */
+static window *make_room(windows *ws)
+{
+    size_t cursor = 0;
+    sonde_table_entry *e;
+    process *oldest = NULL;
+    window *w;
+
+    while ((e = sonde_table_next(&ws->processes, &cursor)) != NULL) {
+        process *p = e->value;
+
+        if (!oldest || p->last_batch_mono_ns < oldest->last_batch_mono_ns)
+            oldest = p;
+    }
+    if (!oldest)
+        return NULL;
+    w = process_end(oldest);
+    forget(ws, oldest);
+    return w;
+}
+
+process *windows_process(windows *ws, const session *s, window **out_ended)
 {
     process *p = NULL;
     sonde_buf key;
 
+    *out_ended = NULL;
     sonde_buf_init(&key, KEY_MAX_BYTES + SPB_SESSION_LEN);
     append_key(s, &key);
     if (key.status == SONDE_OK) {
         p = sonde_table_get(&ws->processes, sonde_buf_str(&key));
+        if (!p && ws->processes.count == WINDOWS_MAX)
+            *out_ended = make_room(ws);
         if (!p)
             p = process_new(ws, sonde_buf_str(&key), s->seq_base);
     }
@@ -312,7 +342,7 @@ sonde_status process_note(process *p, const session *s, const batch_facts *f, so
     }
     add(&w->counters, minus(s->counters, p->counted));
     p->counted = s->counters;
-    w->stats = s->stats;
+    w->stats = p->stats = s->stats;
     p->last_batch_mono_ns = now_mono_ns;
     p->host_pid = s->pid_is_sure ? s->host_pid : 0;
     return identity_take(&p->who, s, container) ? SONDE_OK : SONDE_ERR_NOMEM;
@@ -375,12 +405,6 @@ static bool is_dead(const process *p, const windows_due *due)
     }
 }
 
-static void forget(windows *ws, process *p)
-{
-    (void)sonde_table_remove(&ws->processes, p->key);
-    process_free(p);
-}
-
 window *windows_next_due(windows *ws, const windows_due *due)
 {
     size_t cursor = 0;
@@ -403,11 +427,6 @@ window *windows_next_due(windows *ws, const windows_due *due)
     return NULL;
 }
 
-uint64_t windows_next_look(const windows *ws, uint64_t now_mono_ns)
-{
-    return ws->processes.count ? now_mono_ns + LOOK_NS : UINT64_MAX;
-}
-
 size_t windows_rows(const windows *ws)
 {
     size_t cursor = 0, rows = 0;
@@ -419,4 +438,16 @@ size_t windows_rows(const windows *ws)
         rows += p->open ? (size_t)p->open->profile->rows : 0;
     }
     return rows;
+}
+
+void windows_each(const windows *ws, windows_tell tell, void *user)
+{
+    size_t cursor = 0;
+    sonde_table_entry *e;
+
+    while ((e = sonde_table_next(&ws->processes, &cursor)) != NULL) {
+        const process *p = e->value;
+
+        tell(user, &p->who, &p->stats);
+    }
 }

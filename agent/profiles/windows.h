@@ -58,8 +58,9 @@ typedef struct windows {
 void windows_init(windows *ws, uint64_t window_ns);
 void windows_done(windows *ws); /* what is open is lost */
 
-/* The process a session belongs to, made when it is new; NULL: no memory. */
-process *windows_process(windows *ws, const session *s);
+/* The process a session belongs to, made when it is new; NULL: no memory.  When there are WINDOWS_MAX, the one silent
+ * longest makes room, and *out_ended is what it had (NULL: nothing). */
+process *windows_process(windows *ws, const session *s, window **out_ended);
 
 /* The profile the next batch goes into; NULL: no memory. */
 profile *process_profile(process *p);
@@ -86,9 +87,10 @@ typedef struct windows_due {
 /* The next window that is due; NULL: none.  Processes that are gone are forgotten on the way. */
 window *windows_next_due(windows *ws, const windows_due *due);
 
-/* When to look again; UINT64_MAX: after the next batch. */
-uint64_t windows_next_look(const windows *ws, uint64_t now_mono_ns);
-
 size_t windows_rows(const windows *ws); /* in windows that are open */
+
+/* Each process and what its profiler last said about itself. */
+typedef void (*windows_tell)(void *user, const window_identity *who, const session_stats *stats);
+void windows_each(const windows *ws, windows_tell tell, void *user);
 
 #endif /* SONDE_AGENT_PROFILES_WINDOWS_H */

@@ -382,6 +382,35 @@ static void test_a_full_profile_counts_what_it_cannot_take(void **state)
     profile_close(p);
 }
 
+static void test_generated_code_is_called_as_the_program_says(void **state)
+{
+    fixture f;
+    sonde_buf b;
+    const profile_location *l;
+
+    (void)state;
+    open_both(&f, SESSION_A);
+    begin(&b, 1);
+    put(&b, "[uu[ss", 3, U(1), U(1), 2, "older", "newer");
+    put(&b, "[u[[uuuuuu", 2, U(2), 1, 6, U(2), U(0x1000), U(0x1000), U(0), U(0), U(4));
+    put(&b, "[u[[uuuu", 2, U(12), 3, 4, U(2), U(0x1100), U(0x10), U(1));
+    put(&b, "[uuuu[uuuu", 4, U(2), U(0x1080), U(0x10), U(1), 4, U(2), U(0x1100), U(0x20), U(2));
+    put(&b, "[uu[uuuuuu", 3, U(4), U(1), 6, U(0), U(2), U(0x111f), U(0), U(2), U(0x1120));
+    put_cpu(&b, 105, 0, 1, 1);
+    put_cpu(&b, 105, 0, 2, 1);
+    put_end(&b, 1);
+
+    assert_int_equal(take(&f, &b), SESSION_TAKES);
+
+    l = &f.p->locations[f.p->nodes[f.p->samples[0].node].location];
+    assert_int_equal(l->lines_len, 1);
+    assert_memory_equal(
+        profile_text(f.p, f.p->functions[f.p->lines[l->lines_at].function].name).ptr, "newer", 5);
+    l = &f.p->locations[f.p->nodes[f.p->samples[1].node].location];
+    assert_int_equal(l->lines_len, 0);
+    close_both(&f);
+}
+
 static sonde_status take_the_example(void *user)
 {
     session *s = NULL;
@@ -428,6 +457,7 @@ int main(void)
         cmocka_unit_test(test_own_sample_types_have_a_ceiling),
         cmocka_unit_test(test_counters_of_batches_are_summed_up_and_others_stand),
         cmocka_unit_test(test_a_full_profile_counts_what_it_cannot_take),
+        cmocka_unit_test(test_generated_code_is_called_as_the_program_says),
         cmocka_unit_test(test_taking_a_batch_survives_every_failed_allocation),
     };
 

@@ -38,6 +38,7 @@ static void close_it(fixture *f)
 static process *take(fixture *f, uint64_t start_s, uint64_t end_s, unsigned rows)
 {
     batch_facts facts;
+    window *ended;
     process *p;
     sonde_buf b;
 
@@ -53,7 +54,8 @@ static process *take(fixture *f, uint64_t start_s, uint64_t end_s, unsigned rows
     put_end(&b, f->seq);
     assert_status(batch_check(sonde_buf_str(&b), &facts, NULL), SONDE_OK);
     assert_status(session_greet(f->s, &facts.hello), SONDE_OK);
-    p = windows_process(&f->ws, f->s);
+    p = windows_process(&f->ws, f->s, &ended);
+    assert_null(ended);
     assert_non_null(p);
     assert_status(session_merge(f->s, sonde_buf_str(&b), process_profile(p)), SONDE_OK);
     assert_status(process_note(p, f->s, &facts, SONDE_STR("box"), f->mono_ns), SONDE_OK);
@@ -270,21 +272,35 @@ static void test_endpoints_are_known_for_one_window_more(void **state)
     close_it(&f);
 }
 
-static void test_the_most_processes_there_may_be_are_kept(void **state)
+static void test_the_process_silent_longest_makes_room(void **state)
 {
     char id[SPB_SESSION_LEN + 1];
-    windows ws;
+    window *ended;
+    fixture f;
     session *s;
 
     (void)state;
-    windows_init(&ws, MINUTE);
-    for (unsigned i = 0; i < WINDOWS_MAX + 5; i++) {
+    open_it(&f);
+    take(&f, 100, 110, 3);
+    for (unsigned i = 1; i <= WINDOWS_MAX; i++) {
+        process *p;
+
         (void)snprintf(id, sizeof(id), "session %08u", i);
         assert_status(session_open((const uint8_t *)id, NULL, &s), SONDE_OK);
-        assert_int_equal(windows_process(&ws, s) != NULL, i < WINDOWS_MAX);
+        p = windows_process(&f.ws, s, &ended);
+        assert_non_null(p);
+        assert_int_equal(ended != NULL, i == WINDOWS_MAX);
+        assert_non_null(process_profile(p));
+        assert_status(
+            process_note(p, s, &(batch_facts){ .strings_first = 0 }, SONDE_STR(""), f.mono_ns + i),
+            SONDE_OK);
         session_close(s);
+        if (ended)
+            assert_int_equal(ended->profile->rows, 3);
+        window_free(ended);
     }
-    windows_done(&ws);
+    assert_int_equal(f.ws.processes.count, WINDOWS_MAX);
+    close_it(&f);
 }
 
 int main(void)
@@ -299,7 +315,7 @@ int main(void)
         cmocka_unit_test(test_a_process_nobody_knows_is_sent_when_it_was_silent_long),
         cmocka_unit_test(test_a_window_without_samples_waits_five_minutes),
         cmocka_unit_test(test_endpoints_are_known_for_one_window_more),
-        cmocka_unit_test(test_the_most_processes_there_may_be_are_kept),
+        cmocka_unit_test(test_the_process_silent_longest_makes_room),
     };
 
     return cmocka_run_group_tests_name("windows", tests, NULL, NULL);
