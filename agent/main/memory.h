@@ -4,7 +4,7 @@
  * but with an intake that hangs they nearly are.  So it is not them that decide but what the kernel says the process
  * has: near its cap nothing more is taken, which the answers and counters of a full queue tell.
  *
- * Threads   all.  memory_settle(): the timers.
+ * Threads   all.  memory_wants_trim(): the timers.
  * Bounds    takes until MEMORY_CAP_PERCENT of the limit; the rest is for statistics that are being handed out, for the
  *           program's own pages, and for what a moment brings between two looks.
  */
