@@ -295,6 +295,7 @@ SONDE_API void sonde_prof_read_counters(sonde_prof_counters *out)
         .batches_lost = d.batches_lost,
         .memory_bytes = sonde_prof__arena_bytes(),
         .threads = sonde_prof__slots_count(),
+        .own_ns = sonde_prof__samplers_own_ns(),
     };
     size_t bytes = out->struct_bytes < sizeof(c) ? out->struct_bytes : sizeof(c);
 

@@ -69,6 +69,12 @@ uint64_t sonde_prof__samplers_wall_interval_ns(void)
     return sonde_prof__wall_is_running() ? sonde_prof__wall_interval_ns() : 0;
 }
 
+uint64_t sonde_prof__samplers_own_ns(void)
+{
+    return atomic_load_explicit(&sonde_prof__count.handler_ns, memory_order_relaxed) +
+           sonde_prof__threads_own_cpu_ns();
+}
+
 /* -- timers ----------------------------------------------------------------------------------------- */
 
 void sonde_prof__sampler_attach(sonde_prof__slot *slot)

@@ -56,6 +56,9 @@ void sonde_prof__samplers_set_interval(uint64_t cpu_period_ns, uint64_t wall_int
 uint64_t sonde_prof__samplers_cpu_period_ns(void); /* 0: off */
 uint64_t sonde_prof__samplers_wall_interval_ns(void);
 
+/* CPU time of handlers and of the threads of ours, so far.  Threads: any. */
+uint64_t sonde_prof__samplers_own_ns(void);
+
 /* A sampler met a ring that is filling: the drainer sleeps in wait() until then, or for as long as it says.  A futex, no
  * descriptor: the program may close those.  wake: any thread, signal-safe. */
 void sonde_prof__samplers_wake(void);

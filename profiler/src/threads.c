@@ -20,6 +20,7 @@
 
 #include "arena.h"
 #include "counts.h"
+#include "cpu_timer.h"
 #include "files.h"
 #include "hooks.h"
 #include "lock.h"
@@ -35,6 +36,7 @@
 static sonde_prof__lock lock;
 static uint32_t first_free;             /* number + 1; guarded by lock, like all here */
 static _Atomic uint32_t ours[OURS_MAX]; /* threads of ours */
+static _Atomic uint64_t ended_ns;       /* CPU time of those that have ended */
 static uint32_t scan_number;
 static _Atomic bool started;
 static bool lock_is_ours; /* between prefork and postfork */
@@ -343,6 +345,20 @@ void sonde_prof__thread_is_ours_no_more(void)
     for (i = 0; i < OURS_MAX; i++)
         if (atomic_load_explicit(&ours[i], memory_order_relaxed) == tid)
             atomic_store_explicit(&ours[i], 0, memory_order_relaxed);
+    atomic_fetch_add_explicit(&ended_ns, sonde_prof__thread_cpu_ns(), memory_order_relaxed);
+}
+
+uint64_t sonde_prof__threads_own_cpu_ns(void)
+{
+    uint64_t sum = atomic_load_explicit(&ended_ns, memory_order_relaxed), ns;
+    uint32_t i, tid;
+
+    for (i = 0; i < OURS_MAX; i++) {
+        tid = atomic_load_explicit(&ours[i], memory_order_relaxed);
+        ns = tid ? sonde_prof__cpu_ns_of(tid) : UINT64_MAX;
+        sum += ns == UINT64_MAX ? 0 : ns;
+    }
+    return sum;
 }
 
 /* -- looking ---------------------------------------------------------------------------------------- */
@@ -477,6 +493,7 @@ void sonde_prof__threads_postfork_child(void)
     lock_is_ours = false;
     for (i = 0; i < OURS_MAX; i++)
         atomic_store_explicit(&ours[i], 0, memory_order_relaxed);
+    atomic_store_explicit(&ended_ns, 0, memory_order_relaxed);
     for (i = 0; i < SONDE_PROF__SLOT_LISTS; i++)
         atomic_store_explicit(&sonde_prof__slots.first[i], 0, memory_order_relaxed);
     first_free = 0;

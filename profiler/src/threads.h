@@ -40,6 +40,7 @@ void sonde_prof__thread_end(uintptr_t entry);
  * its own (files.h). */
 void sonde_prof__thread_is_ours(void);
 void sonde_prof__thread_is_ours_no_more(void); /* about to end */
+uint64_t sonde_prof__threads_own_cpu_ns(void); /* CPU time of those, living and ended */
 
 /* Names anew, from /proc; the drainer, every few seconds. */
 void sonde_prof__threads_read_names(void);

@@ -79,6 +79,7 @@ typedef struct sonde_prof_counters {
     uint64_t batches_lost;
     uint64_t memory_bytes; /* mapped now */
     uint64_t threads;      /* under observation */
+    uint64_t own_ns;       /* CPU time of our handlers and threads */
 } sonde_prof_counters;
 
 /* Fills what both sides know of the struct.  Cost: a few loads. */

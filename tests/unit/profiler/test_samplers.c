@@ -251,6 +251,86 @@ static void test_short_threads_are_seen_by_their_share(void **state)
     assert_true(t.in_burn * 10 >= t.records * 9);
 }
 
+/* Each thread's error is even between -1 and +1 period: five sigma of the sum are 5 sqrt(n / 3) periods.  A twentieth for
+ * what begins and ends a thread, which is not under observation. */
+static void test_many_threads_add_up(void **state)
+{
+    enum { MANY = 64 };
+    static worker w[MANY];
+    pthread_t threads[MANY];
+    uint64_t used = 0;
+    size_t i;
+    tally t;
+
+    (void)state;
+    start();
+    (void)drain(0, 0);
+    for (i = 0; i < MANY; i++) {
+        w[i] = (worker){ 10 + i % 20, 0, 0, true };
+        assert_int_equal(pthread_create(&threads[i], NULL, work, &w[i]), 0);
+    }
+    for (i = 0; i < MANY; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        used += w[i].used_ns;
+    }
+    sonde_prof__samplers_stop();
+    t = drain(0, 0);
+    assert_int_equal(t.lost, 0);
+    assert_near(t.ns, used, 24 * PERIOD_NS + used / 20);
+}
+
+static __attribute__((noinline)) void burn_a(void)
+{
+    burn_ms(1);
+    sink++;
+}
+
+static __attribute__((noinline)) void burn_b(void)
+{
+    burn_ms(2);
+    sink++;
+}
+
+static bool is_below(const sonde_prof__sample *s, void (*function)(void))
+{
+    uint64_t at = (uint64_t)(uintptr_t)function;
+    uint32_t i;
+
+    for (i = 0; i < s->depth; i++)
+        if (s->frames[i] >= at && s->frames[i] < at + 40)
+            return true;
+    return false;
+}
+
+/* A third and two thirds of 600 ms; samples every 2 ms or at ticks of 10: 60 of them at least, 5 sigma are 0.31. */
+static void test_functions_have_their_share(void **state)
+{
+    uint64_t a = 0, b = 0, used;
+    sonde_prof__ring *r;
+    int i;
+
+    (void)state;
+    start();
+    (void)drain(0, 0);
+    used = my_cpu_ns();
+    for (i = 0; i < 200; i++) {
+        burn_a();
+        burn_b();
+    }
+    used = my_cpu_ns() - used;
+    sonde_prof__samplers_stop();
+    r = &sonde_prof__slot_find(my_tid())->ring;
+    for (; sonde_prof__ring_peek(r); sonde_prof__ring_pop(r)) {
+        const sonde_prof__sample *s = sonde_prof__ring_peek(r);
+
+        a += is_below(s, burn_a) ? (uint64_t)s->value[0] : 0;
+        b += is_below(s, burn_b) ? (uint64_t)s->value[0] : 0;
+    }
+    assert_near(a + b, used, SLACK_NS + used / 20);
+    if (a * 100 < (a + b) * 2 || a * 100 > (a + b) * 64)
+        fail_msg("%llu of %llu ns are a third", (unsigned long long)a, (unsigned long long)(a + b));
+}
+
 static void test_a_slot_is_used_again(void **state)
 {
     uint32_t count;
@@ -606,6 +686,8 @@ int main(void)
         cmocka_unit_test_teardown(test_each_thread_has_its_own_clock, stop),
         cmocka_unit_test_teardown(test_threads_are_found_by_looking, stop),
         cmocka_unit_test_teardown(test_short_threads_are_seen_by_their_share, stop),
+        cmocka_unit_test_teardown(test_many_threads_add_up, stop),
+        cmocka_unit_test_teardown(test_functions_have_their_share, stop),
         cmocka_unit_test_teardown(test_a_slot_is_used_again, stop),
         cmocka_unit_test_teardown(test_the_period_changes_with_the_next_sample, stop),
         cmocka_unit_test_teardown(test_samples_carry_the_active_span_and_add_to_its_cost, stop),

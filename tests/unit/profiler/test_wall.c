@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/thread_ctx.h"
+#include "profiler/src/context.h"
 #include "profiler/src/counts.h"
 #include "profiler/src/hooks.h"
 #include "profiler/src/threads.h"
@@ -388,6 +389,103 @@ static void test_threads_in_a_span_are_looked_at_first(void **state)
         end(&s[i]);
 }
 
+/* -- a storm of contexts ---------------------------------------------------------------------------- */
+
+#define WRITERS 4
+
+typedef struct writer {
+    sonde_thread_ctx record;
+    _Atomic uint32_t tid;
+    _Atomic bool end;
+} writer;
+
+/* Everything in a record follows from its number: what is torn does not. */
+static void write_record(sonde_thread_ctx *r, uint32_t tid, uint64_t number)
+{
+    uint32_t seq = atomic_load_explicit(&r->seq, memory_order_relaxed);
+    uint64_t id = (uint64_t)tid << 32 | (number & 0xffffffff);
+    int i;
+
+    atomic_store_explicit(&r->seq, seq + 1, memory_order_relaxed);
+    atomic_store_explicit(&r->valid, 0, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+    for (i = 0; i < 8; i++) {
+        r->trace_id[i] = (uint8_t)(~id >> (56 - 8 * i));
+        r->trace_id[8 + i] = (uint8_t)(id >> (56 - 8 * i));
+    }
+    r->span_id_host = id * 3;
+    r->local_root_id_host = id * 5;
+    atomic_thread_fence(memory_order_release);
+    atomic_store_explicit(&r->valid, number % 7 != 0, memory_order_relaxed);
+    atomic_store_explicit(&r->seq, seq + 2, memory_order_release);
+}
+
+static void *write_contexts(void *arg)
+{
+    writer *w = arg;
+    uint64_t number = 1;
+
+    sonde_prof__thread_begin();
+    atomic_store(&w->record.tid, my_tid());
+    sonde_prof_set_context_record(&w->record);
+    atomic_store(&w->tid, my_tid());
+    while (!atomic_load_explicit(&w->end, memory_order_relaxed))
+        write_record(&w->record, my_tid(), number++);
+    sonde_prof__thread_end(0);
+    return NULL;
+}
+
+static void check_context(const sonde_prof__sample *s)
+{
+    const sonde_prof__context *c = &s->context;
+
+    if (c->span_id == 0 && c->trace_lo == 0)
+        return;
+    if (c->trace_lo >> 32 != s->tid || c->trace_hi != ~c->trace_lo ||
+        c->span_id != c->trace_lo * 3 || c->local_root_id != c->trace_lo * 5)
+        fail_msg("a torn context: trace %llx %llx, span %llx, root %llx",
+                 (unsigned long long)c->trace_hi, (unsigned long long)c->trace_lo,
+                 (unsigned long long)c->span_id, (unsigned long long)c->local_root_id);
+}
+
+static void test_no_sample_has_a_context_that_never_was(void **state)
+{
+    static writer w[WRITERS];
+    pthread_t threads[WRITERS];
+    uint32_t i, k, in_span = 0;
+    sonde_prof__context c;
+
+    (void)state;
+    for (i = 0; i < WRITERS; i++) {
+        memset(&w[i], 0, sizeof(w[i]));
+        assert_int_equal(pthread_create(&threads[i], NULL, write_contexts, &w[i]), 0);
+        while (atomic_load(&w[i].tid) == 0)
+            (void)sched_yield();
+    }
+    for (k = 0; k < 3000 || in_span < 100; k++) {
+        sonde_prof__wall_round(DT_NS); /* by signal, on the thread itself */
+        for (i = 0; i < WRITERS; i++) {
+            sonde_prof__slot *slot = sonde_prof__slot_find(w[i].tid);
+            const sonde_prof__sample *s;
+            sonde_prof__sample remote = { .tid = w[i].tid };
+
+            sonde_prof__context_read_remote(slot, &c);
+            remote.context = c;
+            check_context(&remote);
+            for (; (s = sonde_prof__ring_peek(&slot->ring)) != NULL;
+                 sonde_prof__ring_pop(&slot->ring)) {
+                check_context(s);
+                in_span += s->context.span_id != 0;
+            }
+        }
+    }
+    for (i = 0; i < WRITERS; i++) {
+        atomic_store(&w[i].end, true);
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        atomic_store(&w[i].record.tid, 0);
+    }
+}
+
 static bool is_pending(void)
 {
     sigset_t set;
@@ -479,6 +577,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_running_thread_looks_itself, start, stop),
         cmocka_unit_test_setup_teardown(test_looks_weigh_what_was_not_looked_at, start, stop),
         cmocka_unit_test_setup_teardown(test_threads_in_a_span_are_looked_at_first, start, stop),
+        cmocka_unit_test_setup_teardown(test_no_sample_has_a_context_that_never_was, start, stop),
         cmocka_unit_test_setup_teardown(test_no_signal_is_under_way_when_a_program_begins, start,
                                         stop),
         cmocka_unit_test_setup_teardown(test_anothers_signal_goes_on_waiting, start, stop),
