@@ -10,12 +10,12 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/process_tags.h"
 #include "sonde/version.h"
 #include "vocab/tags.h"
 
 #include "config_read.h"
 #include "otel_env.h"
-#include "process_tags.h"
 
 #define TEXTS_MAX_BYTES 262144
 #define DEFAULT_SOCKET  "/var/run/datadog/apm.socket"
@@ -182,7 +182,7 @@ static void find_hostname(sonde__config *c)
 static void describe_process(sonde__config *c, sonde_str executable)
 {
     char workdir[4096] = "";
-    char tags[SONDE__PROCESS_TAGS_MAX_BYTES];
+    char tags[SONDE_PROCESS_TAGS_MAX_BYTES];
     sonde_str ours = { NULL, 0 };
     size_t len;
 
@@ -192,7 +192,7 @@ static void describe_process(sonde__config *c, sonde_str executable)
         workdir[0] = '\0';
     if (c->service_is_ours)
         ours = c->service;
-    len = sonde__process_tags(executable, sonde_str_from(workdir), ours, tags);
+    len = sonde_process_tags(executable, sonde_str_from(workdir), ours, tags);
     c->process_tags = sonde__config_keep(c, (sonde_str){ tags, len });
 }
 

@@ -14,10 +14,10 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/container.h"
 #include "base/str.h"
 
 #include "config.h"
-#include "container.h"
 #include "text_numbers.h"
 
 typedef struct sonde__v1 {
@@ -26,7 +26,7 @@ typedef struct sonde__v1 {
     sonde__text_numbers texts;   /* in `body` */
     const sonde__config *config; /* borrowed */
     char runtime_id[37];
-    char container[SONDE__CONTAINER_ID_MAX];
+    char container[SONDE_CONTAINER_ID_MAX];
 } sonde__v1;
 
 /* `container` is the id of the container, "" when there is none. */

@@ -10,10 +10,10 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/container.h"
 #include "base/mutex.h"
 #include "codec/pb_write.h"
 
-#include "container.h"
 #include "counters.h"
 #include "ctx_record.h"
 
@@ -71,11 +71,11 @@ static void put_key_map(sonde_buf *b, uint32_t field)
 
 static void encode(const sonde__config *c, const char *runtime_id, sonde_buf *out)
 {
-    char container[SONDE__CONTAINER_ID_MAX];
-    char entity[SONDE__CONTAINER_ID_MAX];
+    char container[SONDE_CONTAINER_ID_MAX];
+    char entity[SONDE_CONTAINER_ID_MAX];
     size_t resource = sonde_pb_begin(out, 1);
 
-    sonde__container_read(container, entity);
+    sonde_container_read(container, entity);
     put_pair(out, 1, "service.name", c->service);
     put_pair(out, 1, "service.instance.id", sonde_str_from(runtime_id));
     put_pair(out, 1, "service.version", c->version);

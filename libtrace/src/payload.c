@@ -20,14 +20,14 @@ static bool v1_is_refused;
 static sonde_status open_form(sonde__payload *p, const sonde__config *config,
                               const char *runtime_id, size_t max_bytes)
 {
-    char container[SONDE__CONTAINER_ID_MAX];
-    char entity[SONDE__CONTAINER_ID_MAX];
+    char container[SONDE_CONTAINER_ID_MAX];
+    char entity[SONDE_CONTAINER_ID_MAX];
 
     if (p->wanted == SONDE__API_V05)
         return sonde__v05_open(&p->v05, max_bytes);
     if (p->wanted != SONDE__API_V1)
         return SONDE_OK;
-    sonde__container_read(container, entity);
+    sonde_container_read(container, entity);
     return sonde__v1_open(&p->v1, config, runtime_id, container, max_bytes);
 }
 

@@ -1,9 +1,9 @@
 /* process_map.c - the keys, once. */
+#include "base/container.h"
+
 #include "process_map.h"
 
 #include "codec/msgpack_write.h"
-
-#include "container.h"
 
 #define SCHEMA_VERSION 2
 
@@ -51,11 +51,11 @@ static sonde_str cut(sonde_str text, size_t max)
 void sonde__process_map(sonde_buf *out, const sonde__config *c, const char *runtime_id,
                         size_t value_max, uint32_t tags)
 {
-    char id[SONDE__CONTAINER_ID_MAX];
-    char entity[SONDE__CONTAINER_ID_MAX];
+    char id[SONDE_CONTAINER_ID_MAX];
+    char entity[SONDE_CONTAINER_ID_MAX];
     bool tagged = tags != SONDE__NO_TAGS;
 
-    sonde__container_read(id, entity);
+    sonde_container_read(id, entity);
     put_entries(out,
                 (const entry[]){
                     { SONDE_STR("runtime_id"), sonde_str_from(runtime_id) },

@@ -11,11 +11,11 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/container.h"
 #include "base/fork.h"
 #include "base/log.h"
 #include "base/mutex.h"
 
-#include "container.h"
 #include "flusher.h"
 #include "statsd_beat.h"
 #include "tracer.h"
@@ -197,13 +197,13 @@ static sonde_status keep_tags(sonde_statsd *s, const char *own, const sonde__con
 static sonde_status keep_texts(sonde_statsd *s, const sonde_statsd_options *o,
                                const sonde__config *c)
 {
-    char id[SONDE__CONTAINER_ID_MAX] = "";
-    char entity[SONDE__CONTAINER_ID_MAX] = "";
+    char id[SONDE_CONTAINER_ID_MAX] = "";
+    char entity[SONDE_CONTAINER_ID_MAX] = "";
     sonde_status status = keep_tags(s, o->tags, c);
     char *at;
 
     if (c->origin_detection) {
-        sonde__container_read(id, entity);
+        sonde_container_read(id, entity);
         s->shared.local_data = keep(s, entity, strlen(entity));
         s->shared.external_data = keep(s, c->external_env.ptr, c->external_env.len);
     }

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/container.h"
 #include "base/digest.h"
 #include "base/format.h"
 #include "base/log.h"
@@ -13,7 +14,6 @@
 #include "vocab/headers.h"
 
 #include "collector.h"
-#include "container.h"
 #include "flusher.h"
 #include "own_metrics.h"
 #include "service.h"
@@ -33,8 +33,8 @@
 struct sonde__transport {
     sonde_http_plain *http;
     const char *agent; /* borrowed, for logs */
-    char container[SONDE__CONTAINER_ID_MAX];
-    char entity[SONDE__CONTAINER_ID_MAX];
+    char container[SONDE_CONTAINER_ID_MAX];
+    char entity[SONDE_CONTAINER_ID_MAX];
     sonde_http_header headers[HEADERS_MAX];
     size_t headers_len;
     size_t place; /* from here on: where the process runs */
@@ -88,7 +88,7 @@ sonde_status sonde__transport_open(const sonde__config *config, sonde__transport
         return SONDE_ERR_NOMEM;
     t->agent = config->agent_text;
     t->may_diagnose = config->enabled && config->startup_logs;
-    sonde__container_read(t->container, t->entity);
+    sonde_container_read(t->container, t->entity);
     make_headers(t, config);
     status = sonde_http_plain_open(&config->agent, ANSWER_MAX_BYTES, &t->http);
     if (status != SONDE_OK) {

@@ -86,6 +86,7 @@ typedef struct sonde_prof__config {
     sonde_str profiling_tags; /* likewise */
     sonde_str hostname;       /* never empty */
     sonde_str external_env;
+    bool process_tags;
     sonde_str git_repository;
     sonde_str git_commit;
     sonde_str runtime_id; /* empty: none was told */

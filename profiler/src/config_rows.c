@@ -35,6 +35,8 @@ const sonde_prof__setting_row sonde_prof__setting_rows[] = {
       .doc = "Name of this host." },
     { .names = { "DD_EXTERNAL_ENV" }, .type = SONDE_PROF__TYPE_TEXT, .fallback = "", .field = FIELD(external_env),
       .doc = "Passed on to the agent, which learns the container from it." },
+    { .names = { "DD_EXPERIMENTAL_PROPAGATE_PROCESS_TAGS_ENABLED" }, .type = SONDE_PROF__TYPE_BOOL, .fallback = "true", .field = FIELD(process_tags),
+      .doc = "Say from which program and folder this process was started." },
     { .names = { "DD_GIT_REPOSITORY_URL" }, .type = SONDE_PROF__TYPE_TEXT, .fallback = "", .field = FIELD(git_repository),
       .doc = "Repository of the source; its user and password are left out." },
     { .names = { "DD_GIT_COMMIT_SHA" }, .type = SONDE_PROF__TYPE_TEXT, .fallback = "", .field = FIELD(git_commit), .doc = "Commit it was built from." },

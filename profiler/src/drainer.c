@@ -198,6 +198,8 @@ static void end_window(uint64_t now, uint64_t unix_ns)
     const sonde_prof__span_of_time time = { d.begun_unix_ns, unix_ns, (int64_t)(unix_ns - now) };
     bool sends = d.in_profiles && d.config->do_export && d.takes != SONDE_PROF__TAKES_NOTHING;
 
+    if (sonde_prof__identity_meet(&d.who))
+        d.session.is_known = false; /* the agent is told again */
     note_intervals();
     read_stats();
     if (!d.in_profiles)

@@ -12,7 +12,11 @@
 
 #include "base/hex.h"
 #include "base/parse.h"
+#include "base/process_tags.h"
 #include "base/rng.h"
+
+#include "hooks.h"
+#include "process_ctx.h"
 
 #define TEXTS_MAX_BYTES 65536u
 
@@ -103,16 +107,47 @@ static void add_tags(sonde_prof__identity *id, sonde_str text)
         add_tag(id, key, value);
 }
 
+static void describe_process(sonde_prof__identity *id)
+{
+    const sonde_prof__config *c = id->config;
+    char workdir[4096], tags[SONDE_PROCESS_TAGS_MAX_BYTES];
+    sonde_str ours = { NULL, 0 };
+    size_t len;
+
+    if (!getcwd(workdir, sizeof(workdir)))
+        workdir[0] = '\0';
+    if (c->service_is_ours)
+        ours = c->service;
+    len = sonde_process_tags(c->exe, sonde_str_from(workdir), ours, tags);
+    id->process_tags = sonde_arena_copy(&id->texts, (sonde_str){ tags, len });
+}
+
 void sonde_prof__identity_renew(sonde_prof__identity *id)
 {
     sonde_str told = id->config->runtime_id;
 
     id->pid = (uint32_t)getpid();
+    id->has_met = false;
     read_ns_pids(id);
     if (told.len > 0 && told.len < sizeof(id->runtime_id))
         (void)snprintf(id->runtime_id, sizeof(id->runtime_id), "%.*s", SONDE_STR_ARG(told));
     else
         make_uuid(id->runtime_id);
+}
+
+bool sonde_prof__identity_meet(sonde_prof__identity *id)
+{
+    sonde_prof__process_ctx ctx;
+
+    if (id->has_met || !sonde_prof__process_ctx_read(&ctx))
+        return false;
+    sonde_prof__hooks_set_local_root_key(ctx.local_root_key);
+    id->has_met = ctx.runtime_id[0] != '\0';
+    if (!id->has_met || id->config->runtime_id.len > 0 ||
+        strcmp(id->runtime_id, ctx.runtime_id) == 0)
+        return false;
+    memcpy(id->runtime_id, ctx.runtime_id, sizeof(id->runtime_id));
+    return true;
 }
 
 void sonde_prof__identity_init(sonde_prof__identity *id, const sonde_prof__config *c)
@@ -127,6 +162,8 @@ void sonde_prof__identity_init(sonde_prof__identity *id, const sonde_prof__confi
 #endif
     add_tags(id, c->tags);
     add_tags(id, c->profiling_tags);
+    if (c->process_tags)
+        describe_process(id);
     sonde_prof__identity_renew(id);
 }
 
@@ -157,5 +194,6 @@ void sonde_prof__identity_hello(const sonde_prof__identity *id, sonde_prof__hell
     out->exe = c->exe;
     out->hostname = c->hostname;
     out->libc = sonde_str_from(id->libc);
+    out->process_tags = id->process_tags;
     out->flags = c->timeline ? SONDE_PROF__TIMELINE : 0;
 }

@@ -21,6 +21,7 @@ typedef struct sonde_prof__identity {
     uint32_t ns_pids[SONDE_PROF__NS_PIDS_MAX]; /* outermost first; one is none */
     uint32_t ns_pids_len;
     char runtime_id[37];
+    bool has_met; /* the tracer's is ours */
     char libc[48];
     sonde_str tags[SONDE_PROF__TAGS_MAX]; /* "key:value" of the user */
     uint32_t tags_len;
@@ -34,6 +35,9 @@ void sonde_prof__identity_done(sonde_prof__identity *id);
 
 /* The child is another process: new pid and runtime-id. */
 void sonde_prof__identity_renew(sonde_prof__identity *id);
+
+/* Looks whether a tracer says who this process is; true: the runtime-id is another one now. */
+bool sonde_prof__identity_meet(sonde_prof__identity *id);
 
 /* What of a HELLO is known here; session, sequence and times are the caller's. */
 void sonde_prof__identity_hello(const sonde_prof__identity *id, sonde_prof__hello *out);

@@ -5,17 +5,20 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/container.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "codec/json_read.h"
 #include "vocab/headers.h"
 
 #define ANSWER_MAX_BYTES (256u * 1024)
-#define OWN_HEADERS_MAX  4
+#define OWN_HEADERS_MAX  5
 
 struct sonde_prof__link {
     sonde_http_plain *http;
     const char *agent; /* for logs */
+    char container[SONDE_CONTAINER_ID_MAX];
+    char entity[SONDE_CONTAINER_ID_MAX];
     sonde_http_header own[OWN_HEADERS_MAX];
     size_t own_len;
 };
@@ -45,6 +48,9 @@ sonde_status sonde_prof__link_open(const sonde_prof__config *c,
     sonde_http_plain_meanwhile(l->http, meanwhile, user);
     l->agent = c->agent_text;
     add_header(l, "User-Agent", SONDE_STR("Sonde/" SONDE_VERSION));
+    sonde_container_read(l->container, l->entity);
+    add_header(l, SONDE_HDR_CONTAINER_ID, sonde_str_from(l->container));
+    add_header(l, SONDE_HDR_ENTITY_ID, sonde_str_from(l->entity));
     add_header(l, SONDE_HDR_EXTERNAL_ENV, c->external_env);
     *out = l;
     return SONDE_OK;

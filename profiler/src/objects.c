@@ -292,7 +292,7 @@ sonde_status sonde_prof__objects_take_maps(sonde_prof__objects *o, sonde_str tex
     return SONDE_OK;
 }
 
-static sonde_status read_maps(sonde_buf *to)
+sonde_status sonde_prof__objects_maps_text(sonde_buf *to)
 {
     int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? 0 : 1;
@@ -341,7 +341,7 @@ sonde_status sonde_prof__objects_read(sonde_prof__objects *out)
     if (r.no_memory)
         status = SONDE_ERR_NOMEM;
     if (status == SONDE_OK)
-        status = read_maps(&maps);
+        status = sonde_prof__objects_maps_text(&maps);
     if (status == SONDE_OK)
         status = sonde_prof__objects_take_maps(out, sonde_buf_str(&maps));
     for (i = 0; i < out->len && status == SONDE_OK; i++)

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/str.h"
 #include "sonde/status.h"
 
@@ -56,6 +57,9 @@ uint64_t sonde_prof__objects_generation(void);
 /* SONDE_ERR_NOMEM: then `out` is empty. */
 SONDE_MUST_USE sonde_status sonde_prof__objects_read(sonde_prof__objects *out);
 void sonde_prof__objects_done(sonde_prof__objects *o);
+
+/* Appends /proc/self/maps.  SONDE_ERR_NOMEM; what cannot be read is empty. */
+sonde_status sonde_prof__objects_maps_text(sonde_buf *to);
 
 /* Adds what a text in the form of /proc/self/maps says: devices and inodes to objects that lie there, and the
  * executable memory that belongs to no file.  Lines that are none are passed over. */

@@ -191,8 +191,11 @@ class Linked(Case):
             self.assertEqual(program.ask("start")["status"], 0)
             truth = program.ask("span 500")
             self.assertEqual(program.ask("flush")["status"], 0)
+            wait_until("the tracer says who it is", agent.runtime_id)
             uploads = agent.uploads()
             self.end(program)
+        ids = {u.tags["runtime-id"] for u in uploads}
+        self.assertEqual(ids, {agent.runtime_id()})  # the tracer's
         span = truth["span"] - (1 << 64) if truth["span"] >> 63 else truth["span"]
         rows = [(values, labels) for u in uploads for stack, values, labels in u.profile.rows()
                 if "in_span" in stack and values["cpu-time"]]

@@ -7,6 +7,7 @@
 
 import http.server
 import json
+import re
 import threading
 
 import pprof
@@ -31,7 +32,7 @@ class ProfileIntake:
         self.answers = []  # statuses of the next requests; then 202
         self.info = None  # what GET /info answers: for a profiler this is the agent then
         self.requests = 0
-        self._uploads, self._lock = [], threading.Lock()
+        self._uploads, self._others, self._lock = [], [], threading.Lock()
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -76,8 +77,9 @@ class ProfileIntake:
 
     def _take(self, path, headers, body):
         with self._lock:
-            if "profil" not in path:
-                return 200  # traces of the same program
+            if "profil" not in path:  # of the tracer in the same program
+                self._others.append(body)
+                return 200
             self.requests += 1
             status = self.answers.pop(0) if self.answers else 202
             if status == 202:
@@ -87,6 +89,12 @@ class ProfileIntake:
     def uploads(self):
         with self._lock:
             return [Upload(*u) for u in self._uploads]
+
+    def runtime_id(self):
+        """What a tracer of the same program calls it, in its telemetry; None before that came."""
+        with self._lock:
+            found = [re.search(rb'"runtime_id":"([^"]+)"', body) for body in self._others]
+        return next((f.group(1).decode() for f in found if f), None)
 
     def await_uploads(self, count):
         stack.wait_until(f"{count} profiles arrive", lambda: len(self._uploads) >= count)

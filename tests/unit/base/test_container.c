@@ -2,7 +2,7 @@
 #include "base/cgroup.h"
 #include "support/test.h"
 
-#include "libtrace/src/container.h"
+#include "base/container.h"
 
 #define HEX64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define UUID  "01234567-89ab-cdef-0123-456789abcdef"
@@ -40,11 +40,11 @@ static void test_ids_are_found_where_the_table_says(void **state)
 
 static void test_the_unified_path_is_preferred(void **state)
 {
-    sonde_str path = sonde__cgroup_path(SONDE_STR("3:cpu:/old\n0::/new/x\n"));
+    sonde_str path = sonde_cgroup_path(SONDE_STR("3:cpu:/old\n0::/new/x\n"));
 
     (void)state;
     assert_true(sonde_str_eq(path, SONDE_STR("/new/x")));
-    path = sonde__cgroup_path(SONDE_STR("3:cpu:/old\n2:mem:/other"));
+    path = sonde_cgroup_path(SONDE_STR("3:cpu:/old\n2:mem:/other"));
     assert_true(sonde_str_eq(path, SONDE_STR("/old")));
 }
 

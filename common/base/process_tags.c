@@ -1,10 +1,10 @@
 /* process_tags.c - names from paths, made into values of tags. */
-#include "process_tags.h"
+#include "base/process_tags.h"
 
 #define VALUE_MAX_BYTES 200
 
 /* Five keys of at most 20 bytes with ':' and ','. */
-_Static_assert(SONDE__PROCESS_TAGS_MAX_BYTES >= 5 * (VALUE_MAX_BYTES + 22), "room for all");
+_Static_assert(SONDE_PROCESS_TAGS_MAX_BYTES >= 5 * (VALUE_MAX_BYTES + 22), "room for all");
 
 static bool may_stay(char c)
 {
@@ -65,8 +65,8 @@ static sonde_str folder_name(sonde_str path)
     return sonde_str_eq(name, SONDE_STR("bin")) ? (sonde_str){ NULL, 0 } : name;
 }
 
-size_t sonde__process_tags(sonde_str executable, sonde_str workdir, sonde_str auto_service,
-                           char out[SONDE__PROCESS_TAGS_MAX_BYTES])
+size_t sonde_process_tags(sonde_str executable, sonde_str workdir, sonde_str auto_service,
+                          char out[SONDE_PROCESS_TAGS_MAX_BYTES])
 {
     sonde_str name = take_last(&executable); /* leaves the directory */
     size_t len = 0;

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "libtrace/src/process_tags.h"
+#include "base/process_tags.h"
 
 static void test_process_tags_are_sorted_and_normalised(void **state)
 {
@@ -28,14 +28,14 @@ static void test_process_tags_are_sorted_and_normalised(void **state)
           "entrypoint.workdir:x_y,svc.user:true" },
         { "unknown", "", "", "", "entrypoint.type:executable,svc.user:true" },
     };
-    char out[SONDE__PROCESS_TAGS_MAX_BYTES + 1];
+    char out[SONDE_PROCESS_TAGS_MAX_BYTES + 1];
     size_t i;
 
     (void)state;
     for (i = 0; i < COUNT_OF(cases); i++) {
-        size_t len = sonde__process_tags(sonde_str_from(cases[i].executable),
-                                         sonde_str_from(cases[i].workdir),
-                                         sonde_str_from(cases[i].service), out);
+        size_t len = sonde_process_tags(sonde_str_from(cases[i].executable),
+                                        sonde_str_from(cases[i].workdir),
+                                        sonde_str_from(cases[i].service), out);
 
         out[len] = '\0';
         if (strcmp(out, cases[i].want) != 0)
@@ -46,14 +46,14 @@ static void test_process_tags_are_sorted_and_normalised(void **state)
 static void test_process_tags_fit_the_room_they_are_promised(void **state)
 {
     char path[2 * 300 + 3];
-    char out[SONDE__PROCESS_TAGS_MAX_BYTES];
+    char out[SONDE_PROCESS_TAGS_MAX_BYTES];
     sonde_str whole = { path, sizeof(path) - 1 };
 
     (void)state;
     memset(path, 'a', sizeof(path));
     path[0] = path[301] = '/';
-    assert_in_range(sonde__process_tags(whole, whole, whole, out), 800,
-                    SONDE__PROCESS_TAGS_MAX_BYTES);
+    assert_in_range(sonde_process_tags(whole, whole, whole, out), 800,
+                    SONDE_PROCESS_TAGS_MAX_BYTES);
 }
 
 int main(void)

@@ -1,5 +1,5 @@
 /* container.c - ids in control group paths. */
-#include "container.h"
+#include "base/container.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 
 #define HOST_CGROUP_INODE 0xEFFFFFFBu
 
-sonde_str sonde__cgroup_path(sonde_str cgroup)
+sonde_str sonde_cgroup_path(sonde_str cgroup)
 {
     sonde_str first = { NULL, 0 };
 
@@ -43,9 +43,9 @@ static sonde_str read_cgroup(char *to, size_t cap)
 }
 
 /* In a namespace of its own the id is not visible; the inode tells the agent the same. */
-static void name_by_inode(sonde_str cgroup, char entity[SONDE__CONTAINER_ID_MAX])
+static void name_by_inode(sonde_str cgroup, char entity[SONDE_CONTAINER_ID_MAX])
 {
-    sonde_str path = sonde__cgroup_path(cgroup);
+    sonde_str path = sonde_cgroup_path(cgroup);
     char full[1024];
     struct stat st;
 
@@ -55,10 +55,10 @@ static void name_by_inode(sonde_str cgroup, char entity[SONDE__CONTAINER_ID_MAX]
         return;
     (void)snprintf(full, sizeof(full), "/sys/fs/cgroup%.*s", SONDE_STR_ARG(path));
     if (stat(full, &st) == 0 && st.st_ino > 2) /* 2 is the root itself: no container */
-        (void)snprintf(entity, SONDE__CONTAINER_ID_MAX, "in-%llu", (unsigned long long)st.st_ino);
+        (void)snprintf(entity, SONDE_CONTAINER_ID_MAX, "in-%llu", (unsigned long long)st.st_ino);
 }
 
-void sonde__container_read(char id[SONDE__CONTAINER_ID_MAX], char entity[SONDE__CONTAINER_ID_MAX])
+void sonde_container_read(char id[SONDE_CONTAINER_ID_MAX], char entity[SONDE_CONTAINER_ID_MAX])
 {
     char text[2048];
     sonde_str cgroup = read_cgroup(text, sizeof(text));
@@ -70,6 +70,6 @@ void sonde__container_read(char id[SONDE__CONTAINER_ID_MAX], char entity[SONDE__
         name_by_inode(cgroup, entity);
         return;
     }
-    (void)snprintf(id, SONDE__CONTAINER_ID_MAX, "%.*s", SONDE_STR_ARG(found));
-    (void)snprintf(entity, SONDE__CONTAINER_ID_MAX, "ci-%.*s", SONDE_STR_ARG(found));
+    (void)snprintf(id, SONDE_CONTAINER_ID_MAX, "%.*s", SONDE_STR_ARG(found));
+    (void)snprintf(entity, SONDE_CONTAINER_ID_MAX, "ci-%.*s", SONDE_STR_ARG(found));
 }
