@@ -14,12 +14,16 @@
 #include "base/rng.h"
 #include "base/thread.h"
 
+#include "arena.h"
 #include "collector.h"
+#include "counts.h"
 #include "heap.h"
+#include "hooks.h"
 #include "identity.h"
 #include "link.h"
 #include "lock.h"
 #include "maps.h"
+#include "overhead.h"
 #include "samplers.h"
 #include "session.h"
 #include "slot.h"
@@ -50,12 +54,14 @@ static struct {
     sonde_prof__stats stats;     /* likewise */
     sonde_prof__closed aside;    /* a profile to be encoded */
     bool has_aside;
+    sonde_prof__overhead overhead;
     sonde_prof__link *link;
     sonde_prof__takes takes;
     bool in_profiles; /* the window under way becomes a profile, else a batch */
     bool
         had_window; /* one has ended: the first is shorter, so that processes do not send at once */
     bool must_roll_over;
+    uint32_t asked_len; /* objects that were asked for a tracer */
     uint64_t ask_at_ns;
     uint64_t begun_mono_ns; /* the window */
     uint64_t begun_unix_ns;
@@ -87,7 +93,7 @@ static uint32_t timed_max(uint64_t period)
 {
     double max = TIMED_PER_MINUTE * ((double)period / MINUTE_NS);
 
-    if (!d.config->timeline)
+    if (!d.config->timeline || d.overhead.shed >= SONDE_PROF__SHED_TIMELINE)
         return 0;
     return max < TIMED_PER_MINUTE ? (uint32_t)max : TIMED_PER_MINUTE;
 }
@@ -133,6 +139,7 @@ static void read_stats(void)
     sonde_prof__collector_stats(&d.collector, &d.stats);
     d.stats.value[SONDE_PROF__STAT_CPU_PERIOD] = d.who.interval[SONDE_PROF__CPU];
     d.stats.value[SONDE_PROF__STAT_WALL_INTERVAL] = d.who.interval[SONDE_PROF__WALL];
+    d.stats.value[SONDE_PROF__STAT_OVERHEAD_PPM] = d.overhead.ppm;
 }
 
 static void close_batch(const sonde_prof__span_of_time *time)
@@ -330,6 +337,57 @@ static void talk(uint64_t now)
         send_profiles(now);
 }
 
+/* -- what it may cost ------------------------------------------------------------------------------- */
+
+/* Each sample weighs the interval it came by, so that none is wrong by this. */
+static void apply_overhead(void)
+{
+    const sonde_prof__config *c = d.config;
+    const sonde_prof__overhead *o = &d.overhead;
+    uint32_t wall_step = o->step + (o->shed >= SONDE_PROF__SHED_WALL ? SONDE_PROF__STEPS_MAX : 0u);
+
+    SONDE_LOG(SONDE_LOG_INFO, "sampling adapts: step=%u shed=%u overhead_ppm=%u", o->step, o->shed,
+              o->ppm);
+    sonde_prof__samplers_set_interval(
+        c->cpu ? sonde_prof__cpu_period_at(c->cpu_period_ns, o->step) : 0,
+        c->wall ? sonde_prof__interval_at(c->wall_interval_ns, wall_step) : 0);
+    if (c->alloc)
+        sonde_prof__heap_set_mean(sonde_prof__interval_at(c->heap_sample_bytes, o->step));
+    atomic_store_explicit(&sonde_prof__heap_live, c->heap && o->shed < SONDE_PROF__SHED_LIVE,
+                          memory_order_relaxed);
+}
+
+static void look_at_costs(uint64_t now)
+{
+    struct timespec cpu = { 0, 0 };
+    sonde_prof__costs c = {
+        .now_mono_ns = now,
+        .own_ns = atomic_load_explicit(&sonde_prof__count.handler_ns, memory_order_relaxed),
+        .memory_bytes = sonde_prof__arena_bytes(),
+        .memory_max = d.config->memory_bytes,
+    };
+
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
+    c.cpu_ns = (uint64_t)cpu.tv_sec * SONDE_NS_PER_S + (uint64_t)cpu.tv_nsec;
+    if (sonde_prof__overhead_look(&d.overhead, &c))
+        apply_overhead();
+}
+
+/* -- a tracer that comes later ------------------------------------------------------------------------ */
+
+/* One that only its own library can see is asked for in each object that is new.  Not under the lock: it has locks too. */
+static void look_for_tracer(void)
+{
+    for (; d.asked_len < sonde_prof__maps_len(); d.asked_len++) {
+        const sonde_prof__loaded *l = sonde_prof__maps_by_id(SONDE_PROF__FIRST_MAP + d.asked_len);
+        const uint32_t others = SONDE_PROF__OBJECT_ANON | SONDE_PROF__OBJECT_MAIN |
+                                SONDE_PROF__OBJECT_VDSO | SONDE_PROF__OBJECT_DELETED;
+
+        if (d.config->hotspots && l->is_loaded && l->path.len > 0 && !(l->flags & others))
+            (void)sonde_prof__hooks_announce(l->path.ptr);
+    }
+}
+
 /* -- the loop --------------------------------------------------------------------------------------- */
 
 static bool is_empty(void)
@@ -356,9 +414,11 @@ static void tick(bool close_now)
     uint64_t now = sonde_mono_ns();
 
     sonde_prof__samplers_tick(now);
+    look_at_costs(now);
     sonde_prof__lock_take(&lock);
     sonde_prof__collector_drain(&d.collector, now);
     sonde_prof__lock_give(&lock);
+    look_for_tracer();
     ask_if_due(now);
     if (close_now || window_is_over(now))
         close_window();
@@ -398,6 +458,7 @@ static sonde_status open_all(const sonde_prof__config *config)
     sonde_prof__window_init(&d.closed, 0);
     sonde_prof__session_init(&d.session);
     sonde_prof__uploads_init(&d.uploads);
+    sonde_prof__overhead_init(&d.overhead, config->max_overhead);
     begin_window(now, (uint64_t)sonde_unix_ns());
     return sonde_prof__maps_refresh(now); /* before the first sample */
 }
