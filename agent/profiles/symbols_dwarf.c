@@ -351,6 +351,35 @@ static uint64_t debug_bytes(Elf *e)
     return sum;
 }
 
+/* libdw reads a text up to its NUL without looking where the section ends: whatever holds texts has to end in one,
+ * as all that compilers and linkers write does.  (Line tables it reads with care.)  Called when libdw has unpacked the sections. */
+static bool texts_end(Elf *e)
+{
+    static const char *const holders[] = { ".debug_info",  ".debug_str",      ".debug_line_str",
+                                           ".debug_types", ".debug_info.dwo", ".debug_str.dwo",
+                                           ".zdebug_info", ".zdebug_str",     ".zdebug_types" };
+    Elf_Scn *scn = NULL;
+    GElf_Shdr h;
+    size_t strings;
+    const char *name;
+    Elf_Data *d;
+
+    if (elf_getshdrstrndx(e, &strings) != 0)
+        return false;
+    while ((scn = elf_nextscn(e, scn)) != NULL) {
+        if (!gelf_getshdr(scn, &h) || (name = elf_strptr(e, strings, h.sh_name)) == NULL)
+            return false;
+        for (size_t i = 0; i < sizeof(holders) / sizeof(holders[0]); i++) {
+            if (strcmp(name, holders[i]) != 0 || h.sh_type == SHT_NOBITS)
+                continue;
+            d = elf_getdata(scn, NULL);
+            if (d && d->d_size && ((const char *)d->d_buf)[d->d_size - 1] != '\0')
+                return false;
+        }
+    }
+    return true;
+}
+
 /* What dwz took out of several files into one: found by its build-id. */
 static void open_alternative(dwarf_reader *r, const char *debug_dir)
 {
@@ -372,7 +401,7 @@ static void open_alternative(dwarf_reader *r, const char *debug_dir)
         return;
     r->alt_elf = elf_begin(r->alt_fd, ELF_C_READ, NULL);
     r->alt = r->alt_elf ? dwarf_begin_elf(r->alt_elf, DWARF_C_READ, NULL) : NULL;
-    if (r->alt) {
+    if (r->alt && texts_end(r->alt_elf)) {
         r->section_bytes += debug_bytes(r->alt_elf);
         dwarf_setalt(r->dwarf, r->alt);
     }
@@ -393,7 +422,7 @@ sonde_status dwarf_reader_open(int fd, const char *debug_dir, dwarf_reader **out
     r->section_bytes = r->elf && elf_kind(r->elf) == ELF_K_ELF ? debug_bytes(r->elf) : 0;
     if (r->section_bytes > 0 && r->section_bytes < DEBUG_MAX_BYTES)
         r->dwarf = dwarf_begin_elf(r->elf, DWARF_C_READ, NULL);
-    if (!r->dwarf) {
+    if (!r->dwarf || !texts_end(r->elf)) {
         dwarf_reader_close(r);
         return SONDE_ERR_SYNTAX;
     }
