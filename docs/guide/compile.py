@@ -33,7 +33,7 @@ def check(args, folder, page, line, code):
     prelude = "" if program else '#include "prelude.h"\n'
     source.write_text(f'{prelude}#line {line} "{page}"\n{code}', encoding="utf-8")
     include = [f"-I{path}" for path in [*args.include, HERE]]
-    end = ["-o", out, f"-L{args.library}", "-lsonde-trace", f"-Wl,-rpath,{args.library}"] if program else ["-fsyntax-only"]
+    end = ["-o", out, f"-L{args.library}", "-lsonde-trace", "-lsonde-profiler", f"-Wl,-rpath,{args.library}"] if program else ["-fsyntax-only"]
     done = subprocess.run([args.cc, *FLAGS, *args.flag, *include, source, *end], capture_output=True, text=True)
     if done.returncode or not program:
         return done.stderr

@@ -50,8 +50,43 @@ cc -o first-static first.c $(pkg-config --cflags sonde-trace) "$lib/libsonde-tra
     $(pkg-config --static --libs-only-other sonde-trace)
 c++ -std=c++17 -Wall -Wextra -Wpedantic -Werror -o first-cxx first.cc $(pkg-config --cflags --libs sonde-trace)
 
+cat >profiled.c <<'C'
+#include <sonde/profiler.h>
+
+int main(void)
+{
+    static sonde_prof_options o;
+
+    o.service = "profiled";
+    (void)sonde_prof_start(&o);
+    sonde_prof_stop();
+    return 0;
+}
+C
+cp profiled.c profiled.cc
+profiler=
+if [ -e "$lib/libsonde-profiler.so" ]; then
+    profiler="./profiled ./profiled-cxx project/build/profiled"
+    cc -Wall -Wextra -Werror -o profiled profiled.c $(pkg-config --cflags --libs sonde-profiler)
+    c++ -std=c++17 -Wall -Wextra -Wpedantic -Werror -o profiled-cxx profiled.cc $(pkg-config --cflags --libs sonde-profiler)
+    [ -s "$tmp/prefix/share/man/man7/sonde-profiler.7" ] && [ -s "$tmp/prefix/share/man/man3/sonde_prof_start.3" ] || {
+        echo "no manual pages of the profiler were installed"
+        exit 1
+    }
+    needed=$(readelf -d "$lib/libsonde-profiler.so" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' |
+        grep -v -e '^libc\.so' -e '^ld-linux' -e '^libpthread\.so' -e '^libdl\.so' -e '^librt\.so' || true)
+    [ -z "$needed" ] || {
+        echo "the profiler would bring $needed into every program"
+        exit 1
+    }
+    readelf -d "$lib/libsonde-profiler.so" | grep -q 'SONAME.*libsonde-profiler\.so\.[0-9]' || {
+        echo "the profiler has no soname"
+        exit 1
+    }
+fi
+
 mkdir project
-cp first.c project/
+cp first.c profiled.c project/
 cat >project/CMakeLists.txt <<'C'
 cmake_minimum_required(VERSION 3.25)
 project(first C)
@@ -60,14 +95,18 @@ add_executable(first first.c)
 target_link_libraries(first PRIVATE Sonde::trace)
 add_executable(first-static first.c)
 target_link_libraries(first-static PRIVATE Sonde::trace-static)
+if(TARGET Sonde::profiler)
+    add_executable(profiled profiled.c)
+    target_link_libraries(profiled PRIVATE Sonde::profiler)
+endif()
 C
 cmake -S project -B project/build -DCMAKE_PREFIX_PATH="$tmp/prefix" >cmake.log 2>&1 && cmake --build project/build >>cmake.log 2>&1 || {
     cat cmake.log
     exit 1
 }
 
-for program in ./first-shared ./first-static ./first-cxx project/build/first project/build/first-static; do
-    DD_TRACE_ENABLED=false LD_LIBRARY_PATH=$lib "$program" || {
+for program in ./first-shared ./first-static ./first-cxx project/build/first project/build/first-static $profiler; do
+    DD_TRACE_ENABLED=false DD_PROFILING_DO_EXPORT=false LD_LIBRARY_PATH=$lib "$program" || {
         echo "$program failed"
         exit 1
     }

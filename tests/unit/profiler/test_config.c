@@ -2,8 +2,10 @@
 #include "support/test.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "profiler/src/config.h"
 #include "profiler/src/samplers.h"
@@ -332,6 +334,110 @@ static void ddprofs_presets_and_events_choose_samplers(void **state)
     }
 }
 
+/* -- docs/PROFILER-CONFIGURATION.md ----------------------------------------------------------------- */
+
+#define DOCUMENT SONDE_DOCS_DIR "/PROFILER-CONFIGURATION.md"
+
+static const char *const type_names[SONDE_PROF__TYPES] = {
+    [SONDE_PROF__TYPE_BOOL] = "true or false", [SONDE_PROF__TYPE_INT] = "whole number",
+    [SONDE_PROF__TYPE_NUMBER] = "number",      [SONDE_PROF__TYPE_TEXT] = "text",
+    [SONDE_PROF__TYPE_CHOICE] = "choice",      [SONDE_PROF__TYPE_DURATION] = "duration",
+    [SONDE_PROF__TYPE_BYTES] = "size",         [SONDE_PROF__TYPE_LEVEL] = "level",
+};
+
+/* "false=0=no,true=1": the first spelling of each. */
+static void describe_choices(const char *choices, sonde_buf *out)
+{
+    sonde_str rest = sonde_str_from(choices);
+    const char *before = " of ";
+
+    while (rest.len > 0) {
+        sonde_str one = sonde_str_cut(&rest, ',');
+        sonde_str first = sonde_str_cut(&one, '=');
+
+        sonde_buf_printf(out, "%s%.*s", before, SONDE_STR_ARG(first));
+        before = ", ";
+    }
+}
+
+static void describe(const sonde_prof__setting_row *row, sonde_buf *out)
+{
+    const char *unit = row->unit_ns == SONDE_NS_PER_S    ? "s"
+                       : row->unit_ns == SONDE_NS_PER_MS ? "ms"
+                                                         : "µs";
+    size_t i;
+
+    for (i = 0; i < SONDE_PROF__NAMES_MAX && row->names[i]; i++)
+        sonde_buf_printf(out, i == 0 ? "| `%s`" : ", `%s`", row->names[i]);
+    sonde_buf_printf(out, " | %s", type_names[row->type]);
+    if (row->type == SONDE_PROF__TYPE_CHOICE)
+        describe_choices(row->choices, out);
+    if (row->type == SONDE_PROF__TYPE_DURATION)
+        sonde_buf_printf(out, " in %s", unit);
+    if (row->type == SONDE_PROF__TYPE_INT || row->type == SONDE_PROF__TYPE_NUMBER)
+        sonde_buf_printf(out, " %g–%.0f", row->min, row->max);
+    if (row->instead)
+        sonde_buf_printf(out, " | %s", row->instead);
+    else if (row->second)
+        sonde_buf_printf(out, " |");
+    else if (row->fallback[0])
+        sonde_buf_printf(out, " | `%s`", row->fallback);
+    else
+        sonde_buf_printf(out, " | none");
+    sonde_buf_printf(out, row->key ? " | `%s`" : " | %s", row->key ? row->key : "");
+    sonde_buf_printf(out, " | %s |\n", row->doc);
+}
+
+static void write_document(sonde_buf *out)
+{
+    size_t i;
+
+    sonde_buf_printf(out, "# Configuration of the profiler\n\n"
+                          "Made from the table in `profiler/src/config_rows.c`; do not edit: run "
+                          "the test `profiler.config` with\n"
+                          "`SONDE_UPDATE_DOCS=1`.\n\n"
+                          "The first source that has a usable value wins: `sonde_prof_options` of "
+                          "`sonde_prof_start()`, the environment, the\n"
+                          "file that `DD_PROFILING_NATIVE_CONFIG` names, the default. The file has "
+                          "lines `NAME = value`, with the variable's\n"
+                          "name or the key below; quotes around values, comments behind `#` and "
+                          "sections are passed over.\n\n"
+                          "Blanks around a value do not count; an empty one is unset. A value that "
+                          "cannot be used costs one log line, which\n"
+                          "names it. Booleans are `1 t true yes on` and `0 f false no off` in any "
+                          "case; durations may have a unit (`250ms`,\n"
+                          "`5s`, `2m`), sizes too (`64MiB`, 1024-based).\n\n"
+                          "| Variable | Type | Default | Key | Meaning |\n|---|---|---|---|---|\n");
+    for (i = 0; i < sonde_prof__setting_rows_len; i++)
+        describe(&sonde_prof__setting_rows[i], out);
+}
+
+static void the_document_says_what_the_table_says(void **state)
+{
+    static char have[65536];
+    size_t len;
+    sonde_buf want;
+    FILE *f;
+
+    (void)state;
+    sonde_buf_init(&want, sizeof(have));
+    write_document(&want);
+    assert_status(want.status, SONDE_OK);
+    if (getenv("SONDE_UPDATE_DOCS")) {
+        f = fopen(DOCUMENT, "w");
+        assert_non_null(f);
+        assert_int_equal(fwrite(want.data, 1, want.len, f), want.len);
+        assert_int_equal(fclose(f), 0);
+    }
+    f = fopen(DOCUMENT, "r");
+    assert_non_null(f);
+    len = fread(have, 1, sizeof(have) - 1, f);
+    (void)fclose(f);
+    have[len] = '\0';
+    assert_string_equal(have, sonde_buf_cstr(&want)); /* else: SONDE_UPDATE_DOCS=1 */
+    sonde_buf_done(&want);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +448,7 @@ int main(void)
         cmocka_unit_test(the_agent_is_looked_for_in_order),
         cmocka_unit_test(injection_and_tags_say_what_variables_do_not),
         cmocka_unit_test(ddprofs_presets_and_events_choose_samplers),
+        cmocka_unit_test(the_document_says_what_the_table_says),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
