@@ -4,7 +4,6 @@
  * here.  tcmalloc, jemalloc and mimalloc have operators of their own that do not.
  *
  * `new` may throw through these functions: nothing is held across the call. */
-#include <dlfcn.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include "profiler/src/heap.h"
 
 #include "heap_real.h"
+#include "real.h"
 
 #define CALLER __builtin_return_address(0)
 
@@ -23,26 +23,10 @@ typedef struct operator_ {
     _Atomic bool counts; /* it is the allocator's own */
 } operator_;
 
-/* A program in C whose plugin brings C++ along, unseen by others: the plugin's libraries know. */
-static void *find_behind(const void *caller, const char *name)
-{
-    Dl_info who;
-    void *handle, *at = NULL;
-
-    if (!dladdr(caller, &who) || !who.dli_fname)
-        return NULL;
-    handle = dlopen(who.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
-    if (handle)
-        at = dlsym(handle, name);
-    return at;
-}
-
 static __attribute__((noinline, cold)) void *look_for(operator_ *o, const void *caller)
 {
-    void *at = dlsym(RTLD_NEXT, o->name);
+    void *at = sonde_prof__real_for(o->name, caller);
 
-    if (!at)
-        at = find_behind(caller, o->name);
     (void)sonde_prof__heap_real_find();
     atomic_store_explicit(&o->counts,
                           (uintptr_t)at - sonde_prof__heap_real_now.lo <

@@ -25,4 +25,7 @@
         return at.function;                                                                        \
     }
 
+/* The same, and where that finds nothing, as the caller's own libraries have it; NULL: nobody has it. */
+void *sonde_prof__real_for(const char *name, const void *caller);
+
 #endif /* SONDE_PROFILER_HOOKS_REAL_H */

@@ -23,4 +23,7 @@ void sonde_prof__context_add_cpu(const sonde_prof__slot *slot, uint64_t ns);
 /* What a sampled allocation weighs, on the allocating thread. */
 void sonde_prof__context_add_alloc(const sonde_prof__slot *slot, uint64_t bytes);
 
+/* What a sampled wait for a lock weighs, on the thread that waited. */
+void sonde_prof__context_add_lock(const sonde_prof__slot *slot, uint64_t ns);
+
 #endif /* SONDE_PROFILER_CONTEXT_H */

@@ -148,3 +148,11 @@ void sonde_prof__context_add_alloc(const sonde_prof__slot *slot, uint64_t bytes)
     if (record)
         atomic_fetch_add_explicit(&record->alloc_bytes, bytes, memory_order_relaxed);
 }
+
+void sonde_prof__context_add_lock(const sonde_prof__slot *slot, uint64_t ns)
+{
+    sonde_thread_ctx *record = record_of(slot);
+
+    if (record)
+        atomic_fetch_add_explicit(&record->lock_wait_ns, ns, memory_order_relaxed);
+}

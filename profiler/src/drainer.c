@@ -29,6 +29,7 @@
 #include "slot.h"
 #include "threads.h"
 #include "uploads.h"
+#include "waits.h"
 
 #define DRAIN_NS         (100 * (uint64_t)SONDE_NS_PER_MS)
 #define ASK_AGAIN_NS     (600 * (uint64_t)SONDE_NS_PER_S)
@@ -132,6 +133,8 @@ static void note_intervals(void)
     d.who.interval[SONDE_PROF__CPU] = cpu || !c->cpu ? cpu : c->cpu_period_ns;
     d.who.interval[SONDE_PROF__WALL] = wall || !c->wall ? wall : c->wall_interval_ns;
     d.who.interval[SONDE_PROF__ALLOC] = heap || !c->alloc ? heap : c->heap_sample_bytes;
+    d.who.interval[SONDE_PROF__LOCK] = sonde_prof__lock_mean();
+    d.who.interval[SONDE_PROF__IO] = sonde_prof__io_mean();
 }
 
 static void read_stats(void)
@@ -415,6 +418,7 @@ static void tick(bool close_now)
 
     sonde_prof__samplers_tick(now);
     look_at_costs(now);
+    sonde_prof__waits_tick(now);
     sonde_prof__lock_take(&lock);
     sonde_prof__collector_drain(&d.collector, now);
     sonde_prof__lock_give(&lock);

@@ -1,7 +1,7 @@
 /* profiler.c - start, stop, fork, exit: in which order its parts begin and end.
  *
- *   start   arena ▶ configuration ▶ drainer (objects first) ▶ samplers ▶ heap ▶ libtrace is told
- *   stop    libtrace is told ▶ heap ▶ samplers ▶ drainer (last window)
+ *   start   arena ▶ configuration ▶ drainer (objects first) ▶ samplers ▶ heap, waits ▶ libtrace is told
+ *   stop    libtrace is told ▶ waits, heap ▶ samplers ▶ drainer (last window)
  *   fork    before: drainer ▶ endpoints ▶ samplers ▶ live heap ▶ arena; after: the other way round */
 #include "profiler.h"
 
@@ -29,6 +29,7 @@
 #include "lock.h"
 #include "maps.h"
 #include "samplers.h"
+#include "waits.h"
 
 #define STOP_NS         (2 * (uint64_t)SONDE_NS_PER_S)
 #define ADDRESSES_MIN   ((rlim_t)256 << 20)
@@ -164,6 +165,19 @@ static void start_heap(void)
         sonde_prof__heap_start(&settings);
 }
 
+static void start_waits(void)
+{
+    const sonde_prof__wait_settings settings = {
+        .lock = config->lock,
+        .io = config->io,
+        .exception = config->exception,
+        .lock_mean_ns = config->lock_interval_ns,
+        .io_mean_ns = config->io_interval_ns,
+    };
+
+    sonde_prof__waits_start(&settings);
+}
+
 static sonde_status start_parts(void)
 {
     sonde_status status = sonde_prof__drainer_start(config);
@@ -176,6 +190,7 @@ static sonde_status start_parts(void)
         return status;
     }
     start_heap();
+    start_waits();
     sonde_prof__hooks_set_endpoint_sink(config->endpoints ? sonde_prof__endpoints_report : NULL);
     if (config->hotspots)
         (void)sonde_prof__hooks_announce(NULL);
@@ -243,6 +258,7 @@ SONDE_API void sonde_prof_stop(void)
         atomic_store_explicit(&running, 0, memory_order_release);
         sonde_prof__hooks_withdraw();
         sonde_prof__hooks_set_endpoint_sink(NULL);
+        sonde_prof__waits_stop();
         sonde_prof__heap_stop();
         sonde_prof__samplers_stop();
         wait_for_handlers();

@@ -11,7 +11,7 @@
  *   ALLOC       objects, estimate / 256  bytes, estimate     address                serial (heap.h)
  *   LOCK        acquisitions, est.       waited ns, est.     address of the lock    lock kind
  *   IO          operations, est.         ns, est.            bytes, est.            operation | class << 8
- *   EXCEPTION   estimate                 address of its type -                      -
+ *   EXCEPTION   estimate                 its type's name     -                      -
  *   CUSTOM      value                    type                unit                   -
  *
  * Threads   a record is written by one thread and read by one, see ring.h.

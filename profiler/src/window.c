@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include <sys/uio.h>
+#include <unistd.h>
+
 #include "base/alloc.h"
 #include "base/digest.h"
 #include "base/hex.h"
@@ -135,6 +138,18 @@ static uint32_t address_string(sonde_prof__dict *d, int64_t address)
     return sonde_prof__dict_string(d, (sonde_str){ text, sizeof(text) });
 }
 
+/* Of text in the program, which may have unloaded it since: the kernel looks first. */
+static uint32_t text_string(sonde_prof__dict *d, int64_t address)
+{
+    char text[256];
+    struct iovec to = { text, sizeof(text) }, from = { (void *)(uintptr_t)address, sizeof(text) };
+    ssize_t n = process_vm_readv(getpid(), &to, 1, &from, 1, 0);
+
+    if (n <= 0)
+        return address_string(d, address);
+    return sonde_prof__dict_string(d, (sonde_str){ text, strnlen(text, (size_t)n) });
+}
+
 static void take_extra(sonde_prof__tally_key *key, sonde_prof__dict *d, const sonde_prof__sample *s)
 {
     switch (s->kind) {
@@ -150,7 +165,7 @@ static void take_extra(sonde_prof__tally_key *key, sonde_prof__dict *d, const so
         key->extra[1] = (uint32_t)(s->value[3] >> 8);
         break;
     case SONDE_PROF__EXCEPTION:
-        key->extra[0] = address_string(d, s->value[1]);
+        key->extra[0] = text_string(d, s->value[1]);
         break;
     case SONDE_PROF__CUSTOM:
         key->extra[0] = (uint32_t)s->value[1];
