@@ -75,14 +75,42 @@ void sql_remember(const run *r, processor_sql_memory *to)
                                   memory_order_relaxed);
 }
 
+/* OpenTelemetry's names for what was asked of a database, old and new. */
+#define STATEMENT_TAGS 2u
+
+static sonde_str statement_tag(size_t i)
+{
+    return i == 0 ? SONDE_STR("db.statement") : SONDE_STR("db.query.text");
+}
+
+static sonde_status hide_sql_statements(run *r, payload_span *s, sonde_sql_options options)
+{
+    sonde_status status = SONDE_OK;
+    sonde_str *text;
+    size_t i;
+
+    options.tables = NULL; /* the resource's are told */
+    for (i = 0; i < STATEMENT_TAGS && status != SONDE_ERR_NOMEM; i++) {
+        text = span_meta_get(s, statement_tag(i));
+        if (!text || text->len == 0)
+            continue;
+        status = sonde_obfuscate_sql_with(*text, &options, &r->scratch);
+        if (status == SONDE_OK)
+            status = take_scratch(r, text);
+        else
+            *text = SONDE_STR(SONDE_SQL_NOT_PARSABLE);
+    }
+    return status == SONDE_ERR_NOMEM ? status : SONDE_OK;
+}
+
 static sonde_status hide_sql(run *r, payload_span *s)
 {
     const sonde_str *db_type = r->sql.by_db_type ? span_meta_get(s, SONDE_STR("db.type")) : NULL;
     sonde_sql_options options = sql_options(r, db_type ? *db_type : SONDE_STR(""));
-    sonde_status status;
+    sonde_status status = hide_sql_statements(r, s, options);
 
-    if (s->resource.len == 0)
-        return SONDE_OK;
+    if (status != SONDE_OK || s->resource.len == 0)
+        return status;
     if (r->features & PROCESSOR_TABLE_NAMES)
         options.tables = &r->tables;
     status = sonde_obfuscate_sql_with(s->resource, &options, &r->scratch);
@@ -95,19 +123,32 @@ static sonde_status hide_sql(run *r, payload_span *s)
     return span_meta_set(s, &r->p->arena, SONDE_STR("sql.query"), s->resource);
 }
 
-static sonde_status hide_redis(run *r, payload_span *s, sonde_str tag,
-                               const config_redis_obfuscation *o)
+static sonde_status hide_redis_command(run *r, payload_span *s, sonde_str tag,
+                                       const config_redis_obfuscation *o)
 {
     sonde_str *command = span_meta_get(s, tag);
-    sonde_status status = sonde_obfuscate_redis(s->resource, &r->scratch);
+    sonde_status status;
 
-    if (status == SONDE_OK)
-        status = take_scratch(r, &s->resource);
-    if (status != SONDE_OK || !command || !o->enabled)
-        return status;
+    if (!command || !o->enabled)
+        return SONDE_OK;
     status = o->remove_all_args ? obfuscate_redis_all_arguments(*command, &r->scratch)
                                 : obfuscate_redis_arguments(*command, &r->scratch);
     return status == SONDE_OK ? take_scratch(r, command) : status;
+}
+
+static sonde_status hide_redis(run *r, payload_span *s, sonde_str tag,
+                               const config_redis_obfuscation *o)
+{
+    sonde_status status = sonde_obfuscate_redis(s->resource, &r->scratch);
+    size_t i;
+
+    if (status == SONDE_OK)
+        status = take_scratch(r, &s->resource);
+    if (status == SONDE_OK)
+        status = hide_redis_command(r, s, tag, o);
+    for (i = 0; i < STATEMENT_TAGS && status == SONDE_OK; i++)
+        status = hide_redis_command(r, s, statement_tag(i), o);
+    return status;
 }
 
 static void hide_memcached(const run *r, payload_span *s)
@@ -149,11 +190,23 @@ static sonde_status hide_json(run *r, payload_span *s, sonde_str tag,
     return take_scratch(r, text);
 }
 
+/* A document store's query, under its own name and OpenTelemetry's. */
+static sonde_status hide_document(run *r, payload_span *s, sonde_str tag,
+                                  const config_json_obfuscation *o)
+{
+    sonde_status status = hide_json(r, s, tag, o);
+    size_t i;
+
+    for (i = 0; i < STATEMENT_TAGS && status == SONDE_OK; i++)
+        status = hide_json(r, s, statement_tag(i), o);
+    return status;
+}
+
 static sonde_status hide_search(run *r, payload_span *s)
 {
     const config_obfuscation *o = r->obfuscation;
 
-    if (hide_json(r, s, SONDE_STR("elasticsearch.body"), &o->elasticsearch) != SONDE_OK)
+    if (hide_document(r, s, SONDE_STR("elasticsearch.body"), &o->elasticsearch) != SONDE_OK)
         return SONDE_ERR_NOMEM;
     return hide_json(r, s, SONDE_STR("opensearch.body"), &o->opensearch);
 }
@@ -176,7 +229,7 @@ static sonde_status hide_by_type(run *r, payload_span *s)
     if (sonde_str_eq(type, SONDE_STR("memcached")))
         hide_memcached(r, s);
     else if (sonde_str_eq(type, SONDE_STR("mongodb")))
-        return hide_json(r, s, SONDE_STR("mongodb.query"), &o->mongodb);
+        return hide_document(r, s, SONDE_STR("mongodb.query"), &o->mongodb);
     else if (sonde_str_eq(type, SONDE_STR("elasticsearch")) ||
              sonde_str_eq(type, SONDE_STR("opensearch")))
         return hide_search(r, s);
