@@ -148,6 +148,29 @@ class Profiles(unittest.TestCase):
         self.assertIn("cpu-samples/count cpu-time/nanoseconds", said.stdout)
         self.assertRegex(said.stdout, r"(?m)^\s*2\s+20000000: 1 2")
 
+    def test_names_are_found_though_file_and_process_are_gone_a_moment_later(self):
+        if not shutil.which("gcc"):
+            self.skipTest("no gcc")
+        with Agent() as a, tempfile.TemporaryDirectory() as folder:
+            program = Path(folder) / "short_lived"
+            source = Path(folder) / "short_lived.c"
+            source.write_text("int work(int x) { return x * 3; } int main(void) { return work(0); }")
+            subprocess.run(["gcc", "-O0", "-Wl,--build-id", "-o", program, source], check=True)
+            symbols = dict(line.split()[::2][::-1] for line in subprocess.run(
+                ["nm", program], check=True, capture_output=True, text=True).stdout.splitlines() if len(line.split()) == 3)
+            build_id = subprocess.run(["readelf", "-n", program], check=True, capture_output=True, text=True).stdout
+            build_id = bytes.fromhex(build_id.split("Build ID: ")[1].split()[0])
+            a.start()
+            body = spb.batch(SESSION, 1, 100 * SECOND, 110 * SECOND, [1, 1, [str(program)]],
+                             [2, [[2, 0x555555554000, 0x1000, 0, 0x555555554000, 9, 1, build_id]]],
+                             [4, 1, [0, 2, int(symbols["main"], 16) + 4, 1, 2, int(symbols["work"], 16) + 4]],
+                             [5, 1, 105 * SECOND, [0, 0, 0, 2, 1, 7]])
+            self.assertEqual(a.post(body)[0], 200)
+            program.unlink()
+            p = a.intake.await_uploads(1)[0].profile
+            self.assertEqual([stack for stack, _, _ in p.rows()], [["main", "work"]])
+            self.assertEqual(p.mappings[1]["has_functions"], 1)
+
     def test_a_timeline_says_when_each_sample_was_taken(self):
         with Agent() as a:
             a.start()

@@ -57,6 +57,7 @@ class ProfileIntake:
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        self._server.handle_error = lambda *_: None  # an agent that goes away in the middle is no news
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     @property
