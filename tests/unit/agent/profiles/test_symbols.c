@@ -10,7 +10,7 @@
 
 #include "agent/profiles/spb.h"
 #include "agent/profiles/symbols_internal.h"
-#include "codec/json_read.h"
+#include "base/parse.h"
 #include "support/alloc_fail.h"
 #include "support/temp_dir.h"
 #include "support/test.h"
@@ -57,7 +57,8 @@ static uint64_t number(symbols *s, const char *key)
     (void)snprintf(want, sizeof(want), "\"%s\":", key);
     at = strstr(sonde_buf_cstr(&out), want);
     assert_non_null(at);
-    value = strtoull(at + strlen(want), NULL, 10);
+    at += strlen(want);
+    assert_status(sonde_parse_u64((sonde_str){ at, strspn(at, "0123456789") }, &value), SONDE_OK);
     sonde_buf_done(&out);
     return value;
 }
