@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 
+#include "at_work.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/mutex.h"
@@ -113,6 +114,8 @@ SONDE_NO_TSA static void send_payload_locked(void)
 {
     sonde_mutex_unlock(&work);
     send_payload();
+    sonde__at_work_end(); /* a round of a busy program is long: who waits to fork goes first */
+    sonde__at_work_begin();
     sonde_mutex_lock(&work);
 }
 

@@ -153,7 +153,7 @@ class IntakeOutage(Journey):
         end, produced = self.stop_program()
         agent = self.stack.await_drained(received=end["spans_delivered"])
         dropped = self.stack.agent_status()["forwarder"][0]["traces"]["dropped"]
-        self.assertEqual(["budget"], list(dropped))
+        self.assertLessEqual(set(dropped), {"budget", "too_big"})  # an agent that could not run for long sends large bodies
         self.assertEqual(end["spans_finished"], agent["forwarded"]["spans"] + agent["dropped"]["spans"])
         stored = self.stack.stored()
         self.assertGreaterEqual(spans_of(stored), agent["forwarded"]["spans"])
