@@ -18,7 +18,7 @@ const inPython = (version, folder) => ({
   name: `python-${version}`,
   command: [join(python, 'bin/python'), 'dd_trace_client.py'],
   env: folder ? { PYTHONPATH: join(python, folder) } : {},
-  skip: !existsSync(join(python, folder ?? 'versions')) && 'no ddtrace (PyPI was not reached)',
+  skip: !existsSync(join(python, folder ?? 'versions')) && 'no such ddtrace (PyPI was not reached, or only ./dev soak installs it)',
 });
 const inNode = (version, name) => ({
   name: `node-${version}`,
