@@ -192,6 +192,17 @@ static void part_forks(void)
     in_threads(makes_processes);
 }
 
+static pid_t run_by_vfork(char *const argv[])
+{
+    pid_t child = vfork();
+
+    if (child == 0) {
+        (void)execv(self_path, argv);
+        _exit(98);
+    }
+    return child;
+}
+
 static void *spawns(void *arg)
 {
     char code[8];
@@ -206,11 +217,7 @@ static void *spawns(void *arg)
         if (i % 2) {
             expect(posix_spawn(&child, self_path, NULL, NULL, argv, environ) == 0, "posix_spawn");
         } else {
-            child = vfork();
-            if (child == 0) {
-                (void)execv(self_path, argv);
-                _exit(98);
-            }
+            child = run_by_vfork(argv);
         }
         status = status_of(child);
         expect(WIFEXITED(status) && WEXITSTATUS(status) == (int)(i % 90),
