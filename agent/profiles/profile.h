@@ -60,10 +60,11 @@ typedef enum profile_synthetic {
 
 typedef struct profile_mapping {
     uint64_t start, length, file_offset, bias;
-    uint64_t flags;        /* spb_mapping_flags */
-    uint32_t path;         /* string */
-    uint32_t build_id;     /* string: hex digits, "" unknown */
-    symbol_object *object; /* shared; NULL: nobody could open it */
+    uint64_t flags;    /* spb_mapping_flags */
+    uint32_t path;     /* string */
+    uint32_t build_id; /* string: hex digits, "" unknown */
+    symbol_object
+        *object; /* shared; NULL: nobody could open it; of PROFILE_MAP_NONE: of generated code */
     bool has_functions, has_lines, has_inlines;
 } profile_mapping;
 

@@ -222,6 +222,15 @@ static void *room_for(void *items, uint64_t id, uint32_t *len, uint32_t *cap, si
     return items;
 }
 
+/* What is in no mapping may be generated code that the profiler has not noticed yet. */
+static symbol_object *object_of_the_rest(session *s)
+{
+    const symbol_request request = { .map_pid = s->pid <= UINT32_MAX ? (uint32_t)s->pid : 0,
+                                     .pid = s->host_pid };
+
+    return s->symbols && request.map_pid ? symbols_get(s->symbols, &request) : NULL;
+}
+
 static symbol_object *object_of(session *s, const spb_mapping *m)
 {
     bool generated = (m->flags & SPB_MAPPING_ANON) && !(m->flags & SPB_MAPPING_VDSO);
@@ -451,8 +460,11 @@ static uint32_t location_of(session *s, profile *p, const session_node *n)
         return profile_location_of(p, PROFILE_MAP_SYNTHETIC, address);
     }
     if (n->mapping == SPB_MAP_NONE || n->mapping >= s->mappings_len ||
-        !s->mappings[n->mapping].is_known)
+        !s->mappings[n->mapping].is_known) {
+        if (!p->mappings[PROFILE_MAP_NONE].object)
+            p->mappings[PROFILE_MAP_NONE].object = object_of_the_rest(s);
         return profile_location_of(p, PROFILE_MAP_NONE, address);
+    }
     location = profile_location_of(p, profile_mapping_of(s, p, n->mapping), address);
     name = location && !p->locations[location].symbolized ? code_name(s, n->mapping, address) : 0;
     if (name)
