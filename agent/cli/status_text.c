@@ -43,7 +43,8 @@ static void line(walk *w, sonde_str text)
 /* A reason that never came up, a door nobody used are no news. */
 static bool is_boring(const walk *w, sonde_str text)
 {
-    static const char *const lists[] = { "dropped ", "spans malformed ", "accepted by endpoint " };
+    static const char *const lists[] = { "dropped ", "spans malformed ", "accepted by endpoint ",
+                                         "batches refused " };
     const sonde_str path = { w->path, w->path_len };
     size_t at;
 

@@ -69,26 +69,34 @@ static void recount_locked(profiles *p, session *s)
 
 /* ---- windows ---- */
 
+static void drop_oldest_waiting_locked(profiles *p)
+{
+    window *oldest = p->waiting;
+
+    p->waiting = oldest->next;
+    p->waiting_len--;
+    p->waiting_rows -= oldest->profile->rows;
+    p->waiting_bytes -= profile_bytes(oldest->profile);
+    p->counters.rows_dropped[PROFILES_DROP_WAITING] += oldest->profile->rows;
+    window_free(oldest);
+}
+
 /* A window that had to end before its time waits for the thread; the oldest makes room. */
 static void put_waiting_locked(profiles *p, window *w)
 {
-    window **last = &p->waiting, *oldest;
+    window **last = &p->waiting;
 
     if (!w)
         return;
-    if (p->waiting_len == WINDOWS_WAITING_MAX) {
-        oldest = p->waiting;
-        p->waiting = oldest->next;
-        p->waiting_len--;
-        p->waiting_rows -= oldest->profile->rows;
-        p->counters.rows_dropped[PROFILES_DROP_WAITING] += oldest->profile->rows;
-        window_free(oldest);
-    }
     while (*last)
         last = &(*last)->next;
     *last = w;
     p->waiting_len++;
     p->waiting_rows += w->profile->rows;
+    p->waiting_bytes += profile_bytes(w->profile);
+    while (p->waiting_len > 1 &&
+           (p->waiting_len > WINDOWS_WAITING_MAX || p->waiting_bytes > WINDOWS_WAITING_MAX_BYTES))
+        drop_oldest_waiting_locked(p);
 }
 
 static void count_rows_locked(profiles *p, const session_counters *before,
@@ -118,8 +126,11 @@ static sonde_status merge_locked(profiles *p, session *s, const batch_request *r
     for (size_t i = 0; i < PROFILE_LOSSES; i++)
         p->counters.rows_dropped[i] += into->lost[i] - lost[i];
     p->counters.live_rows_dropped += into->live_lost - live_lost;
-    return status == SONDE_OK ? process_note(of, s, &r->facts, r->container, s->last_batch_mono_ns)
-                              : status;
+    if (status == SONDE_OK)
+        status = process_note(&p->windows, of, s, &r->facts, r->container, s->last_batch_mono_ns);
+    if (p->windows.bytes > p->windows_max_bytes)
+        put_waiting_locked(p, process_end(&p->windows, of));
+    return status;
 }
 
 /* HELLO, window, rows. */
@@ -140,7 +151,7 @@ static sonde_status take_locked(profiles *p, session *s, const batch_request *r)
     if (!of)
         return SONDE_ERR_NOMEM;
     if (process_must_end(of, &r->facts))
-        put_waiting_locked(p, process_end(of));
+        put_waiting_locked(p, process_end(&p->windows, of));
     return merge_locked(p, s, r, of);
 }
 

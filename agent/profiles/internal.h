@@ -32,8 +32,10 @@ struct profiles {
     size_t session_bytes; /* of all */
     size_t sessions_max_bytes;
     windows windows;
+    size_t windows_max_bytes;
     window *waiting; /* ended early, to be encoded; oldest first */
     size_t waiting_len;
+    size_t waiting_bytes;
     uint64_t waiting_rows;
     uint64_t encoding_rows; /* of the window that is being encoded */
     profiles_counters counters;

@@ -46,8 +46,12 @@
 
 /* ---- windows ---- */
 
-#define WINDOWS_MAX         4096u /* processes at once; the oldest is ended early */
-#define WINDOWS_WAITING_MAX 64u   /* ended, not encoded yet; then the oldest is dropped */
+#define WINDOWS_MAX 4096u /* processes at once; the oldest is ended early */
+#define WINDOWS_MAX_BYTES                                                                          \
+    (256u * 1024 * 1024) /* of all open profiles: the one that grew beyond ends early */
+#define WINDOWS_WAITING_MAX_BYTES                                                                  \
+    (256u * 1024 * 1024)        /* of ended ones; then the oldest is dropped */
+#define WINDOWS_WAITING_MAX 64u /* ended, not encoded yet; then the oldest is dropped */
 #define WINDOW_EMPTY_NS     (UINT64_C(300) * 1000000000u) /* how often one without samples is sent */
 #define WINDOW_DEAD_NS                                                                             \
     (UINT64_C(15) * 1000000000u) /* after the last batch of a process that is gone */

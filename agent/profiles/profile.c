@@ -530,6 +530,24 @@ sonde_status profile_open(profile **out_profile)
     return SONDE_OK;
 }
 
+static size_t index_bytes(const id_index *x)
+{
+    return x->slots_len * sizeof(*x->slots);
+}
+
+size_t profile_bytes(const profile *p)
+{
+    return sizeof(*p) + p->text.held_bytes + p->strings_cap * sizeof(*p->strings) +
+           p->mappings_cap * sizeof(*p->mappings) + p->functions_cap * sizeof(*p->functions) +
+           p->lines_cap * sizeof(*p->lines) + p->locations_cap * sizeof(*p->locations) +
+           p->nodes_cap * sizeof(*p->nodes) + p->threads_cap * sizeof(*p->threads) +
+           (p->samples_cap + p->live_cap) * sizeof(*p->samples) +
+           p->endpoints_cap * sizeof(*p->endpoints) + index_bytes(&p->string_index) +
+           index_bytes(&p->function_index) + index_bytes(&p->location_index) +
+           index_bytes(&p->node_index) + index_bytes(&p->sample_index) +
+           index_bytes(&p->endpoint_index);
+}
+
 void profile_close(profile *p)
 {
     if (!p)

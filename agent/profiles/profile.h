@@ -195,6 +195,7 @@ typedef struct profile {
 
 SONDE_MUST_USE sonde_status profile_open(profile **out_profile);
 void profile_close(profile *p); /* NULL does nothing */
+size_t profile_bytes(const profile *p);
 
 /* The id of a text, made valid UTF-8; 0 for the empty one and when there is no room. */
 uint32_t profile_string(profile *p, sonde_str text);

@@ -120,6 +120,7 @@ static window *next_window_locked(profiles *p)
         p->waiting = w->next;
         p->waiting_len--;
         p->waiting_rows -= w->profile->rows;
+        p->waiting_bytes -= profile_bytes(w->profile);
     } else {
         w = windows_next_due(&p->windows, &due);
     }
@@ -176,6 +177,7 @@ sonde_status profiles_open(const profiles_options *options, profiles **out_profi
     sonde_cond_init(&p->wake);
     sonde_table_init(&p->sessions, SESSIONS_MAX);
     p->sessions_max_bytes = SESSIONS_MAX_BYTES;
+    p->windows_max_bytes = WINDOWS_MAX_BYTES;
     windows_init(&p->windows, c->profiling.window_ns);
     upload_frame_init(&p->frame, options->agent_version);
     p->frame.via = options->via;

@@ -22,7 +22,8 @@ struct process {
     sonde_str key; /* of the table's entry: owned here too, for its removal */
     window *open;  /* NULL: none */
     window_identity who;
-    session_stats stats; /* as they were last sent */
+    session_stats stats;  /* as they were last sent */
+    size_t counted_bytes; /* of windows.bytes */
     pid_t host_pid;
     uint64_t seq;
     uint64_t length_ns;        /* of the next window, by the client's clock */
@@ -117,6 +118,7 @@ void windows_init(windows *ws, uint64_t window_ns)
 {
     sonde_table_init(&ws->processes, WINDOWS_MAX);
     ws->window_ns = window_ns;
+    ws->bytes = 0;
 }
 
 static void process_free(process *p)
@@ -181,6 +183,7 @@ static process *process_new(windows *ws, sonde_str key, uint64_t seq)
 static void forget(windows *ws, process *p)
 {
     (void)sonde_table_remove(&ws->processes, p->key);
+    ws->bytes -= p->counted_bytes;
     process_free(p);
 }
 
@@ -200,7 +203,7 @@ static window *make_room(windows *ws)
     }
     if (!oldest)
         return NULL;
-    w = process_end(oldest);
+    w = process_end(ws, oldest);
     forget(ws, oldest);
     return w;
 }
@@ -328,8 +331,8 @@ static void add(session_counters *to, session_counters what)
     to->too_deep += what.too_deep;
 }
 
-sonde_status process_note(process *p, const session *s, const batch_facts *f, sonde_str container,
-                          uint64_t now_mono_ns)
+sonde_status process_note(windows *ws, process *p, const session *s, const batch_facts *f,
+                          sonde_str container, uint64_t now_mono_ns)
 {
     window *w = p->open;
 
@@ -343,6 +346,9 @@ sonde_status process_note(process *p, const session *s, const batch_facts *f, so
     add(&w->counters, minus(s->counters, p->counted));
     p->counted = s->counters;
     w->stats = p->stats = s->stats;
+    ws->bytes -= p->counted_bytes;
+    p->counted_bytes = profile_bytes(w->profile);
+    ws->bytes += p->counted_bytes;
     p->last_batch_mono_ns = now_mono_ns;
     p->host_pid = s->pid_is_sure ? s->host_pid : 0;
     return identity_take(&p->who, s, container) ? SONDE_OK : SONDE_ERR_NOMEM;
@@ -353,13 +359,15 @@ static bool is_empty(const window *w)
     return w->profile->rows == 0 && w->profile->live_len == 0;
 }
 
-window *process_end(process *p)
+window *process_end(windows *ws, process *p)
 {
     window *w = p->open;
 
     if (!w || w->start_unix_ns == INT64_MAX || !identity_copy(&w->who, &p->who))
         return NULL;
     p->open = NULL;
+    ws->bytes -= p->counted_bytes;
+    p->counted_bytes = 0;
     carry_endpoints(p, w->profile);
     p->last_end_unix_ns = p->last_sent_unix_ns = w->end_unix_ns;
     w->seq = p->seq++;
@@ -416,7 +424,7 @@ window *windows_next_due(windows *ws, const windows_due *due)
         window *w = NULL;
 
         if (p->open && ((dead && !is_empty(p->open)) || has_ended(ws, p, due->now_mono_ns)))
-            w = process_end(p);
+            w = process_end(ws, p);
         if (w)
             p->length_ns = ws->window_ns;
         if (dead)

@@ -52,6 +52,7 @@ typedef struct process process;
 typedef struct windows {
     sonde_table processes; /* by service, env, version, runtime-id */
     uint64_t window_ns;
+    size_t bytes; /* of all open profiles, as they were when a batch was last noted */
 } windows;
 
 /* window_ns: how long a window is; the first of a process is shorter, so that not all end at once. */
@@ -66,8 +67,9 @@ process *windows_process(windows *ws, const session *s, window **out_ended);
 profile *process_profile(process *p);
 
 /* A batch was merged: the window reaches as far as it, and knows what the session knows. */
-SONDE_MUST_USE sonde_status process_note(process *p, const session *s, const batch_facts *f,
-                                         sonde_str container, uint64_t now_mono_ns);
+SONDE_MUST_USE sonde_status process_note(windows *ws, process *p, const session *s,
+                                         const batch_facts *f, sonde_str container,
+                                         uint64_t now_mono_ns);
 
 /* Before a batch: whether it is so far ahead that the open window has to end first. */
 bool process_must_end(const process *p, const batch_facts *f);
@@ -75,7 +77,7 @@ bool process_must_end(const process *p, const batch_facts *f);
 typedef bool (*process_is_gone)(void *user, pid_t host_pid);
 
 /* Ends the window of a process now; NULL: there is none, or nothing to tell in it yet. */
-window *process_end(process *p);
+window *process_end(windows *ws, process *p);
 
 typedef struct windows_due {
     uint64_t now_mono_ns;

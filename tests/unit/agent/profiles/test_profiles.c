@@ -268,6 +268,22 @@ static void test_when_encoding_cannot_keep_up_the_oldest_window_is_dropped(void 
     close_room();
 }
 
+static void test_a_profile_that_makes_all_of_them_too_big_ends_early(void **state)
+{
+    (void)state;
+    open_room();
+    f.p->windows_max_bytes = 1;
+    assert_int_equal(take(SESSION_A, 1, 100, 3), TAKE_OK);
+    assert_int_equal(take(SESSION_A, 2, 110, 5), TAKE_OK);
+    read_counters();
+    assert_int_equal(f.p->windows.bytes, 0);
+    profiles_stop(f.p);
+    read_counters();
+    assert_int_equal(f.n.rows_uploaded, 8);
+    assert_int_equal(f.to.uploads, 2);
+    close_room();
+}
+
 static void take_line(void *to, sonde_str line)
 {
     sonde_buf_append_str(to, line);
@@ -309,6 +325,7 @@ int main(void)
         cmocka_unit_test(test_once_stopped_batches_are_refused),
         cmocka_unit_test(test_what_the_forwarder_does_not_take_is_counted),
         cmocka_unit_test(test_when_encoding_cannot_keep_up_the_oldest_window_is_dropped),
+        cmocka_unit_test(test_a_profile_that_makes_all_of_them_too_big_ends_early),
         cmocka_unit_test(test_counters_of_profilers_are_gauges),
     };
 

@@ -58,7 +58,7 @@ static process *take(fixture *f, uint64_t start_s, uint64_t end_s, unsigned rows
     assert_null(ended);
     assert_non_null(p);
     assert_status(session_merge(f->s, sonde_buf_str(&b), process_profile(p)), SONDE_OK);
-    assert_status(process_note(p, f->s, &facts, SONDE_STR("box"), f->mono_ns), SONDE_OK);
+    assert_status(process_note(&f->ws, p, f->s, &facts, SONDE_STR("box"), f->mono_ns), SONDE_OK);
     sonde_buf_done(&b);
     return p;
 }
@@ -166,7 +166,7 @@ static void test_a_clock_that_jumps_ahead_ends_the_window_first(void **state)
     open_it(&f);
     p = take(&f, 100, 110, 1);
     assert_true(process_must_end(p, &later));
-    w = process_end(p);
+    w = process_end(&f.ws, p);
     assert_int_equal(w->end_unix_ns, 110 * SECOND);
     window_free(w);
 
@@ -264,7 +264,7 @@ static void test_endpoints_are_known_for_one_window_more(void **state)
         window *w;
 
         p = take(&f, 100 + 10 * i, 110 + 10 * i, 1); /* reports the end of root 71 + i */
-        w = process_end(p);
+        w = process_end(&f.ws, p);
         assert_int_equal(profile_endpoint_of(w->profile, 71) != NULL, known[i]);
         assert_non_null(profile_endpoint_of(w->profile, 71 + i));
         window_free(w);
@@ -291,9 +291,9 @@ static void test_the_process_silent_longest_makes_room(void **state)
         assert_non_null(p);
         assert_int_equal(ended != NULL, i == WINDOWS_MAX);
         assert_non_null(process_profile(p));
-        assert_status(
-            process_note(p, s, &(batch_facts){ .strings_first = 0 }, SONDE_STR(""), f.mono_ns + i),
-            SONDE_OK);
+        assert_status(process_note(&f.ws, p, s, &(batch_facts){ .strings_first = 0 }, SONDE_STR(""),
+                                   f.mono_ns + i),
+                      SONDE_OK);
         session_close(s);
         if (ended)
             assert_int_equal(ended->profile->rows, 3);
