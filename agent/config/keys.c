@@ -460,7 +460,7 @@ const config_key config_keys[] = {
     { .name = "sonde.profiling.lines", .env = "SONDE_AGENT_PROFILING_LINES", .type = KEY_BOOL, .fallback = "false",
       .offset = FIELD(profiling.lines),
       .doc = "Read debug information of profiled programs: source lines and inlined functions. It costs memory and time." },
-    { .name = "sonde.profiling.symbol_cache", .env = "SONDE_AGENT_PROFILING_SYMBOL_CACHE", .type = KEY_BYTES, .fallback = "256MiB",
+    { .name = "sonde.profiling.symbol_cache", .env = "SONDE_AGENT_PROFILING_SYMBOL_CACHE", .type = KEY_BYTES, .fallback = "16MiB",
       .min = 1048576, .max = 1e12, .offset = FIELD(profiling.symbol_bytes),
       .doc = "Memory for the symbols of profiled programs; those unused longest go." },
     { .name = "sonde.local.enabled", .env = "SONDE_LOCAL", .type = KEY_SWITCH, .fallback = "auto", .offset = FIELD(local),
