@@ -95,7 +95,7 @@ static void put_waiting_locked(profiles *p, window *w)
     p->waiting_rows += w->profile->rows;
     p->waiting_bytes += profile_bytes(w->profile);
     while (p->waiting_len > 1 &&
-           (p->waiting_len > WINDOWS_WAITING_MAX || p->waiting_bytes > WINDOWS_WAITING_MAX_BYTES))
+           (p->waiting_len > WINDOWS_WAITING_MAX || p->waiting_bytes > p->waiting_max_bytes))
         drop_oldest_waiting_locked(p);
 }
 

@@ -33,6 +33,7 @@ struct profiles {
     size_t sessions_max_bytes;
     windows windows;
     size_t windows_max_bytes;
+    size_t waiting_max_bytes;
     window *waiting; /* ended early, to be encoded; oldest first */
     size_t waiting_len;
     size_t waiting_bytes;

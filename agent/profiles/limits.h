@@ -20,9 +20,9 @@
 #define SESSION_CODE_MAX         65536u /* symbols of generated code */
 
 /* All sessions; the one unused longest goes (its next batch is answered with 409). */
-#define SESSIONS_MAX       4096u
-#define SESSIONS_MAX_BYTES (256u * 1024 * 1024)
-#define SESSION_SILENT_NS  (UINT64_C(600) * 1000000000u) /* without a batch it is given up */
+#define SESSIONS_MAX      4096u
+#define SESSIONS_SHARE    4u                            /* of the agent's memory limit */
+#define SESSION_SILENT_NS (UINT64_C(600) * 1000000000u) /* without a batch it is given up */
 
 /* ---- one profile: what does not fit any more is counted ---- */
 
@@ -47,10 +47,9 @@
 /* ---- windows ---- */
 
 #define WINDOWS_MAX 4096u /* processes at once; the oldest is ended early */
-#define WINDOWS_MAX_BYTES                                                                          \
-    (256u * 1024 * 1024) /* of all open profiles: the one that grew beyond ends early */
-#define WINDOWS_WAITING_MAX_BYTES                                                                  \
-    (256u * 1024 * 1024)        /* of ended ones; then the oldest is dropped */
+#define WINDOWS_SHARE                                                                              \
+    8u /* of the memory limit, all open profiles: the one that grew beyond ends early */
+#define WAITING_SHARE       16u /* ended ones; then the oldest is dropped */
 #define WINDOWS_WAITING_MAX 64u /* ended, not encoded yet; then the oldest is dropped */
 #define WINDOW_EMPTY_NS     (UINT64_C(300) * 1000000000u) /* how often one without samples is sent */
 #define WINDOW_DEAD_NS                                                                             \

@@ -176,8 +176,9 @@ sonde_status profiles_open(const profiles_options *options, profiles **out_profi
     sonde_mutex_init(&p->mu, SONDE_RANK_ROOM);
     sonde_cond_init(&p->wake);
     sonde_table_init(&p->sessions, SESSIONS_MAX);
-    p->sessions_max_bytes = SESSIONS_MAX_BYTES;
-    p->windows_max_bytes = WINDOWS_MAX_BYTES;
+    p->sessions_max_bytes = (size_t)c->memory_limit_bytes / SESSIONS_SHARE;
+    p->windows_max_bytes = (size_t)c->memory_limit_bytes / WINDOWS_SHARE;
+    p->waiting_max_bytes = (size_t)c->memory_limit_bytes / WAITING_SHARE;
     windows_init(&p->windows, c->profiling.window_ns);
     upload_frame_init(&p->frame, options->agent_version);
     p->frame.via = options->via;

@@ -194,6 +194,7 @@ static void test_the_session_unused_longest_makes_room(void **state)
 
     (void)state;
     open_room();
+    f.p->sessions_max_bytes = SIZE_MAX;
     for (unsigned i = 0; i < SESSIONS_MAX + 1; i++) {
         (void)snprintf(id, sizeof(id), "session %08u", i);
         assert_int_equal(take(id, 1, 100, 0), TAKE_OK);
