@@ -31,12 +31,20 @@ static int usage(const command *self)
     return EXIT_USAGE;
 }
 
+/* Whether the last one of a table stands for words that are no options. */
+static bool ends_in(const cli_option *options, size_t len, const char *name)
+{
+    return len > 0 && strcmp(options[len - 1].name, name) == 0;
+}
+
 /* getopt's two tables from ours; -h/--help last. */
 static void getopt_tables(const cli_option *options, size_t len, struct option *longs,
                           char *letters)
 {
     size_t i;
 
+    if (ends_in(options, len, CLI_COMMAND))
+        *letters++ = '+'; /* options after the first other word are that program's */
     for (i = 0; i < len; i++) {
         longs[i] =
             (struct option){ options[i].name, options[i].fixed ? no_argument : required_argument,
@@ -47,8 +55,8 @@ static void getopt_tables(const cli_option *options, size_t len, struct option *
         if (!options[i].fixed)
             *letters++ = ':';
     }
-    if (len > 0 && !*options[len - 1].name)
-        len--; /* the operand */
+    if (ends_in(options, len, "") || ends_in(options, len, CLI_COMMAND))
+        len--;
     longs[len] = (struct option){ "help", no_argument, NULL, 'h' };
     longs[len + 1] = (struct option){ NULL, 0, NULL, 0 };
     *letters++ = 'h';
@@ -88,7 +96,10 @@ static bool take_operand(const command *self, int argc, char **argv, cli_line *o
 {
     size_t last = self->options_len - 1;
 
-    if (self->options_len > 0 && !*self->options[last].name) {
+    out_line->rest = argv + optind;
+    if (ends_in(self->options, self->options_len, CLI_COMMAND))
+        return true;
+    if (ends_in(self->options, self->options_len, "")) {
         if (optind == argc) {
             (void)cli_fail(self, "%s is missing", self->options[last].fixed);
             return false;
@@ -106,7 +117,7 @@ bool cli_parse(const command *self, int argc, char **argv, cli_line *out_line, i
     const cli_option *options = self->options;
     size_t options_len = self->options_len;
     struct option longs[CLI_OPTIONS_MAX + 2];
-    char letters[2 * CLI_OPTIONS_MAX + 3];
+    char letters[2 * CLI_OPTIONS_MAX + 4];
     int got;
 
     memset(out_line, 0, sizeof(*out_line));

@@ -15,7 +15,10 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 /* An option of a subcommand.  With `variable`, its value goes into the configuration the way that
  * environment variable would, but before it.  One whose name is "", the last, is the word that is no
- * option and has to be there, called `fixed`: `sonde replay FILE`. */
+ * option and has to be there, called `fixed`: `sonde replay FILE`.  One called CLI_COMMAND, the last, takes all words
+ * from the first on that is no option, options of theirs included: `sonde run -- COMMAND -x`. */
+#define CLI_COMMAND "--"
+
 typedef struct cli_option {
     char letter;          /* 0: long form only */
     const char *name;     /* "port" */
@@ -29,6 +32,7 @@ typedef struct cli_line {
     const char *values[CLI_OPTIONS_MAX];  /* by index of the option; NULL: not given */
     char *variables[CLI_OPTIONS_MAX + 2]; /* owned: "NAME=value" of those given */
     size_t variables_len;
+    char **rest; /* of CLI_COMMAND: the words, NULL at the end; views of argv */
 } cli_line;
 
 typedef struct command {
@@ -45,8 +49,10 @@ typedef struct command {
 
 extern const command agent_command;
 extern const command intake_command;
+extern const command run_command;
 extern const command status_command;
 extern const command doctor_command;
+extern const command profile_command;
 extern const command record_command;
 extern const command replay_command;
 extern const command flare_command;

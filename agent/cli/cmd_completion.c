@@ -49,7 +49,13 @@ static value_kind kind_of(const cli_option *o)
 
 static bool is_operand(const cli_option *o)
 {
-    return !*o->name;
+    return !*o->name || strcmp(o->name, CLI_COMMAND) == 0;
+}
+
+/* Another program and its arguments follow. */
+static bool is_program(const cli_option *o)
+{
+    return strcmp(o->name, CLI_COMMAND) == 0;
 }
 
 /* What stands in the place of the operand: a file, or one of these words. */
@@ -110,7 +116,7 @@ static void print_bash_command(const command *c, const char *text)
         if (!is_operand(&c->options[i]))
             (void)printf(" --%s", c->options[i].name);
         else if (!*words)
-            files = "files=-f";
+            files = is_program(&c->options[i]) ? "files=-cf" : "files=-f";
     (void)printf(" --help\" %s ;;\n", files);
 }
 
@@ -174,6 +180,8 @@ static void print_zsh_command(const command *c, const char *text)
 
         if (is_operand(o) && *operand_words(c))
             (void)printf(" '1:shell:(%s)'", operand_words(c));
+        else if (is_program(o))
+            (void)printf(" '*::command:_normal'");
         else if (is_operand(o))
             (void)printf(" '1:file:_files'");
         else
@@ -231,6 +239,8 @@ static void print_fish_command(const command *c, const char *text)
         (void)printf("complete -c sonde -n '__fish_seen_subcommand_from %s'", c->name);
         if (is_operand(o) && *words)
             (void)printf(" -a '%s'", words);
+        else if (is_program(o))
+            (void)printf(" -F -a '(__fish_complete_command)'");
         else if (is_operand(o))
             (void)printf(" -F");
         else

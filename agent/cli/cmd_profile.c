@@ -1,0 +1,250 @@
+/* cmd_profile.c - `sonde profile`: where a program spends its time, without an agent. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "cli.h"
+#include "profile_output.h"
+#include "profiled.h"
+
+#define BATCH_MS     500
+#define TICK_NS      SONDE_NS_PER_S
+#define ROWS         10
+#define DURATION_MAX (UINT64_C(7) * 86400)
+
+static const char help[] =
+    "Usage: sonde profile [OPTION]... -- COMMAND [ARGUMENT]...\n"
+    "\n"
+    "Runs COMMAND and tells where it spent its time, which memory it took and where it waited: no "
+    "agent, no rights,\n"
+    "no change of the program. Ends with the program; what was seen up to then is written also "
+    "after Ctrl-C.\n"
+    "\n"
+    "  -d, --duration S     ask the program to end after so many seconds (SIGTERM)\n"
+    "  -e, --events LIST    of cpu, wall, heap, lock, io, exception (cpu,wall,heap,lock)\n"
+    "  -o, --output FILE    write the profile there, not a table of functions to standard output; "
+    "by its ending:\n"
+    "                         .html                  a flame graph to look at in a browser\n"
+    "                         .pb.gz                 for pprof, and all that read its files\n"
+    "                         .folded, .txt          a line for each stack, for flamegraph.pl and "
+    "others\n"
+    "                         .json                  for speedscope\n"
+    "                       \"folded\" and \"speedscope\" mean: to standard output\n"
+    "  -f, --format NAME    html, pprof, folded or speedscope, whatever the file is called\n"
+    "  -t, --type TYPE      only this of cpu-time, cpu-samples, wall-time, alloc-space, "
+    "inuse-space, ...\n"
+    "  -F, --frequency N    CPU samples for a second of CPU time (99)\n"
+    "      --no-inlines     do not look for inlined functions: faster with large programs\n"
+    "\n"
+    "The exit status is the program's, 128 + N when signal N ended it.\n"
+    "\n"
+    "  sonde profile -o flame.html -- ./server\n";
+
+enum {
+    OPT_DURATION,
+    OPT_EVENTS,
+    OPT_OUTPUT,
+    OPT_FORMAT,
+    OPT_TYPE,
+    OPT_FREQUENCY,
+    OPT_NO_INLINES,
+    OPT_COMMAND
+};
+
+static const cli_option options[] = {
+    [OPT_DURATION] = { 'd', "duration", NULL, NULL },
+    [OPT_EVENTS] = { 'e', "events", NULL, NULL },
+    [OPT_OUTPUT] = { 'o', "output", NULL, NULL },
+    [OPT_FORMAT] = { 'f', "format", NULL, NULL },
+    [OPT_TYPE] = { 't', "type", NULL, NULL },
+    [OPT_FREQUENCY] = { 'F', "frequency", NULL, NULL },
+    [OPT_NO_INLINES] = { 0, "no-inlines", NULL, "1" },
+    [OPT_COMMAND] = { 0, CLI_COMMAND, NULL, "COMMAND" },
+};
+
+typedef struct request {
+    const command *self;
+    const cli_line *line;
+    output_format format;
+    uint64_t duration_ns; /* UINT64_MAX: until the program ends */
+} request;
+
+/* ---- while it runs ---- */
+
+/* A line that is written over; nothing while the program writes to the same terminal. */
+static bool shows_progress(void)
+{
+    return isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO);
+}
+
+static void show_progress(const profiled *p)
+{
+    collector_counters n = collector_read(p->collector);
+
+    (void)fprintf(stderr, "\r%llu s, %llu rows, %llu processes ",
+                  (unsigned long long)((sonde_mono_ns() - p->began_mono_ns) / SONDE_NS_PER_S),
+                  (unsigned long long)n.rows, (unsigned long long)n.processes);
+}
+
+static void watch(const request *r, profiled *p)
+{
+    uint64_t end = sonde_deadline(p->began_mono_ns, r->duration_ns);
+    bool shows = shows_progress();
+
+    while (!p->is_over && sonde_mono_ns() < end) {
+        uint64_t tick = sonde_deadline(sonde_mono_ns(), TICK_NS);
+
+        profiled_wait(p, tick < end ? tick : end);
+        if (shows)
+            show_progress(p);
+    }
+    if (shows)
+        (void)fputs("\r\033[K", stderr);
+    if (!p->is_over)
+        profiled_stop(p, BATCH_MS);
+}
+
+/* ---- what came of it ---- */
+
+static const char *file_of(const request *r)
+{
+    const char *file = r->line->values[OPT_OUTPUT];
+
+    return !file || strcmp(file, "folded") == 0 || strcmp(file, "speedscope") == 0 ? NULL : file;
+}
+
+static int write_profile(const request *r, profiled *p, profile *got)
+{
+    const char *file = file_of(r);
+    const output_facts facts = { .title = r->line->rest[0],
+                                 .type = r->line->values[OPT_TYPE],
+                                 .start_unix_ns = p->began_unix_ns,
+                                 .duration_ns = sonde_mono_ns() - p->began_mono_ns,
+                                 .rows = ROWS };
+    sonde_status status;
+    sonde_buf out;
+    int code = EXIT_DONE;
+
+    sonde_buf_init(&out, OUTPUT_MAX_BYTES);
+    status = output_write(r->format, got, &facts, &out);
+    if (status == SONDE_ERR_NOT_FOUND)
+        code = cli_fail(r->self, "--type %s: the profile has none of it", facts.type);
+    else if (status != SONDE_OK)
+        code = cli_fail(r->self, "the profile could not be written: %s", sonde_status_str(status));
+    else if (output_save(file, sonde_buf_str(&out)) != SONDE_OK)
+        code = cli_fail(r->self, "%s: %s", file ? file : "standard output", strerror(errno));
+    sonde_buf_done(&out);
+    return code;
+}
+
+/* What a user would wonder about. */
+static void tell_losses(const request *r, const collector_counters *n)
+{
+    if (n->batches == 0)
+        (void)cli_fail(r->self, "no samples came: the program ended at once, or by a signal, or "
+                                "cleared its environment");
+    if (n->lost)
+        (void)cli_fail(r->self, "%llu rows found no room", (unsigned long long)n->lost);
+    if (n->refused)
+        (void)cli_fail(r->self, "%llu batches were refused: there are at most %u processes",
+                       (unsigned long long)n->refused, COLLECTOR_PROCESSES_MAX);
+}
+
+static int finish(const request *r, profiled *p)
+{
+    collector_counters n = collector_read(p->collector);
+    profile *got = NULL;
+    sonde_status status = collector_take(p->collector, &got);
+    int code;
+
+    tell_losses(r, &n);
+    if (status != SONDE_OK)
+        return cli_fail(r->self, "%s", sonde_status_str(status));
+    code = write_profile(r, p, got);
+    profile_close(got);
+    return code;
+}
+
+static int profile_program(const request *r)
+{
+    const profiled_options o = { .argv = r->line->rest,
+                                 .events = r->line->values[OPT_EVENTS],
+                                 .frequency = r->line->values[OPT_FREQUENCY],
+                                 .batch_ms = BATCH_MS,
+                                 .inlines = !r->line->values[OPT_NO_INLINES] };
+    profiled p;
+    int code;
+
+    if (!profiled_begin(r->self, &o, &p, &code))
+        return code;
+    watch(r, &p);
+    code = finish(r, &p);
+    profiled_end(&p);
+    return code != EXIT_DONE ? code : profiled_exit_code(&p);
+}
+
+/* ---- the command line ---- */
+
+static bool read_duration(const request *r, uint64_t *out_ns)
+{
+    const char *text = r->line->values[OPT_DURATION];
+    uint64_t seconds;
+
+    *out_ns = UINT64_MAX;
+    if (!text)
+        return true;
+    if (sonde_parse_u64(sonde_str_from(text), &seconds) != SONDE_OK || seconds == 0 ||
+        seconds > DURATION_MAX) {
+        (void)cli_fail(r->self, "--duration %s: expected a number of seconds", text);
+        return false;
+    }
+    *out_ns = sonde_s_to_ns(seconds);
+    return true;
+}
+
+static bool read_request(request *r)
+{
+    const cli_line *line = r->line;
+    uint64_t n;
+
+    if (!line->rest[0]) {
+        (void)cli_fail(r->self, "there is no program: sonde profile -- COMMAND");
+        return false;
+    }
+    if (!output_format_of(line->values[OPT_OUTPUT], line->values[OPT_FORMAT], &r->format)) {
+        (void)cli_fail(r->self, "in which format? Say --format with one of " OUTPUT_FORMATS);
+        return false;
+    }
+    if (line->values[OPT_FREQUENCY] &&
+        (sonde_parse_u64(sonde_str_from(line->values[OPT_FREQUENCY]), &n) != SONDE_OK || n < 1 ||
+         n > 1000)) {
+        (void)cli_fail(r->self, "--frequency %s: expected a number from 1 to 1000",
+                       line->values[OPT_FREQUENCY]);
+        return false;
+    }
+    return read_duration(r, &r->duration_ns);
+}
+
+static int run(const command *self, int argc, char **argv)
+{
+    cli_line line;
+    request r = { .self = self, .line = &line };
+    int code;
+
+    sonde_log_set_level(SONDE_LOG_ERROR);
+    if (!cli_parse(self, argc, argv, &line, &code))
+        return code;
+    code = read_request(&r) ? profile_program(&r) : EXIT_USAGE;
+    cli_line_done(&line);
+    return code;
+}
+
+const command profile_command = { .name = "profile",
+                                  .summary = "run a program and tell where it spends its time",
+                                  .help = help,
+                                  CLI_OPTIONS(options),
+                                  .run = run };

@@ -1,0 +1,52 @@
+/* agent/cli/profiled.h - a program under the profiler, its samples coming here.
+ *
+ *   profiled_begin() ─▶ profiled_wait() ... ─▶ collector_take() ─▶ profiled_end()
+ *
+ * The program runs in the foreground like one the shell started: Ctrl-C is for it, and it ends when it likes.
+ *
+ * Threads   the main thread; signals are waited for, not handled.
+ */
+#ifndef SONDE_AGENT_CLI_PROFILED_H
+#define SONDE_AGENT_CLI_PROFILED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "cli.h"
+#include "collector.h"
+#include "program.h"
+
+typedef struct profiled_options {
+    char **argv;           /* the program and its arguments, NULL at the end */
+    const char *pid;       /* or a process that runs; NULL: none */
+    const char *events;    /* "cpu,wall,heap,lock"; NULL: those */
+    const char *frequency; /* CPU samples a second; NULL: the profiler's own */
+    unsigned batch_ms;     /* time between batches */
+    bool inlines;
+} profiled_options;
+
+typedef struct profiled {
+    collector *collector;
+    pid_t pid;
+    bool is_over; /* it has ended */
+    int status;   /* of waitpid() */
+    uint64_t began_mono_ns;
+    int64_t began_unix_ns;
+    bool interrupted; /* somebody asked us to end */
+} profiled;
+
+/* False: said why, *out_exit is the code. */
+bool profiled_begin(const command *self, const profiled_options *o, profiled *out, int *out_exit);
+void profiled_end(profiled *p); /* what still runs goes on running */
+
+/* Until the program ends, somebody interrupts, or the time has come. */
+void profiled_wait(profiled *p, uint64_t until_mono_ns);
+
+/* Asks the program to end, after its samples up to now have come; waits for it. */
+void profiled_stop(profiled *p, unsigned batch_ms);
+
+/* As a shell would report how it ended: its exit code, or 128 + the signal. */
+int profiled_exit_code(const profiled *p);
+
+#endif /* SONDE_AGENT_CLI_PROFILED_H */

@@ -1,0 +1,65 @@
+/* export_folded.c - collapsed stacks. */
+#include "export.h"
+
+#include "base/alloc.h"
+
+static void write_name(sonde_str name, sonde_buf *out)
+{
+    uint8_t *to = sonde_buf_reserve(out, name.len ? name.len : 1);
+
+    if (!to)
+        return;
+    for (size_t i = 0; i < name.len; i++)
+        to[i] = name.ptr[i] == ';'                           ? (uint8_t)':'
+                : name.ptr[i] == '\n' || name.ptr[i] == '\r' ? (uint8_t)' '
+                                                             : (uint8_t)name.ptr[i];
+    sonde_buf_commit(out, name.len);
+}
+
+/* The way from the root; `room` holds any. */
+static void write_stack(const flame *f, uint32_t node, uint32_t *room, sonde_buf *out)
+{
+    size_t len = 0;
+
+    for (; node; node = f->nodes[node].parent)
+        room[len++] = node;
+    while (len-- > 0) {
+        write_name(flame_name(f, room[len]), out);
+        if (len > 0)
+            sonde_buf_append_byte(out, ';');
+    }
+}
+
+static uint32_t deepest(const flame *f, uint32_t *depths)
+{
+    uint32_t max = 0;
+
+    for (uint32_t i = 1; i < f->nodes_len; i++) {
+        depths[i] = depths[f->nodes[i].parent] + 1;
+        if (depths[i] > max)
+            max = depths[i];
+    }
+    return max;
+}
+
+void export_folded(const flame *f, bool compared, sonde_buf *out)
+{
+    uint32_t *room = sonde_calloc(f->nodes_len, sizeof(*room));
+    uint32_t *stack = room ? sonde_calloc(deepest(f, room) + 1, sizeof(*stack)) : NULL;
+
+    if (!stack)
+        out->status = SONDE_ERR_NOMEM;
+    for (uint32_t i = 1; stack && i < f->nodes_len; i++) {
+        const flame_node *n = &f->nodes[i];
+
+        if (n->self[0] <= 0 && (!compared || n->self[1] <= 0))
+            continue;
+        write_stack(f, i, stack, out);
+        sonde_buf_printf(out, " %lld", (long long)n->self[0]);
+        if (compared)
+            sonde_buf_printf(out, " %lld", (long long)n->self[1]);
+        sonde_buf_append_byte(out, '\n');
+    }
+    sonde_free(stack);
+    sonde_free(room);
+}

@@ -1,0 +1,218 @@
+"""`sonde profile` and `sonde run --profile` over a program that tells how its CPU time was split.
+
+The truth is what the program counted of its own thread's CPU time, so the machine's speed and load do not matter. A
+kernel that looks at timers 250 times a second gives 1000 samples: a standard deviation is 1.4 points, and ten are
+allowed.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+
+import pprof  # noqa: E402
+from profile_intake import ProfileIntake  # noqa: E402
+from stack import BUILD_DIR, PATIENCE_S, Stack, wait_until  # noqa: E402
+
+BUILD = pathlib.Path(BUILD_DIR)
+SONDE = BUILD / "bin" / "sonde"
+PROGRAM = BUILD / "tests" / "profiled_split"
+MILLISECONDS = "4000"  # of CPU time
+POINTS = 10
+
+LEAVES = ("three_parts", "one_part")
+
+
+def sonde(*words, env=None, **more):
+    return subprocess.run([SONDE, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=PATIENCE_S, text=True,
+                          env={**os.environ, **(env or {})}, **more)
+
+
+class Profile(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def profile(self, file, *options, program=(PROGRAM, "500")):
+        """The text of the file that was written, and what the program counted."""
+        done = sonde("profile", "-o", self.folder / file, *options, "--", *program)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return (self.folder / file).read_bytes(), json.loads(done.stdout.splitlines()[-1])
+
+    def assert_shares(self, by_leaf, truth):
+        whole = sum(truth[leaf] for leaf in LEAVES)
+        seen = sum(by_leaf.values())
+        for leaf in LEAVES:
+            self.assertAlmostEqual(100 * by_leaf.get(leaf, 0) / seen, 100 * truth[leaf] / whole, delta=POINTS,
+                                   msg=(by_leaf, truth))
+
+    def test_pprof(self):
+        data, truth = self.profile("out.pb.gz", "-e", "cpu", "-F", "250", program=(PROGRAM, MILLISECONDS))
+        self.assertEqual(data[:2], b"\x1f\x8b")
+        p = pprof.read(data)
+        self.assertEqual(p.sample_types, [("cpu-samples", "count"), ("cpu-time", "nanoseconds")])
+        by_leaf = {}
+        for stack, values, labels in p.rows():
+            by_leaf[stack[-1]] = by_leaf.get(stack[-1], 0) + values["cpu-time"]
+            self.assertEqual(labels["thread name"], "profiled_split")
+            if stack[-1] == "one_part":
+                self.assertEqual(stack[-3:], ["main", "deep", "one_part"])
+        self.assert_shares(by_leaf, truth)
+
+    def test_collapsed(self):
+        data, truth = self.profile("out.folded", "-e", "cpu,wall", "-F", "250", program=(PROGRAM, MILLISECONDS))
+        by_leaf = {}
+        for line in data.decode().splitlines():
+            stack, _, value = line.rpartition(" ")
+            leaf = stack.split(";")[-1]
+            by_leaf[leaf] = by_leaf.get(leaf, 0) + int(value)
+        self.assert_shares(by_leaf, truth)
+
+    def test_speedscope(self):
+        data, _ = self.profile("out.json", "-t", "cpu-time")
+        p = json.loads(data)
+        self.assertEqual(p["$schema"], "https://www.speedscope.app/file-format-schema.json")
+        frames = p["shared"]["frames"]
+        self.assertTrue(all(isinstance(f["name"], str) and f["name"] for f in frames))
+        self.assertEqual([q["name"] for q in p["profiles"]], ["cpu-time"])
+        for q in p["profiles"]:
+            self.assertEqual((q["type"], q["unit"], q["startValue"]), ("sampled", "nanoseconds", 0))
+            self.assertEqual(len(q["samples"]), len(q["weights"]))
+            self.assertEqual(sum(q["weights"]), q["endValue"])
+            for sample, weight in zip(q["samples"], q["weights"]):
+                self.assertTrue(sample and all(0 <= i < len(frames) for i in sample), sample)
+                self.assertGreater(weight, 0)
+        names = [f["name"] for f in frames]
+        self.assertIn([names.index("main"), names.index("three_parts")], [s[-2:] for s in p["profiles"][0]["samples"]])
+
+    def test_html(self):
+        data, _ = self.profile("out.html", "-e", "cpu")
+        text = data.decode()
+        self.assertNotRegex(text, r"https?:|src=|@import")
+        _, _, rest = text.partition('<script type="application/json" id="profile">')
+        page = json.loads(rest.partition("</script>")[0])
+        self.assertEqual([f["type"] for f in page["flames"]], ["cpu-time"])
+        f = page["flames"][0]
+        self.assertEqual(len({len(f[key]) for key in ("up", "frame", "inlined", "self")}), 1)
+        self.assertTrue(all(up < node or node == 0 for node, up in enumerate(f["up"])))
+        names = [f["texts"][f["names"][frame]] for frame in f["frame"]]
+        self.assertGreater(f["self"][names.index("three_parts")], 0)
+
+    def test_the_table_and_the_exit_code(self):
+        done = sonde("profile", "-e", "cpu", "--", PROGRAM, "1000", "7")
+        self.assertEqual((done.returncode, done.stderr), (7, ""))
+        lines = done.stdout.splitlines()
+        self.assertTrue(lines[1].startswith("cpu-time: "), lines)
+        self.assertTrue(any("three_parts" in line for line in lines), lines)
+
+    def test_a_shell_and_its_children_have_a_root_each(self):
+        data, _ = self.profile("out.folded", "-e", "cpu",
+                               program=("sh", "-c", f"{PROGRAM} 1000 >/dev/null; {PROGRAM} 1000"))
+        roots = {line.split(";")[0] for line in data.decode().splitlines() if "three_parts" in line}
+        self.assertEqual(len(roots), 2, roots)
+
+    def test_a_program_killed_by_a_signal(self):
+        done = sonde("profile", "--", "sh", "-c", "kill -9 $$")
+        self.assertEqual(done.returncode, 128 + signal.SIGKILL)
+
+    def test_after_the_duration_the_program_is_asked_to_end(self):
+        done = sonde("profile", "-d", "2", "-e", "cpu", "--", PROGRAM, "1000000")
+        self.assertEqual((done.returncode, done.stderr), (128 + signal.SIGTERM, ""))
+        self.assertIn("three_parts", done.stdout)
+
+    def test_traces_go_where_they_went(self):
+        done = sonde("profile", "-o", "/dev/null", "-f", "folded", "--", "env",
+                     env={"DD_TRACE_AGENT_URL": "http://127.0.0.1:9", "LD_PRELOAD": ""})
+        env = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+        self.assertEqual(env["DD_TRACE_AGENT_URL"], "http://127.0.0.1:9")
+        self.assertTrue(env["DD_PROFILING_URL"].startswith("unix:///"))
+        self.assertEqual(pathlib.Path(env["LD_PRELOAD"]).name.split(".so")[0], "libsonde-profiler")
+        self.assertFalse(pathlib.Path(env["DD_PROFILING_URL"][len("unix://"):]).parent.exists())
+
+    def test_what_is_preloaded_already_stays(self):
+        done = sonde("run", "--profile", "--", "env", env={"LD_PRELOAD": str(BUILD / "lib" / "libsonde-trace.so")})
+        env = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+        first, second = env["LD_PRELOAD"].split(":")
+        self.assertIn("libsonde-profiler", first)
+        self.assertTrue(second.endswith("libsonde-trace.so"))
+
+
+class Refusals(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def static_program(self):
+        """An ELF file without PT_INTERP: nothing else of it is read."""
+        path = self.folder / "static"
+        data = bytearray(PROGRAM.read_bytes())
+        offset, size, count = (int.from_bytes(data[a:b], "little") for a, b in ((32, 40), (54, 56), (56, 58)))
+        for i in range(count):
+            at = offset + i * size
+            if int.from_bytes(data[at:at + 4], "little") == 3:
+                data[at:at + 4] = (0).to_bytes(4, "little")
+        path.write_bytes(data)
+        path.chmod(0o755)
+        return path
+
+    def test_command_lines(self):
+        cases = [
+            (["profile"], 2, "there is no program"),
+            (["profile", "-o", "x.unknown", "--", "true"], 2, "in which format"),
+            (["profile", "-e", "cpu,time", "--", "true"], 2, 'there is no "time"'),
+            (["profile", "-d", "0", "--", "true"], 2, "expected a number of seconds"),
+            (["profile", "-F", "5000", "--", "true"], 2, "expected a number from 1 to 1000"),
+            (["profile", "--", "/nowhere/at-all"], 127, "No such file"),
+            (["profile", "--", "/"], 126, "Permission denied"),
+            (["run", "--", "true"], 2, "--profile"),
+            (["run", "--profile"], 2, "there is no program"),
+            (["run", "--profile", "--", "/nowhere/at-all"], 127, "No such file"),
+        ]
+        for words, code, text in cases:
+            done = sonde(*words)
+            self.assertEqual(done.returncode, code, (words, done.stderr))
+            self.assertIn(text, done.stderr, words)
+
+    def test_a_static_program(self):
+        done = sonde("profile", "--", self.static_program())
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("linked statically", done.stderr)
+
+    def test_a_script_stands_for_its_interpreter(self):
+        script = self.folder / "script"
+        script.write_text(f"#!{self.static_program()} -x\n")
+        script.chmod(0o755)
+        done = sonde("profile", "--", script)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("linked statically", done.stderr)
+
+    def test_run_runs_it_nevertheless(self):
+        script = self.folder / "script"
+        script.write_text("#!/bin/sh\nexit 5\n")
+        script.chmod(0o755)
+        self.assertEqual(sonde("run", "--profile", "--", script).returncode, 5)
+
+
+class Run(unittest.TestCase):
+    def test_profiles_reach_the_intake_under_the_name_that_was_given(self):
+        with ProfileIntake() as intake, Stack() as stack:
+            stack.start_agent(DD_APM_DD_URL="http://127.0.0.1:9", DD_APM_PROFILING_DD_URL=intake.url,
+                              SONDE_AGENT_PROFILING_WINDOW="1")
+            done = sonde("run", "--profile", "-S", "shop", "-E", "prod", "-V", "1.2", "--", PROGRAM, "1000", "9",
+                         env={"DD_TRACE_AGENT_URL": f"http://127.0.0.1:{stack.agent_port}"})
+            self.assertEqual((done.returncode, done.stderr), (9, ""))
+            wait_until("a profile with samples", lambda: any(u.profile.samples for u in intake.uploads()))
+            tags = intake.uploads()[0].tags
+            self.assertEqual((tags["service"], tags["env"], tags["version"]), ("shop", "prod", "1.2"))
+
+
+if __name__ == "__main__":
+    unittest.main()

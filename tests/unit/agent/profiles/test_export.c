@@ -1,0 +1,163 @@
+/* test_export.c - what others read, byte by byte: collapsed stacks, speedscope's JSON, the data of the page. */
+#include "agent/profiles/export.h"
+
+#include <string.h>
+
+#include "support/alloc_fail.h"
+#include "support/test.h"
+
+#define assert_str_equal(got, want)                                                                \
+    do {                                                                                           \
+        sonde_str got_ = (got), want_ = (want);                                                    \
+        if (!sonde_str_eq(got_, want_))                                                            \
+            fail_msg("%s: got \"%.*s\", want \"%.*s\"", #got, SONDE_STR_ARG(got_),                 \
+                     SONDE_STR_ARG(want_));                                                        \
+    } while (0)
+
+static const sonde_str prog = { "prog", 4 };
+
+/* main ─▶ "a;b" 3 (5 after), main ─▶ in\nner (inlined) 0 (7 after), main itself 2. */
+static flame *sample(void)
+{
+    flame *f = NULL;
+    uint32_t main_;
+
+    assert_status(flame_open(&f), SONDE_OK);
+    flame_set_type(f, SONDE_STR("cpu-time"), SONDE_STR("nanoseconds"));
+    main_ = flame_child(f, 0, SONDE_STR("main"), prog, false);
+    flame_add(f, main_, 0, 2, 1);
+    flame_add(f, flame_child(f, main_, SONDE_STR("a;b"), (sonde_str){ NULL, 0 }, false), 0, 3, 1);
+    flame_add(f, 2, 1, 5, 1);
+    flame_add(f, flame_child(f, main_, SONDE_STR("in\nner"), prog, true), 1, 7, 1);
+    flame_sum(f);
+    return f;
+}
+
+static sonde_buf new_buf(void)
+{
+    sonde_buf out;
+
+    sonde_buf_init(&out, EXPORT_MAX_BYTES);
+    return out;
+}
+
+static void test_collapsed(void **state)
+{
+    flame *f = sample();
+    sonde_buf out = new_buf();
+
+    (void)state;
+    export_folded(f, false, &out);
+    assert_str_equal(sonde_buf_str(&out), SONDE_STR("main 2\nmain;a:b 3\n"));
+    sonde_buf_reset(&out);
+    export_folded(f, true, &out);
+    assert_str_equal(sonde_buf_str(&out), SONDE_STR("main 2 0\nmain;a:b 3 5\nmain;in ner 0 7\n"));
+    sonde_buf_done(&out);
+    flame_close(f);
+}
+
+static void test_speedscope(void **state)
+{
+    const char *want =
+        "{\"$schema\":\"https://www.speedscope.app/file-format-schema.json\",\"version\":\"0.0.1\","
+        "\"exporter\":\"sonde@" SONDE_VERSION "\",\"name\":\"me\",\"activeProfileIndex\":0,"
+        "\"shared\":{\"frames\":[{\"name\":\"main\",\"file\":\"prog\"},{\"name\":\"a;b\"},"
+        "{\"name\":\"in\\nner\",\"file\":\"prog\"},{\"name\":\"f\"}]},\"profiles\":["
+        "{\"type\":\"sampled\",\"name\":\"cpu-time\",\"unit\":\"nanoseconds\",\"startValue\":0,"
+        "\"samples\":[[0],[0,1]],\"weights\":[2,3],\"endValue\":5},"
+        "{\"type\":\"sampled\",\"name\":\"lock-acquire\",\"unit\":\"none\",\"startValue\":0,"
+        "\"samples\":[[3]],\"weights\":[9],\"endValue\":9}]}\n";
+    flame *both[2] = { sample(), NULL };
+    sonde_buf out = new_buf();
+
+    (void)state;
+    assert_status(flame_open(&both[1]), SONDE_OK);
+    flame_set_type(both[1], SONDE_STR("lock-acquire"), SONDE_STR("count"));
+    flame_add(both[1], flame_child(both[1], 0, SONDE_STR("f"), (sonde_str){ NULL, 0 }, false), 0, 9,
+              1);
+    flame_sum(both[1]);
+    export_speedscope((const flame *const *)both, 2, SONDE_STR("me"), &out);
+    assert_str_equal(sonde_buf_str(&out), sonde_str_from(want));
+    sonde_buf_done(&out);
+    flame_close(both[0]);
+    flame_close(both[1]);
+}
+
+static void test_the_data_of_the_page(void **state)
+{
+    const char *want =
+        "{\"title\":\"\\u003c/script>\",\"note\":\"1 s\",\"compared\":true,\"flames\":[{"
+        "\"type\":\"cpu-time\",\"unit\":\"nanoseconds\","
+        "\"texts\":[\"\",\"cpu-time\",\"nanoseconds\",\"main\",\"prog\",\"a;b\",\"in\\nner\"],"
+        "\"names\":[0,3,5,6],\"objects\":[0,4,0,4],\"up\":[0,0,1,1],\"frame\":[0,1,2,3],"
+        "\"inlined\":[0,0,0,1],\"self\":[0,2,3,0],\"after\":[0,0,5,7]}]}";
+    flame *f = sample();
+    const export_page page = { SONDE_STR("</script>"), SONDE_STR("1 s"), true };
+    sonde_buf out = new_buf();
+    size_t at;
+
+    (void)state;
+    export_html((const flame *const *)&f, 1, &page, &out);
+    assert_status(out.status, SONDE_OK);
+    assert_true(sonde_str_starts(sonde_buf_str(&out), SONDE_STR("<!doctype html>")));
+    assert_true(sonde_str_find(sonde_buf_str(&out), sonde_str_from(want), &at));
+    sonde_buf_done(&out);
+    flame_close(f);
+}
+
+static void test_the_page_needs_nothing_from_elsewhere(void **state)
+{
+    flame *f = sample();
+    const export_page page = { SONDE_STR("t"), SONDE_STR(""), false };
+    sonde_buf out = new_buf();
+    size_t at;
+
+    (void)state;
+    export_html((const flame *const *)&f, 1, &page, &out);
+    assert_false(sonde_str_find(sonde_buf_str(&out), SONDE_STR("http:"), &at));
+    assert_false(sonde_str_find(sonde_buf_str(&out), SONDE_STR("https:"), &at));
+    assert_false(sonde_str_find(sonde_buf_str(&out), SONDE_STR("src="), &at));
+    assert_false(sonde_str_find(sonde_buf_str(&out), SONDE_STR("{{"), &at));
+    sonde_buf_done(&out);
+    flame_close(f);
+}
+
+static sonde_status without_memory(void *arg)
+{
+    static const export_page page = { { "t", 1 }, { NULL, 0 }, false };
+    const flame *f = arg;
+    sonde_buf out[3] = { new_buf(), new_buf(), new_buf() };
+    sonde_status status = SONDE_OK;
+
+    export_folded(f, false, &out[0]);
+    export_speedscope(&f, 1, SONDE_STR("x"), &out[1]);
+    export_html(&f, 1, &page, &out[2]);
+    for (size_t i = 0; i < COUNT_OF(out); i++) {
+        if (out[i].status != SONDE_OK)
+            status = out[i].status;
+        sonde_buf_done(&out[i]);
+    }
+    return status;
+}
+
+static void test_without_memory_the_buffer_says_so(void **state)
+{
+    flame *f = sample();
+
+    (void)state;
+    alloc_fail_each(without_memory, f);
+    flame_close(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_collapsed),
+        cmocka_unit_test(test_speedscope),
+        cmocka_unit_test(test_the_data_of_the_page),
+        cmocka_unit_test(test_the_page_needs_nothing_from_elsewhere),
+        cmocka_unit_test(test_without_memory_the_buffer_says_so),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
