@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -298,6 +299,8 @@ static void test_sleeping_threads_are_seen_where_they_sleep(void **state)
         launch(&s[i], kinds[i].sleep);
     for (i = 0; i < COUNT_OF(kinds); i++)
         rounds_until_asleep(&s[i], kinds[i].state);
+    for (i = 0; i < COUNT_OF(kinds); i++)
+        s[i].interrupted = 0; /* one may have been asked on its way there */
     for (k = 0; k < 50; k++)
         sonde_prof__wall_round(DT_NS);
     for (i = 0; i < COUNT_OF(kinds); i++) {
