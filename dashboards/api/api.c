@@ -73,6 +73,8 @@ size_t api_routes(api *a, http_route out_routes[API_ROUTES_MAX])
     const http_route routes[] = {
         { "GET", "/api/sonde/v1/counters", get_counters, NULL, 4096, a, NULL, false },
         { "GET", "/api/sonde/v1/facets", api_get_facets, NULL, 4096, a, NULL, false },
+        { "GET", "/api/sonde/v1/profiles", api_get_profiles, NULL, 4096, a, NULL, false },
+        { "GET", "/api/sonde/v1/profiles/*", api_get_profiles, NULL, 4096, a, NULL, false },
         { "GET", "/api/sonde/v1/services", api_get_services, NULL, 4096, a, NULL, false },
         { "GET", "/api/sonde/v1/services/*", api_get_service, NULL, 4096, a, NULL, false },
         { "GET", "/api/sonde/v1/traces", api_get_traces, NULL, 4096, a, NULL, false },

@@ -41,6 +41,7 @@ http_result api_get_service(void *user, http_request *request, http_response *re
 http_result api_get_facets(void *user, http_request *request, http_response *response);
 http_result api_get_traces(void *user, http_request *request, http_response *response);
 http_result api_search_spans(void *user, http_request *request, http_response *response);
+http_result api_get_profiles(void *user, http_request *request, http_response *response);
 http_result api_get_trace(void *user, http_request *request, http_response *response);
 
 #endif /* SONDE_DASHBOARDS_API_INTERNAL_H */

@@ -276,6 +276,91 @@ static http_result handle_stats(void *user, http_request *request, http_response
     return accept_payload((intake *)user, request, response, decode_stats);
 }
 
+/* ---- profiles ---- */
+
+static void profile_committed(void *user, sonde_status status)
+{
+    http_request *request = (http_request *)user;
+    http_response *response = http_later_response(request);
+
+    if (status == SONDE_OK)
+        answer(response, 202, "{}");
+    else
+        answer(response, 503, "{\"errors\":[\"could not be stored: send again\"]}");
+    http_later_answer(request);
+}
+
+static void count_upload(intake *in, const profile_counts *u)
+{
+    size_t i;
+
+    count(&in->counters.profile_payloads, 1);
+    count(&in->counters.attachments, u->attachments);
+    count(&in->counters.profiles, u->profiles);
+    for (i = 0; i < PROFILE_SKIPS; i++)
+        count(&in->counters.skipped_attachments[i], u->skipped[i]);
+}
+
+static http_result hand_over_profiles(intake *in, http_request *request, http_response *response,
+                                      store_batch *batch, const profile_counts *counts)
+{
+    sonde_status status;
+
+    if (batch->profiles_len == 0) {
+        store_batch_free(batch);
+        count_upload(in, counts);
+        answer(response, 202, "{}");
+        return HTTP_DONE;
+    }
+    batch->done = profile_committed;
+    batch->user = request;
+    status = store_append(in->store, batch);
+    if (status != SONDE_OK) {
+        store_batch_free(batch);
+        return refuse(in, response, drop_of(status));
+    }
+    count_upload(in, counts);
+    return HTTP_LATER; /* `request` belongs to profile_committed() now */
+}
+
+static http_result handle_profile(void *user, http_request *request, http_response *response)
+{
+    intake *in = (intake *)user;
+    sonde_str type = http_request_header(request, "Content-Type");
+    profile_counts counts;
+    workbench *w;
+    store_batch *batch;
+    sonde_str body;
+    sonde_status status = SONDE_ERR_NOMEM;
+    bool known_encoding = true;
+
+    if (!may_send(in, request))
+        return refuse(in, response, INTAKE_DROP_FORBIDDEN);
+    w = workbench_get(in);
+    batch = store_batch_new();
+    if (w && batch)
+        status = inflate_body(w, request, &body, &known_encoding);
+    if (status == SONDE_OK)
+        status = profile_decode(type, body, batch, &counts);
+    if (w)
+        workbench_put(in, w);
+    if (status == SONDE_OK)
+        return hand_over_profiles(in, request, response, batch, &counts);
+    store_batch_free(batch);
+    return refuse(in, response, known_encoding ? drop_of(status) : INTAKE_DROP_ENCODING);
+}
+
+/* The old door of profiles, and of logs. */
+static http_result handle_v1_input(void *user, http_request *request, http_response *response)
+{
+    sonde_str type = http_request_header(request, "Content-Type");
+
+    if (sonde_str_starts(type, SONDE_STR("multipart/form-data")))
+        return handle_profile(user, request, response);
+    intake_ignore((intake *)user, response);
+    return HTTP_DONE;
+}
+
 static http_result handle_busy(void *user, http_request *request, http_response *response)
 {
     (void)request;
@@ -343,6 +428,10 @@ void intake_routes(intake *in, http_route out_routes[INTAKE_ROUTES])
         { "POST,PUT", "/api/v0.2/traces", handle_traces, handle_busy, INTAKE_BODY_MAX_BYTES, in,
           NULL, false },
         { "POST,PUT", "/api/v0.2/stats", handle_stats, handle_busy, INTAKE_BODY_MAX_BYTES, in, NULL,
+          false },
+        { "POST,PUT", "/api/v2/profile", handle_profile, handle_busy, INTAKE_BODY_MAX_BYTES, in,
+          NULL, false },
+        { "POST,PUT", "/v1/input", handle_v1_input, handle_busy, INTAKE_BODY_MAX_BYTES, in, NULL,
           false },
         { "GET", "/api/v1/validate", handle_validate, NULL, 4096, in, NULL, false },
         { "HEAD,GET", "/support/flare", handle_flare, NULL, 4096, in, NULL, false },

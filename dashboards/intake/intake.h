@@ -13,6 +13,7 @@
 
 #include <stdatomic.h>
 
+#include "dashboards/intake/decode_profile.h"
 #include "dashboards/store/store.h"
 #include "net/server/http_server.h"
 
@@ -44,6 +45,10 @@ typedef struct intake_counters {
     _Atomic uint64_t spans; /* spans_too_big included */
     _Atomic uint64_t stats_groups;
     _Atomic uint64_t spans_too_big;
+    _Atomic uint64_t profile_payloads;
+    _Atomic uint64_t attachments; /* of profile payloads: profiles + skipped_attachments */
+    _Atomic uint64_t profiles;    /* queued */
+    _Atomic uint64_t skipped_attachments[PROFILE_SKIPS];
     _Atomic uint64_t dropped_payloads[INTAKE_DROPS];
     _Atomic uint64_t ignored_requests;
 } intake_counters;
@@ -57,7 +62,7 @@ void intake_close(intake *in); /* after the server and the store; NULL is fine *
 const intake_counters *intake_read_counters(const intake *in);
 
 /* Its rows of the server's table, with `user` set; INTAKE_ROUTES of them. */
-#define INTAKE_ROUTES 5
+#define INTAKE_ROUTES 7
 void intake_routes(intake *in, http_route out_routes[INTAKE_ROUTES]);
 
 /* For requests no route knows: POST and PUT are answered 202 and counted. */

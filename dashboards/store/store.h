@@ -1,4 +1,4 @@
-/* dashboards/store/store.h - where frames and statistics are kept, whatever the backend.
+/* dashboards/store/store.h - where frames, statistics and profiles are kept, whatever the backend.
  *
  * Writing: a store_batch is what one request brought.  store_append() queues it; the writer commits
  * many batches together and then calls each batch's `done`, so that a request is acknowledged only
@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/clock.h"
 #include "dashboards/model/frame.h"
 #include "dashboards/model/stats.h"
@@ -35,16 +36,18 @@
 #define STORE_STATS_KEYS_MAX       100000u
 #define STORE_BATCH_TEXT_MAX_BYTES (64u * 1024 * 1024)
 #define STORE_FRAMES_LISTED_MAX    200000u
+#define STORE_PROFILES_PERCENT     15 /* of the size, at most, are profiles */
 
 typedef struct store store;
 
 typedef struct store_options {
-    const char *dir;          /* made when missing */
-    uint64_t max_bytes;       /* of all files; 0: 2 GiB */
-    uint64_t max_age_s;       /* of traces; 0: 3 days */
-    size_t max_stats_keys;    /* groups of statistics; 0: STORE_STATS_KEYS_MAX */
-    bool sync_full;           /* fsync every commit */
-    const sonde_clock *clock; /* NULL: the system's */
+    const char *dir;            /* made when missing */
+    uint64_t max_bytes;         /* of all files; 0: 2 GiB */
+    uint64_t max_age_s;         /* of traces; 0: 3 days */
+    uint64_t max_profile_age_s; /* 0: 7 days */
+    size_t max_stats_keys;      /* groups of statistics; 0: STORE_STATS_KEYS_MAX */
+    bool sync_full;             /* fsync every commit */
+    const sonde_clock *clock;   /* NULL: the system's */
 } store_options;
 
 SONDE_MUST_USE sonde_status store_open(const store_options *options, store **out_store,
@@ -53,12 +56,28 @@ void store_close(store *s); /* commits what is queued; readers must be back; NUL
 
 /* ---- writing ---- */
 
+/* One pprof message and what its upload said about it. */
+typedef struct store_profile {
+    sonde_str service, env, version, host, runtime_id;
+    sonde_str family; /* of languages: "native", "go" */
+    sonde_str name;   /* of the attachment */
+    sonde_str types;  /* "cpu-time/nanoseconds,..." */
+    sonde_str tags;   /* "key:value,..." as it came */
+    int64_t start_unix_ns;
+    int64_t end_unix_ns;
+    uint64_t samples;
+    uint8_t *body; /* zstd of the message */
+    size_t body_len;
+} store_profile;
+
 typedef struct store_batch {
     frame *frames;
     size_t frames_len;
+    store_profile *profiles; /* bodies are owned, text is in `text` */
+    size_t profiles_len;
     stats_row *stats;
     size_t stats_len;
-    sonde_arena text;                              /* of the statistics: rows and text */
+    sonde_arena text;                              /* of statistics and profiles */
     uint64_t spans;                                /* in frames */
     void (*done)(void *user, sonde_status status); /* may be NULL */
     void *user;
@@ -67,6 +86,8 @@ typedef struct store_batch {
 store_batch *store_batch_new(void);    /* NULL: no memory */
 void store_batch_free(store_batch *b); /* with its frames; does not call done */
 SONDE_MUST_USE sonde_status store_batch_add_frame(store_batch *b, frame *f); /* empties *f on OK */
+/* Copies the text, takes the body on OK. */
+SONDE_MUST_USE sonde_status store_batch_add_profile(store_batch *b, const store_profile *p);
 size_t store_batch_bytes(const store_batch *b);
 
 /* The store owns the batch on SONDE_OK.  SONDE_ERR_FULL: try later; SONDE_ERR_TOO_BIG; CLOSED. */
@@ -80,6 +101,10 @@ typedef struct store_counters {
     uint64_t dropped_spans; /* a commit failed: their senders were told */
     uint64_t dropped_stats_groups;
     uint64_t collapsed_stats_groups; /* stored under resource "(other)": too many keys */
+    uint64_t stored_profiles;
+    uint64_t queued_profiles;
+    uint64_t dropped_profiles; /* a commit failed */
+    uint64_t retired_profiles; /* given up for age or size */
     uint64_t commits;
     uint64_t retired_frames; /* given up for age or size */
     uint64_t bytes;          /* of all files */
@@ -140,5 +165,29 @@ typedef bool (*store_stats_fn)(void *user, const stats_row *row);
 
 SONDE_MUST_USE sonde_status store_scan_stats(store_reader *r, const store_stats_query *query,
                                              store_stats_fn each, void *user);
+
+typedef struct store_profile_query {
+    int64_t from_unix_ns; /* profiles that end at or after it */
+    int64_t to_unix_ns;   /* and start at or before it */
+    sonde_str service;    /* empty: all */
+    sonde_str env;        /* empty: all */
+} store_profile_query;
+
+typedef struct store_profile_ref {
+    int32_t day; /* yyyymmdd of arrival */
+    int64_t id;
+    uint64_t bytes;     /* of the body */
+    store_profile info; /* without body; valid during the call */
+} store_profile_ref;
+
+typedef bool (*store_profile_fn)(void *user, const store_profile_ref *ref); /* false: enough */
+
+/* Day by day, in each the latest end first. */
+SONDE_MUST_USE sonde_status store_list_profiles(store_reader *r, const store_profile_query *query,
+                                                store_profile_fn each, void *user);
+
+/* Appends the pprof message.  SONDE_ERR_NOT_FOUND: retired meanwhile; SONDE_ERR_SYNTAX: damaged. */
+SONDE_MUST_USE sonde_status store_read_profile(store_reader *r, int32_t day, int64_t id,
+                                               sonde_buf *out);
 
 #endif /* SONDE_DASHBOARDS_STORE_STORE_H */

@@ -28,6 +28,8 @@ static void see_dates_locked(store_reader *r)
 {
     r->dates_len = r->store->dates_len;
     memcpy(r->dates, r->store->dates, sizeof(r->dates));
+    r->profile_dates_len = r->store->profile_dates_len;
+    memcpy(r->profile_dates, r->store->profile_dates, sizeof(r->profile_dates));
 }
 
 store_reader *store_reader_get(store *s, uint64_t deadline_mono_ns)
@@ -228,4 +230,40 @@ sonde_status store_scan_stats(store_reader *r, const store_stats_query *query, s
     if (!r->index)
         status = index_open(r->store->dir, DB_READ, false, 0, &r->index, NULL);
     return status == SONDE_OK ? index_scan(r->index, query, each, user) : status;
+}
+
+sonde_status store_list_profiles(store_reader *r, const store_profile_query *query,
+                                 store_profile_fn each, void *user)
+{
+    sonde_status status = SONDE_OK;
+    bool stopped = false;
+    size_t i;
+
+    for (i = r->profile_dates_len; i-- > 0 && status == SONDE_OK && !stopped;) {
+        profile_file *file;
+
+        /* a file that went meanwhile is not an error */
+        if (profile_file_open(r->store->dir, r->profile_dates[i], DB_READ, false, &file, NULL) !=
+            SONDE_OK)
+            continue;
+        status = profile_file_list(file, query, each, user, &stopped);
+        profile_file_close(file);
+    }
+    return status;
+}
+
+sonde_status store_read_profile(store_reader *r, int32_t date, int64_t id, sonde_buf *out)
+{
+    profile_file *file;
+    sonde_status status = SONDE_ERR_NOT_FOUND;
+    size_t i;
+
+    for (i = 0; i < r->profile_dates_len && r->profile_dates[i] != date; i++)
+        ;
+    if (i < r->profile_dates_len &&
+        profile_file_open(r->store->dir, date, DB_READ, false, &file, NULL) == SONDE_OK) {
+        status = profile_file_read(file, id, out);
+        profile_file_close(file);
+    }
+    return status;
 }

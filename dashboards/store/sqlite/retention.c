@@ -87,6 +87,10 @@ sonde_status store_find_days(store *s, sonde_error *out_error)
             sonde_str_ends(name, SONDE_STR(".db")) &&
             sonde_parse_u64(sonde_str_sub(name, 6, 8), &date) == SONDE_OK)
             store_add_date(s, (int32_t)date);
+        if (name.len == 20 && sonde_str_starts(name, SONDE_STR("profiles-")) &&
+            sonde_str_ends(name, SONDE_STR(".db")) &&
+            sonde_parse_u64(sonde_str_sub(name, 9, 8), &date) == SONDE_OK)
+            store_add_profile_date(s, (int32_t)date);
     }
     closedir(dir);
     return SONDE_OK;
@@ -138,7 +142,7 @@ static void retire_by_age(store *s, int64_t now_unix_ns)
 
 static uint64_t used_bytes(store *s)
 {
-    uint64_t sum = index_used_bytes(s->index);
+    uint64_t sum = index_used_bytes(s->index) + store_profile_bytes(s);
     size_t i;
 
     for (i = 0; i < s->dates_len; i++)
@@ -184,7 +188,7 @@ static int64_t oldest_unix_s(store *s)
 static void measure(store *s)
 {
     char path[sizeof(s->dir) + 16];
-    uint64_t bytes = 0;
+    uint64_t bytes = store_profile_bytes(s);
     size_t i;
 
     for (i = 0; i < s->dates_len; i++)
@@ -203,6 +207,7 @@ void store_retain(store *s)
     size_t days = s->dates_len;
     bool more; /* the rest waits for the next step */
 
+    store_retain_profiles(s, now); /* within their share, so that traces have the rest */
     retire_by_age(s, now);
     retire_by_size(s);
     if (s->dates_len < days)

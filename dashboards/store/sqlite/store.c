@@ -11,6 +11,7 @@
 
 #define DEFAULT_MAX_BYTES  (2ull * 1024 * 1024 * 1024)
 #define DEFAULT_MAX_AGE_S  (3ull * 86400)
+#define DEFAULT_PROFILE_S  (7ull * 86400)
 #define WRITER_STACK_BYTES (512u * 1024)
 
 /* Like mkdir -p, for the owner only: spans may hold what nobody else should read. */
@@ -59,6 +60,8 @@ sonde_status store_open(const store_options *options, store **out_store, sonde_e
         return sonde_fail(out_error, SONDE_ERR_NOMEM, "store: out of memory");
     s->max_bytes = options->max_bytes ? options->max_bytes : DEFAULT_MAX_BYTES;
     s->max_age_s = options->max_age_s ? options->max_age_s : DEFAULT_MAX_AGE_S;
+    s->max_profile_age_s =
+        options->max_profile_age_s ? options->max_profile_age_s : DEFAULT_PROFILE_S;
     s->sync_full = options->sync_full;
     s->clock = options->clock ? options->clock : &sonde_system_clock;
     sonde_mutex_init(&s->mu, SONDE_RANK_STORE);
@@ -94,6 +97,7 @@ void store_close(store *s)
     for (i = 0; i < STORE_READERS; i++)
         store_reader_close(&s->readers[i]);
     day_close(s->today);
+    profile_file_close(s->profiles);
     index_close(s->index);
     sonde_queue_done(&s->queue);
     pthread_cond_destroy(&s->reader_free);
@@ -103,13 +107,16 @@ void store_close(store *s)
 
 sonde_status store_append(store *s, store_batch *b)
 {
-    uint64_t spans = b->spans;
+    uint64_t spans = b->spans, profiles = b->profiles_len;
     sonde_status status;
 
     atomic_fetch_add_explicit(&s->queued_spans, spans, memory_order_relaxed);
+    atomic_fetch_add_explicit(&s->queued_profiles, profiles, memory_order_relaxed);
     status = sonde_queue_push(&s->queue, b, store_batch_bytes(b));
-    if (status != SONDE_OK)
+    if (status != SONDE_OK) {
         atomic_fetch_sub_explicit(&s->queued_spans, spans, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&s->queued_profiles, profiles, memory_order_relaxed);
+    }
     return status;
 }
 
@@ -118,9 +125,10 @@ sonde_status store_append(store *s, store_batch *b)
 store_counters store_read_counters(store *s)
 {
     return (store_counters){
-        READ(stored_chunks), READ(stored_spans),           READ(stored_stats_groups),
-        READ(queued_spans),  READ(dropped_spans),          READ(dropped_stats_groups),
-        READ(commits),       READ(collapsed_stats_groups), READ(retired_frames),
-        READ(bytes),         READ(oldest_unix_s),
+        READ(stored_chunks),   READ(stored_spans),           READ(stored_stats_groups),
+        READ(queued_spans),    READ(dropped_spans),          READ(dropped_stats_groups),
+        READ(commits),         READ(collapsed_stats_groups), READ(retired_frames),
+        READ(bytes),           READ(oldest_unix_s),          READ(stored_profiles),
+        READ(queued_profiles), READ(dropped_profiles),       READ(retired_profiles),
     };
 }

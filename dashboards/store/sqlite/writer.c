@@ -30,7 +30,8 @@ static bool pop(store *s, group *g, uint64_t deadline_mono_ns, sonde_status *out
     if (*out_status != SONDE_OK)
         return false;
     g->batches[g->len++] = (store_batch *)item;
-    g->items += g->batches[g->len - 1]->spans + g->batches[g->len - 1]->stats_len;
+    g->items += g->batches[g->len - 1]->spans + g->batches[g->len - 1]->stats_len +
+                g->batches[g->len - 1]->profiles_len;
     return true;
 }
 
@@ -110,18 +111,23 @@ static void add(_Atomic uint64_t *counter, uint64_t n)
     atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
-static void answer(store *s, store_batch *b, sonde_status frames, sonde_status stats)
+static void answer(store *s, store_batch *b, sonde_status frames, sonde_status stats,
+                   sonde_status profiles)
 {
     sonde_status status = b->frames_len && frames != SONDE_OK ? frames : SONDE_OK;
     size_t i;
 
     if (b->stats_len && stats != SONDE_OK)
         status = stats;
+    if (b->profiles_len && profiles != SONDE_OK)
+        status = profiles;
     for (i = 0; i < b->frames_len && frames == SONDE_OK; i++)
         add(&s->stored_chunks, b->frames[i].chunks);
     add(frames == SONDE_OK ? &s->stored_spans : &s->dropped_spans, b->spans);
     add(stats == SONDE_OK ? &s->stored_stats_groups : &s->dropped_stats_groups, b->stats_len);
+    add(profiles == SONDE_OK ? &s->stored_profiles : &s->dropped_profiles, b->profiles_len);
     atomic_fetch_sub_explicit(&s->queued_spans, b->spans, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&s->queued_profiles, b->profiles_len, memory_order_relaxed);
     if (b->done)
         b->done(b->user, status);
     store_batch_free(b);
@@ -129,25 +135,30 @@ static void answer(store *s, store_batch *b, sonde_status frames, sonde_status s
 
 static void commit(store *s, group *g)
 {
-    sonde_status frames = SONDE_OK, stats = SONDE_OK;
-    bool any_frames = false, any_stats = false;
+    sonde_status frames = SONDE_OK, stats = SONDE_OK, profiles = SONDE_OK;
+    bool any_frames = false, any_stats = false, any_profiles = false;
     size_t i;
 
     for (i = 0; i < g->len; i++) {
         any_frames |= g->batches[i]->frames_len > 0;
         any_stats |= g->batches[i]->stats_len > 0;
+        any_profiles |= g->batches[i]->profiles_len > 0;
     }
     if (any_frames)
         frames = write_frames(s, g);
     if (any_stats)
         stats = write_stats(s, g);
-    if (frames != SONDE_OK || stats != SONDE_OK)
+    if (any_profiles)
+        profiles = store_write_profiles(s, g->batches, g->len);
+    if (frames != SONDE_OK || stats != SONDE_OK || profiles != SONDE_OK)
         SONDE_LOG(SONDE_LOG_ERROR,
                   "store: commit failed, senders are asked to send again: status=%s",
-                  sonde_status_name(frames != SONDE_OK ? frames : stats));
+                  sonde_status_name(frames != SONDE_OK  ? frames
+                                    : stats != SONDE_OK ? stats
+                                                        : profiles));
     add(&s->commits, 1);
     for (i = 0; i < g->len; i++)
-        answer(s, g->batches[i], frames, stats);
+        answer(s, g->batches[i], frames, stats, profiles);
 }
 
 void *store_writer_run(void *arg)

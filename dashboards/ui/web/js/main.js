@@ -6,6 +6,7 @@ import { Shell } from './parts/shell.js';
 import { Lazy, Notice } from './parts/notice.js';
 
 const SCREENS = [
+  [/^\/profiles\/?$/, () => import('./screens/profiles.js')],
   [/^\/services\/?$/, () => import('./screens/services.js')],
   [/^\/services\/(.+)$/, () => import('./screens/service.js')],
   [/^\/traces\/?$/, () => import('./screens/traces.js')],
@@ -28,6 +29,7 @@ function title(path) {
   const [, screen, what] = path.split('/');
   const names = {
     services: what ?? 'Services',
+    profiles: 'Profiles',
     traces: what ? `trace ${what.slice(-8)}` : 'Traces',
   };
   return names[screen] ? `${names[screen]} · Sonde` : 'Sonde';

@@ -56,6 +56,22 @@ int main(void)
   </${Notice}>`;
 }
 
+// No profile in the range; `any`: of this selection, but there are others.
+export function NoProfiles({ any, widen }) {
+  if (any)
+    return html`<${Notice} title="No samples match">
+      <p>There are profiles in this time range, but nothing in them fits the filters or the sample type.</p>
+    </${Notice}>`;
+  return html`<${Notice} title="No profiles in this time range">
+    <p>Start a program with the profiler, or with a Datadog profiler of another language, and point it at the agent:</p>
+    <pre>export DD_TRACE_AGENT_URL=http://127.0.0.1:8126
+export DD_SERVICE=my-service DD_PROFILING_ENABLED=1
+LD_PRELOAD=libsonde-profiler.so ./my-program</pre>
+    <p>The first profile arrives within a minute.</p>
+    <p><button onClick=${widen}>Show the last 2 days</button></p>
+  </${Notice}>`;
+}
+
 // Shows the default export of a module once it is there.
 export function Lazy({ load, props }) {
   const [state, setState] = useState({ View: null, error: null });

@@ -11,6 +11,7 @@ import { Toast } from './toast.js';
 const KEYS = [
   ['g s', 'services'],
   ['g t', 'traces'],
+  ['g p', 'profiles'],
   ['/', 'search'],
   ['?', 'this help'],
   ['↑ ↓  j k', 'move'],
@@ -35,7 +36,7 @@ export function carried({ from, to, env }) {
 function Nav({ at }) {
   const item = (path, name) => html`<a href=${href(path, carried(at.params))}
     aria-current=${at.path.startsWith(path) ? 'page' : undefined}>${name}</a>`;
-  return html`<nav aria-label="screens">${item('/services', 'Services')}${item('/traces', 'Traces')}</nav>`;
+  return html`<nav aria-label="screens">${item('/services', 'Services')}${item('/traces', 'Traces')}${item('/profiles', 'Profiles')}</nav>`;
 }
 
 // The environments are asked for when somebody reaches for the list.
@@ -76,7 +77,7 @@ function useGlobalKeys(at, setHelp) {
       if (isTyping(event) || event.ctrlKey || event.metaKey || event.altKey) return;
       const afterG = Date.now() - leader < 900;
       leader = event.key === 'g' ? Date.now() : 0;
-      const target = { s: '/services', t: '/traces' }[event.key];
+      const target = { s: '/services', t: '/traces', p: '/profiles' }[event.key];
       if (afterG && target) go(target, carried(at.params));
       else if (event.key === '?') setHelp((on) => !on);
       else if (event.key === '/') document.querySelector('input[type=search]')?.focus();

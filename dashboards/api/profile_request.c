@@ -1,0 +1,205 @@
+/* profile_request.c - see profile_request.h. */
+#include "profile_request.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/parse.h"
+
+#define DEFAULT_NODES 20000
+#define NODES_MAX     200000
+
+static bool refuse(http_response *response, const char *text)
+{
+    api_error(response, 400, text);
+    return false;
+}
+
+/* A comma list of decimal ids, sorted. */
+static bool read_ids(const http_request *request, http_response *response, const char *name,
+                     uint64_t ids[PROFILE_IDS_MAX], size_t *out_len)
+{
+    sonde_str left = api_param_str(request, name);
+    size_t len = 0, i;
+
+    while (left.len) {
+        sonde_str id = sonde_str_trim(sonde_str_cut(&left, ','));
+
+        if (len == PROFILE_IDS_MAX)
+            return refuse(response, "span, root: at most 256 ids");
+        if (sonde_parse_u64(id, &ids[len]) != SONDE_OK)
+            return refuse(response, "span, root: decimal ids, with commas between");
+        for (i = len++; i > 0 && ids[i] < ids[i - 1]; i--) {
+            uint64_t other = ids[i];
+
+            ids[i] = ids[i - 1];
+            ids[i - 1] = other;
+        }
+    }
+    *out_len = len;
+    return true;
+}
+
+static bool read_pattern(const http_request *request, http_response *response, const char *name,
+                         sonde_regex **out)
+{
+    sonde_str pattern = api_param_str(request, name);
+
+    if (pattern.len == 0)
+        return true;
+    return sonde_regex_compile(pattern, out, NULL) == SONDE_OK ||
+           refuse(response, "object, frame: not a regular expression in RE2's syntax");
+}
+
+/* "20251125.17" */
+static bool read_profile_id(const http_request *request, http_response *response,
+                            profile_selection *s)
+{
+    sonde_str id = api_param_str(request, "id"), day;
+    uint64_t d, n;
+
+    if (id.len == 0)
+        return true;
+    day = sonde_str_cut(&id, '.');
+    if (sonde_parse_u64(day, &d) != SONDE_OK || sonde_parse_u64(id, &n) != SONDE_OK || d == 0 ||
+        d > 99999999 || n > INT64_MAX)
+        return refuse(response, "id: as the list of profiles has it");
+    s->day = (int32_t)d;
+    s->id = (int64_t)n;
+    s->query = (store_profile_query){ .from_unix_ns = 0, .to_unix_ns = INT64_MAX };
+    return true;
+}
+
+static store_profile_query query_of(const api_range *range, sonde_str service, sonde_str env)
+{
+    return (store_profile_query){ .from_unix_ns = range->from_s * (int64_t)SONDE_NS_PER_S,
+                                  .to_unix_ns = range->to_s * (int64_t)SONDE_NS_PER_S,
+                                  .service = service,
+                                  .env = env };
+}
+
+static sonde_str or_else(sonde_str text, sonde_str other)
+{
+    return text.len ? text : other;
+}
+
+/* base_from, base_to, base_service, base_env: what is not said is as in the selection. */
+static bool read_base(api *a, const http_request *request, http_response *response,
+                      profile_request *q)
+{
+    int64_t now_s = a->clock->unix_ns(a->clock->user) / (int64_t)SONDE_NS_PER_S;
+    sonde_str from = api_param_str(request, "base_from"), to = api_param_str(request, "base_to");
+    sonde_str service = api_param_str(request, "base_service");
+    sonde_str env = api_param_str(request, "base_env");
+    const store_profile_query *sel = &q->selection.query;
+    api_range range = { sel->from_unix_ns / (int64_t)SONDE_NS_PER_S,
+                        sel->to_unix_ns / (int64_t)SONDE_NS_PER_S };
+
+    q->has_base = from.len || to.len || service.len || env.len;
+    if (!q->has_base)
+        return true;
+    if ((from.len && api_parse_time(from, now_s, &range.from_s) != SONDE_OK) ||
+        (to.len && api_parse_time(to, now_s, &range.to_s) != SONDE_OK) || range.from_s > range.to_s)
+        return refuse(response, "base_from, base_to: must be Unix seconds, now, or now-15m");
+    q->base.query = query_of(&range, or_else(service, sel->service), or_else(env, sel->env));
+    return true;
+}
+
+static bool read_share(const http_request *request, http_response *response, double *out)
+{
+    sonde_str text = api_param_str(request, "min_share");
+
+    *out = 0.0005;
+    if (text.len && (sonde_parse_double(text, out) != SONDE_OK || *out < 0 || *out > 1))
+        return refuse(response, "min_share: must be from 0 to 1");
+    return true;
+}
+
+bool profile_request_read(api *a, const http_request *request, http_response *response,
+                          profile_request *q)
+{
+    api_range range;
+
+    memset(q, 0, sizeof(*q));
+    if (!api_param_range(a, request, response, &range))
+        return false;
+    q->selection.query =
+        query_of(&range, api_param_str(request, "service"), api_param_str(request, "env"));
+    q->type = api_param_str(request, "type");
+    q->filter.thread = api_param_str(request, "thread");
+    q->filter.endpoint = api_param_str(request, "endpoint");
+    q->filter.focus = api_param_str(request, "focus");
+    q->filter.inverted = sonde_str_eq(api_param_str(request, "inverted"), SONDE_STR("1"));
+    q->filter.spans = q->spans;
+    q->filter.roots = q->roots;
+    if (!read_profile_id(request, response, &q->selection) || !read_base(a, request, response, q) ||
+        !read_ids(request, response, "span", q->spans, &q->filter.spans_len) ||
+        !read_ids(request, response, "root", q->roots, &q->filter.roots_len) ||
+        !read_pattern(request, response, "object", &q->filter.object) ||
+        !read_pattern(request, response, "frame", &q->filter.frame) ||
+        !read_share(request, response, &q->min_share))
+        return false;
+    return api_param_u64(request, response, "depth", FLAME_DEPTH_MAX, FLAME_DEPTH_MAX, &q->depth) &&
+           api_param_u64(request, response, "nodes", DEFAULT_NODES, NODES_MAX, &q->nodes) &&
+           api_param_u64(request, response, "limit", 200, 5000, &q->limit);
+}
+
+void profile_request_done(profile_request *q)
+{
+    sonde_regex_free(q->filter.object);
+    sonde_regex_free(q->filter.frame);
+    q->filter.object = NULL;
+    q->filter.frame = NULL;
+}
+
+/* ---- running ---- */
+
+static void choose_type(const profile_request *q, profile_answer *x)
+{
+    const pprof_type *t =
+        q->type.len ? profiles_find_type(&x->list, q->type) : profiles_default_type(&x->list);
+
+    if (!t && q->has_base)
+        t = q->type.len ? profiles_find_type(&x->base_list, q->type)
+                        : profiles_default_type(&x->base_list);
+    x->type = t ? t->type : q->type;
+    x->unit = t ? t->unit : (sonde_str){ "", 0 };
+}
+
+static sonde_status merge(store_reader *r, profile_request *q, const profile_selection *s,
+                          const profile_list *l, uint8_t column, profile_answer *x)
+{
+    profiles_merge how = { .type = x->type,
+                           .column = column,
+                           .filter = &q->filter,
+                           .deadline_mono_ns = sonde_deadline(sonde_mono_ns(), API_DEADLINE_NS) };
+
+    if (x->type.len == 0)
+        return SONDE_OK; /* no profile at all */
+    q->filter.from_unix_ns = s->query.from_unix_ns;
+    q->filter.to_unix_ns = s->query.to_unix_ns;
+    return profiles_add(r, l, &how, &x->flame, &x->timed_out);
+}
+
+sonde_status profile_request_run(store_reader *r, profile_request *q, profile_answer *x)
+{
+    sonde_status status = profiles_list(r, &q->selection, &x->list);
+
+    if (status == SONDE_OK && q->has_base)
+        status = profiles_list(r, &q->base, &x->base_list);
+    if (status != SONDE_OK)
+        return status;
+    choose_type(q, x);
+    status = merge(r, q, &q->selection, &x->list, 0, x);
+    if (status == SONDE_OK && q->has_base)
+        status = merge(r, q, &q->base, &x->base_list, 1, x);
+    return status == SONDE_OK ? flame_finish(&x->flame) : status;
+}
+
+void profile_answer_done(profile_answer *x)
+{
+    flame_done(&x->flame);
+    profile_list_done(&x->list);
+    profile_list_done(&x->base_list);
+}

@@ -1,0 +1,43 @@
+/* dashboards/api/profile_request.h - what a request about profiles asks for, read from its parameters.
+ *
+ * Threads   the handler's.
+ * Bounds    PROFILE_IDS_MAX spans and as many local roots.
+ * Source    docs/spec/sonde-api.md, "Profiles"
+ */
+#ifndef SONDE_DASHBOARDS_API_PROFILE_REQUEST_H
+#define SONDE_DASHBOARDS_API_PROFILE_REQUEST_H
+
+#include "dashboards/query/profiles.h"
+#include "internal.h"
+
+#define PROFILE_IDS_MAX 256
+
+typedef struct profile_request {
+    profile_selection selection, base;
+    bool has_base;
+    sonde_str type; /* empty: the default */
+    flame_filter filter;
+    uint64_t spans[PROFILE_IDS_MAX], roots[PROFILE_IDS_MAX];
+    uint64_t depth, nodes, limit;
+    double min_share;
+} profile_request;
+
+/* False: an error has been answered.  done() in any case. */
+bool profile_request_read(api *a, const http_request *request, http_response *response,
+                          profile_request *out);
+void profile_request_done(profile_request *q);
+
+/* Lists, merges and finishes the selection in column 0 and the base in column 1; whoever calls has
+ * initialised the flame.  With a type nothing has there is nothing in the tree. */
+typedef struct profile_answer {
+    flame flame;
+    profile_list list, base_list;
+    sonde_str type, unit;
+    bool timed_out;
+} profile_answer;
+
+SONDE_MUST_USE sonde_status profile_request_run(store_reader *r, profile_request *q,
+                                                profile_answer *out);
+void profile_answer_done(profile_answer *x);
+
+#endif /* SONDE_DASHBOARDS_API_PROFILE_REQUEST_H */

@@ -1,0 +1,701 @@
+/* flame.c - see flame.h: frames and nodes are found by hash, values lie in columns beside them. */
+#include "dashboards/model/flame.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/digest.h"
+#include "base/format.h"
+
+#define STACK_MAX    (PPROF_STACK_MAX * 4) /* with inlined functions; the outer ones are cut off */
+#define KEY_MAX      8192
+#define FIRST_NODES  1024
+#define FIRST_FRAMES 256
+
+/* flame_frame.matches */
+enum {
+    OBJECT_ASKED = 1,
+    OBJECT_MATCHES = 2,
+    FRAME_ASKED = 4,
+    FRAME_MATCHES = 8,
+};
+
+static int64_t add_clamped(int64_t a, int64_t b)
+{
+    int64_t sum;
+
+    if (__builtin_add_overflow(a, b, &sum))
+        return b > 0 ? INT64_MAX : INT64_MIN;
+    return sum;
+}
+
+/* ---- memory ---- */
+
+/* Makes room for one more row in an array and in the values beside it. */
+static bool grow(flame *f, void **rows, size_t row_bytes, int64_t **values, size_t len, size_t *cap,
+                 size_t first)
+{
+    size_t more = *cap ? *cap * 2 : first;
+    void *new_rows;
+    int64_t *new_values;
+
+    if (len < *cap)
+        return true;
+    new_rows = sonde_realloc(*rows, more * row_bytes);
+    if (new_rows)
+        *rows = new_rows;
+    new_values = (int64_t *)sonde_realloc(*values, more * f->columns * 2 * sizeof(int64_t));
+    if (new_values)
+        *values = new_values;
+    if (!new_rows || !new_values) {
+        f->no_memory = true;
+        return false;
+    }
+    memset(new_values + *cap * f->columns * 2, 0, (more - *cap) * f->columns * 2 * sizeof(int64_t));
+    *cap = more;
+    return true;
+}
+
+static bool fit_ids(flame *f, uint32_t **ids, size_t *cap, size_t len)
+{
+    if (len > *cap) {
+        uint32_t *more = (uint32_t *)sonde_realloc(*ids, len * sizeof(**ids));
+
+        if (!more) {
+            f->no_memory = true;
+            return false;
+        }
+        *ids = more;
+        *cap = len;
+    }
+    if (len)
+        memset(*ids, 0, len * sizeof(**ids));
+    return true;
+}
+
+/* ---- frames ---- */
+
+static sonde_str base_name(sonde_str path)
+{
+    size_t i;
+
+    for (i = path.len; i-- > 0;)
+        if (path.ptr[i] == '/')
+            return sonde_str_sub(path, i + 1, path.len);
+    return path;
+}
+
+/* The index of a frame; 0: no room. */
+static uint32_t use_frame(flame *f, sonde_str name, sonde_str file, sonde_str object)
+{
+    char key[KEY_MAX];
+    sonde_str k;
+    void *found;
+    flame_frame *frame;
+
+    name = sonde_str_sub(name, 0, sonde_utf8_cut(name, KEY_MAX / 2));
+    object = sonde_str_sub(object, 0, sonde_utf8_cut(object, KEY_MAX / 2 - 1));
+    if (name.len)
+        memcpy(key, name.ptr, name.len);
+    key[name.len] = '\0';
+    if (object.len)
+        memcpy(key + name.len + 1, object.ptr, object.len);
+    k = (sonde_str){ key, name.len + 1 + object.len };
+    found = sonde_table_get(&f->frame_table, k);
+    if (found)
+        return (uint32_t)(uintptr_t)found;
+    if (f->frames_len == FLAME_FRAMES_MAX) {
+        f->truncated = true;
+        return 0;
+    }
+    if (!grow(f, (void **)&f->frames, sizeof(*f->frames), &f->frame_values, f->frames_len,
+              &f->frames_cap, FIRST_FRAMES))
+        return 0;
+    frame = &f->frames[f->frames_len];
+    *frame = (flame_frame){ .name = sonde_arena_copy(&f->text, name),
+                            .file = sonde_arena_copy(&f->text, file),
+                            .object = sonde_arena_copy(&f->text, object) };
+    if ((!frame->name.ptr || !frame->file.ptr || !frame->object.ptr) ||
+        sonde_table_put(&f->frame_table, k, (void *)(uintptr_t)f->frames_len) != SONDE_OK) {
+        f->truncated = true;
+        return 0;
+    }
+    return (uint32_t)f->frames_len++;
+}
+
+/* Nobody knows its name: "object+0xADDR", the address as the object has it. */
+static uint32_t use_address(flame *f, const pprof_view *v, const pprof_location *l)
+{
+    const pprof_mapping *m = l->mapping ? &v->mappings[l->mapping - 1] : NULL;
+    sonde_str object = m ? m->file : (sonde_str){ NULL, 0 };
+    uint64_t address = m && l->address >= m->start ? l->address - m->start + m->offset : l->address;
+    sonde_str base = base_name(object);
+    uint32_t frame;
+    sonde_buf name;
+
+    sonde_buf_init(&name, KEY_MAX);
+    if (base.len)
+        sonde_buf_printf(&name, "%.*s+0x%llx", SONDE_STR_ARG(base), (unsigned long long)address);
+    else
+        sonde_buf_printf(&name, "0x%llx", (unsigned long long)address);
+    frame = use_frame(f, sonde_buf_str(&name), (sonde_str){ "", 0 }, object);
+    sonde_buf_done(&name);
+    return frame;
+}
+
+static uint32_t frame_of_line(flame *f, const pprof_view *v, const pprof_location *l, uint32_t line)
+{
+    uint32_t *known = &f->line_frames[line];
+
+    if (*known == 0) {
+        const pprof_function *fn = &v->functions[v->lines[line]];
+
+        *known = fn->name.len == 0 ? use_address(f, v, l)
+                                   : use_frame(f, fn->name, fn->file,
+                                               l->mapping ? v->mappings[l->mapping - 1].file
+                                                          : (sonde_str){ NULL, 0 });
+    }
+    return *known;
+}
+
+/* ---- the stack of a sample ---- */
+
+static void push(flame *f, uint32_t frame)
+{
+    if (frame && f->stack_len < STACK_MAX)
+        f->stack[f->stack_len++] = frame;
+}
+
+/* Root first. */
+static void build_stack(flame *f, const pprof_view *v, const pprof_sample *s)
+{
+    size_t i;
+    uint32_t k;
+
+    f->stack_len = 0;
+    for (i = s->depth; i-- > 0;) {
+        const pprof_location *l = &v->locations[s->locations[i]];
+
+        for (k = l->lines; k-- > 0;)
+            push(f, frame_of_line(f, v, l, l->first_line + k));
+        if (l->lines == 0) {
+            uint32_t *known = &f->location_frames[s->locations[i]];
+
+            if (*known == 0)
+                *known = use_address(f, v, l);
+            push(f, *known);
+        }
+    }
+}
+
+static bool object_matches(flame_frame *frame, sonde_regex *re)
+{
+    if (!(frame->matches & OBJECT_ASKED))
+        frame->matches |=
+            (uint8_t)(OBJECT_ASKED | (sonde_regex_matches(re, frame->object) ? OBJECT_MATCHES : 0));
+    return (frame->matches & OBJECT_MATCHES) != 0;
+}
+
+static bool name_matches(flame_frame *frame, sonde_regex *re)
+{
+    if (!(frame->matches & FRAME_ASKED))
+        frame->matches |=
+            (uint8_t)(FRAME_ASKED | (sonde_regex_matches(re, frame->name) ? FRAME_MATCHES : 0));
+    return (frame->matches & FRAME_MATCHES) != 0;
+}
+
+static bool stack_passes(flame *f, const flame_filter *filter)
+{
+    bool object = !filter->object, frame = !filter->frame;
+    size_t i;
+
+    for (i = 0; i < f->stack_len && (!object || !frame); i++) {
+        object = object || object_matches(&f->frames[f->stack[i]], filter->object);
+        frame = frame || name_matches(&f->frames[f->stack[i]], filter->frame);
+    }
+    return object && frame;
+}
+
+/* Cuts the stack to what the filter is about.  False: the focus is not in it. */
+static bool shape_stack(flame *f, const flame_filter *filter)
+{
+    size_t i;
+
+    if (filter->focus.len) {
+        for (i = 0; i < f->stack_len; i++)
+            if (sonde_str_eq(f->frames[f->stack[i]].name, filter->focus))
+                break;
+        if (i == f->stack_len)
+            return false;
+        if (filter->inverted) {
+            f->stack_len = i + 1;
+        } else {
+            f->stack_len -= i;
+            memmove(f->stack, f->stack + i, f->stack_len * sizeof(*f->stack));
+        }
+    }
+    for (i = 0; filter->inverted && i < f->stack_len / 2; i++) {
+        uint32_t other = f->stack[f->stack_len - 1 - i];
+
+        f->stack[f->stack_len - 1 - i] = f->stack[i];
+        f->stack[i] = other;
+    }
+    return true;
+}
+
+/* ---- nodes ---- */
+
+static uint64_t node_hash(uint32_t parent, uint32_t frame)
+{
+    uint64_t h = ((uint64_t)parent << 32 | frame) * 0x9e3779b97f4a7c15u;
+
+    return h ^ h >> 29;
+}
+
+static bool rehash(flame *f)
+{
+    size_t len = f->slots_len ? f->slots_len * 2 : FIRST_NODES * 2, i;
+    uint32_t *slots = (uint32_t *)sonde_calloc(len, sizeof(*slots));
+
+    if (!slots) {
+        f->no_memory = true;
+        return false;
+    }
+    for (i = 1; i < f->nodes_len; i++) {
+        size_t at = node_hash(f->nodes[i].parent, f->nodes[i].frame) & (len - 1);
+
+        while (slots[at])
+            at = (at + 1) & (len - 1);
+        slots[at] = (uint32_t)i;
+    }
+    sonde_free(f->slots);
+    f->slots = slots;
+    f->slots_len = len;
+    return true;
+}
+
+/* The child of `parent` for that frame; `parent` itself when there is no room. */
+static uint32_t use_child(flame *f, uint32_t parent, uint32_t frame)
+{
+    size_t at;
+    flame_node *n;
+
+    if (f->nodes_len * 2 >= f->slots_len && !rehash(f))
+        return parent;
+    at = node_hash(parent, frame) & (f->slots_len - 1);
+    for (; f->slots[at]; at = (at + 1) & (f->slots_len - 1))
+        if (f->nodes[f->slots[at]].parent == parent && f->nodes[f->slots[at]].frame == frame)
+            return f->slots[at];
+    if (f->nodes_len == FLAME_NODES_MAX) {
+        f->truncated = true;
+        return parent;
+    }
+    if (!grow(f, (void **)&f->nodes, sizeof(*f->nodes), &f->node_values, f->nodes_len,
+              &f->nodes_cap, FIRST_NODES))
+        return parent;
+    n = &f->nodes[f->nodes_len];
+    *n = (flame_node){ .parent = parent,
+                       .frame = frame,
+                       .next = f->nodes[parent].first_child,
+                       .depth = f->nodes[parent].depth + 1 };
+    f->nodes[parent].first_child = (uint32_t)f->nodes_len;
+    f->slots[at] = (uint32_t)f->nodes_len;
+    return (uint32_t)f->nodes_len++;
+}
+
+/* ---- keys ---- */
+
+/* The index of a key's item; SIZE_MAX: no room. */
+static size_t use_key(flame *f, flame_keys *keys, sonde_str text)
+{
+    size_t at = (size_t)(uintptr_t)sonde_table_get(&keys->table, text);
+
+    if (at)
+        return at - 1;
+    if (keys->len == FLAME_KEYS_MAX || text.len == 0)
+        return SIZE_MAX;
+    if (keys->len == keys->cap) {
+        size_t cap = keys->cap ? keys->cap * 2 : 16;
+        flame_key *more = (flame_key *)sonde_realloc(keys->items, cap * sizeof(*more));
+
+        if (!more) {
+            f->no_memory = true;
+            return SIZE_MAX;
+        }
+        keys->items = more;
+        keys->cap = cap;
+    }
+    keys->items[keys->len] = (flame_key){ sonde_arena_copy(&f->text, text), 0 };
+    if (!keys->items[keys->len].text.ptr ||
+        sonde_table_put(&keys->table, text, (void *)(uintptr_t)(keys->len + 1)) != SONDE_OK)
+        return SIZE_MAX;
+    return keys->len++;
+}
+
+static void add_key(flame *f, flame_keys *keys, sonde_str text, int64_t value)
+{
+    size_t at = use_key(f, keys, text);
+
+    if (at != SIZE_MAX)
+        keys->items[at].value = add_clamped(keys->items[at].value, value);
+}
+
+/* ---- labels ---- */
+
+typedef struct facts {
+    sonde_str thread_name;
+    sonde_str thread_id;
+    sonde_str endpoint;
+    char id_text[SONDE_I64_MAX_LEN];
+    uint64_t span, root;
+    int64_t unix_ns; /* 0: it does not say */
+} facts;
+
+static void read_facts(const pprof_sample *s, facts *out)
+{
+    size_t i;
+
+    memset(out, 0, sizeof(*out));
+    for (i = 0; i < s->labels_len; i++) {
+        const pprof_label *l = &s->labels[i];
+
+        if (sonde_str_eq(l->key, SONDE_STR("thread name")) ||
+            sonde_str_eq(l->key, SONDE_STR("thread_name"))) {
+            out->thread_name = l->text;
+        } else if (sonde_str_eq(l->key, SONDE_STR("thread id"))) {
+            out->thread_id = l->text.len ? l->text
+                                         : (sonde_str){ out->id_text,
+                                                        sonde_format_i64(l->number, out->id_text) };
+        } else if (sonde_str_eq(l->key, SONDE_STR("trace endpoint"))) {
+            out->endpoint = l->text;
+        } else if (sonde_str_eq(l->key, SONDE_STR("span id"))) {
+            out->span = (uint64_t)l->number;
+        } else if (sonde_str_eq(l->key, SONDE_STR("local root span id"))) {
+            out->root = (uint64_t)l->number;
+        } else if (sonde_str_eq(l->key, SONDE_STR("end_timestamp_ns"))) {
+            out->unix_ns = l->number;
+        }
+    }
+}
+
+static int u64_order(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static bool is_one_of(const uint64_t *ids, size_t len, uint64_t id)
+{
+    return len == 0 || bsearch(&id, ids, len, sizeof(*ids), u64_order) != NULL;
+}
+
+static bool facts_pass(const facts *x, const flame_filter *filter)
+{
+    if (filter->thread.len && !sonde_str_eq(x->thread_name, filter->thread) &&
+        !sonde_str_eq(x->thread_id, filter->thread))
+        return false;
+    if (filter->endpoint.len && !sonde_str_eq(x->endpoint, filter->endpoint))
+        return false;
+    return is_one_of(filter->spans, filter->spans_len, x->span) &&
+           is_one_of(filter->roots, filter->roots_len, x->root);
+}
+
+/* A time outside the filter's. */
+static bool is_elsewhen(const facts *x, const flame_filter *filter)
+{
+    return x->unix_ns && filter->to_unix_ns &&
+           (x->unix_ns < filter->from_unix_ns || x->unix_ns > filter->to_unix_ns);
+}
+
+/* ---- what else is counted of column 0 ---- */
+
+static void count_objects(flame *f, int64_t value)
+{
+    sonde_str last = { NULL, 0 };
+    size_t i;
+
+    for (i = f->stack_len; i-- > 0;) { /* the leaf's object: where the time went */
+        last = f->frames[f->stack[i]].object;
+        if (last.len)
+            break;
+    }
+    add_key(f, &f->objects, base_name(last), value);
+}
+
+static void count_root(flame *f, const facts *x, const flame_source *source, int64_t value)
+{
+    int64_t first = x->unix_ns ? x->unix_ns : source->start_unix_ns;
+    int64_t last = x->unix_ns ? x->unix_ns : source->end_unix_ns;
+    char id[SONDE_U64_MAX_LEN];
+    size_t at;
+    flame_root *r;
+
+    if (x->root == 0)
+        return;
+    f->spans_value = add_clamped(f->spans_value, value);
+    at = use_key(f, &f->roots_by_id, (sonde_str){ id, sonde_format_u64(x->root, id) });
+    if (at == SIZE_MAX)
+        return;
+    if (at >= f->roots_cap) {
+        size_t cap = f->roots_cap ? f->roots_cap * 2 : 16;
+        flame_root *more = (flame_root *)sonde_realloc(f->roots, cap * sizeof(*more));
+
+        if (!more) {
+            f->no_memory = true;
+            return;
+        }
+        memset(more + f->roots_cap, 0, (cap - f->roots_cap) * sizeof(*more));
+        f->roots = more;
+        f->roots_cap = cap;
+    }
+    r = &f->roots[at];
+    if (r->samples++ == 0) {
+        r->id = x->root;
+        r->first_unix_ns = first;
+        r->last_unix_ns = last;
+    }
+    if (r->endpoint.len == 0 && x->endpoint.len)
+        r->endpoint = sonde_arena_copy(&f->text, x->endpoint);
+    r->value = add_clamped(r->value, value);
+    r->first_unix_ns = first < r->first_unix_ns ? first : r->first_unix_ns;
+    r->last_unix_ns = last > r->last_unix_ns ? last : r->last_unix_ns;
+}
+
+/* A sample without a time is spread evenly over its profile's. */
+static void count_buckets(flame *f, const facts *x, const flame_source *source, int64_t value)
+{
+    int64_t from = source->start_unix_ns - f->bucket_from_ns;
+    int64_t to = source->end_unix_ns - f->bucket_from_ns;
+    int64_t step = f->bucket_step_ns, all = (int64_t)f->buckets_len * step, t;
+
+    if (x->unix_ns) {
+        from = x->unix_ns - f->bucket_from_ns;
+        to = from;
+    }
+    if (to <= from) {
+        if (from >= 0 && from < all)
+            f->buckets[from / step] += (double)value;
+        return;
+    }
+    for (t = from > 0 ? from / step * step : 0; t < to && t < all; t += step) {
+        int64_t a = t > from ? t : from, b = t + step < to ? t + step : to;
+
+        f->buckets[t / step] += (double)value * (double)(b - a) / (double)(to - from);
+    }
+}
+
+/* ---- adding ---- */
+
+static void add_values(flame *f, uint32_t node, const pprof_sample *s, size_t types,
+                       const flame_source *source)
+{
+    size_t t, i;
+
+    f->sample_no++;
+    for (i = 0; i < f->stack_len; i++) {
+        flame_frame *frame = &f->frames[f->stack[i]];
+        bool first = frame->seen_by != f->sample_no;
+
+        frame->seen_by = f->sample_no;
+        for (t = 0; t < types && first; t++) {
+            uint8_t c = source->column_of[t];
+
+            if (c != FLAME_NO_COLUMN) {
+                int64_t *total = &f->frame_values[(f->stack[i] * f->columns + c) * 2 + 1];
+
+                *total = add_clamped(*total, s->values[t]);
+            }
+        }
+    }
+    for (t = 0; t < types; t++) {
+        uint8_t c = source->column_of[t];
+        int64_t *self;
+
+        if (c == FLAME_NO_COLUMN)
+            continue;
+        self = &f->node_values[(node * f->columns + c) * 2];
+        *self = add_clamped(*self, s->values[t]);
+        f->samples[c]++;
+    }
+}
+
+static void add_leaf(flame *f, uint32_t leaf, const pprof_sample *s, size_t types,
+                     const flame_source *source)
+{
+    size_t t;
+
+    for (t = 0; t < types; t++) {
+        uint8_t c = source->column_of[t];
+
+        if (c != FLAME_NO_COLUMN) {
+            int64_t *self = &f->frame_values[(leaf * f->columns + c) * 2];
+
+            *self = add_clamped(*self, s->values[t]);
+        }
+    }
+}
+
+/* The value in column 0; false: nothing of this sample goes into any column. */
+static bool weigh(const pprof_sample *s, size_t types, const flame_source *source, int64_t *out)
+{
+    bool any = false;
+    size_t t;
+
+    *out = 0;
+    for (t = 0; t < types; t++) {
+        if (source->column_of[t] == FLAME_NO_COLUMN || s->values[t] == 0)
+            continue;
+        any = true;
+        if (source->column_of[t] == 0)
+            *out = add_clamped(*out, s->values[t]);
+    }
+    return any;
+}
+
+static void add_sample(flame *f, pprof_view *v, const pprof_sample *s, const flame_filter *filter,
+                       const flame_source *source)
+{
+    int64_t value;
+    uint32_t node = 0, leaf;
+    facts x;
+    size_t i;
+
+    if (!weigh(s, v->types_len, source, &value))
+        return;
+    read_facts(s, &x);
+    if (is_elsewhen(&x, filter))
+        return;
+    build_stack(f, v, s);
+    if (value) {
+        add_key(f, &f->threads, x.thread_name.len ? x.thread_name : x.thread_id, value);
+        add_key(f, &f->endpoints, x.endpoint, value);
+        count_objects(f, value);
+    }
+    leaf = f->stack_len ? f->stack[f->stack_len - 1] : 0;
+    if (!facts_pass(&x, filter) || !stack_passes(f, filter) || !shape_stack(f, filter))
+        return;
+    for (i = 0; i < f->stack_len && i < FLAME_DEPTH_MAX; i++)
+        node = use_child(f, node, f->stack[i]);
+    add_values(f, node, s, v->types_len, source);
+    add_leaf(f, leaf, s, v->types_len, source);
+    if (value)
+        count_root(f, &x, source, value);
+    if (value && f->buckets_len)
+        count_buckets(f, &x, source, value);
+}
+
+/* Does the profile bring anything to a column? */
+static void count_profile(flame *f, const pprof_view *v, const flame_source *source)
+{
+    size_t t;
+
+    for (t = 0; t < v->types_len; t++)
+        if (source->column_of[t] != FLAME_NO_COLUMN)
+            f->profiles[source->column_of[t]]++;
+}
+
+void flame_add(flame *f, pprof_view *v, const flame_filter *filter, const flame_source *source)
+{
+    size_t i;
+
+    if (f->no_memory || !fit_ids(f, &f->line_frames, &f->line_frames_cap, v->lines_len) ||
+        !fit_ids(f, &f->location_frames, &f->location_frames_cap, v->locations_len))
+        return;
+    count_profile(f, v, source);
+    for (i = 0; i < v->samples_len && !f->no_memory; i++)
+        add_sample(f, v, pprof_view_sample(v, i), filter, source);
+}
+
+/* ---- the object ---- */
+
+static void init_keys(flame_keys *keys)
+{
+    memset(keys, 0, sizeof(*keys));
+    sonde_table_init(&keys->table, FLAME_KEYS_MAX);
+}
+
+static void done_keys(flame_keys *keys)
+{
+    sonde_table_done(&keys->table);
+    sonde_free(keys->items);
+}
+
+sonde_status flame_init(flame *f, size_t columns)
+{
+    memset(f, 0, sizeof(*f));
+    f->columns = columns;
+    sonde_arena_init(&f->text, FLAME_TEXT_MAX_BYTES);
+    sonde_table_init(&f->frame_table, FLAME_FRAMES_MAX);
+    init_keys(&f->threads);
+    init_keys(&f->endpoints);
+    init_keys(&f->objects);
+    init_keys(&f->roots_by_id);
+    f->stack = (uint32_t *)sonde_malloc(STACK_MAX * sizeof(*f->stack));
+    if (!f->stack ||
+        !grow(f, (void **)&f->frames, sizeof(*f->frames), &f->frame_values, 0, &f->frames_cap,
+              FIRST_FRAMES) ||
+        !grow(f, (void **)&f->nodes, sizeof(*f->nodes), &f->node_values, 0, &f->nodes_cap,
+              FIRST_NODES))
+        return SONDE_ERR_NOMEM;
+    f->frames[0] = (flame_frame){ { "", 0 }, { "", 0 }, { "", 0 }, 0, 0 };
+    f->nodes[0] = (flame_node){ 0 };
+    f->frames_len = 1;
+    f->nodes_len = 1;
+    return SONDE_OK;
+}
+
+void flame_done(flame *f)
+{
+    sonde_arena_done(&f->text);
+    sonde_table_done(&f->frame_table);
+    done_keys(&f->threads);
+    done_keys(&f->endpoints);
+    done_keys(&f->objects);
+    done_keys(&f->roots_by_id);
+    sonde_free(f->roots);
+    sonde_free(f->frames);
+    sonde_free(f->frame_values);
+    sonde_free(f->nodes);
+    sonde_free(f->node_values);
+    sonde_free(f->slots);
+    sonde_free(f->line_frames);
+    sonde_free(f->location_frames);
+    sonde_free(f->stack);
+    sonde_free(f->buckets);
+    memset(f, 0, sizeof(*f));
+}
+
+sonde_status flame_want_buckets(flame *f, int64_t from_unix_ns, int64_t step_ns, size_t len)
+{
+    f->buckets = (double *)sonde_calloc(len, sizeof(*f->buckets));
+    if (!f->buckets)
+        return SONDE_ERR_NOMEM;
+    f->bucket_from_ns = from_unix_ns;
+    f->bucket_step_ns = step_ns;
+    f->buckets_len = len;
+    return SONDE_OK;
+}
+
+sonde_status flame_finish(flame *f)
+{
+    size_t i, c;
+
+    if (f->no_memory)
+        return SONDE_ERR_NOMEM;
+    for (i = f->nodes_len; i-- > 0;) { /* children come after their parents */
+        for (c = 0; c < f->columns; c++) {
+            int64_t *own = &f->node_values[(i * f->columns + c) * 2];
+            int64_t *parent = &f->node_values[(f->nodes[i].parent * f->columns + c) * 2];
+
+            own[1] = add_clamped(own[1], own[0]);
+            if (i)
+                parent[1] = add_clamped(parent[1], own[1]);
+        }
+    }
+    for (c = 0; c < f->columns; c++)
+        f->totals[c] = flame_total(f, 0, c);
+    return SONDE_OK;
+}

@@ -1,0 +1,63 @@
+/* fuzz_pprof_read - any bytes as a pprof message are refused, or become tables whose references all hold and
+ * whose samples merge into a tree that adds up to its total. */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "dashboards/model/flame.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+static void check_references(pprof_view *v)
+{
+    size_t i, k;
+
+    for (i = 0; i < v->locations_len; i++) {
+        check(v->locations[i].mapping <= v->mappings_len);
+        check(v->locations[i].first_line + v->locations[i].lines <= v->lines_len);
+    }
+    for (i = 0; i < v->lines_len; i++)
+        check(v->lines[i] < v->functions_len);
+    for (i = 0; i < v->samples_len; i++) {
+        const pprof_sample *s = pprof_view_sample(v, i);
+
+        for (k = 0; k < s->depth; k++)
+            check(s->locations[k] < v->locations_len);
+    }
+}
+
+static void check_tree(pprof_view *v)
+{
+    const flame_filter filter = { .inverted = (v->samples_len & 1) != 0 };
+    const flame_source source = { .column_of = { 0 } };
+    flame f;
+    size_t i;
+
+    check(flame_init(&f, 1) == SONDE_OK);
+    flame_add(&f, v, &filter, &source);
+    check(flame_finish(&f) == SONDE_OK);
+    for (i = 1; i < f.nodes_len; i++) {
+        check(f.nodes[i].parent < i && f.nodes[i].frame < f.frames_len);
+        check(f.nodes[i].depth == f.nodes[f.nodes[i].parent].depth + 1);
+    }
+    check(f.totals[0] == flame_total(&f, 0, 0));
+    flame_done(&f);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    pprof_view v;
+
+    if (pprof_view_decode(&v, (sonde_str){ (const char *)data, size }) != SONDE_OK)
+        return 0;
+    check_references(&v);
+    check_tree(&v);
+    pprof_view_done(&v);
+    return 0;
+}

@@ -1,0 +1,151 @@
+"""Uploads of profilers to the intake that comes with Sonde: what was acknowledged is stored, listed and merged.
+
+The profiles are made by hand (support/profile_maker.py), so that every sum is known.
+"""
+
+import gzip
+import sys
+import time
+import unittest
+from pathlib import Path
+from urllib.parse import urlencode
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+
+from profile_maker import ProfileMaker, body, event, send  # noqa: E402
+from stack import Stack, get_json, request, sum_of, wait_until  # noqa: E402
+
+SECOND = 10**9
+START = (int(time.time()) - 600) * SECOND
+TYPES = [("cpu-samples", "count"), ("cpu-time", "nanoseconds")]
+LIBC = ("memcpy", "/lib/libc.so.6", "")
+
+
+def shop_profile():
+    p = ProfileMaker(TYPES)
+    p.sample(["main", "serve", "parse"], [1, 10], {"thread name": "worker", "trace endpoint": "GET /", "span id": 71,
+                                                   "local root span id": 7})
+    p.sample(["main", "serve", LIBC], [3, 30], {"thread name": "worker", "span id": 8, "local root span id": 8})
+    p.sample(["main", "idle"], [6, 60], {"thread name": "main"})
+    return gzip.compress(p.message())
+
+
+class Intake:
+    def __enter__(self):
+        self.stack = Stack().__enter__()
+        self.stack.start_intake()
+        self.url = f"http://127.0.0.1:{self.stack.intake_port}"
+        return self
+
+    def __exit__(self, *what):
+        self.stack.__exit__(*what)
+
+    def get(self, path="", **parameters):
+        query = {"from": START // SECOND - 60, "to": START // SECOND + 3600, **parameters}
+        return get_json(self.stack.intake_port, f"/api/sonde/v1/profiles{path}?{urlencode(query)}")
+
+    def send(self, start=START, data=None, service="shop", **kind):
+        return send(self.url, event(service, start, start + 60 * SECOND), {"profile.pprof": data or shop_profile()}, **kind)
+
+    def tree(self, **parameters):
+        """{path of names: (self, total)}"""
+        answer = self.get("/flamegraph", service="shop", min_share=0, **parameters)
+        paths, found = [], {}
+        for i, (parent, frame, *values) in enumerate(answer["nodes"]):
+            name = answer["frames"][frame][0]
+            paths.append(f"{paths[parent]};{name}" if i and paths[parent] else name)
+            found[paths[i]] = tuple(values)
+        return found
+
+
+class ProfileIntake(unittest.TestCase):
+    def test_what_was_acknowledged_is_there_after_a_kill(self):
+        with Intake() as i:
+            self.assertEqual(i.send(), (202, "{}"))
+            i.stack.intake.kill()
+            i.stack.start_intake()
+            listed = i.get()
+            self.assertEqual([p["service"] for p in listed["profiles"]], ["shop"])
+            self.assertEqual(listed["profiles"][0]["samples"], 3)
+            self.assertEqual(listed["profiles"][0]["start_unix_ns"], str(START))
+            self.assertEqual([t["type"] for t in listed["types"]], ["cpu-samples", "cpu-time"])
+
+    def test_profiles_of_a_service_become_one_tree(self):
+        with Intake() as i:
+            i.send()
+            i.send(START + 60 * SECOND)
+            i.send(service="other")
+            tree = i.tree()
+            self.assertEqual(tree[""], (0, 200))
+            self.assertEqual(tree["main"], (0, 200))
+            self.assertEqual(tree["main;serve"], (0, 80))
+            self.assertEqual(tree["main;serve;memcpy"], (60, 60))
+            self.assertEqual(tree["main;idle"], (120, 120))
+            self.assertEqual(i.tree(type="cpu-samples")["main"], (0, 20))
+            self.assertEqual(i.tree(inverted=1)["memcpy;serve;main"], (60, 60))
+
+    def test_filters_of_the_flame_graph(self):
+        with Intake() as i:
+            i.send()
+            for total, parameters in ((40, {"thread": "worker"}), (10, {"endpoint": "GET /"}), (40, {"root": "7,8"}),
+                                      (10, {"span": "71"}), (30, {"object": r"libc\.so"}), (60, {"frame": "^idle$"}),
+                                      (0, {"thread": "nobody"})):
+                with self.subTest(**parameters):
+                    self.assertEqual(i.tree(**parameters)[""][1], total)
+            self.assertEqual(i.tree(focus="serve"), {"": (0, 40), "serve": (0, 40), "serve;parse": (10, 10),
+                                                     "serve;memcpy": (30, 30)})
+
+    def test_a_comparison_has_both_sides(self):
+        with Intake() as i:
+            i.send()
+            later = ProfileMaker(TYPES)
+            later.sample(["main", "serve", "parse"], [1, 90])
+            i.send(START + 1000 * SECOND, gzip.compress(later.message()))
+            tree = i.tree(**{"from": START // SECOND + 900, "base_from": START // SECOND - 60,
+                             "base_to": START // SECOND + 120})
+            self.assertEqual(tree["main;serve;parse"], (90, 90, 10, 10))
+            self.assertEqual(tree["main;idle"], (0, 0, 60, 60))
+
+    def test_questions_that_make_no_sense_are_400(self):
+        with Intake() as i:
+            for query in ("frame=(", "span=x", "min_share=2", "id=7", "base_from=yesterday", "depth=0"):
+                with self.subTest(query=query):
+                    status, _ = request(i.stack.intake_port, "GET", f"/api/sonde/v1/profiles/flamegraph?{query}")
+                    self.assertEqual(status, 400)
+            status, _ = request(i.stack.intake_port, "GET", "/api/sonde/v1/profiles/nothing")
+            self.assertEqual(status, 404)
+
+    def test_every_attachment_and_upload_is_counted(self):
+        with Intake() as i:
+            self.assertEqual(i.send()[0], 202)
+            self.assertEqual(i.send(path="/v1/input")[0], 202)
+            extra = {"profile.pprof": shop_profile(), "metrics.json": b"{}", "lz.pprof": b"\x04\x22\x4d\x18", "x.pprof": b"<"}
+            self.assertEqual(send(i.url, event("shop", START, START), extra)[0], 202)
+            self.assertEqual(send(i.url, event("shop", START, START), {"x.pprof": b"<"})[0], 400)
+            self.assertEqual(i.send(headers={"DD-API-KEY": ""})[0], 403)
+            status, _ = request(i.stack.intake_port, "POST", "/v1/input", b"[]",
+                                {"Content-Type": "application/json", "DD-API-KEY": "k"})
+            self.assertEqual(status, 202)  # logs come by the same door
+            c = i.stack.intake_counters()
+            received, dropped = c["received"], c["dropped"]
+            self.assertEqual(received["attachments"], received["profiles"] + sum_of(dropped["attachments"]))
+            self.assertEqual(dropped["attachments"], {"not_pprof": 1, "lz4": 1, "malformed": 1, "too_big": 0})
+            self.assertEqual(received["profiles"],
+                             c["stored"]["profiles"] + c["queued"]["profiles"] + sum_of(dropped["profiles"]))
+            self.assertEqual((received["profile_payloads"], c["stored"]["profiles"]), (3, 3))
+            self.assertEqual((dropped["payloads"]["malformed"], dropped["payloads"]["forbidden"]), (1, 1))
+            self.assertEqual(c["ignored_requests"], 1)
+
+    def test_an_agent_passes_profiles_of_other_languages_on(self):
+        with Intake() as i:
+            i.stack.start_agent(DD_APM_PROFILING_DD_URL=f"{i.url}/api/v2/profile")
+            upload = body(event("py", START, START + SECOND, language="python"), {"auto.pprof": shop_profile()})
+            status, _ = request(i.stack.agent_port, "POST", "/profiling/v1/input", upload,
+                                {"Content-Type": "multipart/form-data; boundary=sonde-7f3a9c0d51e24b68"})
+            self.assertEqual(status, 200)
+            wait_until("the profile is stored", lambda: i.stack.intake_counters()["stored"]["profiles"] == 1)
+            self.assertEqual(i.get()["profiles"][0]["service"], "py")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,338 @@
+/* Profiles merged into a tree: values add up, filters leave out, every frame counts a sample once. */
+#include "dashboards/model/flame.h"
+
+#include "support/alloc_fail.h"
+#include "support/pprof_body.h"
+#include "support/test.h"
+
+#define assert_str(got, want) assert_true(sonde_str_eq((got), sonde_str_from(want)))
+
+#define TYPES   "cpu-samples/count,cpu-time/nanoseconds"
+#define START   1000000
+#define SECONDS 60
+
+static void write_example(pprof_body *b)
+{
+    pprof_body_begin(b, TYPES);
+    pprof_body_sample(b, "main;work;/lib/libc.so!memcpy", (int64_t[]){ 1, 10, -1 },
+                      "thread name=a,thread id=#11,span id=#7,local root span id=#5,"
+                      "trace endpoint=GET /");
+    pprof_body_sample(b, "main;work", (int64_t[]){ 2, 20, -1 },
+                      "thread name=b,thread id=#12,span id=#8,local root span id=#6");
+    pprof_body_sample(b, "main;work;fold;fold;work", (int64_t[]){ 4, 40, -1 }, "thread name=a");
+    pprof_body_sample(b, "main;/lib/libc.so!#64", (int64_t[]){ 8, 80, -1 },
+                      "end_timestamp_ns=#2000000");
+    pprof_body_end(b);
+}
+
+typedef struct merged {
+    flame f;
+    pprof_body body;
+} merged;
+
+/* cpu-time of the example. */
+static void merge(merged *m, const flame_filter *filter)
+{
+    flame_source source = { .column_of = { FLAME_NO_COLUMN, 0 },
+                            .start_unix_ns = START,
+                            .end_unix_ns = START + SECONDS };
+    pprof_view v;
+
+    write_example(&m->body);
+    assert_status(flame_init(&m->f, 1), SONDE_OK);
+    assert_status(pprof_view_decode(&v, sonde_buf_str(&m->body.out)), SONDE_OK);
+    flame_add(&m->f, &v, filter, &source);
+    pprof_view_done(&v);
+    assert_status(flame_finish(&m->f), SONDE_OK);
+}
+
+static void done(merged *m)
+{
+    flame_done(&m->f);
+    pprof_body_done(&m->body);
+}
+
+static bool name_is(const flame *f, size_t node, sonde_str name)
+{
+    return sonde_str_eq(f->frames[f->nodes[node].frame].name, name);
+}
+
+/* The node at "main;work"; 0: none. */
+static size_t node_at(const flame *f, const char *path)
+{
+    sonde_str left = sonde_str_from(path);
+    size_t node = 0, child;
+
+    while (left.len) {
+        sonde_str name = sonde_str_cut(&left, ';');
+
+        for (child = f->nodes[node].first_child; child && !name_is(f, child, name);)
+            child = f->nodes[child].next;
+        if (!child)
+            return 0;
+        node = child;
+    }
+    return node;
+}
+
+static size_t frame_named(const flame *f, const char *name)
+{
+    size_t i;
+
+    for (i = 1; i < f->frames_len; i++)
+        if (sonde_str_eq(f->frames[i].name, sonde_str_from(name)))
+            return i;
+    fail_msg("no frame %s", name);
+    return 0;
+}
+
+static void test_samples_add_up_along_their_stacks(void **state)
+{
+    const flame_filter all = { .inverted = false };
+    merged m;
+
+    (void)state;
+    merge(&m, &all);
+    assert_int_equal(m.f.totals[0], 150);
+    assert_int_equal(m.f.samples[0], 4);
+    assert_int_equal(m.f.profiles[0], 1);
+    assert_int_equal(flame_total(&m.f, node_at(&m.f, "main"), 0), 150);
+    assert_int_equal(flame_self(&m.f, node_at(&m.f, "main"), 0), 0);
+    assert_int_equal(flame_total(&m.f, node_at(&m.f, "main;work"), 0), 70);
+    assert_int_equal(flame_self(&m.f, node_at(&m.f, "main;work"), 0), 20);
+    assert_int_equal(flame_self(&m.f, node_at(&m.f, "main;work;memcpy"), 0), 10);
+    assert_int_equal(flame_self(&m.f, node_at(&m.f, "main;work;fold;fold;work"), 0), 40);
+    assert_int_equal(flame_self(&m.f, node_at(&m.f, "main;libc.so+0x40"), 0), 80);
+    done(&m);
+}
+
+static void test_a_frame_counts_a_sample_once_however_deep_it_recurses(void **state)
+{
+    const flame_filter all = { .inverted = false };
+    merged m;
+
+    (void)state;
+    merge(&m, &all);
+    assert_int_equal(flame_frame_total(&m.f, frame_named(&m.f, "work"), 0), 70);
+    assert_int_equal(flame_frame_self(&m.f, frame_named(&m.f, "work"), 0), 60);
+    assert_int_equal(flame_frame_total(&m.f, frame_named(&m.f, "fold"), 0), 40);
+    assert_int_equal(flame_frame_self(&m.f, frame_named(&m.f, "fold"), 0), 0);
+    assert_str(m.f.frames[frame_named(&m.f, "memcpy")].object, "/lib/libc.so");
+    done(&m);
+}
+
+static sonde_regex *regex(const char *pattern)
+{
+    sonde_regex *re = NULL;
+
+    assert_status(sonde_regex_compile(sonde_str_from(pattern), &re, NULL), SONDE_OK);
+    return re;
+}
+
+static void test_filters_leave_samples_out(void **state)
+{
+    static const uint64_t span[] = { 8 }, roots[] = { 5, 6 };
+    sonde_regex *libc = regex("libc"), *folds = regex("^fold$");
+    const struct {
+        const char *label;
+        flame_filter filter;
+        int64_t total;
+    } cases[] = {
+        { "thread by name", { .thread = SONDE_STR("a") }, 50 },
+        { "thread by id", { .thread = SONDE_STR("12") }, 20 },
+        { "endpoint", { .endpoint = SONDE_STR("GET /") }, 10 },
+        { "span", { .spans = span, .spans_len = 1 }, 20 },
+        { "local roots", { .roots = roots, .roots_len = 2 }, 30 },
+        { "object", { .object = libc }, 90 },
+        { "frame", { .frame = folds }, 40 },
+        { "both", { .object = libc, .frame = folds }, 0 },
+        { "time", { .from_unix_ns = 1, .to_unix_ns = 1999999 }, 70 }, /* of those that say it */
+        { "focus", { .focus = SONDE_STR("work") }, 70 },
+        { "nothing has it", { .focus = SONDE_STR("nobody") }, 0 },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        merged m;
+
+        merge(&m, &cases[i].filter);
+        if (m.f.totals[0] != cases[i].total)
+            fail_msg("%s: %lld", cases[i].label, (long long)m.f.totals[0]);
+        done(&m);
+    }
+    sonde_regex_free(libc);
+    sonde_regex_free(folds);
+}
+
+static void test_inverted_begins_with_the_leaf(void **state)
+{
+    const flame_filter inverted = { .inverted = true };
+    merged m;
+
+    (void)state;
+    merge(&m, &inverted);
+    assert_int_equal(flame_total(&m.f, node_at(&m.f, "work"), 0), 60);
+    assert_int_equal(flame_self(&m.f, node_at(&m.f, "work;main"), 0), 20);
+    assert_int_equal(flame_self(&m.f, node_at(&m.f, "work;fold;fold;work;main"), 0), 40);
+    assert_int_equal(flame_frame_self(&m.f, frame_named(&m.f, "main"), 0),
+                     0); /* the leaf is the leaf */
+    assert_int_equal(flame_frame_self(&m.f, frame_named(&m.f, "work"), 0), 60);
+    done(&m);
+}
+
+static void test_a_focus_shows_what_it_calls_or_who_calls_it(void **state)
+{
+    const flame_filter callees = { .focus = SONDE_STR("fold") };
+    const flame_filter callers = { .focus = SONDE_STR("fold"), .inverted = true };
+    merged m;
+
+    (void)state;
+    merge(&m, &callees);
+    assert_int_equal(flame_total(&m.f, node_at(&m.f, "fold;fold;work"), 0), 40);
+    assert_int_equal(node_at(&m.f, "main"), 0);
+    done(&m);
+    merge(&m, &callers); /* the outermost call counts */
+    assert_int_equal(flame_total(&m.f, node_at(&m.f, "fold;work;main"), 0), 40);
+    done(&m);
+}
+
+static const flame_key *find_key(const flame_keys *keys, const char *text)
+{
+    size_t i;
+
+    for (i = 0; i < keys->len; i++)
+        if (sonde_str_eq(keys->items[i].text, sonde_str_from(text)))
+            return &keys->items[i];
+    fail_msg("no key %s", text);
+    return NULL;
+}
+
+static void test_threads_endpoints_objects_and_roots_are_summed_up(void **state)
+{
+    const flame_filter one = { .thread = SONDE_STR("b") };
+    merged m;
+
+    (void)state;
+    merge(&m, &one);
+    assert_int_equal(find_key(&m.f.threads, "a")->value, 50); /* whatever the filter */
+    assert_int_equal(find_key(&m.f.threads, "b")->value, 20);
+    assert_int_equal(find_key(&m.f.endpoints, "GET /")->value, 10);
+    assert_int_equal(find_key(&m.f.objects, "demo")->value, 60);
+    assert_int_equal(find_key(&m.f.objects, "libc.so")->value, 90);
+    assert_int_equal(m.f.roots_by_id.len, 1); /* after it */
+    assert_int_equal(m.f.roots[0].id, 6);
+    assert_int_equal(m.f.roots[0].value, 20);
+    assert_int_equal(m.f.roots[0].first_unix_ns, START);
+    done(&m);
+}
+
+static void test_two_profiles_stand_side_by_side_in_two_columns(void **state)
+{
+    const flame_filter all = { .inverted = false };
+    flame_source source = { .column_of = { FLAME_NO_COLUMN, 0 } };
+    pprof_body first, second;
+    pprof_view v;
+    flame f;
+
+    (void)state;
+    write_example(&first);
+    pprof_body_begin(&second, TYPES);
+    pprof_body_sample(&second, "main;work", (int64_t[]){ 1, 5, -1 }, "");
+    pprof_body_sample(&second, "main;fresh", (int64_t[]){ 1, 7, -1 }, "");
+    pprof_body_end(&second);
+    assert_status(flame_init(&f, 2), SONDE_OK);
+    assert_status(pprof_view_decode(&v, sonde_buf_str(&first.out)), SONDE_OK);
+    flame_add(&f, &v, &all, &source);
+    pprof_view_done(&v);
+    assert_status(pprof_view_decode(&v, sonde_buf_str(&second.out)), SONDE_OK);
+    source.column_of[1] = 1;
+    flame_add(&f, &v, &all, &source);
+    pprof_view_done(&v);
+    assert_status(flame_finish(&f), SONDE_OK);
+
+    assert_int_equal(f.totals[0], 150);
+    assert_int_equal(f.totals[1], 12);
+    assert_int_equal(flame_total(&f, node_at(&f, "main;work"), 0), 70);
+    assert_int_equal(flame_total(&f, node_at(&f, "main;work"), 1), 5);
+    assert_int_equal(flame_total(&f, node_at(&f, "main;fresh"), 0), 0);
+    assert_int_equal(flame_total(&f, node_at(&f, "main;fresh"), 1), 7);
+    flame_done(&f);
+    pprof_body_done(&first);
+    pprof_body_done(&second);
+}
+
+static void test_samples_fall_into_buckets_by_their_time_or_evenly(void **state)
+{
+    const flame_filter all = { .inverted = false };
+    flame_source source = { .column_of = { 0, FLAME_NO_COLUMN },
+                            .start_unix_ns = 1000,
+                            .end_unix_ns = 1100 };
+    pprof_body b;
+    pprof_view v;
+    flame f;
+
+    (void)state;
+    pprof_body_begin(&b, TYPES);
+    pprof_body_sample(&b, "main", (int64_t[]){ 100, 0, -1 }, "");
+    pprof_body_sample(&b, "main", (int64_t[]){ 7, 0, -1 }, "end_timestamp_ns=#1030");
+    pprof_body_end(&b);
+    assert_status(flame_init(&f, 1), SONDE_OK);
+    assert_status(flame_want_buckets(&f, 980, 40, 3), SONDE_OK); /* 980, 1020, 1060..1100 */
+    assert_status(pprof_view_decode(&v, sonde_buf_str(&b.out)), SONDE_OK);
+    flame_add(&f, &v, &all, &source);
+    pprof_view_done(&v);
+    assert_status(flame_finish(&f), SONDE_OK);
+    assert_int_equal((int)(f.buckets[0] + 0.5), 20);
+    assert_int_equal((int)(f.buckets[1] + 0.5), 47);
+    assert_int_equal((int)(f.buckets[2] + 0.5), 40);
+    flame_done(&f);
+    pprof_body_done(&b);
+}
+
+static sonde_status merge_scenario(void *user)
+{
+    const flame_filter all = { .inverted = false };
+    flame_source source = { .column_of = { FLAME_NO_COLUMN, 0 } };
+    const pprof_body *b = (const pprof_body *)user;
+    pprof_view v;
+    flame f;
+    sonde_status status = flame_init(&f, 1);
+
+    if (status == SONDE_OK)
+        status = pprof_view_decode(&v, sonde_buf_str(&b->out));
+    if (status == SONDE_OK) {
+        flame_add(&f, &v, &all, &source);
+        pprof_view_done(&v);
+        status = flame_finish(&f);
+    }
+    flame_done(&f);
+    return status;
+}
+
+static void test_merging_copes_with_failing_allocations(void **state)
+{
+    pprof_body b;
+
+    (void)state;
+    write_example(&b);
+    alloc_fail_each(merge_scenario, &b);
+    pprof_body_done(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_samples_add_up_along_their_stacks),
+        cmocka_unit_test(test_a_frame_counts_a_sample_once_however_deep_it_recurses),
+        cmocka_unit_test(test_filters_leave_samples_out),
+        cmocka_unit_test(test_inverted_begins_with_the_leaf),
+        cmocka_unit_test(test_a_focus_shows_what_it_calls_or_who_calls_it),
+        cmocka_unit_test(test_threads_endpoints_objects_and_roots_are_summed_up),
+        cmocka_unit_test(test_two_profiles_stand_side_by_side_in_two_columns),
+        cmocka_unit_test(test_samples_fall_into_buckets_by_their_time_or_evenly),
+        cmocka_unit_test(test_merging_copes_with_failing_allocations),
+    };
+
+    return cmocka_run_group_tests_name("flame", tests, NULL, NULL);
+}
