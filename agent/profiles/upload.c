@@ -319,7 +319,7 @@ static sonde_status encode_to_size(const upload_frame *f, window *w, sonde_buf *
         o.max_depth = facts->steps >= 2 ? PPROF_CUT_DEPTH : 0;
         o.cut_share = facts->steps >= 3 ? PPROF_CUT_SHARE : 0;
         status = encode(w, &o, out, &facts->pprof_bytes);
-        if (status == SONDE_OK && out->len <= PPROF_WIRE_MAX_BYTES)
+        if (status == SONDE_OK && out->len <= f->max_bytes)
             return SONDE_OK;
         if (facts->steps == 3 || (status != SONDE_OK && status != SONDE_ERR_TOO_BIG))
             return status; /* as small as it gets: up to PPROF_HARD_MAX_BYTES it is sent */
@@ -408,7 +408,9 @@ void upload_frame_init(upload_frame *f, const char *agent_version)
 {
     char hex[33] = { 0 };
 
-    *f = (upload_frame){ .path = PROFILE_PATH, .agent_version = agent_version };
+    *f = (upload_frame){ .path = PROFILE_PATH,
+                         .agent_version = agent_version,
+                         .max_bytes = PPROF_WIRE_MAX_BYTES };
     sonde_hex_u64(sonde_random_u64(), hex);
     sonde_hex_u64(sonde_random_u64(), hex + 16);
     (void)snprintf(f->boundary, sizeof(f->boundary), "sonde-%s", hex);

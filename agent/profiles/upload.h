@@ -25,6 +25,7 @@ typedef struct upload_frame {
     sonde_str via, tags;       /* borrowed: headers the agent adds */
     const char *agent_version; /* static */
     bool inlines_in_one;
+    size_t max_bytes; /* of a compressed pprof: PPROF_WIRE_MAX_BYTES, and for tests */
 } upload_frame;
 
 /* A boundary nobody can guess, so that no name in a profile can end a part. */
