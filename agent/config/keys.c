@@ -459,7 +459,7 @@ const config_key config_keys[] = {
       .doc = "Time a profile covers; the first of a process is shorter." },
     { .name = "sonde.profiling.lines", .env = "SONDE_AGENT_PROFILING_LINES", .type = KEY_BOOL, .fallback = "false",
       .offset = FIELD(profiling.lines),
-      .doc = "Read debug information of profiled programs: source lines and inlined functions. It costs memory and time." },
+      .doc = "Read debug information of profiled programs: source lines and inlined functions. It costs memory (raise the cache of symbols and the memory limit) and time." },
     { .name = "sonde.profiling.symbol_cache", .env = "SONDE_AGENT_PROFILING_SYMBOL_CACHE", .type = KEY_BYTES, .fallback = "16MiB",
       .min = 1048576, .max = 1e12, .offset = FIELD(profiling.symbol_bytes),
       .doc = "Memory for the symbols of profiled programs; those unused longest go." },

@@ -350,13 +350,24 @@ static sonde_status read_names(symbol_object *o, int fd, int companion)
     return status;
 }
 
+/* Half of the cache at most for one object, unpacked or not; takes over the descriptor. */
+static bool open_lines(symbols *s, symbol_object *o, int fd)
+{
+    sonde_status status =
+        dwarf_reader_open(fd, s->options.debug_dir, s->options.max_bytes / 2, &o->dwarf);
+
+    if (status == SONDE_ERR_TOO_BIG)
+        count(&s->counters.lines_too_big);
+    return status == SONDE_OK;
+}
+
 /* Of the companion, where there is one: it takes over both descriptors. */
 static void read_lines(symbols *s, symbol_object *o, int fd, int companion)
 {
-    if (companion >= 0 && dwarf_reader_open(companion, s->options.debug_dir, &o->dwarf) == SONDE_OK)
+    if (companion >= 0 && open_lines(s, o, companion))
         (void)close(fd);
-    else if (dwarf_reader_open(fd, s->options.debug_dir, &o->dwarf) != SONDE_OK)
-        o->dwarf = NULL;
+    else
+        (void)open_lines(s, o, fd);
 }
 
 static sonde_status read_object(symbols *s, symbol_object *o, int fd)
@@ -587,6 +598,7 @@ void symbols_write_json(symbols *s, sonde_json_writer *w)
     sonde_json_put_counter(w, "objects_failed", &c->objects_failed);
     sonde_json_put_counter(w, "objects_evicted", &c->objects_evicted);
     sonde_json_put_counter(w, "indexes_dropped", &c->indexes_dropped);
+    sonde_json_put_counter(w, "lines_too_big", &c->lines_too_big);
     sonde_json_put_counter(w, "open_limit", &c->open_limit);
     sonde_json_put_counter(w, "resolved", &c->resolved);
     sonde_json_put_counter(w, "unresolved", &c->unresolved);

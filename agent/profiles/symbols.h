@@ -51,6 +51,7 @@ typedef struct symbols_counters {
     _Atomic uint64_t objects_failed; /* not an ELF file, damaged, too big */
     _Atomic uint64_t objects_evicted;
     _Atomic uint64_t indexes_dropped; /* of objects still in use, to make room */
+    _Atomic uint64_t lines_too_big;   /* objects with more debug information than half the cache */
     _Atomic uint64_t open_limit;      /* SYMBOLS_OPEN_MAX files were open */
     _Atomic uint64_t resolved;        /* addresses that got a name */
     _Atomic uint64_t unresolved;

@@ -407,7 +407,8 @@ static void open_alternative(dwarf_reader *r, const char *debug_dir)
     }
 }
 
-sonde_status dwarf_reader_open(int fd, const char *debug_dir, dwarf_reader **out_reader)
+sonde_status dwarf_reader_open(int fd, const char *debug_dir, size_t max_bytes,
+                               dwarf_reader **out_reader)
 {
     dwarf_reader *r = sonde_calloc(1, sizeof(*r));
 
@@ -420,11 +421,13 @@ sonde_status dwarf_reader_open(int fd, const char *debug_dir, dwarf_reader **out
     (void)elf_version(EV_CURRENT);
     r->elf = elf_begin(fd, ELF_C_READ, NULL);
     r->section_bytes = r->elf && elf_kind(r->elf) == ELF_K_ELF ? debug_bytes(r->elf) : 0;
-    if (r->section_bytes > 0 && r->section_bytes < DEBUG_MAX_BYTES)
+    if (r->section_bytes > 0 && r->section_bytes <= max_bytes)
         r->dwarf = dwarf_begin_elf(r->elf, DWARF_C_READ, NULL);
     if (!r->dwarf || !texts_end(r->elf)) {
+        bool is_big = r->section_bytes > max_bytes;
+
         dwarf_reader_close(r);
-        return SONDE_ERR_SYNTAX;
+        return is_big ? SONDE_ERR_TOO_BIG : SONDE_ERR_SYNTAX;
     }
     open_alternative(r, debug_dir);
     find_units(r);

@@ -91,8 +91,9 @@ SONDE_MUST_USE sonde_status perf_map_read(int fd, symbol_index *x);
 
 typedef struct dwarf_reader dwarf_reader;
 
-/* Takes over `fd` in every case.  SONDE_ERR_SYNTAX: there is no debug information in it. */
-SONDE_MUST_USE sonde_status dwarf_reader_open(int fd, const char *debug_dir,
+/* Takes over `fd` in every case.  SONDE_ERR_SYNTAX: there is no debug information in it; SONDE_ERR_TOO_BIG: there is
+ * more of it than `max_bytes`. */
+SONDE_MUST_USE sonde_status dwarf_reader_open(int fd, const char *debug_dir, size_t max_bytes,
                                               dwarf_reader **out_reader);
 void dwarf_reader_close(dwarf_reader *r); /* NULL does nothing */
 size_t dwarf_reader_bytes(const dwarf_reader *r);
