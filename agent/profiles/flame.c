@@ -144,7 +144,7 @@ uint32_t flame_child(flame *f, uint32_t parent, sonde_str name, sonde_str object
     return id ? id : parent;
 }
 
-void flame_add(flame *f, uint32_t node, unsigned side, int64_t value, int64_t events)
+void flame_count(flame *f, uint32_t node, unsigned side, int64_t value, int64_t events)
 {
     flame_node *n = &f->nodes[node];
 
@@ -247,7 +247,7 @@ sonde_status flame_add_profile(flame *f, const profile *p, const profile_column 
         int64_t value = profile_value(c, &rows[i]);
 
         if (value > 0)
-            flame_add(f, of[rows[i].node], side, value, rows[i].events);
+            flame_count(f, of[rows[i].node], side, value, rows[i].events);
     }
     sonde_free(of);
     return SONDE_OK;

@@ -67,7 +67,7 @@ void flame_set_type(flame *f, sonde_str type, sonde_str unit);
 
 /* The child of `parent` that is this function; `parent` itself, counted, when there is no room. */
 uint32_t flame_child(flame *f, uint32_t parent, sonde_str name, sonde_str object, bool is_inlined);
-void flame_add(flame *f, uint32_t node, unsigned side, int64_t value, int64_t events);
+void flame_count(flame *f, uint32_t node, unsigned side, int64_t value, int64_t events);
 
 /* The rows of one column, with the names profile_symbolize() found.  SONDE_ERR_NOMEM: nothing was added. */
 SONDE_MUST_USE sonde_status flame_add_profile(flame *f, const profile *p, const profile_column *c,

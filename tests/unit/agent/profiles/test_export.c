@@ -25,10 +25,10 @@ static flame *sample(void)
     assert_status(flame_open(&f), SONDE_OK);
     flame_set_type(f, SONDE_STR("cpu-time"), SONDE_STR("nanoseconds"));
     main_ = flame_child(f, 0, SONDE_STR("main"), prog, false);
-    flame_add(f, main_, 0, 2, 1);
-    flame_add(f, flame_child(f, main_, SONDE_STR("a;b"), (sonde_str){ NULL, 0 }, false), 0, 3, 1);
-    flame_add(f, 2, 1, 5, 1);
-    flame_add(f, flame_child(f, main_, SONDE_STR("in\nner"), prog, true), 1, 7, 1);
+    flame_count(f, main_, 0, 2, 1);
+    flame_count(f, flame_child(f, main_, SONDE_STR("a;b"), (sonde_str){ NULL, 0 }, false), 0, 3, 1);
+    flame_count(f, 2, 1, 5, 1);
+    flame_count(f, flame_child(f, main_, SONDE_STR("in\nner"), prog, true), 1, 7, 1);
     flame_sum(f);
     return f;
 }
@@ -73,8 +73,8 @@ static void test_speedscope(void **state)
     (void)state;
     assert_status(flame_open(&both[1]), SONDE_OK);
     flame_set_type(both[1], SONDE_STR("lock-acquire"), SONDE_STR("count"));
-    flame_add(both[1], flame_child(both[1], 0, SONDE_STR("f"), (sonde_str){ NULL, 0 }, false), 0, 9,
-              1);
+    flame_count(both[1], flame_child(both[1], 0, SONDE_STR("f"), (sonde_str){ NULL, 0 }, false), 0,
+                9, 1);
     flame_sum(both[1]);
     export_speedscope((const flame *const *)both, 2, SONDE_STR("me"), &out);
     assert_str_equal(sonde_buf_str(&out), sonde_str_from(want));

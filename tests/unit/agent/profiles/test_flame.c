@@ -53,12 +53,12 @@ static flame *recursive(void)
              again = child(f, work, "work");
     uint32_t other = child(f, 0, "other");
 
-    flame_add(f, main_, 0, 1, 1);
-    flame_add(f, work, 0, 2, 1);
-    flame_add(f, again, 0, 4, 1);
-    flame_add(f, other, 0, 8, 1);
-    flame_add(f, work, 1, 60, 3);
-    flame_add(f, other, 1, 90, 9);
+    flame_count(f, main_, 0, 1, 1);
+    flame_count(f, work, 0, 2, 1);
+    flame_count(f, again, 0, 4, 1);
+    flame_count(f, other, 0, 8, 1);
+    flame_count(f, work, 1, 60, 3);
+    flame_count(f, other, 1, 90, 9);
     flame_sum(f);
     return f;
 }
@@ -110,10 +110,10 @@ static void test_the_z_of_two_proportions(void **state)
 
     (void)state;
     assert_false(flame_change_z(f, &fn, &z)); /* nobody counted */
-    flame_add(f, a, 0, 400, 40);
-    flame_add(f, b, 0, 600, 60);
-    flame_add(f, a, 1, 600, 60);
-    flame_add(f, b, 1, 400, 40);
+    flame_count(f, a, 0, 400, 40);
+    flame_count(f, b, 0, 600, 60);
+    flame_count(f, a, 1, 600, 60);
+    flame_count(f, b, 1, 400, 40);
     assert_true(flame_change_z(f, &fn, &z));
     assert_true(fabs(z - 2.8284271) < 1e-6);
     flame_close(f);
