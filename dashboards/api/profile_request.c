@@ -4,11 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/parse.h"
 
 #define DEFAULT_NODES 20000
 #define NODES_MAX     200000
+
+#define TRACE_SLACK_NS (1ll * 1000000000) /* a sample is taken a moment after its span ended */
 
 static bool refuse(http_response *response, const char *text)
 {
@@ -106,6 +109,15 @@ static bool read_base(api *a, const http_request *request, http_response *respon
     return true;
 }
 
+static bool read_trace_id(const http_request *request, http_response *response, profile_request *q)
+{
+    sonde_str id = api_param_str(request, "trace");
+
+    q->has_trace = id.len > 0;
+    return !q->has_trace || trace_parse_id(id, &q->trace_hi, &q->trace_lo) == SONDE_OK ||
+           refuse(response, "trace: must be 32 or 16 hex digits, or a decimal number");
+}
+
 static bool read_share(const http_request *request, http_response *response, double *out)
 {
     sonde_str text = api_param_str(request, "min_share");
@@ -131,16 +143,20 @@ bool profile_request_read(api *a, const http_request *request, http_response *re
     q->filter.endpoint = api_param_str(request, "endpoint");
     q->filter.focus = api_param_str(request, "focus");
     q->filter.inverted = sonde_str_eq(api_param_str(request, "inverted"), SONDE_STR("1"));
+    q->sort = api_param_str(request, "sort");
+    q->format = api_param_str(request, "format");
     q->filter.spans = q->spans;
     q->filter.roots = q->roots;
     if (!read_profile_id(request, response, &q->selection) || !read_base(a, request, response, q) ||
+        !read_trace_id(request, response, q) ||
         !read_ids(request, response, "span", q->spans, &q->filter.spans_len) ||
         !read_ids(request, response, "root", q->roots, &q->filter.roots_len) ||
         !read_pattern(request, response, "object", &q->filter.object) ||
         !read_pattern(request, response, "frame", &q->filter.frame) ||
         !read_share(request, response, &q->min_share))
         return false;
-    return api_param_u64(request, response, "depth", FLAME_DEPTH_MAX, FLAME_DEPTH_MAX, &q->depth) &&
+    return api_param_u64(request, response, "depth", FLAMETREE_DEPTH_MAX, FLAMETREE_DEPTH_MAX,
+                         &q->depth) &&
            api_param_u64(request, response, "nodes", DEFAULT_NODES, NODES_MAX, &q->nodes) &&
            api_param_u64(request, response, "limit", 200, 5000, &q->limit);
 }
@@ -170,7 +186,7 @@ static void choose_type(const profile_request *q, profile_answer *x)
 static sonde_status merge(store_reader *r, profile_request *q, const profile_selection *s,
                           const profile_list *l, uint8_t column, profile_answer *x)
 {
-    profiles_merge how = { .type = x->type,
+    profiles_merge how = { .type = x->all_types ? (sonde_str){ "", 0 } : x->type,
                            .column = column,
                            .filter = &q->filter,
                            .deadline_mono_ns = sonde_deadline(sonde_mono_ns(), API_DEADLINE_NS) };
@@ -182,24 +198,75 @@ static sonde_status merge(store_reader *r, profile_request *q, const profile_sel
     return profiles_add(r, l, &how, &x->flame, &x->timed_out);
 }
 
+static int id_order(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* The spans of the trace are the local roots; its time is the time. */
+static sonde_status use_trace(store_reader *r, profile_request *q, profile_answer *x)
+{
+    trace_view t;
+    sonde_status status = trace_read(r, q->trace_hi, q->trace_lo, &t);
+    size_t i;
+
+    if (status != SONDE_OK)
+        return status;
+    x->ids = (uint64_t *)sonde_calloc(t.spans_len, sizeof(*x->ids));
+    if (x->ids) {
+        for (i = 0; i < t.spans_len; i++)
+            x->ids[i] = t.spans[i].span->span_id;
+        qsort(x->ids, t.spans_len, sizeof(*x->ids), id_order);
+        q->filter.roots = x->ids;
+        q->filter.roots_len = t.spans_len;
+        q->selection.query.from_unix_ns = t.start_unix_ns - TRACE_SLACK_NS;
+        q->selection.query.to_unix_ns = t.end_unix_ns + TRACE_SLACK_NS;
+    }
+    trace_view_done(&t);
+    return x->ids ? SONDE_OK : SONDE_ERR_NOMEM;
+}
+
+static sonde_status init_flame(const profile_request *q, profile_answer *x)
+{
+    size_t columns = q->has_base ? 2 : 1;
+    sonde_status status;
+
+    if (x->all_types)
+        columns = x->list.types_len ? x->list.types_len : 1;
+    status = flametree_init(&x->flame, columns);
+    if (status == SONDE_OK && x->buckets_len)
+        status = flametree_want_buckets(&x->flame, x->bucket_from_unix_ns, x->bucket_step_ns,
+                                        x->buckets_len);
+    return status;
+}
+
 sonde_status profile_request_run(store_reader *r, profile_request *q, profile_answer *x)
 {
-    sonde_status status = profiles_list(r, &q->selection, &x->list);
+    sonde_status status = q->has_trace ? use_trace(r, q, x) : SONDE_OK;
 
+    if (x->all_types)
+        q->has_base = false;
+    if (status == SONDE_OK)
+        status = profiles_list(r, &q->selection, &x->list);
     if (status == SONDE_OK && q->has_base)
         status = profiles_list(r, &q->base, &x->base_list);
     if (status != SONDE_OK)
         return status;
     choose_type(q, x);
-    status = merge(r, q, &q->selection, &x->list, 0, x);
+    status = init_flame(q, x);
+    if (status == SONDE_OK)
+        status = merge(r, q, &q->selection, &x->list, 0, x);
     if (status == SONDE_OK && q->has_base)
         status = merge(r, q, &q->base, &x->base_list, 1, x);
-    return status == SONDE_OK ? flame_finish(&x->flame) : status;
+    return status == SONDE_OK ? flametree_finish(&x->flame) : status;
 }
 
 void profile_answer_done(profile_answer *x)
 {
-    flame_done(&x->flame);
+    flametree_done(&x->flame);
+    sonde_free(x->ids);
     profile_list_done(&x->list);
     profile_list_done(&x->base_list);
 }

@@ -16,8 +16,11 @@ typedef struct profile_request {
     profile_selection selection, base;
     bool has_base;
     sonde_str type; /* empty: the default */
-    flame_filter filter;
+    flametree_filter filter;
     uint64_t spans[PROFILE_IDS_MAX], roots[PROFILE_IDS_MAX];
+    bool has_trace; /* samples whose local root is a span of it */
+    uint64_t trace_hi, trace_lo;
+    sonde_str sort, format; /* of tables; of files */
     uint64_t depth, nodes, limit;
     double min_share;
 } profile_request;
@@ -27,15 +30,20 @@ bool profile_request_read(api *a, const http_request *request, http_response *re
                           profile_request *out);
 void profile_request_done(profile_request *q);
 
-/* Lists, merges and finishes the selection in column 0 and the base in column 1; whoever calls has
- * initialised the flame.  With a type nothing has there is nothing in the tree. */
+/* Lists, merges and finishes the selection in column 0 and the base in column 1; or, with all_types, each
+ * type of the list in its own.  With a type nothing has there is nothing in the tree. */
 typedef struct profile_answer {
-    flame flame;
+    bool all_types;                              /* in */
+    int64_t bucket_from_unix_ns, bucket_step_ns; /* in, with buckets_len */
+    size_t buckets_len;                          /* in; 0: no buckets */
+    flametree flame;
     profile_list list, base_list;
     sonde_str type, unit;
     bool timed_out;
+    uint64_t *ids; /* private: spans of the trace */
 } profile_answer;
 
+/* profile_answer_done() also after a failure. */
 SONDE_MUST_USE sonde_status profile_request_run(store_reader *r, profile_request *q,
                                                 profile_answer *out);
 void profile_answer_done(profile_answer *x);

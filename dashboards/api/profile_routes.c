@@ -1,14 +1,11 @@
-/* profile_routes.c - GET /api/sonde/v1/profiles and what is below it. */
-#include <stdlib.h>
-#include <string.h>
+/* profile_routes.c - GET /api/sonde/v1/profiles: the list, and which view a path below it is. */
 
 #include "base/alloc.h"
-#include "base/clock.h"
-#include "profile_request.h"
+#include "profile_views.h"
 
 /* ---- the list ---- */
 
-static void put_types(sonde_json_writer *w, const pprof_type *types, size_t len)
+void profile_put_types(sonde_json_writer *w, const pprof_type *types, size_t len)
 {
     size_t i;
 
@@ -89,8 +86,7 @@ static void write_item(sonde_json_writer *w, const profile_item *p)
     sonde_buf_done(&id);
 }
 
-static sonde_status list_profiles(store_reader *r, const profile_request *q,
-                                  http_response *response)
+static sonde_status list_profiles(store_reader *r, profile_request *q, http_response *response)
 {
     profile_list l;
     sonde_json_writer w;
@@ -104,7 +100,7 @@ static sonde_status list_profiles(store_reader *r, const profile_request *q,
         api_begin_json(response, &w);
         sonde_json_begin_object(&w);
         write_services(&w, &l, sums);
-        put_types(&w, l.types, l.types_len);
+        profile_put_types(&w, l.types, l.types_len);
         sonde_json_key(&w, SONDE_STR("profiles"));
         sonde_json_begin_array(&w);
         for (i = 0; i < l.len && i < q->limit; i++)
@@ -118,221 +114,21 @@ static sonde_status list_profiles(store_reader *r, const profile_request *q,
     return status;
 }
 
-/* ---- the flame graph ---- */
-
-typedef struct drawing {
-    const flame *f;
-    sonde_json_writer *w;
-    uint32_t *node_no;  /* node -> its number in the answer + 1 */
-    uint32_t *frame_no; /* frame -> its number in the answer + 1 */
-    uint32_t *frames;   /* numbers to frames */
-    size_t nodes, frames_len;
-    int64_t least;
-    uint32_t depth;
-} drawing;
-
-/* How much of the screen it takes, whichever side has more of it. */
-static int64_t weight(const flame *f, size_t node)
-{
-    int64_t most = 0;
-    size_t c;
-
-    for (c = 0; c < f->columns; c++) {
-        int64_t v = flame_total(f, node, c);
-
-        most = v > most ? v : most;
-    }
-    return most;
-}
-
-static bool is_shown(const drawing *d, size_t node)
-{
-    return node == 0 || (d->f->nodes[node].depth <= d->depth && weight(d->f, node) >= d->least &&
-                         weight(d->f, node) > 0);
-}
-
-/* The least weight that leaves no more nodes than asked for. */
-static void find_least(drawing *d, const profile_request *q)
-{
-    double least = 1.0;
-    size_t shown, i;
-    int64_t all = weight(d->f, 0);
-
-    least = (double)all * q->min_share;
-    for (;;) {
-        d->least = (int64_t)least;
-        for (shown = 0, i = 0; i < d->f->nodes_len; i++)
-            shown += is_shown(d, i);
-        if (shown <= q->nodes || least >= (double)all)
-            return;
-        least = least < 1 ? 1 : least * 1.5;
-    }
-}
-
-static uint32_t number_frame(drawing *d, uint32_t index)
-{
-    if (d->frame_no[index] == 0) {
-        d->frames[d->frames_len++] = index;
-        d->frame_no[index] = (uint32_t)d->frames_len;
-    }
-    return d->frame_no[index] - 1;
-}
-
-/* [parent, frame, self, total] and, with a base, its [self, total]. */
-static void write_nodes(drawing *d)
-{
-    size_t i, c;
-
-    sonde_json_key(d->w, SONDE_STR("nodes"));
-    sonde_json_begin_array(d->w);
-    for (i = 0; i < d->f->nodes_len; i++) {
-        const flame_node *n = &d->f->nodes[i];
-
-        /* a parent weighs no less than its child, so it is there, too */
-        if (!is_shown(d, i) || (i && d->node_no[n->parent] == 0))
-            continue;
-        d->node_no[i] = (uint32_t)++d->nodes;
-        sonde_json_begin_array(d->w);
-        sonde_json_u64(d->w, i ? d->node_no[n->parent] - 1 : 0);
-        sonde_json_u64(d->w, number_frame(d, n->frame));
-        for (c = 0; c < d->f->columns; c++) {
-            sonde_json_i64(d->w, flame_self(d->f, i, c));
-            sonde_json_i64(d->w, flame_total(d->f, i, c));
-        }
-        sonde_json_end_array(d->w);
-    }
-    sonde_json_end_array(d->w);
-}
-
-/* [name, object, file] */
-static void write_frames(drawing *d)
-{
-    size_t i;
-
-    sonde_json_key(d->w, SONDE_STR("frames"));
-    sonde_json_begin_array(d->w);
-    for (i = 0; i < d->frames_len; i++) {
-        const flame_frame *fr = &d->f->frames[d->frames[i]];
-
-        sonde_json_begin_array(d->w);
-        sonde_json_str(d->w, fr->name);
-        sonde_json_str(d->w, fr->object);
-        sonde_json_str(d->w, fr->file);
-        sonde_json_end_array(d->w);
-    }
-    sonde_json_end_array(d->w);
-}
-
-static sonde_status write_tree(const flame *f, const profile_request *q, sonde_json_writer *w)
-{
-    drawing d = { .f = f, .w = w, .depth = (uint32_t)q->depth };
-    sonde_status status = SONDE_ERR_NOMEM;
-
-    d.node_no = (uint32_t *)sonde_calloc(f->nodes_len, sizeof(*d.node_no));
-    d.frame_no = (uint32_t *)sonde_calloc(f->frames_len, sizeof(*d.frame_no));
-    d.frames = (uint32_t *)sonde_calloc(f->frames_len, sizeof(*d.frames));
-    if (d.node_no && d.frame_no && d.frames) {
-        find_least(&d, q);
-        write_nodes(&d);
-        write_frames(&d);
-        status = SONDE_OK;
-    }
-    sonde_free(d.node_no);
-    sonde_free(d.frame_no);
-    sonde_free(d.frames);
-    return status;
-}
-
-static int key_order(const void *a, const void *b)
-{
-    const flame_key *x = (const flame_key *)a, *y = (const flame_key *)b;
-
-    if (x->value != y->value)
-        return x->value > y->value ? -1 : 1;
-    return sonde_str_cmp(x->text, y->text);
-}
-
-static void write_keys(sonde_json_writer *w, const char *name, flame_keys *keys, size_t limit)
-{
-    size_t i;
-
-    if (keys->len)
-        qsort(keys->items, keys->len, sizeof(*keys->items), key_order);
-    sonde_json_key(w, sonde_str_from(name));
-    sonde_json_begin_array(w);
-    for (i = 0; i < keys->len && i < limit; i++) {
-        sonde_json_begin_object(w);
-        sonde_json_put_str(w, "name", keys->items[i].text);
-        sonde_json_put_i64(w, "value", keys->items[i].value);
-        sonde_json_end_object(w);
-    }
-    sonde_json_end_array(w);
-}
-
-/* What every answer about merged profiles begins with. */
-static void write_about(sonde_json_writer *w, const profile_answer *x, const profile_request *q)
-{
-    const flame *f = &x->flame;
-
-    sonde_json_put_str(w, "type", x->type);
-    sonde_json_put_str(w, "unit", x->unit);
-    put_types(w, x->list.types, x->list.types_len);
-    sonde_json_put_i64(w, "total", f->totals[0]);
-    sonde_json_put_u64(w, "samples", f->samples[0]);
-    sonde_json_put_u64(w, "profiles", f->profiles[0]);
-    if (q->has_base) {
-        sonde_json_key(w, SONDE_STR("base"));
-        sonde_json_begin_object(w);
-        sonde_json_put_i64(w, "total", f->totals[1]);
-        sonde_json_put_u64(w, "samples", f->samples[1]);
-        sonde_json_put_u64(w, "profiles", f->profiles[1]);
-        sonde_json_end_object(w);
-    }
-    sonde_json_put_bool(w, "truncated",
-                        f->truncated || x->list.truncated || x->base_list.truncated);
-    sonde_json_put_bool(w, "timed_out", x->timed_out);
-}
-
-static sonde_status draw_flamegraph(store_reader *r, profile_request *q, http_response *response)
-{
-    profile_answer x = { .timed_out = false };
-    sonde_json_writer w;
-    sonde_status status = flame_init(&x.flame, q->has_base ? 2 : 1);
-
-    if (status == SONDE_OK)
-        status = profile_request_run(r, q, &x);
-    if (status == SONDE_OK) {
-        api_begin_json(response, &w);
-        sonde_json_begin_object(&w);
-        write_about(&w, &x, q);
-        write_keys(&w, "threads", &x.flame.threads, 100);
-        write_keys(&w, "endpoints", &x.flame.endpoints, 100);
-        write_keys(&w, "objects", &x.flame.objects, 100);
-        status = write_tree(&x.flame, q, &w);
-        sonde_json_end_object(&w);
-    }
-    profile_answer_done(&x);
-    return status;
-}
-
 /* ---- the routes ---- */
-
-typedef sonde_status (*answer_fn)(store_reader *r, profile_request *q, http_response *response);
-
-static sonde_status list_adapter(store_reader *r, profile_request *q, http_response *response)
-{
-    return list_profiles(r, q, response);
-}
 
 static sonde_status read_profiles(api *a, store_reader *r, const http_request *request,
                                   http_response *response)
 {
     static const struct {
         const char *path;
-        answer_fn answer;
+        sonde_status (*answer)(store_reader *r, profile_request *q, http_response *response);
     } routes[] = {
-        { "", list_adapter },
-        { "/flamegraph", draw_flamegraph },
+        { "", list_profiles },
+        { "/flamegraph", profile_answer_flamegraph },
+        { "/top", profile_answer_top },
+        { "/timeline", profile_answer_timeline },
+        { "/traces", profile_answer_traces },
+        { "/download", profile_answer_download },
     };
     sonde_str path = http_request_path(request);
     sonde_str rest = sonde_str_sub(path, sizeof("/api/sonde/v1/profiles") - 1, path.len);

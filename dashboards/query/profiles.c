@@ -137,7 +137,7 @@ const pprof_type *profiles_default_type(const profile_list *l)
 
 /* False: the profile has nothing of what is asked for. */
 static bool map_columns(const profile_list *l, const profiles_merge *how, const pprof_view *v,
-                        flame_source *out)
+                        flametree_source *out)
 {
     bool any = false;
     size_t i;
@@ -145,21 +145,21 @@ static bool map_columns(const profile_list *l, const profiles_merge *how, const 
     for (i = 0; i < v->types_len; i++) {
         const pprof_type *t = profiles_find_type(l, v->types[i].type);
 
-        out->column_of[i] = FLAME_NO_COLUMN;
+        out->column_of[i] = FLAMETREE_NO_COLUMN;
         if (how->type.len && sonde_str_eq(v->types[i].type, how->type))
             out->column_of[i] = how->column;
         else if (how->type.len == 0 && t)
             out->column_of[i] = (uint8_t)(t - l->types);
-        any |= out->column_of[i] != FLAME_NO_COLUMN;
+        any |= out->column_of[i] != FLAMETREE_NO_COLUMN;
     }
     return any;
 }
 
 static sonde_status add_one(store_reader *r, const profile_list *l, const profile_item *item,
-                            const profiles_merge *how, flame *f, sonde_buf *message)
+                            const profiles_merge *how, flametree *f, sonde_buf *message)
 {
-    flame_source source = { .start_unix_ns = item->start_unix_ns,
-                            .end_unix_ns = item->end_unix_ns };
+    flametree_source source = { .start_unix_ns = item->start_unix_ns,
+                                .end_unix_ns = item->end_unix_ns };
     pprof_view v;
     sonde_status status;
 
@@ -175,13 +175,13 @@ static sonde_status add_one(store_reader *r, const profile_list *l, const profil
         return SONDE_OK;
     }
     if (map_columns(l, how, &v, &source))
-        flame_add(f, &v, how->filter, &source);
+        flametree_add(f, &v, how->filter, &source);
     pprof_view_done(&v);
     return SONDE_OK;
 }
 
 sonde_status profiles_add(store_reader *r, const profile_list *l, const profiles_merge *how,
-                          flame *f, bool *out_timed_out)
+                          flametree *f, bool *out_timed_out)
 {
     sonde_status status = SONDE_OK;
     sonde_buf message;

@@ -7,7 +7,7 @@
 #ifndef SONDE_DASHBOARDS_QUERY_PROFILES_H
 #define SONDE_DASHBOARDS_QUERY_PROFILES_H
 
-#include "dashboards/model/flame.h"
+#include "dashboards/model/flametree.h"
 #include "dashboards/store/store.h"
 
 #define PROFILES_LISTED_MAX 2000u
@@ -50,11 +50,12 @@ const pprof_type *profiles_find_type(const profile_list *l, sonde_str name); /* 
 typedef struct profiles_merge {
     sonde_str type;
     uint8_t column;
-    const flame_filter *filter;
+    const flametree_filter *filter;
     uint64_t deadline_mono_ns;
 } profiles_merge;
 
 SONDE_MUST_USE sonde_status profiles_add(store_reader *r, const profile_list *l,
-                                         const profiles_merge *how, flame *f, bool *out_timed_out);
+                                         const profiles_merge *how, flametree *f,
+                                         bool *out_timed_out);
 
 #endif /* SONDE_DASHBOARDS_QUERY_PROFILES_H */

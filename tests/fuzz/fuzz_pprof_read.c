@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "dashboards/model/flame.h"
+#include "dashboards/model/flametree.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -34,20 +34,20 @@ static void check_references(pprof_view *v)
 
 static void check_tree(pprof_view *v)
 {
-    const flame_filter filter = { .inverted = (v->samples_len & 1) != 0 };
-    const flame_source source = { .column_of = { 0 } };
-    flame f;
+    const flametree_filter filter = { .inverted = (v->samples_len & 1) != 0 };
+    const flametree_source source = { .column_of = { 0 } };
+    flametree f;
     size_t i;
 
-    check(flame_init(&f, 1) == SONDE_OK);
-    flame_add(&f, v, &filter, &source);
-    check(flame_finish(&f) == SONDE_OK);
+    check(flametree_init(&f, 1) == SONDE_OK);
+    flametree_add(&f, v, &filter, &source);
+    check(flametree_finish(&f) == SONDE_OK);
     for (i = 1; i < f.nodes_len; i++) {
         check(f.nodes[i].parent < i && f.nodes[i].frame < f.frames_len);
         check(f.nodes[i].depth == f.nodes[f.nodes[i].parent].depth + 1);
     }
-    check(f.totals[0] == flame_total(&f, 0, 0));
-    flame_done(&f);
+    check(f.totals[0] == flametree_total(&f, 0, 0));
+    flametree_done(&f);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -4,6 +4,8 @@ The profiles are made by hand (support/profile_maker.py), so that every sum is k
 """
 
 import gzip
+import json
+import re
 import sys
 import time
 import unittest
@@ -12,6 +14,7 @@ from urllib.parse import urlencode
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
+import pprof  # noqa: E402
 from profile_maker import ProfileMaker, body, event, send  # noqa: E402
 from stack import Stack, get_json, request, sum_of, wait_until  # noqa: E402
 
@@ -105,6 +108,87 @@ class ProfileIntake(unittest.TestCase):
                              "base_to": START // SECOND + 120})
             self.assertEqual(tree["main;serve;parse"], (90, 90, 10, 10))
             self.assertEqual(tree["main;idle"], (0, 0, 60, 60))
+
+    def test_functions_by_their_own_time(self):
+        with Intake() as i:
+            i.send()
+            top = i.get("/top", service="shop")
+            self.assertEqual([(r["name"], r["self"], r["total"]) for r in top["rows"]],
+                             [("idle", 60, 60), ("memcpy", 30, 30), ("parse", 10, 10), ("main", 0, 100), ("serve", 0, 40)])
+            self.assertEqual(top["functions"], 5)
+            by_total = i.get("/top", service="shop", sort="total", limit=2)
+            self.assertEqual([r["name"] for r in by_total["rows"]], ["main", "idle"])
+            same = i.get("/top", service="shop", base_service="shop")
+            self.assertEqual([(r["base_self"], r["z"]) for r in same["rows"]], [(60, 0), (30, 0), (10, 0), (0, 0), (0, 0)])
+
+    def test_time_of_samples_that_say_it_and_of_profiles(self):
+        with Intake() as i:
+            p = ProfileMaker(TYPES)
+            p.sample(["main"], [1, 5], {"end_timestamp_ns": START + 30 * SECOND})
+            i.send(data=gzip.compress(p.message()))
+            line = i.get("/timeline", service="shop", **{"from": START // SECOND, "to": START // SECOND + 100})
+            self.assertEqual((line["step_s"], line["start"]), (1, START // SECOND))
+            self.assertEqual({n: v for n, v in enumerate(line["values"]) if v}, {30: 5})
+            i.send()  # no times: 100 over a minute
+            line = i.get("/timeline", service="shop", **{"from": START // SECOND - 400, "to": START // SECOND + 400})
+            self.assertEqual(line["step_s"], 5)
+            self.assertLess(abs(sum(line["values"]) - 105), len(line["values"]))  # each is rounded
+
+    def test_traces_whose_requests_were_in_a_function(self):
+        with Intake() as i:
+            i.send()
+            found = i.get("/traces", service="shop", focus="serve")
+            self.assertEqual([(t["local_root_span_id"], t["endpoint"], t["value"], t["samples"]) for t in found["traces"]],
+                             [("8", "", 30, 1), ("7", "GET /", 10, 1)])
+            self.assertEqual((found["total"], found["with_spans"]), (40, 40))
+            spans = i.get("/flamegraph", service="shop", root=7)["spans"]
+            self.assertEqual(spans, [{"name": "71", "value": 10}])
+
+    def download(self, i, **parameters):
+        query = urlencode({"from": START // SECOND - 60, "to": START // SECOND + 3600, **parameters})
+        return request(i.stack.intake_port, "GET", f"/api/sonde/v1/profiles/download?{query}")
+
+    def test_files_others_can_read(self):
+        with Intake() as i:
+            i.send()
+            i.send(START + 60 * SECOND)
+            status, collapsed = self.download(i, service="shop", format="collapsed")
+            self.assertEqual(sorted(collapsed.decode().splitlines()),
+                             ["main;idle 120", "main;serve;memcpy 60", "main;serve;parse 20"])
+            merged = pprof.read(self.download(i, service="shop", format="pprof")[1])
+            self.assertEqual(sorted(merged.rows(), key=str), [
+                (["main", "idle"], {"cpu-samples": 12, "cpu-time": 120}, {}),
+                (["main", "serve", "memcpy"], {"cpu-samples": 6, "cpu-time": 60}, {}),
+                (["main", "serve", "parse"], {"cpu-samples": 2, "cpu-time": 20}, {})])
+            self.assertEqual(merged.duration_nanos, 120 * SECOND)
+            one = pprof.read(self.download(i, id=i.get()["profiles"][0]["id"], format="pprof")[1])
+            self.assertEqual(one.rows()[2], (["main", "idle"], {"cpu-samples": 6, "cpu-time": 60}, {"thread name": "main"}))
+            self.assertEqual(self.download(i, service="shop", format="svg")[0], 400)
+            self.assertEqual(self.download(i, service="nobody", format="pprof")[0], 404)
+
+    def test_speedscope_has_a_profile_of_each_type(self):
+        with Intake() as i:
+            i.send()
+            scope = json.loads(self.download(i, service="shop", format="speedscope")[1])
+            self.assertEqual(scope["$schema"], "https://www.speedscope.app/file-format-schema.json")
+            self.assertEqual([(p["type"], p["name"], p["unit"], p["endValue"]) for p in scope["profiles"]],
+                             [("sampled", "cpu-samples", "none", 10), ("sampled", "cpu-time", "nanoseconds", 100)])
+            time_of = {";".join(scope["shared"]["frames"][f]["name"] for f in stack): weight for stack, weight in
+                       zip(scope["profiles"][1]["samples"], scope["profiles"][1]["weights"])}
+            self.assertEqual(time_of, {"main;idle": 60, "main;serve;memcpy": 30, "main;serve;parse": 10})
+
+    def test_a_page_for_itself(self):
+        with Intake() as i:
+            evil = ProfileMaker(TYPES)
+            evil.sample(["</script><b>"], [1, 10])
+            i.send(data=gzip.compress(evil.message()))
+            status, page = self.download(i, service="shop", format="html")
+            text = page.decode()
+            self.assertEqual(status, 200)
+            self.assertIsNone(re.search(r"(src|href)=|@import|https?://", text))  # nothing is loaded
+            self.assertEqual(text.count("</script>"), 2)
+            data = re.search(r"const answer = (.*);</script>", text)[1]
+            self.assertEqual(json.loads(data)["frames"][1][0], "</script><b>")
 
     def test_questions_that_make_no_sense_are_400(self):
         with Intake() as i:

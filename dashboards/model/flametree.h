@@ -1,37 +1,37 @@
-/* dashboards/model/flame.h - the stacks of many profiles, merged: a tree of frames with columns of values.
+/* dashboards/model/flametree.h - the stacks of many profiles, merged: a tree of frames with columns of values.
  *
  * A frame is a function of an object ("object+0xADDR" where nobody knows a name).  Every profile that is
  * added brings its samples through a filter (thread, span, endpoint, object, function, time); what is
  * left ends up in one column of the tree: one for a flame graph, two for a comparison, one a sample type
  * for a file.  Values of frames count a sample once, however often the frame is in its stack.
  *
- *     flame_init(&f, 1);
- *     flame_add(&f, &view, &filter, 0);       // of each profile
- *     flame_finish(&f);                       // totals
- *     ... f.nodes, f.frames, flame_self(), flame_total() ...
+ *     flametree_init(&f, 1);
+ *     flametree_add(&f, &view, &filter, 0);       // of each profile
+ *     flametree_finish(&f);                       // totals
+ *     ... f.nodes, f.frames, flametree_self(), flametree_total() ...
  *
  * Threads   none.
- * Bounds    FLAME_NODES_MAX nodes, FLAME_FRAMES_MAX frames, FLAME_TEXT_MAX_BYTES of names: beyond them a
- *           stack ends at what there is and `truncated` is set; FLAME_KEYS_MAX of each kind of key.
+ * Bounds    FLAMETREE_NODES_MAX nodes, FLAMETREE_FRAMES_MAX frames, FLAMETREE_TEXT_MAX_BYTES of names: beyond them a
+ *           stack ends at what there is and `truncated` is set; FLAMETREE_KEYS_MAX of each kind of key.
  */
-#ifndef SONDE_DASHBOARDS_MODEL_FLAME_H
-#define SONDE_DASHBOARDS_MODEL_FLAME_H
+#ifndef SONDE_DASHBOARDS_MODEL_FLAMETREE_H
+#define SONDE_DASHBOARDS_MODEL_FLAMETREE_H
 
 #include "base/arena.h"
 #include "base/regex.h"
 #include "base/table.h"
 #include "dashboards/model/pprof_read.h"
 
-#define FLAME_NODES_MAX      500000u
-#define FLAME_FRAMES_MAX     200000u
-#define FLAME_TEXT_MAX_BYTES (64u * 1024 * 1024)
-#define FLAME_DEPTH_MAX      512u
-#define FLAME_COLUMNS_MAX    PPROF_TYPES_MAX
-#define FLAME_KEYS_MAX       1000u
-#define FLAME_BUCKETS_MAX    1000u
+#define FLAMETREE_NODES_MAX      500000u
+#define FLAMETREE_FRAMES_MAX     200000u
+#define FLAMETREE_TEXT_MAX_BYTES (64u * 1024 * 1024)
+#define FLAMETREE_DEPTH_MAX      512u
+#define FLAMETREE_COLUMNS_MAX    PPROF_TYPES_MAX
+#define FLAMETREE_KEYS_MAX       1000u
+#define FLAMETREE_BUCKETS_MAX    1000u
 
 /* What a sample must be to count.  Empty: anything. */
-typedef struct flame_filter {
+typedef struct flametree_filter {
     sonde_str thread;              /* name, or id in decimal */
     sonde_str endpoint;            /* trace endpoint */
     const uint64_t *spans, *roots; /* sorted; a sample is of one of these spans, local roots */
@@ -41,62 +41,63 @@ typedef struct flame_filter {
     sonde_str focus;     /* some frame has this name; the stack begins with its outermost call */
     bool inverted;       /* leaf first; with focus: from there to its callers */
     int64_t from_unix_ns, to_unix_ns; /* of samples that carry a time; both 0: any */
-} flame_filter;
+} flametree_filter;
 
-typedef struct flame_frame {
+typedef struct flametree_frame {
     sonde_str name;
     sonde_str file;
     sonde_str object; /* path of the executable or library; empty: unknown */
     uint8_t matches;  /* private: what the patterns of the filter said */
     uint32_t seen_by; /* private: sample that counted it last */
-} flame_frame;
+} flametree_frame;
 
-typedef struct flame_node {
+typedef struct flametree_node {
     uint32_t parent; /* index; the root, 0, is its own */
     uint32_t frame;
     uint32_t first_child; /* 0: none */
     uint32_t next;        /* sibling; 0: none */
     uint32_t depth;       /* of the root 0 */
-} flame_node;
+} flametree_node;
 
 /* A label's value and what its samples weigh. */
-typedef struct flame_key {
+typedef struct flametree_key {
     sonde_str text;
     int64_t value;
-} flame_key;
+} flametree_key;
 
-typedef struct flame_keys {
+typedef struct flametree_keys {
     sonde_table table; /* text -> index + 1 */
-    flame_key *items;
+    flametree_key *items;
     size_t len, cap;
-} flame_keys;
+} flametree_keys;
 
 /* Samples of one local root. */
-typedef struct flame_root {
+typedef struct flametree_root {
     uint64_t id;
     sonde_str endpoint;
     int64_t value;
     uint64_t samples;
     int64_t first_unix_ns, last_unix_ns; /* of the profiles, or of the samples when they say it */
-} flame_root;
+} flametree_root;
 
-typedef struct flame {
+typedef struct flametree {
     size_t columns;
-    flame_frame *frames; /* frame 0 is the root's, without a name */
+    flametree_frame *frames; /* frame 0 is the root's, without a name */
     size_t frames_len, frames_cap;
     int64_t *frame_values; /* frames * columns * 2: self, total */
-    flame_node *nodes;     /* parents before children; node 0 is the root */
+    flametree_node *nodes; /* parents before children; node 0 is the root */
     size_t nodes_len, nodes_cap;
     int64_t *node_values; /* nodes * columns * 2 */
-    int64_t totals[FLAME_COLUMNS_MAX];
-    uint64_t samples[FLAME_COLUMNS_MAX]; /* that counted */
-    uint64_t profiles[FLAME_COLUMNS_MAX];
+    int64_t totals[FLAMETREE_COLUMNS_MAX];
+    uint64_t samples[FLAMETREE_COLUMNS_MAX]; /* that counted */
+    uint64_t profiles[FLAMETREE_COLUMNS_MAX];
     bool truncated;
-    bool no_memory; /* sticks; flame_finish() says so */
+    bool no_memory; /* sticks; flametree_finish() says so */
 
-    flame_keys threads, endpoints, objects; /* of column 0, whatever the filter */
-    flame_keys roots_by_id;                 /* of column 0, after the filter */
-    flame_root *roots;                      /* beside roots_by_id.items */
+    flametree_keys threads, endpoints, objects; /* of column 0, whatever the filter */
+    flametree_keys spans;                       /* ids in decimal, of column 0, after the filter */
+    flametree_keys roots_by_id;                 /* of column 0, after the filter */
+    flametree_root *roots;                      /* beside roots_by_id.items */
     size_t roots_cap;
     int64_t spans_value; /* of samples with a span, column 0 */
 
@@ -114,43 +115,44 @@ typedef struct flame {
     size_t line_frames_cap, location_frames_cap;
     uint32_t *stack; /* root first */
     size_t stack_len;
-} flame;
+} flametree;
 
-sonde_status flame_init(flame *f, size_t columns); /* done() also after a failure */
-void flame_done(flame *f);
+sonde_status flametree_init(flametree *f, size_t columns); /* done() also after a failure */
+void flametree_done(flametree *f);
 
 /* Counts the samples of `column` by time, in `len` buckets of step_ns from `from_unix_ns`. */
-SONDE_MUST_USE sonde_status flame_want_buckets(flame *f, int64_t from_unix_ns, int64_t step_ns,
-                                               size_t len);
+SONDE_MUST_USE sonde_status flametree_want_buckets(flametree *f, int64_t from_unix_ns,
+                                                   int64_t step_ns, size_t len);
 
-/* Where a profile's values go: the column of each of its types, FLAME_NO_COLUMN for none. */
-#define FLAME_NO_COLUMN 0xff
-typedef struct flame_source {
+/* Where a profile's values go: the column of each of its types, FLAMETREE_NO_COLUMN for none. */
+#define FLAMETREE_NO_COLUMN 0xff
+typedef struct flametree_source {
     uint8_t column_of[PPROF_TYPES_MAX];
     int64_t start_unix_ns, end_unix_ns; /* of samples without a time of their own */
-} flame_source;
+} flametree_source;
 
-void flame_add(flame *f, pprof_view *v, const flame_filter *filter, const flame_source *source);
-SONDE_MUST_USE sonde_status flame_finish(flame *f);
+void flametree_add(flametree *f, pprof_view *v, const flametree_filter *filter,
+                   const flametree_source *source);
+SONDE_MUST_USE sonde_status flametree_finish(flametree *f);
 
-static inline int64_t flame_self(const flame *f, size_t node, size_t column)
+static inline int64_t flametree_self(const flametree *f, size_t node, size_t column)
 {
     return f->node_values[(node * f->columns + column) * 2];
 }
 
-static inline int64_t flame_total(const flame *f, size_t node, size_t column)
+static inline int64_t flametree_total(const flametree *f, size_t node, size_t column)
 {
     return f->node_values[(node * f->columns + column) * 2 + 1];
 }
 
-static inline int64_t flame_frame_self(const flame *f, size_t frame, size_t column)
+static inline int64_t flametree_frame_self(const flametree *f, size_t frame, size_t column)
 {
     return f->frame_values[(frame * f->columns + column) * 2];
 }
 
-static inline int64_t flame_frame_total(const flame *f, size_t frame, size_t column)
+static inline int64_t flametree_frame_total(const flametree *f, size_t frame, size_t column)
 {
     return f->frame_values[(frame * f->columns + column) * 2 + 1];
 }
 
-#endif /* SONDE_DASHBOARDS_MODEL_FLAME_H */
+#endif /* SONDE_DASHBOARDS_MODEL_FLAMETREE_H */

@@ -1,5 +1,5 @@
 /* Profiles merged into a tree: values add up, filters leave out, every frame counts a sample once. */
-#include "dashboards/model/flame.h"
+#include "dashboards/model/flametree.h"
 
 #include "support/alloc_fail.h"
 #include "support/pprof_body.h"
@@ -26,39 +26,39 @@ static void write_example(pprof_body *b)
 }
 
 typedef struct merged {
-    flame f;
+    flametree f;
     pprof_body body;
 } merged;
 
 /* cpu-time of the example. */
-static void merge(merged *m, const flame_filter *filter)
+static void merge(merged *m, const flametree_filter *filter)
 {
-    flame_source source = { .column_of = { FLAME_NO_COLUMN, 0 },
-                            .start_unix_ns = START,
-                            .end_unix_ns = START + SECONDS };
+    flametree_source source = { .column_of = { FLAMETREE_NO_COLUMN, 0 },
+                                .start_unix_ns = START,
+                                .end_unix_ns = START + SECONDS };
     pprof_view v;
 
     write_example(&m->body);
-    assert_status(flame_init(&m->f, 1), SONDE_OK);
+    assert_status(flametree_init(&m->f, 1), SONDE_OK);
     assert_status(pprof_view_decode(&v, sonde_buf_str(&m->body.out)), SONDE_OK);
-    flame_add(&m->f, &v, filter, &source);
+    flametree_add(&m->f, &v, filter, &source);
     pprof_view_done(&v);
-    assert_status(flame_finish(&m->f), SONDE_OK);
+    assert_status(flametree_finish(&m->f), SONDE_OK);
 }
 
 static void done(merged *m)
 {
-    flame_done(&m->f);
+    flametree_done(&m->f);
     pprof_body_done(&m->body);
 }
 
-static bool name_is(const flame *f, size_t node, sonde_str name)
+static bool name_is(const flametree *f, size_t node, sonde_str name)
 {
     return sonde_str_eq(f->frames[f->nodes[node].frame].name, name);
 }
 
 /* The node at "main;work"; 0: none. */
-static size_t node_at(const flame *f, const char *path)
+static size_t node_at(const flametree *f, const char *path)
 {
     sonde_str left = sonde_str_from(path);
     size_t node = 0, child;
@@ -75,7 +75,7 @@ static size_t node_at(const flame *f, const char *path)
     return node;
 }
 
-static size_t frame_named(const flame *f, const char *name)
+static size_t frame_named(const flametree *f, const char *name)
 {
     size_t i;
 
@@ -88,7 +88,7 @@ static size_t frame_named(const flame *f, const char *name)
 
 static void test_samples_add_up_along_their_stacks(void **state)
 {
-    const flame_filter all = { .inverted = false };
+    const flametree_filter all = { .inverted = false };
     merged m;
 
     (void)state;
@@ -96,27 +96,27 @@ static void test_samples_add_up_along_their_stacks(void **state)
     assert_int_equal(m.f.totals[0], 150);
     assert_int_equal(m.f.samples[0], 4);
     assert_int_equal(m.f.profiles[0], 1);
-    assert_int_equal(flame_total(&m.f, node_at(&m.f, "main"), 0), 150);
-    assert_int_equal(flame_self(&m.f, node_at(&m.f, "main"), 0), 0);
-    assert_int_equal(flame_total(&m.f, node_at(&m.f, "main;work"), 0), 70);
-    assert_int_equal(flame_self(&m.f, node_at(&m.f, "main;work"), 0), 20);
-    assert_int_equal(flame_self(&m.f, node_at(&m.f, "main;work;memcpy"), 0), 10);
-    assert_int_equal(flame_self(&m.f, node_at(&m.f, "main;work;fold;fold;work"), 0), 40);
-    assert_int_equal(flame_self(&m.f, node_at(&m.f, "main;libc.so+0x40"), 0), 80);
+    assert_int_equal(flametree_total(&m.f, node_at(&m.f, "main"), 0), 150);
+    assert_int_equal(flametree_self(&m.f, node_at(&m.f, "main"), 0), 0);
+    assert_int_equal(flametree_total(&m.f, node_at(&m.f, "main;work"), 0), 70);
+    assert_int_equal(flametree_self(&m.f, node_at(&m.f, "main;work"), 0), 20);
+    assert_int_equal(flametree_self(&m.f, node_at(&m.f, "main;work;memcpy"), 0), 10);
+    assert_int_equal(flametree_self(&m.f, node_at(&m.f, "main;work;fold;fold;work"), 0), 40);
+    assert_int_equal(flametree_self(&m.f, node_at(&m.f, "main;libc.so+0x40"), 0), 80);
     done(&m);
 }
 
 static void test_a_frame_counts_a_sample_once_however_deep_it_recurses(void **state)
 {
-    const flame_filter all = { .inverted = false };
+    const flametree_filter all = { .inverted = false };
     merged m;
 
     (void)state;
     merge(&m, &all);
-    assert_int_equal(flame_frame_total(&m.f, frame_named(&m.f, "work"), 0), 70);
-    assert_int_equal(flame_frame_self(&m.f, frame_named(&m.f, "work"), 0), 60);
-    assert_int_equal(flame_frame_total(&m.f, frame_named(&m.f, "fold"), 0), 40);
-    assert_int_equal(flame_frame_self(&m.f, frame_named(&m.f, "fold"), 0), 0);
+    assert_int_equal(flametree_frame_total(&m.f, frame_named(&m.f, "work"), 0), 70);
+    assert_int_equal(flametree_frame_self(&m.f, frame_named(&m.f, "work"), 0), 60);
+    assert_int_equal(flametree_frame_total(&m.f, frame_named(&m.f, "fold"), 0), 40);
+    assert_int_equal(flametree_frame_self(&m.f, frame_named(&m.f, "fold"), 0), 0);
     assert_str(m.f.frames[frame_named(&m.f, "memcpy")].object, "/lib/libc.so");
     done(&m);
 }
@@ -135,7 +135,7 @@ static void test_filters_leave_samples_out(void **state)
     sonde_regex *libc = regex("libc"), *folds = regex("^fold$");
     const struct {
         const char *label;
-        flame_filter filter;
+        flametree_filter filter;
         int64_t total;
     } cases[] = {
         { "thread by name", { .thread = SONDE_STR("a") }, 50 },
@@ -167,37 +167,37 @@ static void test_filters_leave_samples_out(void **state)
 
 static void test_inverted_begins_with_the_leaf(void **state)
 {
-    const flame_filter inverted = { .inverted = true };
+    const flametree_filter inverted = { .inverted = true };
     merged m;
 
     (void)state;
     merge(&m, &inverted);
-    assert_int_equal(flame_total(&m.f, node_at(&m.f, "work"), 0), 60);
-    assert_int_equal(flame_self(&m.f, node_at(&m.f, "work;main"), 0), 20);
-    assert_int_equal(flame_self(&m.f, node_at(&m.f, "work;fold;fold;work;main"), 0), 40);
-    assert_int_equal(flame_frame_self(&m.f, frame_named(&m.f, "main"), 0),
+    assert_int_equal(flametree_total(&m.f, node_at(&m.f, "work"), 0), 60);
+    assert_int_equal(flametree_self(&m.f, node_at(&m.f, "work;main"), 0), 20);
+    assert_int_equal(flametree_self(&m.f, node_at(&m.f, "work;fold;fold;work;main"), 0), 40);
+    assert_int_equal(flametree_frame_self(&m.f, frame_named(&m.f, "main"), 0),
                      0); /* the leaf is the leaf */
-    assert_int_equal(flame_frame_self(&m.f, frame_named(&m.f, "work"), 0), 60);
+    assert_int_equal(flametree_frame_self(&m.f, frame_named(&m.f, "work"), 0), 60);
     done(&m);
 }
 
 static void test_a_focus_shows_what_it_calls_or_who_calls_it(void **state)
 {
-    const flame_filter callees = { .focus = SONDE_STR("fold") };
-    const flame_filter callers = { .focus = SONDE_STR("fold"), .inverted = true };
+    const flametree_filter callees = { .focus = SONDE_STR("fold") };
+    const flametree_filter callers = { .focus = SONDE_STR("fold"), .inverted = true };
     merged m;
 
     (void)state;
     merge(&m, &callees);
-    assert_int_equal(flame_total(&m.f, node_at(&m.f, "fold;fold;work"), 0), 40);
+    assert_int_equal(flametree_total(&m.f, node_at(&m.f, "fold;fold;work"), 0), 40);
     assert_int_equal(node_at(&m.f, "main"), 0);
     done(&m);
     merge(&m, &callers); /* the outermost call counts */
-    assert_int_equal(flame_total(&m.f, node_at(&m.f, "fold;work;main"), 0), 40);
+    assert_int_equal(flametree_total(&m.f, node_at(&m.f, "fold;work;main"), 0), 40);
     done(&m);
 }
 
-static const flame_key *find_key(const flame_keys *keys, const char *text)
+static const flametree_key *find_key(const flametree_keys *keys, const char *text)
 {
     size_t i;
 
@@ -210,7 +210,7 @@ static const flame_key *find_key(const flame_keys *keys, const char *text)
 
 static void test_threads_endpoints_objects_and_roots_are_summed_up(void **state)
 {
-    const flame_filter one = { .thread = SONDE_STR("b") };
+    const flametree_filter one = { .thread = SONDE_STR("b") };
     merged m;
 
     (void)state;
@@ -229,11 +229,11 @@ static void test_threads_endpoints_objects_and_roots_are_summed_up(void **state)
 
 static void test_two_profiles_stand_side_by_side_in_two_columns(void **state)
 {
-    const flame_filter all = { .inverted = false };
-    flame_source source = { .column_of = { FLAME_NO_COLUMN, 0 } };
+    const flametree_filter all = { .inverted = false };
+    flametree_source source = { .column_of = { FLAMETREE_NO_COLUMN, 0 } };
     pprof_body first, second;
     pprof_view v;
-    flame f;
+    flametree f;
 
     (void)state;
     write_example(&first);
@@ -241,72 +241,72 @@ static void test_two_profiles_stand_side_by_side_in_two_columns(void **state)
     pprof_body_sample(&second, "main;work", (int64_t[]){ 1, 5, -1 }, "");
     pprof_body_sample(&second, "main;fresh", (int64_t[]){ 1, 7, -1 }, "");
     pprof_body_end(&second);
-    assert_status(flame_init(&f, 2), SONDE_OK);
+    assert_status(flametree_init(&f, 2), SONDE_OK);
     assert_status(pprof_view_decode(&v, sonde_buf_str(&first.out)), SONDE_OK);
-    flame_add(&f, &v, &all, &source);
+    flametree_add(&f, &v, &all, &source);
     pprof_view_done(&v);
     assert_status(pprof_view_decode(&v, sonde_buf_str(&second.out)), SONDE_OK);
     source.column_of[1] = 1;
-    flame_add(&f, &v, &all, &source);
+    flametree_add(&f, &v, &all, &source);
     pprof_view_done(&v);
-    assert_status(flame_finish(&f), SONDE_OK);
+    assert_status(flametree_finish(&f), SONDE_OK);
 
     assert_int_equal(f.totals[0], 150);
     assert_int_equal(f.totals[1], 12);
-    assert_int_equal(flame_total(&f, node_at(&f, "main;work"), 0), 70);
-    assert_int_equal(flame_total(&f, node_at(&f, "main;work"), 1), 5);
-    assert_int_equal(flame_total(&f, node_at(&f, "main;fresh"), 0), 0);
-    assert_int_equal(flame_total(&f, node_at(&f, "main;fresh"), 1), 7);
-    flame_done(&f);
+    assert_int_equal(flametree_total(&f, node_at(&f, "main;work"), 0), 70);
+    assert_int_equal(flametree_total(&f, node_at(&f, "main;work"), 1), 5);
+    assert_int_equal(flametree_total(&f, node_at(&f, "main;fresh"), 0), 0);
+    assert_int_equal(flametree_total(&f, node_at(&f, "main;fresh"), 1), 7);
+    flametree_done(&f);
     pprof_body_done(&first);
     pprof_body_done(&second);
 }
 
 static void test_samples_fall_into_buckets_by_their_time_or_evenly(void **state)
 {
-    const flame_filter all = { .inverted = false };
-    flame_source source = { .column_of = { 0, FLAME_NO_COLUMN },
-                            .start_unix_ns = 1000,
-                            .end_unix_ns = 1100 };
+    const flametree_filter all = { .inverted = false };
+    flametree_source source = { .column_of = { 0, FLAMETREE_NO_COLUMN },
+                                .start_unix_ns = 1000,
+                                .end_unix_ns = 1100 };
     pprof_body b;
     pprof_view v;
-    flame f;
+    flametree f;
 
     (void)state;
     pprof_body_begin(&b, TYPES);
     pprof_body_sample(&b, "main", (int64_t[]){ 100, 0, -1 }, "");
     pprof_body_sample(&b, "main", (int64_t[]){ 7, 0, -1 }, "end_timestamp_ns=#1030");
     pprof_body_end(&b);
-    assert_status(flame_init(&f, 1), SONDE_OK);
-    assert_status(flame_want_buckets(&f, 980, 40, 3), SONDE_OK); /* 980, 1020, 1060..1100 */
+    assert_status(flametree_init(&f, 1), SONDE_OK);
+    assert_status(flametree_want_buckets(&f, 980, 40, 3), SONDE_OK); /* 980, 1020, 1060..1100 */
     assert_status(pprof_view_decode(&v, sonde_buf_str(&b.out)), SONDE_OK);
-    flame_add(&f, &v, &all, &source);
+    flametree_add(&f, &v, &all, &source);
     pprof_view_done(&v);
-    assert_status(flame_finish(&f), SONDE_OK);
+    assert_status(flametree_finish(&f), SONDE_OK);
     assert_int_equal((int)(f.buckets[0] + 0.5), 20);
     assert_int_equal((int)(f.buckets[1] + 0.5), 47);
     assert_int_equal((int)(f.buckets[2] + 0.5), 40);
-    flame_done(&f);
+    flametree_done(&f);
     pprof_body_done(&b);
 }
 
 static sonde_status merge_scenario(void *user)
 {
-    const flame_filter all = { .inverted = false };
-    flame_source source = { .column_of = { FLAME_NO_COLUMN, 0 } };
+    const flametree_filter all = { .inverted = false };
+    flametree_source source = { .column_of = { FLAMETREE_NO_COLUMN, 0 } };
     const pprof_body *b = (const pprof_body *)user;
     pprof_view v;
-    flame f;
-    sonde_status status = flame_init(&f, 1);
+    flametree f;
+    sonde_status status = flametree_init(&f, 1);
 
     if (status == SONDE_OK)
         status = pprof_view_decode(&v, sonde_buf_str(&b->out));
     if (status == SONDE_OK) {
-        flame_add(&f, &v, &all, &source);
+        flametree_add(&f, &v, &all, &source);
         pprof_view_done(&v);
-        status = flame_finish(&f);
+        status = flametree_finish(&f);
     }
-    flame_done(&f);
+    flametree_done(&f);
     return status;
 }
 
@@ -334,5 +334,5 @@ int main(void)
         cmocka_unit_test(test_merging_copes_with_failing_allocations),
     };
 
-    return cmocka_run_group_tests_name("flame", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("flametree", tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* flame.c - see flame.h: frames and nodes are found by hash, values lie in columns beside them. */
-#include "dashboards/model/flame.h"
+/* flametree.c - see flametree.h: frames and nodes are found by hash, values lie in columns beside them. */
+#include "dashboards/model/flametree.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 #define FIRST_NODES  1024
 #define FIRST_FRAMES 256
 
-/* flame_frame.matches */
+/* flametree_frame.matches */
 enum {
     OBJECT_ASKED = 1,
     OBJECT_MATCHES = 2,
@@ -34,8 +34,8 @@ static int64_t add_clamped(int64_t a, int64_t b)
 /* ---- memory ---- */
 
 /* Makes room for one more row in an array and in the values beside it. */
-static bool grow(flame *f, void **rows, size_t row_bytes, int64_t **values, size_t len, size_t *cap,
-                 size_t first)
+static bool grow(flametree *f, void **rows, size_t row_bytes, int64_t **values, size_t len,
+                 size_t *cap, size_t first)
 {
     size_t more = *cap ? *cap * 2 : first;
     void *new_rows;
@@ -58,7 +58,7 @@ static bool grow(flame *f, void **rows, size_t row_bytes, int64_t **values, size
     return true;
 }
 
-static bool fit_ids(flame *f, uint32_t **ids, size_t *cap, size_t len)
+static bool fit_ids(flametree *f, uint32_t **ids, size_t *cap, size_t len)
 {
     if (len > *cap) {
         uint32_t *more = (uint32_t *)sonde_realloc(*ids, len * sizeof(**ids));
@@ -88,12 +88,12 @@ static sonde_str base_name(sonde_str path)
 }
 
 /* The index of a frame; 0: no room. */
-static uint32_t use_frame(flame *f, sonde_str name, sonde_str file, sonde_str object)
+static uint32_t use_frame(flametree *f, sonde_str name, sonde_str file, sonde_str object)
 {
     char key[KEY_MAX];
     sonde_str k;
     void *found;
-    flame_frame *frame;
+    flametree_frame *frame;
 
     name = sonde_str_sub(name, 0, sonde_utf8_cut(name, KEY_MAX / 2));
     object = sonde_str_sub(object, 0, sonde_utf8_cut(object, KEY_MAX / 2 - 1));
@@ -106,7 +106,7 @@ static uint32_t use_frame(flame *f, sonde_str name, sonde_str file, sonde_str ob
     found = sonde_table_get(&f->frame_table, k);
     if (found)
         return (uint32_t)(uintptr_t)found;
-    if (f->frames_len == FLAME_FRAMES_MAX) {
+    if (f->frames_len == FLAMETREE_FRAMES_MAX) {
         f->truncated = true;
         return 0;
     }
@@ -114,9 +114,9 @@ static uint32_t use_frame(flame *f, sonde_str name, sonde_str file, sonde_str ob
               &f->frames_cap, FIRST_FRAMES))
         return 0;
     frame = &f->frames[f->frames_len];
-    *frame = (flame_frame){ .name = sonde_arena_copy(&f->text, name),
-                            .file = sonde_arena_copy(&f->text, file),
-                            .object = sonde_arena_copy(&f->text, object) };
+    *frame = (flametree_frame){ .name = sonde_arena_copy(&f->text, name),
+                                .file = sonde_arena_copy(&f->text, file),
+                                .object = sonde_arena_copy(&f->text, object) };
     if ((!frame->name.ptr || !frame->file.ptr || !frame->object.ptr) ||
         sonde_table_put(&f->frame_table, k, (void *)(uintptr_t)f->frames_len) != SONDE_OK) {
         f->truncated = true;
@@ -126,7 +126,7 @@ static uint32_t use_frame(flame *f, sonde_str name, sonde_str file, sonde_str ob
 }
 
 /* Nobody knows its name: "object+0xADDR", the address as the object has it. */
-static uint32_t use_address(flame *f, const pprof_view *v, const pprof_location *l)
+static uint32_t use_address(flametree *f, const pprof_view *v, const pprof_location *l)
 {
     const pprof_mapping *m = l->mapping ? &v->mappings[l->mapping - 1] : NULL;
     sonde_str object = m ? m->file : (sonde_str){ NULL, 0 };
@@ -145,7 +145,8 @@ static uint32_t use_address(flame *f, const pprof_view *v, const pprof_location 
     return frame;
 }
 
-static uint32_t frame_of_line(flame *f, const pprof_view *v, const pprof_location *l, uint32_t line)
+static uint32_t frame_of_line(flametree *f, const pprof_view *v, const pprof_location *l,
+                              uint32_t line)
 {
     uint32_t *known = &f->line_frames[line];
 
@@ -162,14 +163,14 @@ static uint32_t frame_of_line(flame *f, const pprof_view *v, const pprof_locatio
 
 /* ---- the stack of a sample ---- */
 
-static void push(flame *f, uint32_t frame)
+static void push(flametree *f, uint32_t frame)
 {
     if (frame && f->stack_len < STACK_MAX)
         f->stack[f->stack_len++] = frame;
 }
 
 /* Root first. */
-static void build_stack(flame *f, const pprof_view *v, const pprof_sample *s)
+static void build_stack(flametree *f, const pprof_view *v, const pprof_sample *s)
 {
     size_t i;
     uint32_t k;
@@ -190,7 +191,7 @@ static void build_stack(flame *f, const pprof_view *v, const pprof_sample *s)
     }
 }
 
-static bool object_matches(flame_frame *frame, sonde_regex *re)
+static bool object_matches(flametree_frame *frame, sonde_regex *re)
 {
     if (!(frame->matches & OBJECT_ASKED))
         frame->matches |=
@@ -198,7 +199,7 @@ static bool object_matches(flame_frame *frame, sonde_regex *re)
     return (frame->matches & OBJECT_MATCHES) != 0;
 }
 
-static bool name_matches(flame_frame *frame, sonde_regex *re)
+static bool name_matches(flametree_frame *frame, sonde_regex *re)
 {
     if (!(frame->matches & FRAME_ASKED))
         frame->matches |=
@@ -206,7 +207,7 @@ static bool name_matches(flame_frame *frame, sonde_regex *re)
     return (frame->matches & FRAME_MATCHES) != 0;
 }
 
-static bool stack_passes(flame *f, const flame_filter *filter)
+static bool stack_passes(flametree *f, const flametree_filter *filter)
 {
     bool object = !filter->object, frame = !filter->frame;
     size_t i;
@@ -219,7 +220,7 @@ static bool stack_passes(flame *f, const flame_filter *filter)
 }
 
 /* Cuts the stack to what the filter is about.  False: the focus is not in it. */
-static bool shape_stack(flame *f, const flame_filter *filter)
+static bool shape_stack(flametree *f, const flametree_filter *filter)
 {
     size_t i;
 
@@ -254,7 +255,7 @@ static uint64_t node_hash(uint32_t parent, uint32_t frame)
     return h ^ h >> 29;
 }
 
-static bool rehash(flame *f)
+static bool rehash(flametree *f)
 {
     size_t len = f->slots_len ? f->slots_len * 2 : FIRST_NODES * 2, i;
     uint32_t *slots = (uint32_t *)sonde_calloc(len, sizeof(*slots));
@@ -277,10 +278,10 @@ static bool rehash(flame *f)
 }
 
 /* The child of `parent` for that frame; `parent` itself when there is no room. */
-static uint32_t use_child(flame *f, uint32_t parent, uint32_t frame)
+static uint32_t use_child(flametree *f, uint32_t parent, uint32_t frame)
 {
     size_t at;
-    flame_node *n;
+    flametree_node *n;
 
     if (f->nodes_len * 2 >= f->slots_len && !rehash(f))
         return parent;
@@ -288,7 +289,7 @@ static uint32_t use_child(flame *f, uint32_t parent, uint32_t frame)
     for (; f->slots[at]; at = (at + 1) & (f->slots_len - 1))
         if (f->nodes[f->slots[at]].parent == parent && f->nodes[f->slots[at]].frame == frame)
             return f->slots[at];
-    if (f->nodes_len == FLAME_NODES_MAX) {
+    if (f->nodes_len == FLAMETREE_NODES_MAX) {
         f->truncated = true;
         return parent;
     }
@@ -296,10 +297,10 @@ static uint32_t use_child(flame *f, uint32_t parent, uint32_t frame)
               &f->nodes_cap, FIRST_NODES))
         return parent;
     n = &f->nodes[f->nodes_len];
-    *n = (flame_node){ .parent = parent,
-                       .frame = frame,
-                       .next = f->nodes[parent].first_child,
-                       .depth = f->nodes[parent].depth + 1 };
+    *n = (flametree_node){ .parent = parent,
+                           .frame = frame,
+                           .next = f->nodes[parent].first_child,
+                           .depth = f->nodes[parent].depth + 1 };
     f->nodes[parent].first_child = (uint32_t)f->nodes_len;
     f->slots[at] = (uint32_t)f->nodes_len;
     return (uint32_t)f->nodes_len++;
@@ -308,17 +309,17 @@ static uint32_t use_child(flame *f, uint32_t parent, uint32_t frame)
 /* ---- keys ---- */
 
 /* The index of a key's item; SIZE_MAX: no room. */
-static size_t use_key(flame *f, flame_keys *keys, sonde_str text)
+static size_t use_key(flametree *f, flametree_keys *keys, sonde_str text)
 {
     size_t at = (size_t)(uintptr_t)sonde_table_get(&keys->table, text);
 
     if (at)
         return at - 1;
-    if (keys->len == FLAME_KEYS_MAX || text.len == 0)
+    if (keys->len == FLAMETREE_KEYS_MAX || text.len == 0)
         return SIZE_MAX;
     if (keys->len == keys->cap) {
         size_t cap = keys->cap ? keys->cap * 2 : 16;
-        flame_key *more = (flame_key *)sonde_realloc(keys->items, cap * sizeof(*more));
+        flametree_key *more = (flametree_key *)sonde_realloc(keys->items, cap * sizeof(*more));
 
         if (!more) {
             f->no_memory = true;
@@ -327,14 +328,14 @@ static size_t use_key(flame *f, flame_keys *keys, sonde_str text)
         keys->items = more;
         keys->cap = cap;
     }
-    keys->items[keys->len] = (flame_key){ sonde_arena_copy(&f->text, text), 0 };
+    keys->items[keys->len] = (flametree_key){ sonde_arena_copy(&f->text, text), 0 };
     if (!keys->items[keys->len].text.ptr ||
         sonde_table_put(&keys->table, text, (void *)(uintptr_t)(keys->len + 1)) != SONDE_OK)
         return SIZE_MAX;
     return keys->len++;
 }
 
-static void add_key(flame *f, flame_keys *keys, sonde_str text, int64_t value)
+static void add_key(flametree *f, flametree_keys *keys, sonde_str text, int64_t value)
 {
     size_t at = use_key(f, keys, text);
 
@@ -392,7 +393,7 @@ static bool is_one_of(const uint64_t *ids, size_t len, uint64_t id)
     return len == 0 || bsearch(&id, ids, len, sizeof(*ids), u64_order) != NULL;
 }
 
-static bool facts_pass(const facts *x, const flame_filter *filter)
+static bool facts_pass(const facts *x, const flametree_filter *filter)
 {
     if (filter->thread.len && !sonde_str_eq(x->thread_name, filter->thread) &&
         !sonde_str_eq(x->thread_id, filter->thread))
@@ -404,7 +405,7 @@ static bool facts_pass(const facts *x, const flame_filter *filter)
 }
 
 /* A time outside the filter's. */
-static bool is_elsewhen(const facts *x, const flame_filter *filter)
+static bool is_elsewhen(const facts *x, const flametree_filter *filter)
 {
     return x->unix_ns && filter->to_unix_ns &&
            (x->unix_ns < filter->from_unix_ns || x->unix_ns > filter->to_unix_ns);
@@ -412,7 +413,7 @@ static bool is_elsewhen(const facts *x, const flame_filter *filter)
 
 /* ---- what else is counted of column 0 ---- */
 
-static void count_objects(flame *f, int64_t value)
+static void count_objects(flametree *f, int64_t value)
 {
     sonde_str last = { NULL, 0 };
     size_t i;
@@ -425,14 +426,16 @@ static void count_objects(flame *f, int64_t value)
     add_key(f, &f->objects, base_name(last), value);
 }
 
-static void count_root(flame *f, const facts *x, const flame_source *source, int64_t value)
+static void count_root(flametree *f, const facts *x, const flametree_source *source, int64_t value)
 {
     int64_t first = x->unix_ns ? x->unix_ns : source->start_unix_ns;
     int64_t last = x->unix_ns ? x->unix_ns : source->end_unix_ns;
     char id[SONDE_U64_MAX_LEN];
     size_t at;
-    flame_root *r;
+    flametree_root *r;
 
+    if (x->span)
+        add_key(f, &f->spans, (sonde_str){ id, sonde_format_u64(x->span, id) }, value);
     if (x->root == 0)
         return;
     f->spans_value = add_clamped(f->spans_value, value);
@@ -441,7 +444,7 @@ static void count_root(flame *f, const facts *x, const flame_source *source, int
         return;
     if (at >= f->roots_cap) {
         size_t cap = f->roots_cap ? f->roots_cap * 2 : 16;
-        flame_root *more = (flame_root *)sonde_realloc(f->roots, cap * sizeof(*more));
+        flametree_root *more = (flametree_root *)sonde_realloc(f->roots, cap * sizeof(*more));
 
         if (!more) {
             f->no_memory = true;
@@ -465,7 +468,8 @@ static void count_root(flame *f, const facts *x, const flame_source *source, int
 }
 
 /* A sample without a time is spread evenly over its profile's. */
-static void count_buckets(flame *f, const facts *x, const flame_source *source, int64_t value)
+static void count_buckets(flametree *f, const facts *x, const flametree_source *source,
+                          int64_t value)
 {
     int64_t from = source->start_unix_ns - f->bucket_from_ns;
     int64_t to = source->end_unix_ns - f->bucket_from_ns;
@@ -489,21 +493,21 @@ static void count_buckets(flame *f, const facts *x, const flame_source *source, 
 
 /* ---- adding ---- */
 
-static void add_values(flame *f, uint32_t node, const pprof_sample *s, size_t types,
-                       const flame_source *source)
+static void add_values(flametree *f, uint32_t node, const pprof_sample *s, size_t types,
+                       const flametree_source *source)
 {
     size_t t, i;
 
     f->sample_no++;
     for (i = 0; i < f->stack_len; i++) {
-        flame_frame *frame = &f->frames[f->stack[i]];
+        flametree_frame *frame = &f->frames[f->stack[i]];
         bool first = frame->seen_by != f->sample_no;
 
         frame->seen_by = f->sample_no;
         for (t = 0; t < types && first; t++) {
             uint8_t c = source->column_of[t];
 
-            if (c != FLAME_NO_COLUMN) {
+            if (c != FLAMETREE_NO_COLUMN) {
                 int64_t *total = &f->frame_values[(f->stack[i] * f->columns + c) * 2 + 1];
 
                 *total = add_clamped(*total, s->values[t]);
@@ -514,7 +518,7 @@ static void add_values(flame *f, uint32_t node, const pprof_sample *s, size_t ty
         uint8_t c = source->column_of[t];
         int64_t *self;
 
-        if (c == FLAME_NO_COLUMN)
+        if (c == FLAMETREE_NO_COLUMN)
             continue;
         self = &f->node_values[(node * f->columns + c) * 2];
         *self = add_clamped(*self, s->values[t]);
@@ -522,15 +526,15 @@ static void add_values(flame *f, uint32_t node, const pprof_sample *s, size_t ty
     }
 }
 
-static void add_leaf(flame *f, uint32_t leaf, const pprof_sample *s, size_t types,
-                     const flame_source *source)
+static void add_leaf(flametree *f, uint32_t leaf, const pprof_sample *s, size_t types,
+                     const flametree_source *source)
 {
     size_t t;
 
     for (t = 0; t < types; t++) {
         uint8_t c = source->column_of[t];
 
-        if (c != FLAME_NO_COLUMN) {
+        if (c != FLAMETREE_NO_COLUMN) {
             int64_t *self = &f->frame_values[(leaf * f->columns + c) * 2];
 
             *self = add_clamped(*self, s->values[t]);
@@ -539,14 +543,14 @@ static void add_leaf(flame *f, uint32_t leaf, const pprof_sample *s, size_t type
 }
 
 /* The value in column 0; false: nothing of this sample goes into any column. */
-static bool weigh(const pprof_sample *s, size_t types, const flame_source *source, int64_t *out)
+static bool weigh(const pprof_sample *s, size_t types, const flametree_source *source, int64_t *out)
 {
     bool any = false;
     size_t t;
 
     *out = 0;
     for (t = 0; t < types; t++) {
-        if (source->column_of[t] == FLAME_NO_COLUMN || s->values[t] == 0)
+        if (source->column_of[t] == FLAMETREE_NO_COLUMN || s->values[t] == 0)
             continue;
         any = true;
         if (source->column_of[t] == 0)
@@ -555,8 +559,8 @@ static bool weigh(const pprof_sample *s, size_t types, const flame_source *sourc
     return any;
 }
 
-static void add_sample(flame *f, pprof_view *v, const pprof_sample *s, const flame_filter *filter,
-                       const flame_source *source)
+static void add_sample(flametree *f, pprof_view *v, const pprof_sample *s,
+                       const flametree_filter *filter, const flametree_source *source)
 {
     int64_t value;
     uint32_t node = 0, leaf;
@@ -577,7 +581,7 @@ static void add_sample(flame *f, pprof_view *v, const pprof_sample *s, const fla
     leaf = f->stack_len ? f->stack[f->stack_len - 1] : 0;
     if (!facts_pass(&x, filter) || !stack_passes(f, filter) || !shape_stack(f, filter))
         return;
-    for (i = 0; i < f->stack_len && i < FLAME_DEPTH_MAX; i++)
+    for (i = 0; i < f->stack_len && i < FLAMETREE_DEPTH_MAX; i++)
         node = use_child(f, node, f->stack[i]);
     add_values(f, node, s, v->types_len, source);
     add_leaf(f, leaf, s, v->types_len, source);
@@ -588,16 +592,17 @@ static void add_sample(flame *f, pprof_view *v, const pprof_sample *s, const fla
 }
 
 /* Does the profile bring anything to a column? */
-static void count_profile(flame *f, const pprof_view *v, const flame_source *source)
+static void count_profile(flametree *f, const pprof_view *v, const flametree_source *source)
 {
     size_t t;
 
     for (t = 0; t < v->types_len; t++)
-        if (source->column_of[t] != FLAME_NO_COLUMN)
+        if (source->column_of[t] != FLAMETREE_NO_COLUMN)
             f->profiles[source->column_of[t]]++;
 }
 
-void flame_add(flame *f, pprof_view *v, const flame_filter *filter, const flame_source *source)
+void flametree_add(flametree *f, pprof_view *v, const flametree_filter *filter,
+                   const flametree_source *source)
 {
     size_t i;
 
@@ -611,27 +616,28 @@ void flame_add(flame *f, pprof_view *v, const flame_filter *filter, const flame_
 
 /* ---- the object ---- */
 
-static void init_keys(flame_keys *keys)
+static void init_keys(flametree_keys *keys)
 {
     memset(keys, 0, sizeof(*keys));
-    sonde_table_init(&keys->table, FLAME_KEYS_MAX);
+    sonde_table_init(&keys->table, FLAMETREE_KEYS_MAX);
 }
 
-static void done_keys(flame_keys *keys)
+static void done_keys(flametree_keys *keys)
 {
     sonde_table_done(&keys->table);
     sonde_free(keys->items);
 }
 
-sonde_status flame_init(flame *f, size_t columns)
+sonde_status flametree_init(flametree *f, size_t columns)
 {
     memset(f, 0, sizeof(*f));
     f->columns = columns;
-    sonde_arena_init(&f->text, FLAME_TEXT_MAX_BYTES);
-    sonde_table_init(&f->frame_table, FLAME_FRAMES_MAX);
+    sonde_arena_init(&f->text, FLAMETREE_TEXT_MAX_BYTES);
+    sonde_table_init(&f->frame_table, FLAMETREE_FRAMES_MAX);
     init_keys(&f->threads);
     init_keys(&f->endpoints);
     init_keys(&f->objects);
+    init_keys(&f->spans);
     init_keys(&f->roots_by_id);
     f->stack = (uint32_t *)sonde_malloc(STACK_MAX * sizeof(*f->stack));
     if (!f->stack ||
@@ -640,20 +646,21 @@ sonde_status flame_init(flame *f, size_t columns)
         !grow(f, (void **)&f->nodes, sizeof(*f->nodes), &f->node_values, 0, &f->nodes_cap,
               FIRST_NODES))
         return SONDE_ERR_NOMEM;
-    f->frames[0] = (flame_frame){ { "", 0 }, { "", 0 }, { "", 0 }, 0, 0 };
-    f->nodes[0] = (flame_node){ 0 };
+    f->frames[0] = (flametree_frame){ { "", 0 }, { "", 0 }, { "", 0 }, 0, 0 };
+    f->nodes[0] = (flametree_node){ 0 };
     f->frames_len = 1;
     f->nodes_len = 1;
     return SONDE_OK;
 }
 
-void flame_done(flame *f)
+void flametree_done(flametree *f)
 {
     sonde_arena_done(&f->text);
     sonde_table_done(&f->frame_table);
     done_keys(&f->threads);
     done_keys(&f->endpoints);
     done_keys(&f->objects);
+    done_keys(&f->spans);
     done_keys(&f->roots_by_id);
     sonde_free(f->roots);
     sonde_free(f->frames);
@@ -668,7 +675,7 @@ void flame_done(flame *f)
     memset(f, 0, sizeof(*f));
 }
 
-sonde_status flame_want_buckets(flame *f, int64_t from_unix_ns, int64_t step_ns, size_t len)
+sonde_status flametree_want_buckets(flametree *f, int64_t from_unix_ns, int64_t step_ns, size_t len)
 {
     f->buckets = (double *)sonde_calloc(len, sizeof(*f->buckets));
     if (!f->buckets)
@@ -679,7 +686,7 @@ sonde_status flame_want_buckets(flame *f, int64_t from_unix_ns, int64_t step_ns,
     return SONDE_OK;
 }
 
-sonde_status flame_finish(flame *f)
+sonde_status flametree_finish(flametree *f)
 {
     size_t i, c;
 
@@ -696,6 +703,6 @@ sonde_status flame_finish(flame *f)
         }
     }
     for (c = 0; c < f->columns; c++)
-        f->totals[c] = flame_total(f, 0, c);
+        f->totals[c] = flametree_total(f, 0, c);
     return SONDE_OK;
 }
