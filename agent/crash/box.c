@@ -19,11 +19,12 @@
 
 #include "process_block.h"
 
-#define SEALS          (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
-#define AREAS_MAX      ((BOX_FILE_MAX_BYTES - SONDE_BLACKBOX_HEADER_BYTES) / SONDE_BLACKBOX_AREA_BYTES)
-#define ARENA_MAX      (48u * 1024 * 1024)
-#define ARENA_STOP     (ARENA_MAX - 8u * 1024 * 1024) /* room for chunks and their first spans' tags */
-#define META_OF_ONE    10u /* what tag() and tag_first() set, beside the process's tags */
+#define SEALS      (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+#define AREAS_MAX  ((BOX_FILE_MAX_BYTES - SONDE_BLACKBOX_HEADER_BYTES) / SONDE_BLACKBOX_AREA_BYTES)
+#define ARENA_MAX  (48u * 1024 * 1024)
+#define ARENA_STOP (ARENA_MAX - 8u * 1024 * 1024) /* room for chunks and their first spans' tags */
+#define META_OF_ONE                                                                                \
+    11u /* what tag(), tag_first() and tell_crash() set, beside the process's tags */
 #define METRICS_OF_ONE 5u
 #define AWAY_NS        (INT64_C(10) * SONDE_NS_PER_S)
 
@@ -171,6 +172,46 @@ static bool tag(reading *r, payload_span *s, uint32_t tid, sonde_str thread_name
     return ok;
 }
 
+static bool copy_all(reading *r, const sonde_str *from, sonde_str *to, size_t len)
+{
+    size_t i;
+
+    for (i = 0; i < len; i++) {
+        to[i] = copy(r, from[i].ptr, from[i].len);
+        if (to[i].len != from[i].len)
+            return false;
+    }
+    return true;
+}
+
+/* The stack as an event, and where error stacks are looked for. */
+static bool tell_crash(reading *r, payload_span *s)
+{
+    static const char *const keys[] = { "exception.type", "exception.message",
+                                        "exception.stacktrace" };
+    const box_crash *c = r->death->crash;
+    const sonde_str from[] = { c->type, c->message, c->stack };
+    sonde_str text[3];
+    size_t i;
+
+    s->events = sonde_arena_alloc(&r->p->arena, sizeof(*s->events));
+    if (!s->events)
+        return false;
+    *s->events =
+        (span_event){ .time_unix_nano = (uint64_t)c->unix_ns,
+                      .name = SONDE_STR("exception"),
+                      .attributes = sonde_arena_alloc(&r->p->arena, 3 * sizeof(span_event_attr)),
+                      .attributes_len = 3 };
+    if (!s->events->attributes || !copy_all(r, from, text, 3))
+        return false;
+    for (i = 0; i < 3; i++)
+        s->events->attributes[i] =
+            (span_event_attr){ .key = sonde_str_from(keys[i]),
+                               .value = { .type = SPAN_ANY_STRING, .str = text[i] } };
+    s->events_len = 1;
+    return set_meta(r, s, SONDE_TAG_ERROR_STACK, text[2]);
+}
+
 /* A start that cannot be counts as the death. */
 static void set_times(const reading *r, payload_span *s, int64_t start)
 {
@@ -205,7 +246,8 @@ static bool make_span(reading *r, const sonde_blackbox_area *a, const sonde_blac
         s->service = r->block.service;
     return tag(r, s, atomic_load_explicit(&a->record.tid, memory_order_relaxed),
                text_of(r, a->thread_name, name_len, SONDE_BLACKBOX_THREAD_MAX)) &&
-           (!(flags & SONDE_BLACKBOX_MEASURED) || set_metric(r, s, SONDE_TAG_MEASURED, 1.0));
+           (!(flags & SONDE_BLACKBOX_MEASURED) || set_metric(r, s, SONDE_TAG_MEASURED, 1.0)) &&
+           (!r->death->crash || r->death->crash->span_id != span_id || tell_crash(r, s));
 }
 
 /* Appends the area's open spans; false: no memory for more. */
@@ -338,6 +380,38 @@ static bool read_spans(reading *r, int fd, uint32_t areas)
     sonde_free(list);
     r->counts->spans = ok ? len : 0;
     return ok && len > 0;
+}
+
+uint64_t box_active_span(int fd, uint32_t tid)
+{
+    sonde_blackbox_header h;
+    sonde_thread_ctx record;
+    uint32_t i;
+
+    if (!read_header(fd, &h))
+        return 0;
+    for (i = 0; i < h.areas; i++) {
+        off_t at = (off_t)SONDE_BLACKBOX_HEADER_BYTES + (off_t)i * SONDE_BLACKBOX_AREA_BYTES;
+
+        if (!read_at(fd, &record, sizeof(record), at))
+            return 0;
+        if (atomic_load_explicit(&record.tid, memory_order_relaxed) == tid)
+            return atomic_load_explicit(&record.valid, memory_order_relaxed) == 1
+                       ? record.span_id_host
+                       : 0;
+    }
+    return 0;
+}
+
+bool box_process(int fd, char room[SONDE_BLACKBOX_PROCESS_MAX], process_block *out)
+{
+    sonde_blackbox_header h;
+
+    if (!read_header(fd, &h) || h.process_bytes > SONDE_BLACKBOX_PROCESS_MAX)
+        return false;
+    memcpy(room, h.process, h.process_bytes);
+    process_block_read(out, (sonde_str){ room, h.process_bytes });
+    return true;
 }
 
 payload *box_read(int fd, const box_death *death, box_counts *out_counts)

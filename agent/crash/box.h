@@ -16,6 +16,8 @@
 #include "agent/payload/payload.h"
 #include "base/blackbox.h"
 
+#include "process_block.h"
+
 #define BOX_FILE_MAX_BYTES (20u * 1024 * 1024)
 
 /* Whether a descriptor is a black box that can be read without danger. */
@@ -30,15 +32,31 @@ typedef enum box_cause {
     BOX_CAUSES
 } box_cause;
 
+/* What a report says about the crash: it goes to the span that was active then. */
+typedef struct box_crash {
+    uint64_t span_id; /* 0: none was */
+    int64_t unix_ns;
+    sonde_str type;    /* "SIGSEGV" */
+    sonde_str message; /* borrowed for the call, like the next */
+    sonde_str stack;
+} box_crash;
+
 typedef struct box_death {
     box_cause cause;
     int number;
     int pid; /* in the agent's namespace */
     int64_t unix_ns;
+    const box_crash *crash; /* NULL: no report */
 } box_death;
 
 /* The state the header is in; 0 when it cannot be read. */
 uint32_t box_state(int fd, int *out_signo);
+
+/* The span that was active on a thread (in the process's own numbers); 0: none, or not known. */
+uint64_t box_active_span(int fd, uint32_t tid);
+
+/* What a box says of its process: views into `room`; false: it cannot be read. */
+bool box_process(int fd, char room[SONDE_BLACKBOX_PROCESS_MAX], process_block *out);
 
 typedef struct box_counts {
     uint32_t spans;

@@ -23,6 +23,7 @@
 
 #include "box.h"
 #include "ending.h"
+#include "message.h"
 
 #define SOCKET_MODE 0722
 #define SOCKET_NAME "crash.socket"
@@ -30,6 +31,9 @@
 #define EVENTS      64
 #define PACKET_ROOM (sizeof(sonde_crash_crash) + SONDE_CRASH_REPORT_MAX)
 #define DYING_NS    (UINT64_C(2) * SONDE_NS_PER_S) /* from the hang-up to the pidfd */
+#define DUMPING_NS                                                                                 \
+    (UINT64_C(60) * SONDE_NS_PER_S) /* the same after a report: a core may be written */
+#define STACK_TEXT  (256u * 1024)
 #define NO_NUMBER   0
 #define STACK_BYTES (256u * 1024)
 
@@ -42,6 +46,18 @@ enum refusal {
     REFUSALS
 };
 
+/* reports_received == sum of these + those of processes that are dying */
+enum report_fate {
+    REPORT_SENT,
+    REPORT_MALFORMED,
+    REPORT_NO_MEMORY,
+    REPORT_REPLACED, /* by one that says more of the same process */
+    REPORT_SURVIVED, /* the process went on, or ended in order */
+    REPORT_DROPPED,  /* beyond CRASH_DEATHS_PER_MINUTE */
+    REPORT_REFUSED,  /* telemetry has no room, or nowhere to go */
+    REPORT_FATES
+};
+
 typedef struct peer {
     struct crash *c;
     size_t index; /* in crash.peers */
@@ -50,8 +66,9 @@ typedef struct peer {
     int pidfd;
     pid_t pid;
     bool said_hello;
-    bool over; /* to be freed when the round is done */
-    int signo; /* of a CRASH packet; 0: none came */
+    bool over;          /* to be freed when the round is done */
+    int signo;          /* of a CRASH packet; 0: none came */
+    crash_case *report; /* NULL: none came, or none that can be read */
     uint64_t hung_up_mono_ns;
     ending_watch watch;
 } peer;
@@ -67,11 +84,16 @@ typedef struct crash_counters {
     _Atomic uint64_t spans_unplaced; /* the process had no place for */
     _Atomic uint64_t torn;
     _Atomic uint64_t lost; /* boxes not read to the end, payloads not taken */
+    _Atomic uint64_t reports_received;
+    _Atomic uint64_t reports[REPORT_FATES];
 } crash_counters;
 
 struct crash {
     char path[PATH_ROOM];
     payload_sink sink;
+    crash_symbols symbols;
+    void *telemetry;
+    sonde_status (*push_telemetry)(void *telemetry, crash_request *request);
     int listener;
     int epoll;
     int wake; /* eventfd: stop */
@@ -106,6 +128,7 @@ static void free_peer(crash *c, peer *p)
     close_fd(&p->socket);
     close_fd(&p->file);
     close_fd(&p->pidfd);
+    crash_case_free(p->report);
     sonde_free(p);
     atomic_store_explicit(&c->counters.connections, c->peers_len, memory_order_relaxed);
 }
@@ -161,7 +184,8 @@ static void accept_one(crash *c, int socket)
         (void)close(socket);
         return;
     }
-    if (p->pidfd < 0 || !watch_fd(c, socket, p) || !watch_fd(c, p->pidfd, p))
+    /* No pidfd: it may have ended already, and its last words are here. */
+    if (!watch_fd(c, socket, p) || (p->pidfd >= 0 && !watch_fd(c, p->pidfd, p)))
         p->over = true;
 }
 
@@ -186,6 +210,12 @@ static ssize_t receive(crash *c, int socket, int *out_fd)
                         .msg_controllen = sizeof(control) };
     ssize_t n = recvmsg(socket, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     struct cmsghdr *h;
+
+    if (n < 0 &&
+        errno == ECONNRESET) { /* it left without our answer: said once, before its last words */
+        m.msg_controllen = sizeof(control);
+        n = recvmsg(socket, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    }
 
     *out_fd = -1;
     if (n < 0)
@@ -245,9 +275,53 @@ static bool is_packet(const crash *c, ssize_t n, uint16_t type, size_t least)
     return head.magic == SONDE_BLACKBOX_MAGIC && head.type == type;
 }
 
-static void take_packet(crash *c, peer *p, ssize_t n, int fd)
+static peer *reporter_of(const crash *c, pid_t pid)
+{
+    size_t i;
+
+    for (i = 0; i < c->peers_len; i++)
+        if (c->peers[i]->pid == pid && c->peers[i]->report && !c->peers[i]->over)
+            return c->peers[i];
+    return NULL;
+}
+
+/* Of a process the report that says most is kept. */
+static void keep_report(crash *c, peer *p, crash_case *said)
+{
+    peer *older = reporter_of(c, p->pid);
+
+    if (older) {
+        add(&c->counters.reports[REPORT_REPLACED], 1);
+        if (!report_is_better(&said->r, &older->report->r)) {
+            crash_case_free(said);
+            return;
+        }
+        crash_case_free(older->report);
+        older->report = NULL;
+    }
+    p->report = said;
+}
+
+static void take_report(crash *c, peer *p, size_t bytes)
 {
     sonde_crash_crash packet;
+    crash_case *said;
+    bool malformed;
+
+    memcpy(&packet, c->packet, sizeof(packet));
+    p->signo = packet.signo;
+    if (bytes == sizeof(packet)) /* a signal without a report */
+        return;
+    add(&c->counters.reports_received, 1);
+    said = crash_case_new(c->packet, bytes, p->pid, &c->symbols, &malformed);
+    if (said)
+        keep_report(c, p, said);
+    else
+        add(&c->counters.reports[malformed ? REPORT_MALFORMED : REPORT_NO_MEMORY], 1);
+}
+
+static void take_packet(crash *c, peer *p, ssize_t n, int fd)
+{
 
     if (!p->said_hello && is_packet(c, n, SONDE_CRASH_HELLO, sizeof(sonde_crash_hello))) {
         take_hello(c, p, fd);
@@ -255,9 +329,8 @@ static void take_packet(crash *c, peer *p, ssize_t n, int fd)
     }
     if (fd >= 0)
         (void)close(fd);
-    if (p->said_hello && is_packet(c, n, SONDE_CRASH_CRASH, sizeof(packet))) {
-        memcpy(&packet, c->packet, sizeof(packet));
-        p->signo = packet.signo;
+    if (p->said_hello && is_packet(c, n, SONDE_CRASH_CRASH, sizeof(sonde_crash_crash))) {
+        take_report(c, p, (size_t)n);
         return;
     }
     add(&c->counters.refused[REFUSED_PACKET], 1);
@@ -266,97 +339,12 @@ static void take_packet(crash *c, peer *p, ssize_t n, int fd)
 
 /* -- deaths --------------------------------------------------------------------------------------- */
 
-/* How it ended; false: in order, nothing to submit. */
-static bool find_cause(const peer *p, box_death *out)
-{
-    int signo = 0, status;
-    uint32_t state = p->file >= 0 ? box_state(p->file, &signo) : 0;
-
-    *out = (box_death){ BOX_UNKNOWN, NO_NUMBER, p->pid, sonde_unix_ns() };
-    if (state == SONDE_BLACKBOX_CLOSED)
-        return false;
-    if (p->signo || (state == SONDE_BLACKBOX_CRASHED && signo)) {
-        out->cause = BOX_SIGNAL;
-        out->number = p->signo ? p->signo : signo;
-        return true;
-    }
-    if (!ending_status(p->pidfd, p->pid, &status)) {
-        if (ending_was_oom_killed(&p->watch))
-            out->cause = BOX_OOM_KILL;
-        return true;
-    }
-    if (WIFSIGNALED(status)) {
-        bool oom = WTERMSIG(status) == SIGKILL && ending_was_oom_killed(&p->watch);
-
-        out->cause = oom ? BOX_OOM_KILL : BOX_SIGNAL;
-        out->number = WTERMSIG(status);
-        return true;
-    }
-    out->cause = BOX_EXIT;
-    out->number = WEXITSTATUS(status);
-    return out->number != 0;
-}
-
-static bool within_limit(crash *c, int64_t unix_ns)
-{
-    int64_t minute = unix_ns / (60 * (int64_t)SONDE_NS_PER_S);
-
-    if (minute != c->minute) {
-        c->minute = minute;
-        c->deaths_this_minute = 0;
-    }
-    return c->deaths_this_minute++ < CRASH_DEATHS_PER_MINUTE;
-}
-
-static void submit(crash *c, const peer *p, const box_death *death)
-{
-    char cause[BOX_CAUSE_ROOM];
-    box_counts n;
-    payload *what = box_read(p->file, death, &n);
-
-    add(&c->counters.torn, n.torn);
-    add(&c->counters.spans_unplaced, n.unplaced);
-    add(&c->counters.lost, n.lost);
-    if (!what)
-        return;
-    box_cause_text(death, cause);
-    SONDE_LOG_ALWAYS(SONDE_LOG_INFO, "process %d ended (%s): %u open spans submitted", death->pid,
-                     cause, n.spans);
-    if (c->sink.push(c->sink.stage, what) == SONDE_OK) {
-        add(&c->counters.spans, n.spans);
-        return;
-    }
-    add(&c->counters.lost, 1);
-    payload_free(what);
-}
-
-static void bury(crash *c, peer *p)
-{
-    box_death death;
-
-    p->over = true;
-    if (!p->said_hello)
-        return;
-    if (!find_cause(p, &death)) {
-        add(&c->counters.ends_in_order, 1);
-        return;
-    }
-    add(&c->counters.deaths[death.cause], 1);
-    if (p->file < 0)
-        return;
-    if (!within_limit(c, death.unix_ns)) {
-        add(&c->counters.deaths_dropped, 1);
-        return;
-    }
-    submit(c, p, &death);
-}
-
-/* -- the thread ----------------------------------------------------------------------------------- */
-
 static bool has_ended(const peer *p)
 {
     struct pollfd f = { .fd = p->pidfd, .events = POLLIN };
 
+    if (p->pidfd < 0)
+        return p->socket < 0 && kill(p->pid, 0) != 0 && errno == ESRCH;
     return poll(&f, 1, 0) > 0;
 }
 
@@ -378,6 +366,224 @@ static void read_peer(crash *c, peer *p)
     }
 }
 
+/* A process that has ended, all its connections together. */
+typedef struct dead {
+    pid_t pid;
+    int pidfd;
+    int file; /* -1: none */
+    int signo;
+    crash_case *report; /* borrowed */
+    ending_watch watch;
+    bool said_hello;
+} dead;
+
+static void gather_from(dead *d, const peer *p)
+{
+    if (!p->said_hello)
+        return;
+    d->said_hello = true;
+    if (d->file < 0 && p->file >= 0) {
+        d->file = p->file;
+        d->watch = p->watch;
+    }
+    if (p->signo)
+        d->signo = p->signo;
+    if (p->report) {
+        d->report = p->report;
+        d->signo = p->report->r.crash.signo;
+    }
+}
+
+/* They are over then. */
+static void gather(crash *c, peer *p, dead *out)
+{
+    size_t i;
+
+    *out = (dead){ .pid = p->pid, .pidfd = p->pidfd, .file = -1 };
+    for (i = 0; i < c->peers_len; i++) {
+        peer *q = c->peers[i];
+
+        if (q != p && (q->pid != p->pid || q->over || !has_ended(q)))
+            continue;
+        read_peer(c, q);
+    }
+    for (i = 0; i < c->peers_len; i++) {
+        peer *q = c->peers[i];
+
+        if (q != p && (q->pid != p->pid || q->over || !has_ended(q)))
+            continue;
+        gather_from(out, q);
+        q->over = true;
+    }
+}
+
+/* How it ended; false: in order, nothing to submit. */
+static bool find_cause(const dead *d, box_death *out)
+{
+    int signo = d->signo, of_box = 0, status;
+    uint32_t state = d->file >= 0 ? box_state(d->file, &of_box) : 0;
+    bool has_status = ending_status(d->pidfd, d->pid, &status);
+
+    *out = (box_death){ BOX_UNKNOWN, NO_NUMBER, d->pid, sonde_unix_ns(), NULL };
+    if (state == SONDE_BLACKBOX_CRASHED && !signo)
+        signo = of_box;
+    if (signo) { /* unless the program lived on */
+        out->cause = BOX_SIGNAL;
+        out->number = signo;
+        return !has_status || status != 0;
+    }
+    if (state == SONDE_BLACKBOX_CLOSED)
+        return false;
+    if (!has_status) {
+        if (ending_was_oom_killed(&d->watch))
+            out->cause = BOX_OOM_KILL;
+        return true;
+    }
+    if (WIFSIGNALED(status)) {
+        bool oom = WTERMSIG(status) == SIGKILL && ending_was_oom_killed(&d->watch);
+
+        out->cause = oom ? BOX_OOM_KILL : BOX_SIGNAL;
+        out->number = WTERMSIG(status);
+        return true;
+    }
+    out->cause = BOX_EXIT;
+    out->number = WEXITSTATUS(status);
+    return out->number != 0;
+}
+
+static bool within_limit(crash *c, int64_t unix_ns)
+{
+    int64_t minute = unix_ns / (60 * (int64_t)SONDE_NS_PER_S);
+
+    if (minute != c->minute) {
+        c->minute = minute;
+        c->deaths_this_minute = 0;
+    }
+    return c->deaths_this_minute++ < CRASH_DEATHS_PER_MINUTE;
+}
+
+static sonde_status push_message(crash *c, const process_block *who, sonde_buf *body)
+{
+    crash_request request = { body, who->language, who->tracer_version, who->container_id };
+
+    return c->push_telemetry ? c->push_telemetry(c->telemetry, &request) : SONDE_ERR_STATE;
+}
+
+static enum report_fate send_messages(crash *c, crash_case *k, const process_block *who,
+                                      const payload *spans)
+{
+    enum report_fate fate = REPORT_NO_MEMORY;
+    sonde_buf ping, full;
+
+    sonde_buf_init(&ping, MESSAGE_MAX_BYTES);
+    sonde_buf_init(&full, MESSAGE_MAX_BYTES);
+    if (message_ping(k, who, &ping) && message_report(k, who, spans, &full))
+        fate = push_message(c, who, &ping) == SONDE_OK && push_message(c, who, &full) == SONDE_OK
+                   ? REPORT_SENT
+                   : REPORT_REFUSED;
+    sonde_buf_done(&ping);
+    sonde_buf_done(&full);
+    return fate;
+}
+
+static void send_report(crash *c, const dead *d, const payload *spans)
+{
+    char room[SONDE_BLACKBOX_PROCESS_MAX], text[MESSAGE_TEXT_ROOM];
+    process_block who;
+
+    if (!d->report)
+        return;
+    if (d->file < 0 || !box_process(d->file, room, &who))
+        who = d->report->r.process;
+    message_text(&d->report->r, text);
+    SONDE_LOG_ALWAYS(SONDE_LOG_INFO, "%s: pid=%d service=%s", text, (int)d->pid,
+                     SONDE_LOG_QUOTE(who.service));
+    add(&c->counters.reports[send_messages(c, d->report, &who, spans)], 1);
+}
+
+static void push_spans(crash *c, payload *what, const box_counts *n, const box_death *death)
+{
+    char cause[BOX_CAUSE_ROOM];
+
+    box_cause_text(death, cause);
+    SONDE_LOG_ALWAYS(SONDE_LOG_INFO, "process %d ended (%s): %u open spans submitted", death->pid,
+                     cause, n->spans);
+    if (c->sink.push(c->sink.stage, what) == SONDE_OK) {
+        add(&c->counters.spans, n->spans);
+        return;
+    }
+    add(&c->counters.lost, 1);
+    payload_free(what);
+}
+
+static payload *read_spans(crash *c, const dead *d, const box_death *death, box_counts *n)
+{
+    payload *what = d->file >= 0 ? box_read(d->file, death, n) : NULL;
+
+    if (d->file < 0)
+        return NULL;
+    add(&c->counters.torn, n->torn);
+    add(&c->counters.spans_unplaced, n->unplaced);
+    add(&c->counters.lost, n->lost);
+    return what;
+}
+
+static void submit(crash *c, const dead *d, box_death *death)
+{
+    char name[REPORT_NAME_ROOM], text[MESSAGE_TEXT_ROOM];
+    box_crash told = { .span_id = 0 };
+    box_counts n;
+    payload *what;
+    sonde_buf stack;
+
+    sonde_buf_init(&stack, STACK_TEXT);
+    if (d->report) {
+        const report *r = &d->report->r;
+
+        report_signal_name(r->crash.signo, name);
+        message_text(r, text);
+        (void)message_stack(d->report, &stack); /* as much as there is room for */
+        told = (box_crash){ r->head.span_id, r->head.unix_ns, sonde_str_from(name),
+                            sonde_str_from(text), sonde_buf_str(&stack) };
+        if (told.span_id == 0 && d->file >= 0)
+            told.span_id = box_active_span(d->file, r->head.tid);
+        death->crash = &told;
+    }
+    what = read_spans(c, d, death, &n);
+    send_report(c, d, what);
+    if (what)
+        push_spans(c, what, &n, death);
+    sonde_buf_done(&stack);
+}
+
+static void bury(crash *c, peer *p)
+{
+    box_death death;
+    dead d;
+
+    gather(c, p, &d);
+    if (!d.said_hello)
+        return;
+    if (!find_cause(&d, &death)) {
+        add(&c->counters.ends_in_order, 1);
+        if (d.report)
+            add(&c->counters.reports[REPORT_SURVIVED], 1);
+        return;
+    }
+    add(&c->counters.deaths[death.cause], 1);
+    if (d.file < 0 && !d.report)
+        return;
+    if (!within_limit(c, death.unix_ns)) {
+        add(&c->counters.deaths_dropped, 1);
+        if (d.report)
+            add(&c->counters.reports[REPORT_DROPPED], 1);
+        return;
+    }
+    submit(c, &d, &death);
+}
+
+/* -- the thread ----------------------------------------------------------------------------------- */
+
 static void look_at(crash *c, peer *p)
 {
     if (p->over)
@@ -385,6 +591,16 @@ static void look_at(crash *c, peer *p)
     read_peer(c, p);
     if (!p->over && has_ended(p))
         bury(c, p);
+}
+
+/* It hung up and lives on. */
+static void give_up(crash *c, peer *p)
+{
+    if (p->report)
+        add(&c->counters.reports[REPORT_SURVIVED], 1);
+    else
+        add(&c->counters.detached, 1);
+    p->over = true;
 }
 
 /* Frees what is over, and those that hung up and live on; when to look again, in ms. */
@@ -400,9 +616,8 @@ static int sweep(crash *c)
         if (!p->over && p->socket < 0) {
             if (has_ended(p)) {
                 bury(c, p);
-            } else if (now - p->hung_up_mono_ns > DYING_NS) {
-                add(&c->counters.detached, 1);
-                p->over = true;
+            } else if (now - p->hung_up_mono_ns > (p->report ? DUMPING_NS : DYING_NS)) {
+                give_up(c, p);
             } else {
                 wait_ms = 100;
             }
@@ -475,6 +690,9 @@ sonde_status crash_open(const crash_options *options, crash **out_crash, sonde_e
     if (!c)
         return sonde_fail(out_error, SONDE_ERR_NOMEM, "crash socket");
     c->sink = options->sink;
+    c->symbols = options->symbols;
+    c->telemetry = options->telemetry;
+    c->push_telemetry = options->push_telemetry;
     c->listener = c->epoll = c->wake = -1;
     status = find_path(c, options->trace_socket, out_error);
     if (status == SONDE_OK)
@@ -533,6 +751,9 @@ void crash_write_json(void *arg, sonde_json_writer *w)
     static const char *const refusals[REFUSALS] = { "version", "size", "seals", "too_many",
                                                     "packet" };
     static const char *const causes[BOX_CAUSES] = { "signal", "oom_kill", "exit", "unknown" };
+    static const char *const fates[REPORT_FATES] = { "sent",     "malformed", "no_memory",
+                                                     "replaced", "survived",  "dropped",
+                                                     "refused" };
     const crash_counters *n = &((const crash *)arg)->counters;
 
     sonde_json_begin_object(w);
@@ -546,5 +767,7 @@ void crash_write_json(void *arg, sonde_json_writer *w)
     sonde_json_put_counter(w, "spans_unplaced", &n->spans_unplaced);
     sonde_json_put_counter(w, "torn", &n->torn);
     sonde_json_put_counter(w, "lost", &n->lost);
+    sonde_json_put_counter(w, "reports_received", &n->reports_received);
+    put_all(w, "reports", fates, n->reports, REPORT_FATES);
     sonde_json_end_object(w);
 }

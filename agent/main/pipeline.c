@@ -157,6 +157,15 @@ static void write_queue_json(void *arg, sonde_json_writer *w)
     sonde_json_end_object(w);
 }
 
+static sonde_status push_crash(void *arg, crash_request *r)
+{
+    return proxy_push_telemetry(arg, &(proxy_telemetry){ .body = r->body,
+                                                         .request_type = "logs",
+                                                         .language = r->language,
+                                                         .library_version = r->library_version,
+                                                         .container_id = r->container_id });
+}
+
 /* Never fatal, like the trace socket it stands beside. */
 static void open_crash(pipeline *p)
 {
@@ -165,8 +174,13 @@ static void open_crash(pipeline *p)
 
     if (!c->crash_spans || c->receiver_socket.len == 0)
         return;
-    if (crash_open(&(crash_options){ c->receiver_socket, { flow_accept, p } }, &p->crash, &error) !=
-        SONDE_OK)
+    crash_names_init(&p->crash_names);
+    if (crash_open(&(crash_options){ .trace_socket = c->receiver_socket,
+                                     .sink = { flow_accept, p },
+                                     .symbols = crash_names_lend(&p->crash_names),
+                                     .telemetry = p->proxy,
+                                     .push_telemetry = push_crash },
+                   &p->crash, &error) != SONDE_OK)
         SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "no spans of processes that die: %s", error.message);
 }
 
@@ -414,11 +428,11 @@ sonde_status pipeline_open(const pipeline_options *options, pipeline **out_pipel
     if (status == SONDE_OK)
         status = flow_start(p, out_error);
     if (status == SONDE_OK)
-        open_crash(p);
-    if (status == SONDE_OK)
         status = open_origin(p, out_error);
     if (status == SONDE_OK)
         status = open_proxy(p, options->local_url, out_error);
+    if (status == SONDE_OK)
+        open_crash(p);
     if (status == SONDE_OK)
         open_profiles(p);
     if (status == SONDE_OK)
@@ -529,6 +543,7 @@ void pipeline_close(pipeline *p)
     info_close(p->info);
     origin_close(p->origin);
     crash_close(p->crash);
+    crash_names_done(&p->crash_names);
     sonde_free(p->workers);
     if (p->has_queue)
         sonde_queue_done(&p->queue);

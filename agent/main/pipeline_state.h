@@ -29,6 +29,7 @@
 #include "base/mutex.h"
 #include "base/queue.h"
 
+#include "crash_names.h"
 #include "memory.h"
 #include "pipeline.h"
 #include "sampling.h"
@@ -65,6 +66,7 @@ struct pipeline {
     worker *workers;
     size_t workers_len; /* started */
     crash *crash;       /* NULL: no socket for it */
+    crash_names crash_names;
     origin *origin;
     proxy *proxy;
     forwarder *profile_forwarder; /* NULL: profiles have nowhere to go */

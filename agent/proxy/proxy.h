@@ -24,6 +24,7 @@
 #include "agent/origin/origin.h"
 #include "agent/payload/timing.h"
 #include "agent/proxy/limits.h"
+#include "base/buf.h"
 #include "codec/json_write.h"
 #include "net/server/http_server.h"
 #include "sonde/status.h"
@@ -120,6 +121,17 @@ size_t proxy_targets(const proxy *p, proxy_door door, proxy_target out[PROXY_TAR
 /* Headers the agent adds to each profile. */
 sonde_str proxy_via(const proxy *p);
 sonde_str proxy_profile_tags(const proxy *p);
+
+/* Telemetry of the agent's own: as if a client had posted it to the door.  SONDE_ERR_FULL; SONDE_ERR_STATE: the door leads
+ * nowhere.  Empties `body` on success. */
+typedef struct proxy_telemetry {
+    sonde_buf *body;
+    const char *request_type; /* static */
+    sonde_str language;       /* empty texts are left out */
+    sonde_str library_version;
+    sonde_str container_id;
+} proxy_telemetry;
+SONDE_MUST_USE sonde_status proxy_push_telemetry(proxy *p, proxy_telemetry *t);
 
 const proxy_counters *proxy_read_counters(const proxy *p, proxy_door door);
 void proxy_write_json(void *proxy, sonde_json_writer *w); /* an info_source row: one object */

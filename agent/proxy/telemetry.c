@@ -13,6 +13,7 @@
 #include "vocab/headers.h"
 
 #define METHOD_MAX_LEN 16
+#define OWN_PATH       "/api/v2/apmtelemetry"
 
 typedef struct job_leg {
     telemetry_job *of;
@@ -25,6 +26,7 @@ struct telemetry_job {
     char method[METHOD_MAX_LEN];
     outgoing out;
     http_body body;
+    bool is_ours; /* the body: nobody's budget */
     size_t bytes;
     uint64_t sent_mono_ns; /* the first leg */
     _Atomic unsigned refs; /* legs under way, and the sender's */
@@ -51,7 +53,10 @@ static void free_job(telemetry_job *job)
     if (!job)
         return;
     outgoing_done(&job->out);
-    http_body_release(&job->body);
+    if (job->is_ours)
+        sonde_free(job->body.data);
+    else
+        http_body_release(&job->body);
     sonde_free(job);
 }
 
@@ -170,21 +175,13 @@ static sonde_status enqueue(telemetry *t, telemetry_job *job)
     return status;
 }
 
-static void fill_head(telemetry_job *job, const http_request *request)
+/* What the agent says of itself and of the container. */
+static void fill_own_head(telemetry_job *job, sonde_str container)
 {
     const proxy *p = job->p;
     const config_proxy *c = &p->config->proxy;
     outgoing *o = &job->out;
-    container_id room;
-    sonde_str container = origin_container_id(p->origin, request, room);
-    sonde_str query = http_request_query_text(request);
-    sonde_str path = http_request_path(request);
 
-    append_path(&o->url, sonde_str_sub(path, sizeof("/telemetry/proxy") - 1, path.len));
-    if (query.len) {
-        sonde_buf_append_byte(&o->url, '?');
-        sonde_buf_append_str(&o->url, query);
-    }
     outgoing_header(o, "Via", p->via);
     outgoing_header(o, "DD-Agent-Hostname", p->config->hostname);
     outgoing_header(o, "DD-Agent-Env", p->agent_env);
@@ -197,6 +194,21 @@ static void fill_head(telemetry_job *job, const http_request *request)
         outgoing_header(o, "DD-Agent-Install-Type", c->install_type);
     if (c->install_time.len)
         outgoing_header(o, "DD-Agent-Install-Time", c->install_time);
+}
+
+static void fill_head(telemetry_job *job, const http_request *request)
+{
+    outgoing *o = &job->out;
+    container_id room;
+    sonde_str query = http_request_query_text(request);
+    sonde_str path = http_request_path(request);
+
+    append_path(&o->url, sonde_str_sub(path, sizeof("/telemetry/proxy") - 1, path.len));
+    if (query.len) {
+        sonde_buf_append_byte(&o->url, '?');
+        sonde_buf_append_str(&o->url, query);
+    }
+    fill_own_head(job, origin_container_id(job->p->origin, request, room));
     outgoing_copy_all(o, request);
 }
 
@@ -249,6 +261,65 @@ http_result telemetry_take(proxy *p, http_request *request, http_response *respo
     }
     send_waiting(p);
     return HTTP_DONE;
+}
+
+/* -- the agent's own ------------------------------------------------------------------------------ */
+
+static void header_if(outgoing *o, const char *name, sonde_str value)
+{
+    if (value.len)
+        outgoing_header(o, name, value);
+}
+
+static telemetry_job *new_own_job(proxy *p, const proxy_telemetry *t)
+{
+    telemetry_job *job = sonde_calloc(1, sizeof(*job));
+    outgoing *o;
+
+    if (!job)
+        return NULL;
+    o = &job->out;
+    job->p = p;
+    job->is_ours = true;
+    atomic_init(&job->refs, 1);
+    memcpy(job->method, "POST", sizeof("POST"));
+    outgoing_init(o);
+    append_path(&o->url, SONDE_STR(OWN_PATH));
+    outgoing_header(o, "Content-Type", SONDE_STR("application/json"));
+    outgoing_header(o, "DD-Telemetry-API-Version", SONDE_STR("v2"));
+    outgoing_header(o, "DD-Telemetry-Request-Type", sonde_str_from(t->request_type));
+    header_if(o, "DD-Client-Library-Language", t->language);
+    header_if(o, "DD-Client-Library-Version", t->library_version);
+    fill_own_head(job, t->container_id);
+    if (o->lines.status == SONDE_OK && o->url.status == SONDE_OK)
+        return job;
+    free_job(job);
+    return NULL;
+}
+
+sonde_status proxy_push_telemetry(proxy *p, proxy_telemetry *t)
+{
+    proxy_counters *c = &p->doors[DOOR_TELEMETRY].counters;
+    telemetry_job *job;
+
+    if (p->doors[DOOR_TELEMETRY].targets_len == 0 ||
+        atomic_load_explicit(&p->stopped, memory_order_relaxed))
+        return SONDE_ERR_STATE;
+    job = new_own_job(p, t);
+    if (!job)
+        return SONDE_ERR_NOMEM;
+    job->bytes = t->body->len;
+    job->body = (http_body){ .data = t->body->data, .len = t->body->len };
+    if (enqueue(&p->telemetry, job) != SONDE_OK) {
+        job->body.data = NULL; /* the caller's still */
+        free_job(job);
+        return SONDE_ERR_FULL;
+    }
+    (void)sonde_buf_take(t->body, &job->body.len);
+    count_add(&c->received, 1);
+    count_add(&c->held, 1);
+    send_waiting(p);
+    return SONDE_OK;
 }
 
 void telemetry_await(proxy *p, uint64_t deadline_mono_ns)

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "sonde/export.h"
 
+#include "profiler/src/crash.h"
 #include "profiler/src/profiler.h"
 #include "profiler/src/threads.h"
 
@@ -24,6 +25,7 @@ static void *thread_main(void *arg)
     void *result;
 
     sonde_free(arg);
+    sonde_prof__crash_thread_begin();
     sonde_prof__thread_begin();
     result = s.run(s.arg); /* one that does not come back ends by a pthread key */
     sonde_prof__thread_end((uintptr_t)s.run);
@@ -40,7 +42,7 @@ SONDE_API int pthread_create(pthread_t *out_thread, const pthread_attr_t *attrib
     if (!real)
         return ENOSYS;
     sonde_prof__resume();
-    if (sonde_prof__threads_started() && sonde_prof__self.depth == 0)
+    if ((sonde_prof__threads_started() || sonde_prof__crash_is_on()) && sonde_prof__self.depth == 0)
         s = sonde_malloc(sizeof(*s));
     if (!s)
         return real(out_thread, attributes, run, arg);

@@ -117,6 +117,7 @@ typedef struct sonde_prof__config {
     uint32_t preset;      /* place in its choices; only if told */
     bool follow_execs;
     bool show_config;
+    bool crash;           /* reports of fatal signals */
     uint32_t cpu_engine;  /* enum sonde_prof__cpu_engine */
     uint32_t wall_engine; /* sonde_prof__wall_engine, samplers.h */
     uint32_t signal;

@@ -17,6 +17,7 @@
 #include "arena.h"
 #include "collector.h"
 #include "counts.h"
+#include "crash.h"
 #include "heap.h"
 #include "hooks.h"
 #include "identity.h"
@@ -32,6 +33,7 @@
 #include "waits.h"
 
 #define DRAIN_NS         (100 * (uint64_t)SONDE_NS_PER_MS)
+#define IDLE_NS          ((uint64_t)SONDE_NS_PER_S) /* nothing is sampled: loaded objects only */
 #define ASK_AGAIN_NS     (600 * (uint64_t)SONDE_NS_PER_S)
 #define ASK_SOON_NS      (10 * (uint64_t)SONDE_NS_PER_S)
 #define EMPTY_NS         (300 * (uint64_t)SONDE_NS_PER_S) /* a window without samples is sent after that */
@@ -423,6 +425,7 @@ static void tick(bool close_now)
     sonde_prof__collector_drain(&d.collector, now);
     sonde_prof__lock_give(&lock);
     look_for_tracer();
+    sonde_prof__crash_look();
     ask_if_due(now);
     if (close_now || window_is_over(now))
         close_window();
@@ -432,6 +435,9 @@ static void tick(bool close_now)
 
 static void *run(void *arg)
 {
+    const sonde_prof__config *c = d.config;
+    bool samples = c->cpu || c->wall || c->alloc || c->lock || c->io || c->exception;
+
     (void)arg;
     sonde_prof__thread_is_ours();
     while (atomic_load_explicit(&state, memory_order_acquire) == STATE_RUNNING) {
@@ -439,7 +445,7 @@ static void *run(void *arg)
 
         tick(asked != atomic_load_explicit(&flushes_done, memory_order_relaxed));
         atomic_store_explicit(&flushes_done, asked, memory_order_release);
-        sonde_prof__samplers_wait(DRAIN_NS);
+        sonde_prof__samplers_wait(samples ? DRAIN_NS : IDLE_NS);
     }
     tick(true);
     sonde_prof__link_close(d.link); /* its descriptor is this thread's alone */
@@ -459,6 +465,7 @@ static sonde_status open_all(const sonde_prof__config *config)
         return status;
     d.config = config;
     sonde_prof__identity_init(&d.who, config);
+    sonde_prof__crash_describe(config, d.who.runtime_id);
     sonde_prof__window_init(&d.closed, 0);
     sonde_prof__session_init(&d.session);
     sonde_prof__uploads_init(&d.uploads);
@@ -595,6 +602,7 @@ void sonde_prof__drainer_postfork_child(void)
     sonde_prof__uploads_init(&d.uploads);
     sonde_prof__collector_postfork_child(&d.collector);
     sonde_prof__identity_renew(&d.who);
+    sonde_prof__crash_describe(d.config, d.who.runtime_id);
     d.takes = SONDE_PROF__TAKES_UNKNOWN;
     d.ask_at_ns = 0;
     d.had_window = d.has_aside = false;

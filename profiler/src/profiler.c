@@ -1,6 +1,6 @@
 /* profiler.c - start, stop, fork, exit: in which order its parts begin and end.
  *
- *   start   arena ▶ configuration ▶ drainer (objects first) ▶ samplers ▶ heap, waits ▶ libtrace is told
+ *   start   arena ▶ configuration ▶ drainer (objects first) ▶ crash reports ▶ samplers ▶ heap, waits ▶ libtrace is told
  *   stop    libtrace is told ▶ waits, heap ▶ samplers ▶ drainer (last window)
  *   fork    before: drainer ▶ endpoints ▶ samplers ▶ live heap ▶ arena; after: the other way round */
 #include "profiler.h"
@@ -21,6 +21,7 @@
 
 #include "arena.h"
 #include "config.h"
+#include "crash.h"
 #include "drainer.h"
 #include "endpoints.h"
 #include "files.h"
@@ -40,6 +41,7 @@
 static sonde_prof__lock lock; /* of start and stop */
 static sonde_prof__config *config;
 static _Atomic int32_t running;
+static _Atomic bool is_quiet; /* for crash reports alone: nothing is sampled or sent */
 static bool prepared;
 _Atomic bool sonde_prof__child_waits;
 static _Atomic uint64_t child_since_ns;
@@ -101,6 +103,7 @@ static void postfork_child(void)
     sonde_prof__arena_postfork_child();
     sonde_prof__live_postfork_child();
     sonde_prof__maps_postfork_child();
+    sonde_prof__crash_postfork_child();
     sonde_prof__samplers_postfork_child();
     sonde_prof__endpoints_postfork_child();
     sonde_prof__drainer_postfork_child();
@@ -114,12 +117,18 @@ static void postfork_child(void)
 static const sonde_fork_hooks fork_hooks = { SONDE_RANK_LIFECYCLE, prefork, postfork_parent,
                                              postfork_child };
 
+static void stop_parts(void);
+
 static void at_exit(void)
 {
-    if (config && !config->flush_on_exit)
+    if (config && !config->flush_on_exit) {
         sonde_prof__samplers_stop();
-    else
-        sonde_prof_stop();
+        return;
+    }
+    sonde_prof__lock_take(&lock);
+    if (atomic_load_explicit(&running, memory_order_relaxed))
+        stop_parts();
+    sonde_prof__lock_give(&lock);
 }
 
 static bool prepare(void)
@@ -184,6 +193,10 @@ static sonde_status start_parts(void)
 
     if (status != SONDE_OK)
         return status;
+    if (config->crash)
+        (void)sonde_prof__crash_start(config); /* said so itself; profiling goes on without */
+    if (is_quiet)
+        return sonde_prof__crash_is_on() ? SONDE_OK : SONDE_ERR_STATE;
     status = start_samplers();
     if (status != SONDE_OK) {
         sonde_prof__drainer_stop(sonde_mono_ns());
@@ -197,32 +210,55 @@ static sonde_status start_parts(void)
     return SONDE_OK;
 }
 
+/* The drainer alone, which looks at what is loaded. */
+static void be_quiet(sonde_prof__config *c)
+{
+    c->cpu = c->wall = c->alloc = c->heap = c->lock = c->io = c->exception = false;
+    c->do_export = c->hotspots = c->endpoints = false;
+    c->output_dir = c->output_pprof = c->pprof_prefix = (sonde_str){ "", 0 };
+}
+
+static sonde_status start_with(sonde_prof__config *c, bool profiles)
+{
+    sonde_status status;
+
+    if (atomic_load_explicit(&running, memory_order_relaxed))
+        stop_parts(); /* it was quiet */
+    is_quiet = !profiles;
+    if (is_quiet)
+        be_quiet(c);
+    sonde_prof__arena_limit(c->memory_bytes);
+    sonde_prof__config_free(config);
+    config = c;
+    status = start_parts();
+    if (is_quiet && status != SONDE_OK)
+        sonde_prof__drainer_stop(sonde_mono_ns());
+    atomic_store_explicit(&running, status == SONDE_OK, memory_order_release);
+    return status;
+}
+
 static sonde_status start_locked(const sonde_prof_options *options, bool only_if_asked)
 {
     sonde_prof__config *c;
     const char *reason;
-    sonde_status status;
+    bool profiles;
 
-    if (atomic_load_explicit(&running, memory_order_relaxed))
+    if (sonde_prof_is_running())
         return SONDE_OK;
     if (!prepare())
         return SONDE_ERR_NOMEM;
     c = sonde_prof__config_new(options, NULL, NULL);
     if (!c)
         return SONDE_ERR_NOMEM;
-    reason = c->enabled == SONDE_PROF__OFF || (only_if_asked && !c->is_asked_for) ? "" : why_not(c);
+    profiles = c->enabled != SONDE_PROF__OFF && (!only_if_asked || c->is_asked_for);
+    reason = profiles || c->crash ? why_not(c) : "";
     if (reason && *reason)
         SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "not profiling: reason=\"%s\"", reason);
-    if (reason) {
+    if (reason || (!profiles && atomic_load_explicit(&running, memory_order_relaxed))) {
         sonde_prof__config_free(c);
         return SONDE_ERR_STATE;
     }
-    sonde_prof__arena_limit(c->memory_bytes);
-    sonde_prof__config_free(config);
-    config = c;
-    status = start_parts();
-    atomic_store_explicit(&running, status == SONDE_OK, memory_order_release);
-    return status;
+    return start_with(c, profiles);
 }
 
 sonde_status sonde_prof__start(const sonde_prof_options *options, bool only_if_asked)
@@ -249,21 +285,25 @@ static void wait_for_handlers(void)
         (void)nanosleep(&pause, NULL);
 }
 
+static void stop_parts(void)
+{
+    uint64_t deadline = sonde_mono_ns() + STOP_NS;
+
+    atomic_store_explicit(&running, 0, memory_order_release);
+    sonde_prof__hooks_withdraw();
+    sonde_prof__hooks_set_endpoint_sink(NULL);
+    sonde_prof__waits_stop();
+    sonde_prof__heap_stop();
+    sonde_prof__samplers_stop();
+    wait_for_handlers();
+    sonde_prof__drainer_stop(deadline);
+}
+
 SONDE_API void sonde_prof_stop(void)
 {
     sonde_prof__lock_take(&lock);
-    if (atomic_load_explicit(&running, memory_order_relaxed)) {
-        uint64_t deadline = sonde_mono_ns() + STOP_NS;
-
-        atomic_store_explicit(&running, 0, memory_order_release);
-        sonde_prof__hooks_withdraw();
-        sonde_prof__hooks_set_endpoint_sink(NULL);
-        sonde_prof__waits_stop();
-        sonde_prof__heap_stop();
-        sonde_prof__samplers_stop();
-        wait_for_handlers();
-        sonde_prof__drainer_stop(deadline);
-    }
+    if (sonde_prof_is_running())
+        stop_parts();
     sonde_prof__lock_give(&lock);
 }
 
@@ -281,7 +321,7 @@ SONDE_API sonde_status sonde_prof_flush(uint32_t timeout_ms)
 
 SONDE_API int32_t sonde_prof_is_running(void)
 {
-    return atomic_load_explicit(&running, memory_order_acquire);
+    return atomic_load_explicit(&running, memory_order_acquire) && !is_quiet;
 }
 
 void sonde_prof__resume_slow(void)

@@ -37,8 +37,9 @@ sonde_prof__counts sonde_prof__count;
 
 #if defined(__x86_64__)
 
-static sonde_prof__regs regs_of(const ucontext_t *u, uint64_t all[16])
+sonde_prof__regs sonde_prof__regs_of(const void *ucontext, uint64_t all[16])
 {
+    const ucontext_t *u = ucontext;
     static const uint8_t order[16] = { REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI,
                                        REG_RBP, REG_RSP, REG_R8,  REG_R9,  REG_R10, REG_R11,
                                        REG_R12, REG_R13, REG_R14, REG_R15 };
@@ -57,8 +58,10 @@ static sonde_prof__regs regs_of(const ucontext_t *u, uint64_t all[16])
 
 #else
 
-static sonde_prof__regs regs_of(const ucontext_t *u, uint64_t all[16])
+sonde_prof__regs sonde_prof__regs_of(const void *ucontext, uint64_t all[16])
 {
+    const ucontext_t *u = ucontext;
+
     (void)all;
     return (sonde_prof__regs){ u->uc_mcontext.pc,
                                u->uc_mcontext.sp,
@@ -248,7 +251,7 @@ static void sample(sonde_prof__slot *slot, const siginfo_t *info, bool is_cpu,
     uint32_t events = atomic_exchange_explicit(&slot->wall_events, 0, memory_order_acquire), n;
     sonde_prof__sample s = { .kind = 0 };
     uint64_t all[16];
-    sonde_prof__regs regs = regs_of(interrupted, all);
+    sonde_prof__regs regs = sonde_prof__regs_of(interrupted, all);
 
     if (!is_cpu && events == 0)
         return; /* answered before */

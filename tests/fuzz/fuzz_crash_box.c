@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const box_death death = { BOX_UNKNOWN, 0, 1, DEATH };
+    const box_death death = { BOX_UNKNOWN, 0, 1, DEATH, NULL };
     int fd = memfd_create("box", MFD_CLOEXEC), signo = 0;
     box_counts n;
     payload *p;

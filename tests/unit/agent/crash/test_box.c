@@ -85,7 +85,7 @@ static sonde_blackbox_place *open_span(box *b, unsigned area, unsigned place, ui
 
 static payload *read_box(const box *b, box_counts *n)
 {
-    const box_death death = { BOX_SIGNAL, SIGSEGV, 4242, DEATH };
+    const box_death death = { BOX_SIGNAL, SIGSEGV, 4242, DEATH, NULL };
 
     return box_read(b->fd, &death, n);
 }
@@ -263,11 +263,11 @@ static void test_causes_have_names(void **state)
         box_death death;
         const char *text;
     } cases[] = {
-        { { BOX_SIGNAL, SIGKILL, 1, 0 }, "signal:SIGKILL" },
-        { { BOX_SIGNAL, 12345, 1, 0 }, "signal:12345" },
-        { { BOX_OOM_KILL, 0, 1, 0 }, "oom_kill" },
-        { { BOX_EXIT, 3, 1, 0 }, "exit:3" },
-        { { BOX_UNKNOWN, 0, 1, 0 }, "unknown" },
+        { { BOX_SIGNAL, SIGKILL, 1, 0, NULL }, "signal:SIGKILL" },
+        { { BOX_SIGNAL, 12345, 1, 0, NULL }, "signal:12345" },
+        { { BOX_OOM_KILL, 0, 1, 0, NULL }, "oom_kill" },
+        { { BOX_EXIT, 3, 1, 0, NULL }, "exit:3" },
+        { { BOX_UNKNOWN, 0, 1, 0, NULL }, "unknown" },
     };
     char text[BOX_CAUSE_ROOM];
     size_t i;
@@ -277,6 +277,40 @@ static void test_causes_have_names(void **state)
         box_cause_text(&cases[i].death, text);
         assert_string_equal(text, cases[i].text);
     }
+}
+
+static void test_the_span_that_was_active_has_the_stack(void **state)
+{
+    const box_crash crash = { 12, DEATH - 1, SONDE_STR("SIGSEGV"), SONDE_STR("it died"),
+                              SONDE_STR("#0 f\n") };
+    const box_death death = { BOX_SIGNAL, SIGSEGV, 4242, DEATH, &crash };
+    box b = make_box();
+    box_counts n;
+    payload *p;
+    const payload_span *s;
+
+    (void)state;
+    open_span(&b, 0, 0, 11, 7);
+    open_span(&b, 0, 1, 12, 7)->start_unix_ns++;
+    b.areas[0].record.span_id_host = 12;
+    assert_int_equal(box_active_span(b.fd, 100), 0); /* the record is not valid */
+    b.areas[0].record.valid = 1;
+    assert_int_equal(box_active_span(b.fd, 100), 12);
+    assert_int_equal(box_active_span(b.fd, 999), 0);
+    p = box_read(b.fd, &death, &n);
+    assert_non_null(p);
+    assert_int_equal(p->chunks[0].spans[0].events_len, 0);
+    assert_null(span_meta_get(&p->chunks[0].spans[0], SONDE_STR(SONDE_TAG_ERROR_STACK)));
+    s = &p->chunks[0].spans[1];
+    assert_meta(s, SONDE_TAG_ERROR_STACK, "#0 f\n");
+    assert_meta(s, SONDE_TAG_ERROR_TYPE, "unfinished");
+    assert_int_equal(s->events_len, 1);
+    assert_true(sonde_str_eq(s->events[0].name, SONDE_STR("exception")));
+    assert_int_equal(s->events[0].time_unix_nano, DEATH - 1);
+    assert_int_equal(s->events[0].attributes_len, 3);
+    assert_true(sonde_str_eq(s->events[0].attributes[2].value.str, SONDE_STR("#0 f\n")));
+    payload_free(p);
+    free_box(&b);
 }
 
 static void test_a_full_box_is_read_whole(void **state)
@@ -307,6 +341,7 @@ int main(void)
         cmocka_unit_test(test_a_header_that_lies_gives_nothing),
         cmocka_unit_test(test_only_sealed_files_of_the_said_size_are_taken),
         cmocka_unit_test(test_causes_have_names),
+        cmocka_unit_test(test_the_span_that_was_active_has_the_stack),
         cmocka_unit_test(test_a_full_box_is_read_whole),
     };
 

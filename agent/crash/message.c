@@ -1,0 +1,558 @@
+/* message.c - the JSON of section "To the intake". */
+#include "message.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <sys/utsname.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/hex.h"
+#include "base/rng.h"
+#include "codec/json_write.h"
+
+#define SCHEMA        "1.8"
+#define HEX_ROOM      20
+#define TAGS_ROOM     512
+#define TIMESTAMP_LEN 32
+
+/* -- the case --------------------------------------------------------------------------------------- */
+
+static void make_uuid(char out[MESSAGE_UUID_ROOM])
+{
+    uint64_t hi = (sonde_random_u64() & ~UINT64_C(0xf000)) | 0x4000;
+    uint64_t lo = (sonde_random_u64() & ~(UINT64_C(3) << 62)) | UINT64_C(2) << 62;
+    char hex[32];
+
+    sonde_hex_u64(hi, hex);
+    sonde_hex_u64(lo, hex + 16);
+    (void)snprintf(out, MESSAGE_UUID_ROOM, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12,
+                   hex + 16, hex + 20);
+}
+
+static void open_objects(crash_case *c)
+{
+    uint32_t i;
+
+    for (i = 0; c->symbols.open && i < c->r.head.frames_len; i++) {
+        const report_module *m = report_module_of(&c->r, c->r.frames[i]);
+
+        if (m && !c->objects[m - c->r.modules])
+            c->objects[m - c->r.modules] = c->symbols.open(c->symbols.user, c->pid, m);
+    }
+}
+
+crash_case *crash_case_new(const uint8_t *packet, size_t len, pid_t pid,
+                           const crash_symbols *symbols, bool *out_malformed)
+{
+    crash_case *c = sonde_calloc(1, sizeof(*c));
+
+    *out_malformed = false;
+    if (!c)
+        return NULL;
+    c->packet = sonde_malloc(len);
+    if (!c->packet) {
+        crash_case_free(c);
+        return NULL;
+    }
+    memcpy(c->packet, packet, len);
+    if (!report_read(&c->r, c->packet, len)) {
+        *out_malformed = true;
+        crash_case_free(c);
+        return NULL;
+    }
+    c->symbols = *symbols;
+    c->pid = pid;
+    make_uuid(c->uuid);
+    open_objects(c);
+    return c;
+}
+
+void crash_case_free(crash_case *c)
+{
+    uint32_t i;
+
+    if (!c)
+        return;
+    for (i = 0; i < REPORT_MODULES_MAX; i++)
+        if (c->objects[i])
+            c->symbols.close(c->symbols.user, c->objects[i]);
+    sonde_free(c->packet);
+    sonde_free(c);
+}
+
+void message_text(const report *r, char out[MESSAGE_TEXT_ROOM])
+{
+    char name[REPORT_NAME_ROOM];
+
+    report_signal_name(r->crash.signo, name);
+    (void)snprintf(out, MESSAGE_TEXT_ROOM, "process terminated by %s (%s)", name,
+                   report_code_name(r->crash.signo, r->crash.si_code));
+}
+
+/* -- frames ----------------------------------------------------------------------------------------- */
+
+/* The functions at an address; 0: not known. */
+static size_t resolve(crash_case *c, const report_module *m, uint64_t address,
+                      crash_line lines[CRASH_LINES_MAX])
+{
+    void *object = m ? c->objects[m - c->r.modules] : NULL;
+
+    return object ? c->symbols.resolve(c->symbols.user, object, address - m->head.bias, lines) : 0;
+}
+
+static void text_line(sonde_buf *b, uint32_t number, uint64_t address, const report_module *m,
+                      const crash_line *line)
+{
+    sonde_buf_printf(b, "#%u 0x%016llx", number, (unsigned long long)address);
+    if (line)
+        sonde_buf_printf(b, " in %.*s", SONDE_STR_ARG(line->name));
+    if (line && line->file.len)
+        sonde_buf_printf(b, " at %.*s:%u", SONDE_STR_ARG(line->file), line->line);
+    if (m && m->path.len)
+        sonde_buf_printf(b, " (%.*s+0x%llx)", SONDE_STR_ARG(m->path),
+                         (unsigned long long)(address - m->head.bias));
+    sonde_buf_append_byte(b, '\n');
+}
+
+bool message_stack(crash_case *c, sonde_buf *out)
+{
+    crash_line lines[CRASH_LINES_MAX];
+    uint32_t i;
+
+    for (i = 0; i < c->r.head.frames_len; i++) {
+        const report_module *m = report_module_of(&c->r, c->r.frames[i]);
+        size_t n = resolve(c, m, c->r.frames[i], lines), k;
+
+        for (k = 0; k < n; k++)
+            text_line(out, i, c->r.frames[i], m, &lines[k]);
+        if (n == 0)
+            text_line(out, i, c->r.frames[i], m, NULL);
+    }
+    return out->status == SONDE_OK;
+}
+
+static void put_hex(sonde_json_writer *w, const char *key, uint64_t value)
+{
+    char text[HEX_ROOM];
+
+    (void)snprintf(text, sizeof(text), "0x%llx", (unsigned long long)value);
+    sonde_json_put_str(w, key, sonde_str_from(text));
+}
+
+static void put_module(sonde_json_writer *w, const report_module *m, uint64_t address)
+{
+    char id[2 * SONDE_CRASH_BUILD_ID_MAX];
+
+    put_hex(w, "module_base_address", m->head.bias);
+    put_hex(w, "relative_address", address - m->head.bias);
+    if (m->path.len)
+        sonde_json_put_str(w, "path", m->path);
+    if (m->head.build_id_len == 0)
+        return;
+    sonde_hex_bytes(m->head.build_id, m->head.build_id_len, id);
+    sonde_json_put_str(w, "build_id", (sonde_str){ id, 2u * m->head.build_id_len });
+    sonde_json_put_str(w, "build_id_type", SONDE_STR("GNU"));
+    sonde_json_put_str(w, "file_type", SONDE_STR("ELF"));
+}
+
+static void put_line(sonde_json_writer *w, const crash_line *line)
+{
+    sonde_json_put_str(w, "function", line->name);
+    if (line->system_name.len)
+        sonde_json_put_str(w, "mangled_name", line->system_name);
+    if (line->file.len)
+        sonde_json_put_str(w, "file", line->file);
+    if (line->line)
+        sonde_json_put_u64(w, "line", line->line);
+}
+
+static void put_frame(sonde_json_writer *w, uint64_t address, const report_module *m,
+                      const crash_line *line)
+{
+    sonde_json_begin_object(w);
+    put_hex(w, "ip", address);
+    if (m)
+        put_module(w, m, address);
+    if (line)
+        put_line(w, line);
+    sonde_json_end_object(w);
+}
+
+static void put_frames(crash_case *c, sonde_json_writer *w)
+{
+    crash_line lines[CRASH_LINES_MAX];
+    uint32_t i;
+
+    sonde_json_key(w, SONDE_STR("frames"));
+    sonde_json_begin_array(w);
+    for (i = 0; i < c->r.head.frames_len; i++) {
+        const report_module *m = report_module_of(&c->r, c->r.frames[i]);
+        size_t n = resolve(c, m, c->r.frames[i], lines), k;
+
+        for (k = 0; k < n; k++)
+            put_frame(w, c->r.frames[i], m, &lines[k]);
+        if (n == 0)
+            put_frame(w, c->r.frames[i], m, NULL);
+    }
+    sonde_json_end_array(w);
+}
+
+/* -- parts ------------------------------------------------------------------------------------------ */
+
+static void put_signal(const report *r, sonde_json_writer *w, const char *key)
+{
+    char name[REPORT_NAME_ROOM];
+
+    report_signal_name(r->crash.signo, name);
+    sonde_json_key(w, sonde_str_from(key));
+    sonde_json_begin_object(w);
+    sonde_json_put_i64(w, "si_signo", r->crash.signo);
+    sonde_json_put_str(w, "si_signo_human_readable", sonde_str_from(name));
+    sonde_json_put_i64(w, "si_code", r->crash.si_code);
+    sonde_json_put_str(w, "si_code_human_readable",
+                       sonde_str_from(report_code_name(r->crash.signo, r->crash.si_code)));
+    put_hex(w, "si_addr", r->crash.address);
+    sonde_json_end_object(w);
+}
+
+/* Tags have one colon: one in a value becomes '_'. */
+static void put_tag(sonde_json_writer *w, const char *key, sonde_str value)
+{
+    char text[256];
+    int len = snprintf(text, sizeof(text), "%s:%.*s", key, SONDE_STR_ARG(value)), i;
+    size_t end;
+
+    if (value.len == 0 || len < 0)
+        return;
+    for (i = (int)strlen(key) + 1; i < len && i < (int)sizeof(text) - 1; i++)
+        if (text[i] == ':' || text[i] == ',')
+            text[i] = '_';
+    end = sonde_utf8_cut(sonde_str_from(text), sizeof(text) - 1);
+    sonde_json_str(w, (sonde_str){ text, end });
+}
+
+static void put_metadata(const process_block *p, sonde_json_writer *w)
+{
+    sonde_json_key(w, SONDE_STR("metadata"));
+    sonde_json_begin_object(w);
+    sonde_json_put_str(w, "library_name", SONDE_STR("sonde"));
+    sonde_json_put_str(w, "library_version", p->tracer_version);
+    sonde_json_put_str(w, "family", SONDE_STR("native"));
+    sonde_json_key(w, SONDE_STR("tags"));
+    sonde_json_begin_array(w);
+    put_tag(w, "service", p->service);
+    put_tag(w, "env", p->env);
+    put_tag(w, "version", p->version);
+    put_tag(w, "language", p->language);
+    put_tag(w, "runtime_id", p->runtime_id);
+    put_tag(w, "library_version", p->tracer_version);
+    sonde_json_end_array(w);
+    sonde_json_end_object(w);
+}
+
+static void put_os(sonde_json_writer *w)
+{
+    struct utsname u = { .release = "" };
+
+    (void)uname(&u);
+    sonde_json_key(w, SONDE_STR("os_info"));
+    sonde_json_begin_object(w);
+    sonde_json_put_str(w, "architecture", sonde_str_from(u.machine));
+    sonde_json_put_str(w, "bitness", SONDE_STR("64-bit"));
+    sonde_json_put_str(w, "os_type", SONDE_STR("Linux"));
+    sonde_json_put_str(w, "version", sonde_str_from(u.release));
+    sonde_json_end_object(w);
+}
+
+static void put_error(crash_case *c, sonde_json_writer *w)
+{
+    char text[MESSAGE_TEXT_ROOM];
+
+    message_text(&c->r, text);
+    sonde_json_key(w, SONDE_STR("error"));
+    sonde_json_begin_object(w);
+    sonde_json_put_bool(w, "is_crash", true);
+    sonde_json_put_str(w, "kind", SONDE_STR("UnixSignal"));
+    sonde_json_put_str(w, "message", sonde_str_from(text));
+    sonde_json_put_str(w, "source_type", SONDE_STR("Crashtracking"));
+    if (c->r.thread_name.len)
+        sonde_json_put_str(w, "thread_name", c->r.thread_name);
+    sonde_json_key(w, SONDE_STR("stack"));
+    sonde_json_begin_object(w);
+    sonde_json_put_str(w, "format", SONDE_STR("Datadog Crashtracker 1.0"));
+    put_frames(c, w);
+    sonde_json_put_bool(w, "incomplete", c->r.head.is_incomplete != 0);
+    sonde_json_end_object(w);
+    sonde_json_end_object(w);
+}
+
+static void put_registers(const report *r, sonde_json_writer *w)
+{
+    const char *name;
+    uint32_t i;
+
+    sonde_json_key(w, SONDE_STR("ucontext"));
+    sonde_json_begin_object(w);
+    sonde_json_put_str(w, "arch",
+                       r->head.arch == SONDE_CRASH_AARCH64 ? SONDE_STR("aarch64")
+                                                           : SONDE_STR("x86_64"));
+    sonde_json_key(w, SONDE_STR("registers"));
+    sonde_json_begin_object(w);
+    for (i = 0; i < r->head.regs_len && (name = report_register_name(r, i)) != NULL; i++)
+        put_hex(w, name, r->regs[i]);
+    sonde_json_end_object(w);
+    sonde_json_end_object(w);
+}
+
+static void put_id(sonde_json_writer *w, sonde_str id, sonde_str thread_name)
+{
+    sonde_json_begin_object(w);
+    sonde_json_put_str(w, "id", id);
+    if (thread_name.len)
+        sonde_json_put_str(w, "thread_name", thread_name);
+    sonde_json_end_object(w);
+}
+
+static sonde_str thread_of(const payload_span *s)
+{
+    const sonde_str *name = span_meta_get(s, SONDE_STR("thread.name"));
+
+    return name ? *name : (sonde_str){ NULL, 0 };
+}
+
+static void put_span_ids(const report *r, const payload *spans, sonde_json_writer *w)
+{
+    uint32_t i, k, n = 0;
+    char id[24];
+
+    sonde_json_key(w, SONDE_STR("span_ids"));
+    sonde_json_begin_array(w);
+    for (i = 0; spans && i < spans->chunks_len; i++)
+        for (k = 0; k < spans->chunks[i].spans_len && n < MESSAGE_SPANS_MAX; k++, n++) {
+            const payload_span *s = &spans->chunks[i].spans[k];
+
+            (void)snprintf(id, sizeof(id), "%llu", (unsigned long long)s->span_id);
+            put_id(w, sonde_str_from(id), thread_of(s));
+        }
+    if (n == 0 && r->head.span_id) {
+        (void)snprintf(id, sizeof(id), "%llu", (unsigned long long)r->head.span_id);
+        put_id(w, sonde_str_from(id), r->thread_name);
+    }
+    sonde_json_end_array(w);
+}
+
+static void put_trace_id(sonde_json_writer *w, uint64_t high, uint64_t low, sonde_str thread_name)
+{
+    char hex[32];
+
+    sonde_hex_u64(high, hex);
+    sonde_hex_u64(low, hex + 16);
+    put_id(w, (sonde_str){ hex, sizeof(hex) }, thread_name);
+}
+
+static uint64_t high_of(const payload_span *first)
+{
+    const sonde_str *tid = span_meta_get(first, SONDE_STR("_dd.p.tid"));
+    uint64_t high = 0;
+
+    if (tid)
+        (void)sonde_hex_parse_u64(*tid, 0, &high);
+    return high;
+}
+
+static void put_trace_ids(const report *r, const payload *spans, sonde_json_writer *w)
+{
+    uint32_t i, n = 0;
+
+    sonde_json_key(w, SONDE_STR("trace_ids"));
+    sonde_json_begin_array(w);
+    for (i = 0; spans && i < spans->chunks_len && n < MESSAGE_SPANS_MAX; i++, n++) {
+        const payload_span *s = spans->chunks[i].spans;
+
+        put_trace_id(w, high_of(s), s->trace_id, thread_of(s));
+    }
+    if (n == 0 && (r->head.trace_id_low || r->head.trace_id_high))
+        put_trace_id(w, r->head.trace_id_high, r->head.trace_id_low, r->thread_name);
+    sonde_json_end_array(w);
+}
+
+static void put_timestamp(int64_t unix_ns, sonde_json_writer *w)
+{
+    time_t seconds = (time_t)(unix_ns / SONDE_NS_PER_S);
+    struct tm t = { .tm_year = 70 };
+    char text[TIMESTAMP_LEN + 16];
+    size_t len;
+
+    (void)gmtime_r(&seconds, &t);
+    len = strftime(text, TIMESTAMP_LEN, "%Y-%m-%dT%H:%M:%S", &t);
+    (void)snprintf(text + len, sizeof(text) - len, ".%09lldZ",
+                   (long long)(unix_ns > 0 ? unix_ns % SONDE_NS_PER_S : 0));
+    sonde_json_put_str(w, "timestamp", sonde_str_from(text));
+}
+
+static void write_report(crash_case *c, const process_block *p, const payload *spans,
+                         sonde_json_writer *w)
+{
+    sonde_json_begin_object(w);
+    sonde_json_put_str(w, "data_schema_version", SONDE_STR(SCHEMA));
+    put_error(c, w);
+    sonde_json_put_bool(w, "incomplete", false);
+    put_metadata(p, w);
+    put_os(w);
+    sonde_json_key(w, SONDE_STR("proc_info"));
+    sonde_json_begin_object(w);
+    sonde_json_put_u64(w, "pid", c->r.head.pid);
+    sonde_json_put_u64(w, "tid", c->r.head.tid);
+    sonde_json_end_object(w);
+    put_signal(&c->r, w, "sig_info");
+    put_span_ids(&c->r, spans, w);
+    put_trace_ids(&c->r, spans, w);
+    put_registers(&c->r, w);
+    put_timestamp(c->r.head.unix_ns, w);
+    sonde_json_put_str(w, "uuid", sonde_str_from(c->uuid));
+    sonde_json_end_object(w);
+}
+
+static void write_ping(const crash_case *c, const process_block *p, sonde_json_writer *w)
+{
+    char text[MESSAGE_TEXT_ROOM];
+
+    message_text(&c->r, text);
+    sonde_json_begin_object(w);
+    sonde_json_put_str(w, "crash_uuid", sonde_str_from(c->uuid));
+    sonde_json_put_str(w, "kind", SONDE_STR("UnixSignal"));
+    sonde_json_put_str(w, "message", sonde_str_from(text));
+    sonde_json_put_str(w, "version", SONDE_STR("1.0"));
+    put_signal(&c->r, w, "siginfo");
+    put_metadata(p, w);
+    sonde_json_end_object(w);
+}
+
+/* -- the envelope ----------------------------------------------------------------------------------- */
+
+static void put_application(const process_block *p, sonde_json_writer *w)
+{
+    sonde_json_key(w, SONDE_STR("application"));
+    sonde_json_begin_object(w);
+    sonde_json_put_str(w, "service_name", p->service);
+    sonde_json_put_str(w, "env", p->env);
+    sonde_json_put_str(w, "service_version", p->version);
+    sonde_json_put_str(w, "language_name", p->language);
+    sonde_json_put_str(w, "language_version", SONDE_STR("201112"));
+    sonde_json_put_str(w, "tracer_version", p->tracer_version);
+    if (p->process_tags.len)
+        sonde_json_put_str(w, "process_tags", p->process_tags);
+    sonde_json_end_object(w);
+}
+
+static void put_host(sonde_json_writer *w)
+{
+    struct utsname u = { .release = "" };
+
+    (void)uname(&u);
+    sonde_json_key(w, SONDE_STR("host"));
+    sonde_json_begin_object(w);
+    sonde_json_put_str(w, "hostname", sonde_str_from(u.nodename));
+    sonde_json_put_str(w, "os", SONDE_STR("GNU/Linux"));
+    sonde_json_put_str(w, "architecture", sonde_str_from(u.machine));
+    sonde_json_put_str(w, "kernel_name", SONDE_STR("Linux"));
+    sonde_json_put_str(w, "kernel_release", sonde_str_from(u.release));
+    sonde_json_put_str(w, "kernel_version", sonde_str_from(u.version));
+    sonde_json_end_object(w);
+}
+
+static void tags_of_report(const crash_case *c, char out[TAGS_ROOM])
+{
+    const report *r = &c->r;
+    char name[REPORT_NAME_ROOM];
+
+    report_signal_name(r->crash.signo, name);
+    (void)snprintf(out, TAGS_ROOM,
+                   "data_schema_version:" SCHEMA ",uuid:%s,is_crash:true,incomplete:false,"
+                   "si_signo:%d,si_signo_human_readable:%s,si_code:%d,si_code_human_readable:%s,"
+                   "si_addr:0x%llx",
+                   c->uuid, r->crash.signo, name, r->crash.si_code,
+                   report_code_name(r->crash.signo, r->crash.si_code),
+                   (unsigned long long)r->crash.address);
+}
+
+typedef struct log_entry {
+    sonde_str message; /* JSON, as text */
+    const char *level;
+    const char *tags;
+    bool is_crash;
+} log_entry;
+
+static bool write_envelope(const crash_case *c, const process_block *p, const log_entry *log,
+                           unsigned seq, sonde_buf *out)
+{
+    int64_t seconds = c->r.head.unix_ns / SONDE_NS_PER_S;
+    sonde_json_writer w;
+
+    sonde_json_writer_init(&w, out);
+    sonde_json_begin_object(&w);
+    sonde_json_put_str(&w, "api_version", SONDE_STR("v2"));
+    sonde_json_put_str(&w, "request_type", SONDE_STR("logs"));
+    sonde_json_put_i64(&w, "tracer_time", seconds);
+    sonde_json_put_str(&w, "runtime_id", p->runtime_id);
+    sonde_json_put_u64(&w, "seq_id", seq);
+    put_application(p, &w);
+    put_host(&w);
+    sonde_json_key(&w, SONDE_STR("payload"));
+    sonde_json_begin_object(&w);
+    sonde_json_key(&w, SONDE_STR("logs"));
+    sonde_json_begin_array(&w);
+    sonde_json_begin_object(&w);
+    sonde_json_put_str(&w, "message", log->message);
+    sonde_json_put_str(&w, "level", sonde_str_from(log->level));
+    sonde_json_put_u64(&w, "count", 1);
+    sonde_json_put_str(&w, "tags", sonde_str_from(log->tags));
+    sonde_json_put_bool(&w, "is_sensitive", log->is_crash);
+    sonde_json_put_bool(&w, "is_crash", log->is_crash);
+    sonde_json_put_i64(&w, "tracer_time", seconds);
+    sonde_json_end_object(&w);
+    sonde_json_end_array(&w);
+    sonde_json_end_object(&w);
+    sonde_json_end_object(&w);
+    return out->status == SONDE_OK;
+}
+
+bool message_ping(const crash_case *c, const process_block *process, sonde_buf *out)
+{
+    char tags[TAGS_ROOM];
+    sonde_json_writer w;
+    sonde_buf json;
+    bool ok;
+
+    sonde_buf_init(&json, MESSAGE_MAX_BYTES);
+    sonde_json_writer_init(&w, &json);
+    write_ping(c, process, &w);
+    (void)snprintf(tags, sizeof(tags), "uuid:%s,is_crash_ping:true", c->uuid);
+    ok = json.status == SONDE_OK &&
+         write_envelope(c, process, &(log_entry){ sonde_buf_str(&json), "DEBUG", tags, false }, 1,
+                        out);
+    sonde_buf_done(&json);
+    return ok;
+}
+
+bool message_report(crash_case *c, const process_block *process, const payload *spans,
+                    sonde_buf *out)
+{
+    char tags[TAGS_ROOM];
+    sonde_json_writer w;
+    sonde_buf json;
+    bool ok;
+
+    sonde_buf_init(&json, MESSAGE_MAX_BYTES);
+    sonde_json_writer_init(&w, &json);
+    write_report(c, process, spans, &w);
+    tags_of_report(c, tags);
+    ok = json.status == SONDE_OK &&
+         write_envelope(c, process, &(log_entry){ sonde_buf_str(&json), "ERROR", tags, true }, 2,
+                        out);
+    sonde_buf_done(&json);
+    return ok;
+}

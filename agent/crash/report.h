@@ -1,0 +1,56 @@
+/* agent/crash/report.h - a report of a fatal signal, as a process's handler wrote it: checked, and its parts found.
+ *
+ * The bytes come from outside and are never believed: lengths, counts and text are checked against what is there.
+ *
+ * Threads   none.  Memory: views into the packet, which the reader keeps.
+ * Bounds    those of base/crash_report.h, and REPORT_MODULES_MAX.
+ * Source    docs/spec/crash-report.md */
+#ifndef SONDE_AGENT_CRASH_REPORT_H
+#define SONDE_AGENT_CRASH_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/blackbox.h"
+#include "base/crash_report.h"
+#include "base/str.h"
+
+#include "process_block.h"
+
+#define REPORT_MODULES_MAX 640u
+
+typedef struct report_module {
+    sonde_crash_module head;
+    sonde_str path; /* UTF-8; as the process sees it */
+} report_module;
+
+typedef struct report {
+    sonde_crash_crash crash;
+    sonde_crash_report_head head;
+    uint64_t regs[SONDE_CRASH_REPORT_REGS_MAX];
+    uint64_t frames[SONDE_CRASH_REPORT_FRAMES_MAX];
+    uint32_t modules_len; /* those that could be read */
+    report_module modules[REPORT_MODULES_MAX];
+    sonde_str thread_name;
+    process_block process;
+} report;
+
+/* From a whole CRASH packet.  False: it is none; `out` is undefined. */
+bool report_read(report *out, const uint8_t *packet, size_t len);
+
+/* The module an address belongs to; NULL: none that is known. */
+const report_module *report_module_of(const report *r, uint64_t address);
+
+/* "SIGSEGV", "SEGV_MAPERR"; never empty. */
+#define REPORT_NAME_ROOM 32
+void report_signal_name(int signo, char out[REPORT_NAME_ROOM]);
+const char *report_code_name(int signo, int code);
+
+/* The name of a register by its place; NULL: there is none. */
+const char *report_register_name(const report *r, uint32_t i);
+
+/* Whether the newer one of two says more about a death: the kernel's word is better than one that was sent. */
+bool report_is_better(const report *newer, const report *older);
+
+#endif /* SONDE_AGENT_CRASH_REPORT_H */
