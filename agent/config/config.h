@@ -124,7 +124,8 @@ typedef struct config_stand_in {
 /* Profiles made from the batches of our own profiler (agent/profiles). */
 typedef struct config_profiling {
     bool enabled;
-    bool lines; /* read debug information: source lines, inlined functions */
+    bool lines;          /* read debug information: source lines, inlined functions */
+    bool inlines_in_one; /* all functions at an address in one location of the pprof */
     uint64_t window_ns;
     uint64_t symbol_bytes;
 } config_profiling;

@@ -181,6 +181,7 @@ sonde_status profiles_open(const profiles_options *options, profiles **out_profi
     p->waiting_max_bytes = (size_t)c->memory_limit_bytes / WAITING_SHARE;
     windows_init(&p->windows, c->profiling.window_ns);
     upload_frame_init(&p->frame, options->agent_version);
+    p->frame.inlines_in_one = c->profiling.inlines_in_one;
     p->frame.via = options->via;
     p->frame.tags = options->tags;
     status = symbols_open(&of_symbols, &p->symbols);
