@@ -1,9 +1,11 @@
-/* bench_profiler.c - what the CPU profiler at 100 Hz costs a busy core, in percent of its CPU time.
+/* bench_profiler.c - what the profiler costs a busy core, in percent of its CPU time, and a pair of calls, in nanoseconds.
  *
  * A program with a fixed amount of work runs ROUNDS times with the profiler and as often without, in turns.  Where the
  * difference of the medians is within the spread of the runs, the profiler's own time (handlers and threads, as it
- * counts them) is the figure, and "by" says so. */
+ * counts them) is the figure, and "by" says so.  Pairs: the difference of the medians, of a block of 64 bytes that is not
+ * sampled and of a mutex nobody else holds. */
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,6 +20,7 @@
 
 #define ROUNDS 11
 #define WORK   35 /* about a second */
+#define PAIRS  5000000
 
 /* -- the program that is measured ------------------------------------------------------------------- */
 
@@ -63,9 +66,45 @@ static int be_busy(void)
     return write(STDOUT_FILENO, &r, sizeof(r)) == (ssize_t)sizeof(r) ? 0 : 1;
 }
 
+static void *sleep_on(void *unused)
+{
+    (void)unused;
+    (void)pause();
+    return NULL;
+}
+
+/* CPU time of the fastest of a few rounds: what else the machine does only adds.  With a second thread, as programs with
+ * locks have: for a process of one, libc leaves out what makes a mutex one. */
+static int be_paired(bool locks)
+{
+    pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    result r = { UINT64_MAX, 1, 1 };
+    pthread_t other;
+    int i, round;
+
+    if (pthread_create(&other, NULL, sleep_on, NULL) != 0)
+        return 1;
+    for (round = 0; round < 5; round++) {
+        uint64_t from = cpu_ns();
+
+        for (i = 0; i < PAIRS; i++) {
+            void *volatile block = locks ? NULL : malloc(64);
+
+            if (locks && pthread_mutex_lock(&mutex) == 0)
+                (void)pthread_mutex_unlock(&mutex);
+            else
+                free(block);
+        }
+        from = cpu_ns() - from;
+        if (from < r.cpu_ns)
+            r.cpu_ns = from;
+    }
+    return write(STDOUT_FILENO, &r, sizeof(r)) == (ssize_t)sizeof(r) ? 0 : 1;
+}
+
 /* -- measuring -------------------------------------------------------------------------------------- */
 
-static bool run(const char *program, const char *library, bool all, result *out)
+static bool run(const char *program, const char *mode, const char *library, bool all, result *out)
 {
     int ends[2], status;
     pid_t child;
@@ -88,7 +127,7 @@ static bool run(const char *program, const char *library, bool all, result *out)
         (void)setenv("DD_PROFILING_FLUSH_ON_EXIT", "false", 1);
         if (library)
             (void)setenv("LD_PRELOAD", library, 1);
-        (void)execl(program, program, "busy", (char *)NULL);
+        (void)execl(program, program, mode, (char *)NULL);
         _exit(127);
     }
     (void)close(ends[1]);
@@ -111,10 +150,10 @@ static void measure(const char *program, const char *library, bool all)
     int i;
 
     for (i = 0; i < ROUNDS; i++) {
-        if (!run(program, NULL, all, &r))
+        if (!run(program, "busy", NULL, all, &r))
             exit(1);
         without[i] = (double)r.cpu_ns;
-        if (!run(program, library, all, &r) || r.own_ns == 0 || r.events == 0)
+        if (!run(program, "busy", library, all, &r) || r.own_ns == 0 || r.events == 0)
             exit(1);
         with[i] = (double)r.cpu_ns;
         own[i] = (double)r.own_ns / (double)r.cpu_ns * 100;
@@ -133,6 +172,27 @@ static void measure(const char *program, const char *library, bool all)
                  spread);
 }
 
+static void measure_pairs(const char *program, const char *library, const char *mode)
+{
+    double without[ROUNDS], with[ROUNDS];
+    result r = { 0, 0, 0 };
+    int i;
+
+    for (i = 0; i < ROUNDS; i++) {
+        if (!run(program, mode, NULL, true, &r))
+            exit(1);
+        without[i] = (double)r.cpu_ns / PAIRS;
+        if (!run(program, mode, library, true, &r))
+            exit(1);
+        with[i] = (double)r.cpu_ns / PAIRS;
+    }
+    qsort(without, ROUNDS, sizeof(without[0]), by_size);
+    qsort(with, ROUNDS, sizeof(with[0]), by_size);
+    (void)printf(
+        "{\"bench\":\"profiler_pairs\",\"what\":\"%s\",\"added_ns\":%.2f,\"without_ns\":%.2f}\n",
+        mode, with[ROUNDS / 2] - without[ROUNDS / 2], without[ROUNDS / 2]);
+}
+
 int main(int argc, char **argv)
 {
     char library[4096], *slash = strrchr(argv[0], '/');
@@ -140,8 +200,12 @@ int main(int argc, char **argv)
 
     if (argc == 2 && strcmp(argv[1], "busy") == 0)
         return be_busy();
+    if (argc == 2)
+        return be_paired(strcmp(argv[1], "lock") == 0);
     (void)snprintf(library, sizeof(library), "%.*s/../lib/libsonde-profiler.so", folder, argv[0]);
     measure(argv[0], library, false);
     measure(argv[0], library, true);
+    measure_pairs(argv[0], library, "malloc");
+    measure_pairs(argv[0], library, "lock");
     return 0;
 }

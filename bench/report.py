@@ -40,6 +40,8 @@ FIGURES = [
     Figure("statsd.line_ns", "ns", None, "low", None, "bench_statsd", {"bench": "statsd", "what": "count_line"}, "ns_per_op"),
     Figure("profiler.cpu_pct", "%", 0.5, "low", ("eBPF profilers", 1, 1), "bench_profiler", {"bench": "profiler_cpu", "what": "cpu"}, "cpu_pct"),
     Figure("profiler.all_pct", "%", None, "low", None, "bench_profiler", {"bench": "profiler_cpu", "what": "all"}, "cpu_pct"),
+    Figure("profiler.malloc_pair_ns", "ns", 6, "low", ("libdatadog", 5, 6), "bench_profiler", {"bench": "profiler_pairs", "what": "malloc"}, "added_ns"),
+    Figure("profiler.lock_pair_ns", "ns", 4, "low", None, "bench_profiler", {"bench": "profiler_pairs", "what": "lock"}, "added_ns"),
     Figure("profiler.frame_ns", "ns", 40, "low", ("libgcc", 105, 105), "bench_unwind", {"bench": "unwind"}, "ns_per_frame"),
     Figure("profiler.tables_kib", "KiB", None, "low", None, "bench_unwind", {"bench": "unwind_tables"}, "kib"),
     Figure("agent.spans_per_s", "spans/CPU s", 400000, "high", ("trace-agent", 58000, 58000), "bench_agent_load", {"bench": "agent_speed"}, "spans_per_cpu_s"),

@@ -8,19 +8,31 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-/* Declares real_NAME(): the next definition of NAME after ours; NULL: there is none. */
+/* Declares real_NAME(): the next definition of NAME after ours; NULL: there is none; and known_NAME(), which does not look:
+ * NULL before real_NAME() was called. */
 #define SONDE_PROF__REAL(name)                                                                     \
-    static __typeof__(&(name)) real_##name(void)                                                   \
+    static _Atomic(void *) found_##name;                                                           \
+                                                                                                   \
+    static inline __attribute__((unused)) __typeof__(&(name)) known_##name(void)                   \
     {                                                                                              \
-        static _Atomic(void *) found;                                                              \
         union {                                                                                    \
             void *object;                                                                          \
             __typeof__(&(name)) function;                                                          \
-        } at = { atomic_load_explicit(&found, memory_order_relaxed) };                             \
+        } at = { atomic_load_explicit(&found_##name, memory_order_relaxed) };                      \
+                                                                                                   \
+        return at.function;                                                                        \
+    }                                                                                              \
+                                                                                                   \
+    static __typeof__(&(name)) real_##name(void)                                                   \
+    {                                                                                              \
+        union {                                                                                    \
+            void *object;                                                                          \
+            __typeof__(&(name)) function;                                                          \
+        } at = { atomic_load_explicit(&found_##name, memory_order_relaxed) };                      \
                                                                                                    \
         if (!at.object) {                                                                          \
             at.object = dlsym(RTLD_NEXT, #name);                                                   \
-            atomic_store_explicit(&found, at.object, memory_order_relaxed);                        \
+            atomic_store_explicit(&found_##name, at.object, memory_order_relaxed);                 \
         }                                                                                          \
         return at.function;                                                                        \
     }

@@ -12,6 +12,7 @@
 
 #include "counts.h"
 #include "cpu_timer.h"
+#include "lock.h"
 #include "proc.h"
 #include "sampler.h"
 #include "threads.h"
@@ -25,6 +26,7 @@
 #define SHALLOW_FRAMES  128u
 #define STOP_TRIES      200u /* of a millisecond */
 
+static sonde_prof__lock life;            /* of start, stop and tick */
 static sonde_prof__sampler_settings now; /* the owner's; what handlers read is in sampling_now */
 static bool is_installed, is_running, is_lost;
 static uint64_t next_scan_ns, next_slow_ns, minute_ends_ns, open_until_ns;
@@ -81,7 +83,9 @@ void sonde_prof__sampler_attach(sonde_prof__slot *slot)
 {
     if (atomic_load_explicit(&sonde_prof__sampling_now.cpu, memory_order_relaxed) &&
         atomic_load_explicit(&slot->timer, memory_order_relaxed) < 0 &&
-        !sonde_prof__timer_arm(slot, now.signo, sonde_prof__samplers_cpu_period_ns()))
+        !sonde_prof__timer_arm(
+            slot, now.signo,
+            atomic_load_explicit(&sonde_prof__sampling_now.cpu_period_ns, memory_order_relaxed)))
         SONDE_PROF__COUNT(timer_failures);
 }
 
@@ -214,7 +218,7 @@ static void start_wall(void)
 
 /* -- life ------------------------------------------------------------------------------------------- */
 
-sonde_status sonde_prof__samplers_start(const sonde_prof__sampler_settings *settings)
+static sonde_status start_locked(const sonde_prof__sampler_settings *settings)
 {
     sonde_status status;
 
@@ -237,6 +241,16 @@ sonde_status sonde_prof__samplers_start(const sonde_prof__sampler_settings *sett
     return SONDE_OK;
 }
 
+sonde_status sonde_prof__samplers_start(const sonde_prof__sampler_settings *settings)
+{
+    sonde_status status;
+
+    sonde_prof__lock_take(&life);
+    status = start_locked(settings);
+    sonde_prof__lock_give(&life);
+    return status;
+}
+
 static bool someone_is_busy(void)
 {
     uint32_t i;
@@ -247,7 +261,7 @@ static bool someone_is_busy(void)
     return false;
 }
 
-void sonde_prof__samplers_stop(void)
+static void stop_locked(void)
 {
     const struct timespec ms = { 0, SONDE_NS_PER_MS };
     uint32_t i;
@@ -262,6 +276,13 @@ void sonde_prof__samplers_stop(void)
         (void)nanosleep(&ms, NULL);
 }
 
+void sonde_prof__samplers_stop(void)
+{
+    sonde_prof__lock_take(&life);
+    stop_locked();
+    sonde_prof__lock_give(&life);
+}
+
 static void scan_if_changed(void)
 {
     static uint32_t count_before;
@@ -272,10 +293,8 @@ static void scan_if_changed(void)
     count_before = count;
 }
 
-void sonde_prof__samplers_tick(uint64_t now_mono_ns)
+static void tick_locked(uint64_t now_mono_ns)
 {
-    if (!is_running)
-        return;
     mind_lost_handler();
     mind_long_handlers(now_mono_ns);
     if (now_mono_ns >= next_scan_ns) {
@@ -290,6 +309,14 @@ void sonde_prof__samplers_tick(uint64_t now_mono_ns)
         if (sonde_prof__samplers_cpu_period_ns() != 0)
             sonde_prof__threads_each(sonde_prof__sampler_attach); /* where it failed */
     }
+}
+
+void sonde_prof__samplers_tick(uint64_t now_mono_ns)
+{
+    sonde_prof__lock_take(&life);
+    if (is_running)
+        tick_locked(now_mono_ns);
+    sonde_prof__lock_give(&life);
 }
 
 void sonde_prof__samplers_wait(uint64_t timeout_ns)
@@ -313,6 +340,7 @@ void sonde_prof__samplers_postfork_parent(void)
 
 void sonde_prof__samplers_postfork_child(void)
 {
+    sonde_prof__lock_init(&life);
     sonde_prof__threads_postfork_child();
     sonde_prof__wall_postfork_child();
 }

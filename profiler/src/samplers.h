@@ -1,6 +1,6 @@
 /* samplers.h - CPU and wall samples of every thread, from start to stop.
  *
- * Life, all on one thread at a time (the drainer's or a start function's):
+ * Life, on any threads:
  *
  *   samplers_start() ──▶ samplers_tick() at every drain ──▶ samplers_stop()
  *

@@ -212,9 +212,9 @@ static void the_event_says_when_and_who_and_what_requests_were_of(void **state)
         "{\"version\":\"4\",\"family\":\"native\",\"start\":\"2026-01-01T00:00:00.000000000Z\","
         "\"end\":\"2026-01-01T00:01:00.000000000Z\",\"attachments\":[\"profile.pprof\"],"
         "\"tags_profiler\":\"language:native,"));
-    assert_non_null(strstr(body, ",\"endpoint_counts\":{\"GET /\":3},\"process_tags\":null,"
-                                 "\"internal\":{\"sonde_version\":\"" SONDE_VERSION
-                                 "\",\"samples_cpu\":1}"));
+    assert_non_null(strstr(body, ",\"endpoint_counts\":{\"GET /\":3},\"process_tags\":"));
+    assert_non_null(
+        strstr(body, ",\"internal\":{\"sonde_version\":\"" SONDE_VERSION "\",\"samples_cpu\":1}"));
     assert_int_equal(s->uploads.reports.events_sent, 1);
     free(body);
 }

@@ -2,6 +2,8 @@
  * tests/integration/test_symbols.py. */
 #include "agent/profiles/symbols.h"
 
+#include <fcntl.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,15 +24,22 @@ int a_function_of_the_test(int x)
     return x * 3;
 }
 
-extern const char __executable_start[]; /* where the linker's addresses begin in memory */
+/* Where the program is, less where its file says it is. */
+static int take_bias(struct dl_phdr_info *info, size_t size, void *out)
+{
+    (void)size;
+    *(uint64_t *)out = info->dlpi_addr;
+    return 1; /* the program comes first */
+}
 
 static uint64_t own_address(void)
 {
-    uint64_t at;
+    uint64_t at, bias = 0;
     int (*function)(int) = a_function_of_the_test;
 
+    (void)dl_iterate_phdr(take_bias, &bias);
     memcpy(&at, &function, sizeof(at));
-    return at - (uint64_t)(uintptr_t)__executable_start; /* linked at 0: -pie */
+    return at - bias;
 }
 
 static symbol_request own_file(void)
@@ -194,6 +203,29 @@ static void test_indexes_make_room_and_are_made_again(void **state)
     symbols_close(s);
 }
 
+static void test_debug_information_that_is_too_big_leaves_names(void **state)
+{
+    symbol_request r = own_file();
+    symbol_object *o;
+    symbols *s;
+
+    dwarf_reader *lines = NULL;
+
+    (void)state;
+    if (dwarf_reader_open(open("/proc/self/exe", O_RDONLY | O_CLOEXEC), "/", SIZE_MAX, &lines) !=
+        SONDE_OK)
+        skip(); /* built without -g */
+    dwarf_reader_close(lines);
+    assert_status(symbols_open(&(symbols_options){ .lines = true, .max_bytes = 4096 }, &s),
+                  SONDE_OK);
+    o = symbols_get(s, &r);
+    symbols_open_files(s);
+    assert_true(is_called(o, own_address(), "a_function_of_the_test"));
+    assert_int_equal(number(s, "lines_too_big"), 1);
+    symbol_object_put(o);
+    symbols_close(s);
+}
+
 static void test_no_more_files_are_open_than_there_may_be(void **state)
 {
     symbol_object *objects[SYMBOLS_OPEN_MAX + 3];
@@ -339,6 +371,7 @@ int main(void)
         cmocka_unit_test(test_another_file_than_the_one_meant_is_not_believed),
         cmocka_unit_test(test_what_is_no_regular_file_is_not_opened),
         cmocka_unit_test(test_indexes_make_room_and_are_made_again),
+        cmocka_unit_test(test_debug_information_that_is_too_big_leaves_names),
         cmocka_unit_test(test_no_more_files_are_open_than_there_may_be),
         cmocka_unit_test(test_the_better_name_of_an_address_wins),
         cmocka_unit_test(test_where_a_symbol_ends),
