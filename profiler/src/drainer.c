@@ -389,7 +389,7 @@ static void look_for_tracer(void)
                                 SONDE_PROF__OBJECT_VDSO | SONDE_PROF__OBJECT_DELETED;
 
         if (d.config->hotspots && l->is_loaded && l->path.len > 0 && !(l->flags & others))
-            (void)sonde_prof__hooks_announce(l->path.ptr);
+            (void)sonde_prof__hooks_announce_in(l->bias);
     }
 }
 

@@ -2,8 +2,11 @@
 #include "hooks.h"
 
 #include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/thread_ctx.h"
 
@@ -130,6 +133,76 @@ static bool tell(started_fn *started)
     return false;
 }
 
+/* -- finding it ------------------------------------------------------------------------------------- */
+
+/* An object's dynamic symbols, by the hash table every linker writes.  dlopen(RTLD_NOLOAD) would find them, too; but when the
+ * process is ending it runs the constructors of what has ended already. */
+typedef struct symbols {
+    uint64_t bias; /* which it is */
+    const char *text;
+    const ElfW(Sym) * symbols;
+    const uint32_t *hash;
+    void *found;
+} symbols;
+
+static uint32_t hash_of(const char *name)
+{
+    uint32_t h = 5381;
+
+    for (; *name; name++)
+        h = h * 33 + (uint8_t)*name;
+    return h;
+}
+
+/* {buckets, first symbol, words of the filter, shift}, the filter, the buckets, chains that end with an odd hash. */
+static void look_up(symbols *o, const char *name)
+{
+    uint32_t buckets = o->hash[0], first = o->hash[1], hash = hash_of(name), i;
+    const uint32_t *bucket = o->hash + 4 + o->hash[2] * (sizeof(ElfW(Addr)) / sizeof(uint32_t));
+    const uint32_t *chain = bucket + buckets;
+
+    i = buckets ? bucket[hash % buckets] : 0;
+    if (i < first)
+        return;
+    for (;; i++) {
+        const ElfW(Sym) *symbol = &o->symbols[i];
+
+        if ((chain[i - first] | 1) == (hash | 1) && symbol->st_shndx != SHN_UNDEF &&
+            strcmp(o->text + symbol->st_name, name) == 0) {
+            o->found = (void *)(uintptr_t)(o->bias + symbol->st_value);
+            return;
+        }
+        if (chain[i - first] & 1)
+            return;
+    }
+}
+
+static int each_object(struct dl_phdr_info *info, size_t size, void *user)
+{
+    symbols *o = user;
+    const ElfW(Dyn) *d = NULL;
+    int i;
+
+    (void)size;
+    if (info->dlpi_addr != o->bias)
+        return 0;
+    for (i = 0; i < info->dlpi_phnum; i++)
+        if (info->dlpi_phdr[i].p_type == PT_DYNAMIC)
+            d = (const ElfW(Dyn) *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
+    for (; d && d->d_tag != DT_NULL; d++) {
+        if (d->d_tag == DT_SYMTAB)
+            o->symbols = (const ElfW(Sym) *)d->d_un.d_ptr;
+        if (d->d_tag == DT_STRTAB)
+            o->text = (const char *)d->d_un.d_ptr;
+        if (d->d_tag == DT_GNU_HASH)
+            o->hash = (const uint32_t *)d->d_un.d_ptr;
+    }
+    /* The loader has made them addresses; where it has not, they are small. */
+    if (o->symbols && o->text && o->hash && (uintptr_t)o->hash > o->bias)
+        look_up(o, TRACER_NAME);
+    return 1;
+}
+
 /* libtrace defines the name too, and its records are told to us. */
 static void look_for_foreign(void)
 {
@@ -139,24 +212,29 @@ static void look_for_foreign(void)
                           memory_order_relaxed);
 }
 
-bool sonde_prof__hooks_announce(const char *library)
+static bool tell_found(void *object)
 {
-    bool is_told;
-
-    void *handle = library ? dlopen(library, RTLD_NOLOAD | RTLD_LAZY) : RTLD_DEFAULT;
     union {
         void *object;
         started_fn *function;
-    } found = { NULL };
+    } found = { object };
+    bool is_told = found.function && tell(found.function);
 
-    if (library && !handle)
-        return false;
-    found.object = dlsym(handle, TRACER_NAME);
-    is_told = found.function && tell(found.function);
-    if (library)
-        (void)dlclose(handle);
     look_for_foreign();
     return is_told;
+}
+
+bool sonde_prof__hooks_announce(void)
+{
+    return tell_found(dlsym(RTLD_DEFAULT, TRACER_NAME));
+}
+
+bool sonde_prof__hooks_announce_in(uint64_t bias)
+{
+    symbols object = { .bias = bias };
+
+    (void)dl_iterate_phdr(each_object, &object);
+    return tell_found(object.found);
 }
 
 void sonde_prof__hooks_withdraw(void)

@@ -18,9 +18,12 @@
 SONDE_API sonde_prof_set_context_record_fn sonde_prof_set_context_record;
 SONDE_API sonde_prof_endpoint_fn sonde_prof_endpoint;
 
-/* Tells libtrace that we are here, when the loader shows it to us; `library` not NULL: looks in that one, which must be
- * loaded.  The drainer, at start and for every new object.  True: told. */
-bool sonde_prof__hooks_announce(const char *library);
+/* Tells libtrace that we are here, when the loader shows it to us.  True: told.  The drainer. */
+bool sonde_prof__hooks_announce(void);
+
+/* The same of one that is hidden (dlopen(RTLD_LOCAL)), in the object with that bias. */
+bool sonde_prof__hooks_announce_in(uint64_t bias);
+
 void sonde_prof__hooks_withdraw(void); /* whoever was told is told that we stop */
 
 /* For the registry: libtrace's record of this slot's thread, made before the slot. */

@@ -206,7 +206,7 @@ static sonde_status start_parts(void)
     start_waits();
     sonde_prof__hooks_set_endpoint_sink(config->endpoints ? sonde_prof__endpoints_report : NULL);
     if (config->hotspots)
-        (void)sonde_prof__hooks_announce(NULL);
+        (void)sonde_prof__hooks_announce();
     return SONDE_OK;
 }
 

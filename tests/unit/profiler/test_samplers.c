@@ -684,8 +684,8 @@ static void on_endpoint(uint64_t root, sonde_str resource, sonde_str type, uint3
 static void test_endpoints_go_to_whoever_wants_them(void **state)
 {
     (void)state;
-    assert_false(sonde_prof__hooks_announce(NULL)); /* no libtrace here */
-    assert_false(sonde_prof__hooks_announce("/no/such/library.so"));
+    assert_false(sonde_prof__hooks_announce()); /* no libtrace here */
+    assert_false(sonde_prof__hooks_announce_in(1));
     sonde_prof_endpoint(9, SONDE_STR("GET /a"), SONDE_STR("web"), 1);
     sonde_prof__hooks_set_endpoint_sink(on_endpoint);
     sonde_prof_endpoint(10, SONDE_STR("GET /a"), SONDE_STR("web"), 1);
