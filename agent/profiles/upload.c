@@ -204,6 +204,7 @@ static void put_internal(sonde_json_writer *j, const upload_frame *f, const wind
     sonde_json_put_u64(j, "rows_clamped", n->clamped);
     sonde_json_put_u64(j, "unknown_contexts", n->unknown_contexts);
     sonde_json_put_u64(j, "dictionary_left_out", n->left_out);
+    sonde_json_put_u64(j, "stacks_cut", n->too_deep);
     sonde_json_put_u64(j, "late_batches", w->late_batches);
     for (size_t i = 0; i < PROFILE_LOSSES; i++) {
         if (w->profile->lost[i])

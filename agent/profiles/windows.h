@@ -74,8 +74,6 @@ SONDE_MUST_USE sonde_status process_note(windows *ws, process *p, const session 
 /* Before a batch: whether it is so far ahead that the open window has to end first. */
 bool process_must_end(const process *p, const batch_facts *f);
 
-typedef bool (*process_is_gone)(void *user, pid_t host_pid);
-
 /* Ends the window of a process now; NULL: there is none, or nothing to tell in it yet. */
 window *process_end(windows *ws, process *p);
 
