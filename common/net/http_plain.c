@@ -10,6 +10,7 @@
 #include "net/http_plain.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -23,6 +24,7 @@
 #include "net/socket.h"
 
 #define REQUEST_HEAD_MAX_BYTES 16384
+#define KEEP_OUT_FD            1000
 #define LOOK_MS                25
 #define CONNECT_MAX_NS         (1 * (uint64_t)SONDE_NS_PER_S) /* where somebody waits for the caller */
 
@@ -32,6 +34,7 @@ struct sonde_http_plain {
     const _Atomic uint64_t *latest_mono_ns; /* NULL: none */
     void (*meanwhile)(void *user);          /* NULL: nothing */
     void *meanwhile_user;
+    bool keeps_out;
     sonde_buf head;           /* of the request */
     sonde_http_answer answer; /* of the last request */
     char in[4096];
@@ -250,14 +253,28 @@ static void disconnect(sonde_http_plain *c)
     errno = saved_errno;
 }
 
+static void move_up(sonde_http_plain *c)
+{
+    int fd = fcntl(c->fd, F_DUPFD_CLOEXEC, KEEP_OUT_FD);
+
+    if (fd < 0)
+        return;
+    (void)close(c->fd);
+    c->fd = fd;
+}
+
 /* Connecting does not look at the latest deadline, so it may not take long. */
 static sonde_status connect_client(sonde_http_plain *c, uint64_t deadline_mono_ns)
 {
     uint64_t soon = sonde_deadline(sonde_mono_ns(), CONNECT_MAX_NS);
+    sonde_status status;
 
     if ((c->latest_mono_ns || c->meanwhile) && soon < deadline_mono_ns)
         deadline_mono_ns = soon;
-    return sonde_connect(&c->url, deadline_mono_ns, &c->fd);
+    status = sonde_connect(&c->url, deadline_mono_ns, &c->fd);
+    if (status == SONDE_OK && c->keeps_out)
+        move_up(c);
+    return status;
 }
 
 static sonde_status try_once(sonde_http_plain *c, const sonde_http_plain_request *request,
@@ -273,7 +290,7 @@ static sonde_status try_once(sonde_http_plain *c, const sonde_http_plain_request
         status = connect_client(c, request->deadline_mono_ns);
     if (status == SONDE_OK)
         status = run_exchange(c, x);
-    if (status != SONDE_OK || !c->answer.keep_alive)
+    if (status != SONDE_OK || !c->answer.keep_alive || c->keeps_out)
         disconnect(c);
     return status;
 }
@@ -305,6 +322,11 @@ void sonde_http_plain_meanwhile(sonde_http_plain *c, void (*call)(void *user), v
 {
     c->meanwhile = call;
     c->meanwhile_user = user;
+}
+
+void sonde_http_plain_keep_out(sonde_http_plain *c)
+{
+    c->keeps_out = true;
 }
 
 void sonde_http_plain_close(sonde_http_plain *c)

@@ -55,6 +55,10 @@ void sonde_http_plain_end_by(sonde_http_plain *c, const _Atomic uint64_t *latest
  * second at most then.  NULL: nothing. */
 void sonde_http_plain_meanwhile(sonde_http_plain *c, void (*call)(void *user), void *user);
 
+/* For programs that count or close descriptors they do not know: ours are above 1000 where the limit allows, and there is
+ * none between requests. */
+void sonde_http_plain_keep_out(sonde_http_plain *c);
+
 /* NULL does nothing.  In a forked child it leaves the parent's connection alone. */
 void sonde_http_plain_close(sonde_http_plain *c);
 

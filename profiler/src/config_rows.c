@@ -14,7 +14,7 @@
 const sonde_prof__setting_row sonde_prof__setting_rows[] = {
     /* This one comes first: what is wrong with the others is logged at its level. */
     { .names = { "DD_PROFILING_NATIVE_LIBRARY_LOG_LEVEL", "DD_PROFILING_NATIVE_LOG_LEVEL" }, .type = SONDE_PROF__TYPE_LEVEL,
-      .fallback = "warn", .field = FIELD(log_level), .key = "log_level", .doc = "trace, debug, info, warn, error or off." },
+      .fallback = "error", .field = FIELD(log_level), .key = "log_level", .doc = "trace, debug, info, warn, error or off." },
 
     { .names = { "DD_PROFILING_ENABLED" }, .type = SONDE_PROF__TYPE_CHOICE, .fallback = "true",
       .choices = "false=0=no=off=f,true=1=yes=on=t,auto", .instead = "true when preloaded, else false", .field = FIELD(enabled), .key = "enable",

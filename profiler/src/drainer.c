@@ -35,6 +35,7 @@
 #define DRAIN_NS         (100 * (uint64_t)SONDE_NS_PER_MS)
 #define IDLE_NS          ((uint64_t)SONDE_NS_PER_S) /* nothing is sampled: loaded objects only */
 #define ASK_AGAIN_NS     (600 * (uint64_t)SONDE_NS_PER_S)
+#define ASK_FIRST_NS     (2 * (uint64_t)SONDE_NS_PER_S) /* who is over before has little to say */
 #define ASK_SOON_NS      (10 * (uint64_t)SONDE_NS_PER_S)
 #define EMPTY_NS         (300 * (uint64_t)SONDE_NS_PER_S) /* a window without samples is sent after that */
 #define MINUTE_NS        (60.0 * SONDE_NS_PER_S)
@@ -66,6 +67,7 @@ static struct {
     bool must_roll_over;
     uint32_t asked_len; /* objects that were asked for a tracer */
     uint64_t ask_at_ns;
+    uint64_t first_ask_ns;  /* nobody has been asked yet while ask_at_ns is that */
     uint64_t begun_mono_ns; /* the window */
     uint64_t begun_unix_ns;
     uint64_t ends_mono_ns;
@@ -285,11 +287,11 @@ static sonde_prof__takes what_it_takes(uint64_t now)
 }
 
 /* An answer that changes what windows become changes the one under way: what it holds so far belongs to both. */
-static void ask_if_due(uint64_t now)
+static void ask_if_due(uint64_t now, bool must)
 {
     sonde_prof__takes before = d.takes, takes;
 
-    if (now < d.ask_at_ns || !d.config->do_export || !has_link())
+    if ((now < d.ask_at_ns && !must) || !d.config->do_export || !has_link())
         return;
     takes = what_it_takes(now);
     d.ask_at_ns =
@@ -335,7 +337,6 @@ static void send_profiles(uint64_t now)
 
 static void talk(uint64_t now)
 {
-    ask_if_due(now);
     if (d.takes == SONDE_PROF__TAKES_BATCHES)
         send_batches(now);
     else if (d.takes == SONDE_PROF__TAKES_PROFILES)
@@ -417,6 +418,7 @@ static bool window_is_over(uint64_t now)
 static void tick(bool close_now)
 {
     uint64_t now = sonde_mono_ns();
+    bool closes;
 
     sonde_prof__samplers_tick(now);
     look_at_costs(now);
@@ -426,8 +428,10 @@ static void tick(bool close_now)
     sonde_prof__lock_give(&lock);
     look_for_tracer();
     sonde_prof__crash_look();
-    ask_if_due(now);
-    if (close_now || window_is_over(now))
+    closes = window_is_over(now) || (close_now && !is_empty());
+    ask_if_due(now,
+               closes && d.takes == SONDE_PROF__TAKES_UNKNOWN && d.ask_at_ns == d.first_ask_ns);
+    if (closes)
         close_window();
     talk(now);
     publish_counts();
@@ -470,8 +474,9 @@ static sonde_status open_all(const sonde_prof__config *config)
     sonde_prof__session_init(&d.session);
     sonde_prof__uploads_init(&d.uploads);
     sonde_prof__overhead_init(&d.overhead, config->max_overhead);
+    d.ask_at_ns = d.first_ask_ns = now + ASK_FIRST_NS;
     begin_window(now, (uint64_t)sonde_unix_ns());
-    return sonde_prof__maps_refresh(now); /* before the first sample */
+    return sonde_prof__maps_refresh(now); /* here: a sample without tables is half a sample */
 }
 
 static void close_all(void)
@@ -540,6 +545,11 @@ void sonde_prof__drainer_stop(uint64_t deadline_mono_ns)
     close_all();
 }
 
+bool sonde_prof__drainer_is_left(void)
+{
+    return has_thread && atomic_load_explicit(&state, memory_order_acquire) != STATE_RUNNING;
+}
+
 static uint64_t count(const _Atomic uint64_t *c)
 {
     return atomic_load_explicit(c, memory_order_relaxed);
@@ -604,7 +614,7 @@ void sonde_prof__drainer_postfork_child(void)
     sonde_prof__identity_renew(&d.who);
     sonde_prof__crash_describe(d.config, d.who.runtime_id);
     d.takes = SONDE_PROF__TAKES_UNKNOWN;
-    d.ask_at_ns = 0;
+    d.ask_at_ns = d.first_ask_ns = sonde_mono_ns() + ASK_FIRST_NS;
     d.had_window = d.has_aside = false;
     begin_window(sonde_mono_ns(), (uint64_t)sonde_unix_ns());
     publish_counts();

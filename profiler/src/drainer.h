@@ -22,6 +22,9 @@ SONDE_MUST_USE sonde_status sonde_prof__drainer_start(const sonde_prof__config *
  * none (a forked child), on the calling thread. */
 void sonde_prof__drainer_stop(uint64_t deadline_mono_ns);
 
+/* The thread did not end in time when it was told to. */
+bool sonde_prof__drainer_is_left(void);
+
 /* Closes the window and sends it: SONDE_ERR_TIMEOUT, SONDE_ERR_REFUSED. */
 SONDE_MUST_USE sonde_status sonde_prof__drainer_flush(uint64_t deadline_mono_ns);
 

@@ -46,6 +46,7 @@ sonde_status sonde_prof__link_open(const sonde_prof__config *c,
     }
     sonde_http_plain_end_by(l->http, latest_mono_ns);
     sonde_http_plain_meanwhile(l->http, meanwhile, user);
+    sonde_http_plain_keep_out(l->http);
     l->agent = c->agent_text;
     add_header(l, "User-Agent", SONDE_STR("Sonde/" SONDE_VERSION));
     sonde_container_read(l->container, l->entity);

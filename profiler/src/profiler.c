@@ -247,13 +247,15 @@ static sonde_status start_locked(const sonde_prof_options *options, bool only_if
         return SONDE_OK;
     if (!prepare())
         return SONDE_ERR_NOMEM;
+    if (sonde_prof__drainer_is_left()) /* the thread of an earlier life, with its configuration */
+        return SONDE_ERR_STATE;
     c = sonde_prof__config_new(options, NULL, NULL);
     if (!c)
         return SONDE_ERR_NOMEM;
     profiles = c->enabled != SONDE_PROF__OFF && (!only_if_asked || c->is_asked_for);
     reason = profiles || c->crash ? why_not(c) : "";
     if (reason && *reason)
-        SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "not profiling: reason=\"%s\"", reason);
+        SONDE_LOG_ALWAYS(SONDE_LOG_ERROR, "not profiling: reason=\"%s\"", reason);
     if (reason || (!profiles && atomic_load_explicit(&running, memory_order_relaxed))) {
         sonde_prof__config_free(c);
         return SONDE_ERR_STATE;

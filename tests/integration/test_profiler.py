@@ -36,7 +36,7 @@ class Case(unittest.TestCase):
     def environment(self, stack, agent, **more):
         return {"DD_TRACE_AGENT_URL": agent, "SONDE_PROFILING_CPU_FREQUENCY": str(HZ),
                 "SONDE_PROFILING_BATCH_INTERVAL_MS": "300", "DD_PROFILING_UPLOAD_PERIOD": "1", "DD_SERVICE": "burner",
-                "DD_PROFILING_ALLOCATION_ENABLED": "1", **more}
+                **more}
 
     def preload(self, stack):
         return {"LD_PRELOAD": str(stack.build / "lib" / "libsonde-profiler.so")}
@@ -145,6 +145,25 @@ class Preloaded(Case):
         self.assertGreater(cpu_of(of_parent, "path_b"), before["path_b"] / 2)
         self.assertNotEqual(uploads[0].tags["runtime-id"], of_parent[0].tags["runtime-id"])
         self.assertEqual(uploads[0].tags["profile_seq"], "0")
+
+    def test_between_requests_it_has_no_descriptor_open(self):
+        with ProfileIntake() as agent, Stack() as stack:
+            agent.info = STOCK
+            program = stack.start_program("profiled_cpu", env=self.environment(stack, agent.base, **self.preload(stack)))
+            program.ask("burn 100")
+            agent.await_uploads(2)
+            folder = Path("/proc") / str(program.pid) / "fd"
+            wait_until("only the standard ones are open", lambda: {f.name for f in folder.iterdir()} == {"0", "1", "2"})
+            self.end(program)
+
+    def test_a_program_that_is_over_at_once_sends_nothing(self):
+        with ProfileIntake() as agent, Stack() as stack:
+            agent.info = STOCK
+            program = stack.start_program("profiled_cpu", env=self.environment(
+                stack, agent.base, DD_PROFILING_WALLTIME_ENABLED="0", DD_PROFILING_CPU_ENABLED="0",
+                DD_PROFILING_ALLOCATION_ENABLED="0", **self.preload(stack)))
+            self.end(program)
+            self.assertEqual(agent.requests + agent.asked, 0)
 
     def test_switched_off_it_is_not_there(self):
         with ProfileIntake() as agent, Stack() as stack:

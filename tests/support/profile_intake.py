@@ -32,6 +32,7 @@ class ProfileIntake:
         self.answers = []  # statuses of the next requests; then 202
         self.info = None  # what GET /info answers: for a profiler this is the agent then
         self.requests = 0
+        self.asked = 0  # GET /info
         self._uploads, self._others, self._lock = [], [], threading.Lock()
         outer = self
 
@@ -46,6 +47,7 @@ class ProfileIntake:
                 self.end_headers()
 
             def do_GET(self):
+                outer.asked += 1
                 body = json.dumps(outer.info).encode()
                 self.send_response(404 if outer.info is None else 200)
                 self.send_header("Content-Length", str(len(body)))
