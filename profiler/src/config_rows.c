@@ -91,7 +91,7 @@ const sonde_prof__setting_row sonde_prof__setting_rows[] = {
     { .names = { "SONDE_PROFILING_CPU_FREQUENCY" }, .type = SONDE_PROF__TYPE_NUMBER, .fallback = "99", .clamp = true, .min = 1, .max = 1000,
       .field = FIELD(cpu_frequency), .option = OPTION(cpu_frequency), .doc = "CPU samples for a second of CPU time." },
     { .names = { "SONDE_PROFILING_CPU_ENGINE" }, .type = SONDE_PROF__TYPE_CHOICE, .fallback = "timer", .choices = "timer,perf,itimer", .field = FIELD(cpu_engine),
-      .doc = "What interrupts threads: a timer of each, or perf events." },
+      .doc = "What interrupts threads: a timer of each. The others are accepted, and mean the same." },
     { .names = { "SONDE_PROFILING_WALL_INTERVAL_MS" }, .type = SONDE_PROF__TYPE_DURATION, .fallback = "50", .min = 1, .max = 60000, .unit_ns = SONDE_NS_PER_MS,
       .field = FIELD(wall_interval_ns), .doc = "Time between looks at all threads." },
     { .names = { "SONDE_PROFILING_WALL_THREADS_PER_TICK" }, .type = SONDE_PROF__TYPE_INT, .fallback = "16", .clamp = true, .min = 1, .max = 1024,
