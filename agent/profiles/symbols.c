@@ -90,7 +90,7 @@ static void push_newest_locked(symbols *s, symbol_object *o)
 static void drop_index(symbol_object *o)
 {
     symbol_index_done(&o->index);
-    symbol_index_init(&o->index);
+    symbol_index_init(&o->index, o->of->options.max_bytes);
     dwarf_reader_close(o->dwarf);
     o->dwarf = NULL;
     if (o->map_fd >= 0)
@@ -172,7 +172,7 @@ static symbol_object *new_object(symbols *s, const symbol_request *r)
         memcpy(o->build_id, r->build_id, o->request.build_id_len);
     o->request.build_id = o->build_id;
     o->bytes = OBJECT_BYTES + r->path.len;
-    symbol_index_init(&o->index);
+    symbol_index_init(&o->index, o->of->options.max_bytes);
     write_key(r, o->key);
     return o;
 }
@@ -404,7 +404,7 @@ static sonde_status read_map(symbol_object *o, int fd)
     o->map_bytes = st.st_size;
     o->map_time = st.st_mtim;
     symbol_index_done(&o->index);
-    symbol_index_init(&o->index);
+    symbol_index_init(&o->index, o->of->options.max_bytes);
     o->index.last_wins = true;
     status = perf_map_read(fd, &o->index);
     return status;
@@ -453,6 +453,8 @@ static void make_index(symbols *s, symbol_object *o)
     if (fd >= 0)
         status = o->request.map_pid ? read_map(o, fd) : read_object(s, o, fd);
     symbol_index_seal(&o->index);
+    if (o->index.cut)
+        count(&s->counters.objects_cut);
     count(status == SONDE_OK ? &s->counters.objects_indexed : &s->counters.objects_failed);
     account(s, o);
 }
@@ -596,6 +598,7 @@ void symbols_write_json(symbols *s, sonde_json_writer *w)
     sonde_json_put_counter(w, "objects_missing", &c->objects_missing);
     sonde_json_put_counter(w, "objects_indexed", &c->objects_indexed);
     sonde_json_put_counter(w, "objects_failed", &c->objects_failed);
+    sonde_json_put_counter(w, "objects_cut", &c->objects_cut);
     sonde_json_put_counter(w, "objects_evicted", &c->objects_evicted);
     sonde_json_put_counter(w, "indexes_dropped", &c->indexes_dropped);
     sonde_json_put_counter(w, "lines_too_big", &c->lines_too_big);

@@ -49,6 +49,7 @@ typedef struct symbols_counters {
     _Atomic uint64_t objects_missing; /* no file, or another one */
     _Atomic uint64_t objects_indexed;
     _Atomic uint64_t objects_failed; /* not an ELF file, damaged, too big */
+    _Atomic uint64_t objects_cut;    /* of those indexed: with more symbols than fit */
     _Atomic uint64_t objects_evicted;
     _Atomic uint64_t indexes_dropped; /* of objects still in use, to make room */
     _Atomic uint64_t lines_too_big;   /* objects with more debug information than half the cache */

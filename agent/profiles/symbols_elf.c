@@ -14,10 +14,11 @@
 #include "codec/compress/compress.h"
 #include "symbols_internal.h"
 
-#define SECTION_MAX_BYTES (UINT64_C(1) * 1024 * 1024 * 1024)
-#define SECTIONS_MAX      65536u
+#define SECTION_MAX_BYTES                                                                          \
+    (UINT64_C(1) * 1024 * 1024) /* but for symbols and what has to do with them */
+#define SECTIONS_MAX 65536u
 
-#define DEBUGDATA_MAX_BYTES  ((size_t)64 * 1024 * 1024) /* unpacked */
+#define READ_FACTOR          4 /* a section, unpacked, and the index made of it */
 #define SYMBOL_STUB_NAME_MAX 1024
 
 static Elf *begin(int fd)
@@ -37,11 +38,26 @@ static Elf *begin(int fd)
 }
 
 /* The bytes of a section, not those of one that has none in the file. */
-static Elf_Data *section_data(Elf_Scn *scn, const GElf_Shdr *h)
+static Elf_Data *section_up_to(Elf_Scn *scn, const GElf_Shdr *h, uint64_t max_bytes)
 {
-    if (h->sh_type == SHT_NOBITS || h->sh_size == 0 || h->sh_size > SECTION_MAX_BYTES)
+    if (h->sh_type == SHT_NOBITS || h->sh_size == 0 || h->sh_size > max_bytes)
         return NULL;
     return elf_getdata(scn, NULL);
+}
+
+static Elf_Data *section_data(Elf_Scn *scn, const GElf_Shdr *h)
+{
+    return section_up_to(scn, h, SECTION_MAX_BYTES);
+}
+
+/* Of symbols: most of what a table holds is not kept, so it may be larger than the index. */
+static Elf_Data *symbol_data(Elf_Scn *scn, const GElf_Shdr *h, symbol_index *x)
+{
+    uint64_t max_bytes = (uint64_t)x->max_bytes * READ_FACTOR;
+
+    if (h->sh_type != SHT_NOBITS && h->sh_size > max_bytes)
+        x->cut = true;
+    return section_up_to(scn, h, max_bytes);
 }
 
 static Elf_Scn *next_section(Elf *e, Elf_Scn *scn, GElf_Shdr *out)
@@ -186,10 +202,15 @@ static sonde_str without_version(const char *name)
 
 static sonde_status read_table(Elf *e, Elf_Scn *scn, const GElf_Shdr *h, symbol_index *x)
 {
-    Elf_Data *d = section_data(scn, h);
+    Elf_Data *d = symbol_data(scn, h, x);
+    Elf_Scn *names = elf_getscn(e, h->sh_link); /* elf_strptr() reads all of it */
     sonde_status status = SONDE_OK;
     size_t count = d && h->sh_entsize ? h->sh_size / h->sh_entsize : 0;
+    GElf_Shdr names_head;
     GElf_Sym s;
+
+    if (!names || !gelf_getshdr(names, &names_head) || !symbol_data(names, &names_head, x))
+        return SONDE_OK;
 
     for (size_t i = 0; i < count && i < SYMBOL_INDEX_MAX && status == SONDE_OK; i++) {
         const char *name;
@@ -259,7 +280,7 @@ static sonde_status read_plt(Elf *e, symbol_index *x, bool *out_found)
 {
     GElf_Shdr h, table;
     Elf_Scn *scn = find_section(e, ".rela.plt", &h), *linked;
-    Elf_Data *relocations = scn ? section_data(scn, &h) : NULL, *d;
+    Elf_Data *relocations = scn ? symbol_data(scn, &h, x) : NULL, *d;
     sonde_status status = SONDE_OK;
     plt at;
 
@@ -267,7 +288,7 @@ static sonde_status read_plt(Elf *e, symbol_index *x, bool *out_found)
     if (!relocations || h.sh_type != SHT_RELA || !find_plt(e, &at))
         return SONDE_OK;
     linked = elf_getscn(e, h.sh_link);
-    d = linked && gelf_getshdr(linked, &table) ? section_data(linked, &table) : NULL;
+    d = linked && gelf_getshdr(linked, &table) ? symbol_data(linked, &table, x) : NULL;
     for (int i = 0; d && status == SONDE_OK && at.first + at.size <= at.end; i++) {
         GElf_Rela r;
         GElf_Sym s;
@@ -294,7 +315,7 @@ static sonde_status read_debugdata(Elf *e, symbol_index *x, bool *out_found)
 {
     GElf_Shdr h;
     Elf_Scn *scn = find_section(e, ".gnu_debugdata", &h);
-    Elf_Data *d = scn ? section_data(scn, &h) : NULL;
+    Elf_Data *d = scn ? symbol_data(scn, &h, x) : NULL;
     sonde_status status = SONDE_OK;
     unsigned found = 0;
     sonde_buf plain;
@@ -303,7 +324,7 @@ static sonde_status read_debugdata(Elf *e, symbol_index *x, bool *out_found)
     *out_found = false;
     if (!d || !d->d_buf)
         return SONDE_OK;
-    sonde_buf_init(&plain, DEBUGDATA_MAX_BYTES);
+    sonde_buf_init(&plain, x->max_bytes * READ_FACTOR);
     if (sonde_xz_decompress((sonde_str){ d->d_buf, d->d_size }, &plain) == SONDE_OK &&
         (inner = elf_memory((char *)plain.data, plain.len)) != NULL) {
         if (elf_kind(inner) == ELF_K_ELF)

@@ -9,9 +9,9 @@
 
 #define LOOK_BACK 64 /* entries that may start behind the one that holds an address */
 
-void symbol_index_init(symbol_index *x)
+void symbol_index_init(symbol_index *x, size_t max_bytes)
 {
-    *x = (symbol_index){ 0 };
+    *x = (symbol_index){ .max_bytes = max_bytes };
     sonde_buf_init(&x->names, SYMBOL_NAMES_MAX_BYTES);
 }
 
@@ -43,12 +43,17 @@ sonde_status symbol_index_add(symbol_index *x, sonde_str name, uint64_t address,
 
     if (is_nothing(name))
         return SONDE_OK;
-    items = array_room(x->entries, x->len, &x->cap, sizeof(*items), SYMBOL_INDEX_MAX);
-    if (!items)
-        return x->len < SYMBOL_INDEX_MAX ? SONDE_ERR_NOMEM : SONDE_OK;
-    x->entries = items;
     if (name.len > SYMBOL_NAME_MAX)
         name.len = SYMBOL_NAME_MAX;
+    if (x->len == SYMBOL_INDEX_MAX ||
+        (x->len + 1) * sizeof(*items) + x->names.len + name.len + 1 > x->max_bytes) {
+        x->cut = true;
+        return SONDE_OK;
+    }
+    items = array_room(x->entries, x->len, &x->cap, sizeof(*items), SYMBOL_INDEX_MAX);
+    if (!items)
+        return SONDE_ERR_NOMEM;
+    x->entries = items;
     sonde_buf_append_str(&x->names, name);
     sonde_buf_append_byte(&x->names, 0);
     if (x->names.status != SONDE_OK)

@@ -25,11 +25,13 @@ typedef struct symbol_entry {
 typedef struct symbol_index {
     symbol_entry *entries; /* by address, once sealed */
     uint32_t len, cap;
-    sonde_buf names; /* NUL-terminated, one after the other */
-    bool last_wins;  /* generated code takes the place of older code */
+    sonde_buf names;  /* NUL-terminated, one after the other */
+    size_t max_bytes; /* of entries and names; what does not fit is left out */
+    bool cut;         /* something was */
+    bool last_wins;   /* generated code takes the place of older code */
 } symbol_index;
 
-void symbol_index_init(symbol_index *x);
+void symbol_index_init(symbol_index *x, size_t max_bytes);
 void symbol_index_done(symbol_index *x);
 size_t symbol_index_bytes(const symbol_index *x);
 /* Beyond the ceilings: left out.  A name that is empty or a mapping symbol ($x, $d, $a) is nothing. */

@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (fd < 0 || write(fd, data, size) != (ssize_t)size)
         abort();
-    symbol_index_init(&x);
+    symbol_index_init(&x, 1u << 24);
     sonde_buf_init(&readable, 1u << 20);
     if (elf_read_identity(fd, &id) == SONDE_OK && id.build_id_len > sizeof(id.build_id))
         abort();

@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (fd < 0 || write(fd, data, size) != (ssize_t)size)
         abort();
-    symbol_index_init(&x);
+    symbol_index_init(&x, 1u << 26);
     x.last_wins = true;
     if (perf_map_read(fd, &x) != SONDE_OK)
         abort();

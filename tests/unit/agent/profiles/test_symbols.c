@@ -179,6 +179,24 @@ static void test_what_is_no_regular_file_is_not_opened(void **state)
     temp_dir_remove(dir);
 }
 
+/* A cache that one index of this program fits into, and not two. */
+static size_t room_for_one(void)
+{
+    symbol_request r = own_file();
+    symbol_object *o;
+    symbols *s;
+    size_t bytes;
+
+    assert_status(symbols_open(&(symbols_options){ .lines = false }, &s), SONDE_OK);
+    o = symbols_get(s, &r);
+    symbols_open_files(s);
+    assert_true(is_called(o, own_address(), "a_function_of_the_test"));
+    bytes = (size_t)number(s, "bytes");
+    symbol_object_put(o);
+    symbols_close(s);
+    return bytes + bytes / 2;
+}
+
 static void test_indexes_make_room_and_are_made_again(void **state)
 {
     symbol_request a = own_file(), b = own_file();
@@ -188,7 +206,7 @@ static void test_indexes_make_room_and_are_made_again(void **state)
     (void)state;
     a.start = 1; /* without id and inode an object is one mapping's */
     b.start = 2;
-    assert_status(symbols_open(&(symbols_options){ .max_bytes = 4096 }, &s), SONDE_OK);
+    assert_status(symbols_open(&(symbols_options){ .max_bytes = room_for_one() }, &s), SONDE_OK);
     one = symbols_get(s, &a);
     two = symbols_get(s, &b);
     symbols_open_files(s);
@@ -199,7 +217,7 @@ static void test_indexes_make_room_and_are_made_again(void **state)
     assert_int_equal(number(s, "indexes_dropped"), 2);
     symbol_object_put(one);
     symbol_object_put(two);
-    assert_true(number(s, "bytes") <= 4096);
+    assert_true(number(s, "bytes") <= room_for_one());
     symbols_close(s);
 }
 
@@ -216,8 +234,9 @@ static void test_debug_information_that_is_too_big_leaves_names(void **state)
         SONDE_OK)
         skip(); /* built without -g */
     dwarf_reader_close(lines);
-    assert_status(symbols_open(&(symbols_options){ .lines = true, .max_bytes = 4096 }, &s),
-                  SONDE_OK);
+    assert_status(
+        symbols_open(&(symbols_options){ .lines = true, .max_bytes = room_for_one() }, &s),
+        SONDE_OK);
     o = symbols_get(s, &r);
     symbols_open_files(s);
     assert_true(is_called(o, own_address(), "a_function_of_the_test"));
@@ -268,7 +287,7 @@ static void test_the_better_name_of_an_address_wins(void **state)
         for (int order = 0; order < 2; order++) {
             symbol_index x;
 
-            symbol_index_init(&x);
+            symbol_index_init(&x, 65536);
             for (int k = 0; k < 2; k++) {
                 bool better = k == order;
 
@@ -292,7 +311,7 @@ static void test_where_a_symbol_ends(void **state)
     symbol_index x;
 
     (void)state;
-    symbol_index_init(&x);
+    symbol_index_init(&x, 65536);
     assert_status(symbol_index_add(&x, SONDE_STR("sized"), 16, 8, SYMBOL_GLOBAL, true), SONDE_OK);
     assert_status(symbol_index_add(&x, SONDE_STR("outer"), 32, 64, SYMBOL_GLOBAL, true), SONDE_OK);
     assert_status(symbol_index_add(&x, SONDE_STR("inner"), 40, 4, SYMBOL_GLOBAL, true), SONDE_OK);
@@ -306,6 +325,23 @@ static void test_where_a_symbol_ends(void **state)
     assert_string_equal(symbol_index_name(&x, symbol_index_find(&x, 43)), "inner");
     assert_string_equal(symbol_index_name(&x, symbol_index_find(&x, 50)), "outer");
     assert_string_equal(symbol_index_name(&x, symbol_index_find(&x, 9000)), "label");
+    symbol_index_done(&x);
+}
+
+static void test_symbols_that_do_not_fit_are_left_out(void **state)
+{
+    symbol_index x;
+
+    (void)state;
+    symbol_index_init(&x, 10 * (sizeof(symbol_entry) + sizeof("name")));
+    for (uint64_t i = 1; i <= 11; i++) {
+        assert_status(symbol_index_add(&x, SONDE_STR("name"), i * 16, 8, SYMBOL_GLOBAL, true),
+                      SONDE_OK);
+        assert_int_equal(x.cut, i == 11);
+    }
+    symbol_index_seal(&x);
+    assert_non_null(symbol_index_find(&x, 160));
+    assert_null(symbol_index_find(&x, 176));
     symbol_index_done(&x);
 }
 
@@ -375,6 +411,7 @@ int main(void)
         cmocka_unit_test(test_no_more_files_are_open_than_there_may_be),
         cmocka_unit_test(test_the_better_name_of_an_address_wins),
         cmocka_unit_test(test_where_a_symbol_ends),
+        cmocka_unit_test(test_symbols_that_do_not_fit_are_left_out),
         cmocka_unit_test(test_names_are_made_readable),
         cmocka_unit_test(test_looking_up_survives_every_failed_allocation),
     };
