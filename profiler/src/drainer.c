@@ -18,6 +18,7 @@
 #include "collector.h"
 #include "counts.h"
 #include "crash.h"
+#include "endpoints.h"
 #include "heap.h"
 #include "hooks.h"
 #include "identity.h"
@@ -25,6 +26,7 @@
 #include "lock.h"
 #include "maps.h"
 #include "overhead.h"
+#include "profiler.h"
 #include "samplers.h"
 #include "session.h"
 #include "slot.h"
@@ -34,6 +36,7 @@
 
 #define DRAIN_NS         (100 * (uint64_t)SONDE_NS_PER_MS)
 #define IDLE_NS          ((uint64_t)SONDE_NS_PER_S) /* nothing is sampled: loaded objects only */
+#define AUTO_NS          (30 * (uint64_t)SONDE_NS_PER_S)
 #define ASK_AGAIN_NS     (600 * (uint64_t)SONDE_NS_PER_S)
 #define ASK_FIRST_NS     (2 * (uint64_t)SONDE_NS_PER_S) /* who is over before has little to say */
 #define ASK_SOON_NS      (10 * (uint64_t)SONDE_NS_PER_S)
@@ -65,6 +68,8 @@ static struct {
     bool
         had_window; /* one has ended: the first is shorter, so that processes do not send at once */
     bool must_roll_over;
+    bool is_awake;
+    uint64_t opened_ns;
     uint32_t asked_len; /* objects that were asked for a tracer */
     uint64_t ask_at_ns;
     uint64_t first_ask_ns;  /* nobody has been asked yet while ask_at_ns is that */
@@ -415,11 +420,24 @@ static bool window_is_over(uint64_t now)
            (!d.in_profiles || !is_empty() || now >= d.begun_mono_ns + EMPTY_NS);
 }
 
+/* With DD_PROFILING_ENABLED=auto, until something is worth a profile: programs that are over soon, or serve nobody, are let
+ * alone. */
+static bool sleeps(uint64_t now)
+{
+    if (d.is_awake || d.config->enabled != SONDE_PROF__AUTO)
+        return false;
+    d.is_awake =
+        now >= d.opened_ns + AUTO_NS && sonde_prof__endpoints_finished() && sonde_prof__awaken();
+    return !d.is_awake;
+}
+
 static void tick(bool close_now)
 {
     uint64_t now = sonde_mono_ns();
     bool closes;
 
+    if (sleeps(now))
+        return;
     sonde_prof__samplers_tick(now);
     look_at_costs(now);
     sonde_prof__waits_tick(now);
@@ -474,6 +492,7 @@ static sonde_status open_all(const sonde_prof__config *config)
     sonde_prof__session_init(&d.session);
     sonde_prof__uploads_init(&d.uploads);
     sonde_prof__overhead_init(&d.overhead, config->max_overhead);
+    d.opened_ns = now;
     d.ask_at_ns = d.first_ask_ns = now + ASK_FIRST_NS;
     begin_window(now, (uint64_t)sonde_unix_ns());
     return sonde_prof__maps_refresh(now); /* here: a sample without tables is half a sample */

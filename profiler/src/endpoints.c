@@ -1,6 +1,7 @@
 /* endpoints.c - a bounded list under a lock of ours. */
 #include "endpoints.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -12,6 +13,7 @@
 static sonde_prof__lock lock;
 static sonde_prof__report **reports; /* room for all, made at the first; guarded by lock */
 static uint32_t reports_len;         /* guarded by lock */
+static _Atomic bool has_finished;
 
 static bool keep(sonde_prof__report *r)
 {
@@ -35,6 +37,8 @@ void sonde_prof__endpoints_report(uint64_t local_root_id, sonde_str resource, so
         (sonde_prof__report *)sonde_malloc(sizeof(*r) + resource.len + type.len);
 
     sonde_prof__resume();
+    if (finished > 0)
+        atomic_store_explicit(&has_finished, true, memory_order_relaxed);
     if (r) {
         r->local_root_id = local_root_id;
         r->finished = finished;
@@ -67,6 +71,11 @@ void sonde_prof__endpoints_take(void (*take)(void *user, const sonde_prof__repor
         sonde_free(taken[i]);
     }
     sonde_free((void *)taken);
+}
+
+bool sonde_prof__endpoints_finished(void)
+{
+    return atomic_load_explicit(&has_finished, memory_order_relaxed);
 }
 
 void sonde_prof__endpoints_prefork(void)

@@ -5,6 +5,7 @@
 #ifndef SONDE_PROFILER_ENDPOINTS_H
 #define SONDE_PROFILER_ENDPOINTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/str.h"
@@ -25,6 +26,8 @@ void sonde_prof__endpoints_report(uint64_t local_root_id, sonde_str resource, so
 
 /* Calls `take` for each report there is, in their order. */
 void sonde_prof__endpoints_take(void (*take)(void *user, const sonde_prof__report *r), void *user);
+
+bool sonde_prof__endpoints_finished(void); /* some local root has, ever */
 
 void sonde_prof__endpoints_prefork(void);
 void sonde_prof__endpoints_postfork_parent(void);

@@ -187,6 +187,27 @@ static void start_waits(void)
     sonde_prof__waits_start(&settings);
 }
 
+static sonde_status start_sampling(void)
+{
+    sonde_status status = start_samplers();
+
+    if (status != SONDE_OK)
+        return status;
+    start_heap();
+    start_waits();
+    return SONDE_OK;
+}
+
+bool sonde_prof__awaken(void)
+{
+    if (!sonde_prof__lock_try(&lock, 0))
+        return false; /* later */
+    if (atomic_load_explicit(&running, memory_order_relaxed) && start_sampling() != SONDE_OK)
+        SONDE_LOG(SONDE_LOG_ERROR, "not profiling: the signal cannot be had, or no memory");
+    sonde_prof__lock_give(&lock);
+    return true;
+}
+
 static sonde_status start_parts(void)
 {
     sonde_status status = sonde_prof__drainer_start(config);
@@ -197,15 +218,15 @@ static sonde_status start_parts(void)
         (void)sonde_prof__crash_start(config); /* said so itself; profiling goes on without */
     if (is_quiet)
         return sonde_prof__crash_is_on() ? SONDE_OK : SONDE_ERR_STATE;
-    status = start_samplers();
+    status = config->enabled == SONDE_PROF__AUTO ? SONDE_OK : start_sampling();
     if (status != SONDE_OK) {
         sonde_prof__drainer_stop(sonde_mono_ns());
         return status;
     }
-    start_heap();
-    start_waits();
-    sonde_prof__hooks_set_endpoint_sink(config->endpoints ? sonde_prof__endpoints_report : NULL);
-    if (config->hotspots)
+    sonde_prof__hooks_set_endpoint_sink(config->endpoints || config->enabled == SONDE_PROF__AUTO
+                                            ? sonde_prof__endpoints_report
+                                            : NULL);
+    if (config->hotspots || config->enabled == SONDE_PROF__AUTO)
         (void)sonde_prof__hooks_announce();
     return SONDE_OK;
 }

@@ -12,6 +12,9 @@
 /* `only_if_asked`: linked, not preloaded: only when the environment says so. */
 sonde_status sonde_prof__start(const sonde_prof_options *options, bool only_if_asked);
 
+/* DD_PROFILING_ENABLED=auto: starts to sample, unless it is being stopped.  The drainer, when it is time.  True: awake. */
+bool sonde_prof__awaken(void);
+
 /* A forked child has no thread of ours yet: most only execute another program. */
 extern _Atomic bool sonde_prof__child_waits;
 void sonde_prof__resume_slow(void);

@@ -165,6 +165,18 @@ class Preloaded(Case):
             self.end(program)
             self.assertEqual(agent.requests + agent.asked, 0)
 
+    def test_on_its_own_judgement_it_leaves_young_programs_alone(self):
+        with ProfileIntake() as agent, Stack() as stack:
+            agent.info = STOCK
+            program = stack.start_program("profiled_cpu", env=self.environment(
+                stack, agent.base, DD_PROFILING_ENABLED="auto", **self.preload(stack)))
+            program.ask("burn 300")
+            tasks = (Path("/proc") / str(program.pid) / "task").iterdir()
+            names = {(t / "comm").read_text().strip() for t in tasks}
+            self.end(program)
+            self.assertEqual(names, {"profiled_cpu", "sonde-drain"})  # nobody samples
+            self.assertEqual(agent.requests, 0)
+
     def test_switched_off_it_is_not_there(self):
         with ProfileIntake() as agent, Stack() as stack:
             agent.info = STOCK
