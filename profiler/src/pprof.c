@@ -11,11 +11,12 @@
 #include "codec/pb_write.h"
 
 #include "maps.h"
+#include "waits.h"
 
 #define SHALLOW_FRAMES 128u
 #define COARSE_SHARE   10000u
 #define TEXTS_MAX      262144u
-#define COLUMNS_MAX    24
+#define COLUMNS_MAX    32
 
 /* Fields of the messages. */
 enum {
@@ -60,26 +61,42 @@ typedef struct column {
     int value;
     const char *type;
     const char *unit;
+    unsigned io; /* of I/O: which, see io_of() */
 } column;
 
+/* clang-format off */
+#define IO_COLUMNS(name, io)                                             \
+    { SONDE_PROF__IO, 1, name "-time", "nanoseconds", io },              \
+    { SONDE_PROF__IO, 0, name "-time-samples", "count", io },            \
+    { SONDE_PROF__IO, 2, name "-size", "bytes", io },                    \
+    { SONDE_PROF__IO, 0, name "-size-samples", "count", io }
+/* clang-format on */
+
 static const column columns[] = {
-    { SONDE_PROF__CPU, -1, "cpu-samples", "count" },
-    { SONDE_PROF__CPU, 0, "cpu-time", "nanoseconds" },
-    { SONDE_PROF__WALL, -1, "wall-samples", "count" },
-    { SONDE_PROF__WALL, 0, "wall-time", "nanoseconds" },
-    { SONDE_PROF__ALLOC, 0, "alloc-samples", "count" },
-    { SONDE_PROF__ALLOC, 1, "alloc-space", "bytes" },
-    { 0, 0, "inuse-objects", "count" },
-    { 0, 1, "inuse-space", "bytes" },
-    { SONDE_PROF__LOCK, 0, "lock-acquire", "count" },
-    { SONDE_PROF__LOCK, 1, "lock-acquire-wait", "nanoseconds" },
-    { SONDE_PROF__EXCEPTION, 0, "exception-samples", "count" },
+    { SONDE_PROF__CPU, -1, "cpu-samples", "count", 0 },
+    { SONDE_PROF__CPU, 0, "cpu-time", "nanoseconds", 0 },
+    { SONDE_PROF__WALL, -1, "wall-samples", "count", 0 },
+    { SONDE_PROF__WALL, 0, "wall-time", "nanoseconds", 0 },
+    { SONDE_PROF__ALLOC, 0, "alloc-samples", "count", 0 },
+    { SONDE_PROF__ALLOC, 1, "alloc-space", "bytes", 0 },
+    { 0, 0, "inuse-objects", "count", 0 },
+    { 0, 1, "inuse-space", "bytes", 0 },
+    { SONDE_PROF__LOCK, 0, "lock-acquire", "count", 0 },
+    { SONDE_PROF__LOCK, 1, "lock-acquire-wait", "nanoseconds", 0 },
+    { SONDE_PROF__EXCEPTION, 0, "exception-samples", "count", 0 },
+    IO_COLUMNS("socket-read", 0),
+    IO_COLUMNS("socket-write", 1),
+    IO_COLUMNS("file-io-read", 2),
+    IO_COLUMNS("file-io-write", 3),
 };
 
 #define COLUMNS (sizeof(columns) / sizeof(columns[0]))
 
+_Static_assert(COLUMNS <= COLUMNS_MAX, "room for all");
+
 /* In the order of the format's numbers. */
 static const char *const states[] = { "running", "io", "lock", "sleep", "poll", "wait", "blocked" };
+static const char *const operations[] = { "read", "write", "sync", "connect", "accept" };
 static const char *const synthetic[] = {
     "",       "[truncated]", "[unwind failure]", "[unknown mapping]", "[incomplete]",
     "[lost]", "[kernel]",    "[other]",          "<frames omitted>"
@@ -162,9 +179,19 @@ static void choose_columns(writer *w)
     }
 }
 
+/* Reading or writing, of sockets or of anything else. */
+static unsigned io_of(const sonde_prof__tally *r)
+{
+    uint32_t operation = r->key.extra[0], class = r->key.extra[1];
+    bool writes = operation == SONDE_PROF__IO_WRITE || operation == SONDE_PROF__IO_SYNC ||
+                  operation == SONDE_PROF__IO_CONNECT;
+
+    return (class == SONDE_PROF__IO_SOCKET ? 0u : 2u) + (writes ? 1u : 0u);
+}
+
 static uint64_t value_of(const column *c, const sonde_prof__tally *r)
 {
-    if (c->kind != r->key.kind)
+    if (c->kind != r->key.kind || (c->kind == SONDE_PROF__IO && c->io != io_of(r)))
         return 0;
     if (c->value < 0)
         return r->events;
@@ -290,6 +317,9 @@ static void label_extra(writer *w, const sonde_prof__tally *r)
         label_text(w, "thread state", sonde_str_from(states[r->key.extra[0]]));
     else if (r->key.kind == SONDE_PROF__LOCK)
         label_text(w, "lock name", sonde_prof__dict_text(d, r->key.extra[0]));
+    else if (r->key.kind == SONDE_PROF__IO &&
+             r->key.extra[0] < sizeof(operations) / sizeof(operations[0]))
+        label_text(w, "io operation", sonde_str_from(operations[r->key.extra[0]]));
     else if (r->key.kind == SONDE_PROF__EXCEPTION)
         label_text(w, "exception type", sonde_prof__dict_text(d, r->key.extra[0]));
 }

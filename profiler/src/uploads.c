@@ -60,7 +60,7 @@ static uint32_t kinds_of(const sonde_prof__config *c)
 {
     return (c->cpu ? 1u << SONDE_PROF__CPU : 0u) | (c->wall ? 1u << SONDE_PROF__WALL : 0u) |
            (c->alloc ? 1u << SONDE_PROF__ALLOC : 0u) | (c->lock ? 1u << SONDE_PROF__LOCK : 0u) |
-           (c->exception ? 1u << SONDE_PROF__EXCEPTION : 0u);
+           (c->exception ? 1u << SONDE_PROF__EXCEPTION : 0u) | (c->io ? 1u << SONDE_PROF__IO : 0u);
 }
 
 static sonde_str base_name(sonde_str path)

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "codec/pb_read.h"
 #include "profiler/src/uploads.h"
+#include "profiler/src/waits.h"
 #include "support/fake_agent.h"
 #include "support/temp_dir.h"
 
@@ -411,7 +412,9 @@ static void write_message(scene *s, sonde_prof__pprof_step step, message *m, son
         .endpoints = &e,
         .endpoints_len = 1,
         .time = { START_NS, START_NS + PERIOD_NS, (int64_t)START_NS },
-        .kinds = 1u << SONDE_PROF__CPU | 1u << SONDE_PROF__WALL,
+        .kinds = s->window.rows[0].key.kind == SONDE_PROF__IO
+                     ? 1u << SONDE_PROF__CPU | 1u << SONDE_PROF__WALL | 1u << SONDE_PROF__IO
+                     : 1u << SONDE_PROF__CPU | 1u << SONDE_PROF__WALL,
         .cpu_period_ns = 10101010,
         .pid = 4242,
         .process_name = SONDE_STR("demo"),
@@ -484,6 +487,28 @@ static void what_is_small_goes_into_other_and_nothing_is_lost(void **state)
     sonde_buf_done(&b);
 }
 
+static void io_has_columns_by_direction_and_by_what_it_goes_to(void **state)
+{
+    static message m;
+    scene *s = *state;
+    sonde_buf b;
+
+    sample(s, SONDE_PROF__IO, 3, 1, 100);
+    s->window.rows[0].value[1] = 700;
+    s->window.rows[0].value[2] = 4096;
+    s->window.rows[0].key.extra[0] = SONDE_PROF__IO_SYNC;
+    s->window.rows[0].key.extra[1] = SONDE_PROF__IO_FILE;
+    write_message(s, SONDE_PROF__PPROF_WHOLE, &m, &b);
+    assert_int_equal(m.types, 4 + 16);
+    assert_int_equal(m.sums[4 + 8], 0);
+    assert_int_equal(m.sums[4 + 12], 700); /* file-io-write-time, ... */
+    assert_int_equal(m.sums[4 + 13], 3);
+    assert_int_equal(m.sums[4 + 14], 4096);
+    assert_int_equal(m.sums[4 + 15], 3);
+    assert_true(sonde_str_eq(m.last_text[text_of(&m, "io operation")], SONDE_STR("sync")));
+    sonde_buf_done(&b);
+}
+
 /* -- files ------------------------------------------------------------------------------------------ */
 
 static size_t size_of(const char *folder, const char *name)
@@ -538,6 +563,7 @@ int main(void)
         CASE(a_profile_that_is_too_big_is_sent_again_without_times),
         CASE(samples_become_rows_with_times_labels_and_places),
         CASE(without_times_equal_samples_are_one_and_nothing_is_lost),
+        CASE(io_has_columns_by_direction_and_by_what_it_goes_to),
         CASE(what_is_small_goes_into_other_and_nothing_is_lost),
         cmocka_unit_test(profiles_are_written_where_they_are_wanted),
     };
