@@ -58,10 +58,10 @@ static bool is_program(const cli_option *o)
     return strcmp(o->name, CLI_COMMAND) == 0;
 }
 
-/* What stands in the place of the operand: a file, or one of these words. */
+/* What stands in the place of the operand: a file or program, or one of these words. */
 static const char *operand_words(const command *c)
 {
-    return c == &completion_command ? SHELLS : "";
+    return c == &completion_command ? SHELLS : c == &profile_command ? "diff" : "";
 }
 
 static void for_each_command(void (*print)(const command *c, const char *text), const char *text)
@@ -115,8 +115,10 @@ static void print_bash_command(const command *c, const char *text)
     for (size_t i = 0; i < c->options_len; i++)
         if (!is_operand(&c->options[i]))
             (void)printf(" --%s", c->options[i].name);
+        else if (is_program(&c->options[i]))
+            files = "files=-cf";
         else if (!*words)
-            files = is_program(&c->options[i]) ? "files=-cf" : "files=-f";
+            files = "files=-f";
     (void)printf(" --help\" %s ;;\n", files);
 }
 
@@ -178,10 +180,10 @@ static void print_zsh_command(const command *c, const char *text)
         const cli_option *o = &c->options[i];
         const char *action = zsh_action(kind_of(o));
 
-        if (is_operand(o) && *operand_words(c))
-            (void)printf(" '1:shell:(%s)'", operand_words(c));
-        else if (is_program(o))
+        if (is_program(o))
             (void)printf(" '*::command:_normal'");
+        else if (is_operand(o) && *operand_words(c))
+            (void)printf(" '1:shell:(%s)'", operand_words(c));
         else if (is_operand(o))
             (void)printf(" '1:file:_files'");
         else
@@ -237,10 +239,10 @@ static void print_fish_command(const command *c, const char *text)
         const cli_option *o = &c->options[i];
 
         (void)printf("complete -c sonde -n '__fish_seen_subcommand_from %s'", c->name);
-        if (is_operand(o) && *words)
+        if (is_program(o))
+            (void)printf(" -F -a '%s (__fish_complete_command)'", words);
+        else if (is_operand(o) && *words)
             (void)printf(" -a '%s'", words);
-        else if (is_program(o))
-            (void)printf(" -F -a '(__fish_complete_command)'");
         else if (is_operand(o))
             (void)printf(" -F");
         else

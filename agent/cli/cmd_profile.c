@@ -18,6 +18,7 @@
 
 static const char help[] =
     "Usage: sonde profile [OPTION]... -- COMMAND [ARGUMENT]...\n"
+    "       sonde profile diff [OPTION]... BEFORE AFTER\n"
     "\n"
     "Runs COMMAND and tells where it spent its time, which memory it took and where it waited: no "
     "agent, no rights,\n"
@@ -41,6 +42,8 @@ static const char help[] =
     "      --no-inlines     do not look for inlined functions: faster with large programs\n"
     "\n"
     "The exit status is the program's, 128 + N when signal N ended it.\n"
+    "\n"
+    "`sonde profile diff --help` tells about comparing two profiles.\n"
     "\n"
     "  sonde profile -o flame.html -- ./server\n";
 
@@ -235,6 +238,8 @@ static int run(const command *self, int argc, char **argv)
     request r = { .self = self, .line = &line };
     int code;
 
+    if (argc > 1 && strcmp(argv[1], "diff") == 0)
+        return profile_diff_command.run(&profile_diff_command, argc - 1, argv + 1);
     sonde_log_set_level(SONDE_LOG_ERROR);
     if (!cli_parse(self, argc, argv, &line, &code))
         return code;

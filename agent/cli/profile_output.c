@@ -105,8 +105,7 @@ static sonde_status make_flames(const profile *p, const char *type, flames *fs)
 
 /* ---- tables ---- */
 
-/* "1.23 s", "4.50 MiB", "678". */
-static void append_value(sonde_buf *out, sonde_str unit, int64_t value)
+void output_value(sonde_buf *out, sonde_str unit, int64_t value)
 {
     static const char *const sizes[] = { "B", "KiB", "MiB", "GiB", "TiB" };
     static const char *const times[] = { "ns", "us", "ms", "s" };
@@ -136,6 +135,16 @@ static void append_name(sonde_buf *out, sonde_str name)
     }
 }
 
+void output_function(sonde_buf *out, sonde_str name, sonde_str object)
+{
+    append_name(out, name);
+    if (!object.len)
+        return;
+    sonde_buf_append_str(out, SONDE_STR("  ("));
+    append_name(out, object);
+    sonde_buf_append_byte(out, ')');
+}
+
 static sonde_status write_table(const flame *f, uint32_t rows, sonde_buf *out)
 {
     double all = (double)f->nodes[0].total[0];
@@ -146,20 +155,14 @@ static sonde_status write_table(const flame *f, uint32_t rows, sonde_buf *out)
     if (status != SONDE_OK)
         return status;
     sonde_buf_printf(out, "%.*s: ", SONDE_STR_ARG(f->type));
-    append_value(out, f->unit, f->nodes[0].total[0]);
+    output_value(out, f->unit, f->nodes[0].total[0]);
     sonde_buf_append_str(out, SONDE_STR("\n    self   total  function\n"));
     for (size_t i = 0; i < len && i < rows && functions[i].self[0] > 0; i++) {
         const flame_frame *frame = &f->frames[functions[i].frame];
-        sonde_str object = flame_text(f, frame->object);
 
         sonde_buf_printf(out, "%6.1f %% %5.1f %%  ", 100 * (double)functions[i].self[0] / all,
                          100 * (double)functions[i].total[0] / all);
-        append_name(out, flame_text(f, frame->name));
-        if (object.len) {
-            sonde_buf_append_str(out, SONDE_STR("  ("));
-            append_name(out, object);
-            sonde_buf_append_byte(out, ')');
-        }
+        output_function(out, flame_text(f, frame->name), flame_text(f, frame->object));
         sonde_buf_append_byte(out, '\n');
     }
     sonde_free(functions);

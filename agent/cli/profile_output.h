@@ -41,6 +41,12 @@ typedef struct output_facts {
 SONDE_MUST_USE sonde_status output_write(output_format format, profile *p,
                                          const output_facts *facts, sonde_buf *out);
 
+/* "1.23 s", "4.50 MiB", "678". */
+void output_value(sonde_buf *out, sonde_str unit, int64_t value);
+
+/* "name  (object)", without control characters, which must not reach a terminal. */
+void output_function(sonde_buf *out, sonde_str name, sonde_str object);
+
 /* To a file; NULL or "-": standard output. */
 SONDE_MUST_USE sonde_status output_save(const char *file, sonde_str content);
 

@@ -145,6 +145,50 @@ class Profile(unittest.TestCase):
         self.assertTrue(second.endswith("libsonde-trace.so"))
 
 
+class Diff(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.before, self.after = self.folder / "before.folded", self.folder / "after.txt"
+        self.before.write_text("main;grows 40\nmain;shrinks 60\nmain;same 100\n")
+        self.after.write_text("main;grows 120\nmain;shrinks 80\nmain;same 200\n")
+
+    def test_the_table_of_movers(self):
+        """grows: 20 % to 30 %; z = 0.1 / sqrt(p(1 - p)(1/200 + 1/400)), p = 160/600: 2.6."""
+        done = sonde("profile", "diff", self.before, self.after)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        lines = [line.split() for line in done.stdout.splitlines()]
+        self.assertEqual(lines[0], ["samples:", "before", "200,", "after", "400"])
+        self.assertEqual(lines[2], ["20.0", "%", "30.0", "%", "+10.0", "2.6", "grows"])
+        self.assertEqual(lines[3], ["30.0", "%", "20.0", "%", "-10.0", "-2.7", "shrinks"])
+        self.assertEqual(len(lines), 4)
+
+    def test_noise_is_marked(self):
+        self.after.write_text("main;grows 42\nmain;shrinks 58\nmain;same 100\n")
+        done = sonde("profile", "diff", self.before, self.after)
+        self.assertEqual([line.split()[6] for line in done.stdout.splitlines()[2:]], ["~", "~"])
+
+    def test_both_values_of_each_stack(self):
+        done = sonde("profile", "diff", "-f", "folded", self.before, self.after)
+        self.assertEqual(done.stdout, "main;grows 40 120\nmain;shrinks 60 80\nmain;same 100 200\n")
+
+    def test_the_page(self):
+        out = self.folder / "out.html"
+        self.assertEqual(sonde("profile", "diff", "-o", out, self.before, self.after).returncode, 0)
+        page = json.loads(out.read_text().partition('id="profile">')[2].partition("</script>")[0])
+        self.assertTrue(page["compared"])
+        self.assertEqual((page["flames"][0]["self"], page["flames"][0]["after"]), ([0, 0, 40, 60, 100], [0, 0, 120, 80, 200]))
+
+    def test_what_cannot_be_compared(self):
+        cases = [([self.before], 2, "expected two files"), ([self.before, "/nowhere"], 1, "No such file"),
+                 ([self.before, PROGRAM], 1, "neither a file of pprof"), (["-f", "pprof", self.before, self.after], 2, "format"),
+                 (["-n", "x", self.before, self.after], 2, "expected a number")]
+        for words, code, text in cases:
+            done = sonde("profile", "diff", *words)
+            self.assertEqual(done.returncode, code, (words, done.stderr))
+            self.assertIn(text, done.stderr)
+
+
 class Refusals(unittest.TestCase):
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp())
