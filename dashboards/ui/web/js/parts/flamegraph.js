@@ -25,7 +25,7 @@ function mix(color, other, share) {
 export function diffColor(node, tones) {
   const d = node.share - node.baseShare;
   if (Math.abs(d) < 0.001) return tones.grey;
-  const strength = Math.min(1, 0.18 + Math.sqrt(Math.abs(d)) * 1.6);
+  const strength = Math.min(0.75, 0.16 + Math.sqrt(Math.abs(d)) * 1.3);
   return mix(tones.bg, d > 0 ? tones.more : tones.less, strength);
 }
 
@@ -152,8 +152,9 @@ function Tip({ tip, flame, unit, isDiff }) {
       }</table></div>`;
 }
 
-// `zoomId`, `onZoom`: the node that fills the width; `onPick(node)`: what is selected.
-export function FlameGraph({ flame, unit, found, selected, onPick, onZoom, zoom, isDiff = false }) {
+// `zoom`, `onZoom`: the node that fills the width; `selected`, `onPick`: the one that is looked at; `keys`: it has the
+// arrow keys (two graphs of a screen cannot both).
+export function FlameGraph({ flame, unit, found, selected, onPick, onZoom, zoom, isDiff = false, keys = true }) {
   const pane = useRef(null);
   const canvas = useRef(null);
   const [width, setWidth] = useState(0);
@@ -210,6 +211,7 @@ export function FlameGraph({ flame, unit, found, selected, onPick, onZoom, zoom,
   const click = (event) => {
     const node = nodeAt(event);
     if (!node) return;
+    away(); // it is elsewhere in a moment
     onPick(node);
     onZoom(node);
   };
@@ -221,7 +223,7 @@ export function FlameGraph({ flame, unit, found, selected, onPick, onZoom, zoom,
     const list = at.parent.children;
     return list[Math.max(0, Math.min(list.length - 1, list.indexOf(at) + by))];
   };
-  useKeys({
+  useKeys(!keys ? {} : {
     ArrowDown: () => onPick(at.children[0] ?? at),
     j: () => onPick(at.children[0] ?? at),
     ArrowUp: () => onPick(at.parent ?? at),

@@ -57,10 +57,11 @@ int main(void)
 }
 
 // No profile in the range; `any`: of this selection, but there are others.
-export function NoProfiles({ any, widen }) {
+export function NoProfiles({ any, widen, clear }) {
   if (any)
     return html`<${Notice} title="No samples match">
       <p>There are profiles in this time range, but nothing in them fits the filters or the sample type.</p>
+      <p><button onClick=${clear}>Clear the filters</button></p>
     </${Notice}>`;
   return html`<${Notice} title="No profiles in this time range">
     <p>Start a program with the profiler, or with a Datadog profiler of another language, and point it at the agent:</p>

@@ -26,6 +26,8 @@ const KEYS = [
   ['n N', 'next, previous match'],
   ['c', 'copy the trace id'],
   ['p', 'critical path'],
+  ['i', 'invert the flame graph'],
+  ['s', 'callers and callees'],
 ];
 
 // What goes along from screen to screen.

@@ -1,13 +1,45 @@
-// screens/profiles.js - what a service spends its time and memory on: flame graph of all its profiles in the time range.
+// screens/profiles.js - what a service spends its time and memory on: all its profiles of a time range as a flame graph
+// or a table of functions, alone or compared with another time.
 
 import { html, useEffect, useMemo, useState } from '../../vendor/preact.js';
 import { useApi, useTick } from '../lib/api.js';
 import { amount, buildFlame, findFrames, weighMatches } from '../lib/flame.js';
 import { count, percent } from '../lib/format.js';
-import { rangeOf } from '../lib/range.js';
-import { patch } from '../lib/router.js';
+import { useKeys } from '../lib/keys.js';
+import { rangeOf, toSeconds } from '../lib/range.js';
+import { go, here, patch } from '../lib/router.js';
 import { FlameGraph } from '../parts/flamegraph.js';
+import { FramePanel } from '../parts/framepanel.js';
 import { Failure, NoProfiles, Progress } from '../parts/notice.js';
+import { SortHead, rowClick, walkRows } from '../parts/table.js';
+import { Timeline } from '../parts/timeline.js';
+
+const COMPARE = [
+  ['', 'no comparison'],
+  ['before', 'with the time before'],
+  ['1d', 'with a day before'],
+  ['7d', 'with a week before'],
+];
+const AGO = { '1d': 86400, '7d': 7 * 86400 };
+const FILES = [
+  ['pprof', 'pprof (.pb.gz)'],
+  ['collapsed', 'collapsed stacks'],
+  ['speedscope', 'speedscope'],
+  ['html', 'flame graph, one HTML file'],
+];
+const STEP_S = 30; // a time to compare with moves in such steps, so that a screen that is looked at stands still
+
+const quote = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+
+// The other side of a comparison in Unix seconds, or null.
+function baseOf(params, from, to) {
+  if (params.base_from)
+    return { from: Number(params.base_from), to: Number(params.base_to) };
+  if (!params.compare) return null;
+  const [a, b] = [from, to].map((t) => Math.floor(toSeconds(t) / STEP_S) * STEP_S);
+  const ago = AGO[params.compare] ?? b - a;
+  return { from: a - ago, to: b - ago };
+}
 
 function Picker({ name, value, items, onPick, all }) {
   if (items.length === 0 && !value) return null;
@@ -19,62 +51,215 @@ function Picker({ name, value, items, onPick, all }) {
   </select>`;
 }
 
-function Head({ list, answer, service, params }) {
+function Files({ query }) {
+  const [open, setOpen] = useState(false);
+  const link = (format) =>
+    `/api/sonde/v1/profiles/download?${new URLSearchParams(
+      Object.entries({ ...query, format, base_from: '', base_to: '' }).filter(([, v]) => v !== ''),
+    )}`;
+  useEffect(() => {
+    if (!open) return undefined;
+    const close = () => setOpen(false);
+    addEventListener('click', close);
+    return () => removeEventListener('click', close);
+  }, [open]);
+  return html`<div class="anchor"><button aria-haspopup="menu" aria-expanded=${open}
+    onClick=${(e) => {
+      e.stopPropagation();
+      setOpen(!open);
+    }}>Download</button>
+    ${
+      open &&
+      html`<div class="pop menu" role="menu">${FILES.map(
+        ([format, name]) => html`<a role="menuitem" href=${link(format)} download>${name}</a>`,
+      )}</div>`
+    }</div>`;
+}
+
+function Head({ list, answer, service, params, query }) {
   const names = [...new Set(list.services.map((s) => s.service))].sort();
-  const types = list.types ?? [];
   return html`<div class="head">
     <h1>Profiles</h1>
     <${Picker} name="service" value=${service} items=${names.map((name) => ({ name }))}
-      onPick=${(v) => patch({ service: v, type: '', focus: '' }, {})} />
+      onPick=${(v) => patch({ service: v, type: '', focus: '', thread: '', endpoint: '', object: '', only: '' }, {})} />
     <${Picker} name="sample type" value=${answer?.type ?? params.type ?? ''}
-      items=${types.map((t) => ({ name: t.type }))} onPick=${(v) => patch({ type: v }, {})} />
+      items=${(answer?.types ?? []).map((t) => ({ name: t.type }))} onPick=${(v) => patch({ type: v }, {})} />
+    <${Picker} name="comparison" value=${params.base_from ? 'chosen' : (params.compare ?? '')}
+      items=${[...COMPARE.map(([name, label]) => ({ name, label })), ...(params.base_from ? [{ name: 'chosen', label: 'with the chosen time' }] : [])]}
+      onPick=${(v) => v !== 'chosen' && patch({ compare: v, base_from: '', base_to: '' }, {})} />
     <span class="grow"></span>
     ${
       answer &&
       html`<span class="dim"><b>${amount(answer.total, answer.unit)}</b> in ${count(answer.samples)} samples of${' '}
-      ${count(answer.profiles)} ${answer.profiles === 1 ? 'profile' : 'profiles'}</span>`
+      ${count(answer.profiles)} ${answer.profiles === 1 ? 'profile' : 'profiles'}${
+        answer.base && html`, before <b>${amount(answer.base.total, answer.unit)}</b>`
+      }</span>`
     }
+    <${Files} query=${query} />
   </div>`;
 }
 
-function Tools({ answer, flame, found, params, text, setText, zoomed, reset }) {
-  const share = found && flame.total ? weighMatches(flame, found) / flame.total : 0;
+function Tools({ answer, params, text, setText, said, zoomed, reset }) {
   const keyed = (keys) => keys.map((k) => ({ name: k.name }));
+  const view = params.view ?? 'flame';
+  const tab = (name, title) =>
+    html`<button aria-pressed=${view === name} onClick=${() => patch({ view: name === 'flame' ? '' : name }, {})}>${title}</button>`;
+  const chip = (name, value) =>
+    value && html`<button class="chip" title="remove" onClick=${() => patch({ [name]: '' }, {})}>${value} ✕</button>`;
   return html`<div class="tools">
+    <div class="tabs" role="group" aria-label="view">${tab('flame', 'Flame graph')}${tab('top', 'Functions')}</div>
     <input type="search" placeholder="find functions (regex)" aria-label="find functions"
       value=${text} onInput=${(e) => setText(e.target.value)} />
-    <span class="count" role="status">${found ? (found.size ? `${percent(share)}\u202f%` : 'no match') : ''}</span>
+    <span class="count" role="status">${said}</span>
+    ${chip('only', params.only && `stacks with ${params.only}`)}
+    ${chip('span', params.span && `span ${params.span}`)}
+    ${chip('root', params.root && `local root ${params.root}`)}
     <span class="grow"></span>
     <${Picker} name="thread" all="all threads" value=${params.thread ?? ''}
       items=${keyed(answer.threads)} onPick=${(v) => patch({ thread: v }, {})} />
     <${Picker} name="endpoint" all="all endpoints" value=${params.endpoint ?? ''}
       items=${keyed(answer.endpoints)} onPick=${(v) => patch({ endpoint: v }, {})} />
-    <button aria-pressed=${params.inverted === '1'} title="callers below what they call"
+    <${Picker} name="library" all="all libraries" value=${params.object ?? ''}
+      items=${keyed(answer.objects)} onPick=${(v) => patch({ object: v }, {})} />
+    ${
+      view === 'flame' &&
+      !params.focus &&
+      html`<button aria-pressed=${params.inverted === '1'} title="i: callers below what they call"
       onClick=${() => patch({ inverted: params.inverted === '1' ? '' : '1' }, {})}>Inverted</button>
-    <button disabled=${!zoomed} onClick=${reset} title="0">Reset zoom</button>
+    <button disabled=${!zoomed} onClick=${reset} title="0">Reset zoom</button>`
+    }
   </div>`;
 }
 
-function View({ answer, params }) {
+function Alerts({ answer }) {
+  return (
+    (answer.timed_out || answer.truncated) &&
+    html`<div class="alert">There is more than could be merged ${answer.timed_out ? 'in time' : 'at once'}: the latest profiles are shown.</div>`
+  );
+}
+
+function Flame({ answer, flame, query, params, found, zoom, setZoom, selected, setSelected }) {
+  const focus = (name) => patch({ focus: name }, {});
+  useKeys({
+    i: () => patch({ inverted: params.inverted === '1' ? '' : '1' }, {}),
+    s: () => selected?.parent && focus(selected.frame.name),
+  });
+  return html`<div class="trace-body">
+    <${FlameGraph} flame=${flame} unit=${answer.unit} found=${found} zoom=${zoom} onZoom=${setZoom}
+      selected=${selected} onPick=${setSelected} isDiff=${!!answer.base} />
+    ${
+      selected &&
+      html`<${FramePanel} node=${selected} flame=${flame} unit=${answer.unit} query=${query} params=${params}
+      isDiff=${!!answer.base} onClose=${() => setSelected(null)} onFocus=${focus}
+      onOnly=${(name) => patch({ only: name }, {})} />`
+    }
+  </div>`;
+}
+
+// One function in the middle: who calls it above, what it calls below.
+function Sandwich({ query, params, find, tick }) {
+  const half = (inverted) => {
+    const { data, error } = useApi('profiles/flamegraph', { ...query, focus: params.focus, inverted }, tick);
+    return { data, error, flame: useMemo(() => data && buildFlame(data), [data]) };
+  };
+  const callers = half('1');
+  const callees = half('');
+  const [picked, setPicked] = useState(null);
+  const [zooms, setZooms] = useState({});
+  const pane = (side, title, key) => {
+    if (side.error) return html`<${Failure} error=${side.error} />`;
+    if (!side.flame) return null;
+    const zoom = zooms[key] && side.flame.nodes[zooms[key].id] === zooms[key] ? zooms[key] : side.flame.root;
+    return html`<section class="half" aria-label=${title}><h2>${title}</h2>
+      <${FlameGraph} flame=${side.flame} unit=${side.data.unit} found=${findFrames(side.flame, find)} zoom=${zoom}
+        onZoom=${(n) => setZooms({ ...zooms, [key]: n })} selected=${picked} onPick=${setPicked}
+        isDiff=${!!side.data.base} keys=${false} /></section>`;
+  };
+  useKeys({ Escape: () => patch({ focus: '' }, {}) });
+  return html`<div class="focus"><span class="dim">callers and callees of</span> <b class="mono">${params.focus}</b>
+      ${callees.data && html`<span class="dim">${amount(callees.data.total, callees.data.unit)}</span>`}
+      <button onClick=${() => patch({ focus: '' }, {})} title="Esc">Back to the flame graph</button></div>
+    <div class="halves">${pane(callers, 'Callers', 'callers')}${pane(callees, 'Callees', 'callees')}</div>`;
+}
+
+const SHARE = (v, all) => (all ? v / all : 0);
+
+function columnsOf(answer) {
+  return [
+    { key: 'name', title: 'Function' },
+    { key: 'object', title: 'Object' },
+    { key: 'self', title: 'Self', class: 'num', value: (r) => r.self },
+    { key: 'self_share', title: '%', class: 'num' },
+    { key: 'total', title: 'Total', class: 'num', value: (r) => r.total },
+    { key: 'total_share', title: '%', class: 'num' },
+    ...(answer.base ? [{ key: 'change', title: 'Change of self', class: 'num', value: (r) => r.change }] : []),
+  ];
+}
+
+function Change({ row, answer }) {
+  const d = SHARE(row.self, answer.total) - SHARE(row.base_self, answer.base.total);
+  const noise = Math.abs(row.z) < 2;
+  return html`<td class=${`num ${noise ? 'faint' : d > 0 ? 'err' : 'less'}`}
+    title=${noise ? 'within what sampling alone makes differ' : `${row.z.toFixed(1)} standard errors`}>
+    ${d > 0 ? '+' : d < 0 ? '−' : ''}${percent(Math.abs(d))}<span class="unit">points</span></td>`;
+}
+
+function Functions({ query, params, find, tick }) {
+  const sort = (params.sort ?? '-self').replace(/^-/, '');
+  const known = ['self', 'total', 'change'].includes(sort) ? sort : 'self';
+  const { data, error } = useApi('profiles/top', { ...query, sort: known, limit: 500 }, tick);
+  if (error) return html`<${Failure} error=${error} />`;
+  if (!data) return null;
+  let re = null;
+  try {
+    re = find ? new RegExp(find, 'i') : null;
+  } catch {
+    /* not a pattern yet */
+  }
+  const rows = data.rows.filter((r) => !re || re.test(r.name) || re.test(r.object));
+  const open = (r) => ({ ...here().params, view: '', focus: r.name });
+  const cell = (v, all) => html`<td class="num"><span class="share"><i
+    style=${{ width: `${Math.min(1, SHARE(v, all)) * 100}%` }}></i></span><span class="share-of">${percent(SHARE(v, all))}<span class="unit">%</span></span></td>`;
+  return html`<div class="pane" onKeyDown=${walkRows}><table class="table functions">
+    <${SortHead} columns=${columnsOf(data)} sort=${`-${known}`} />
+    <tbody>${rows.map(
+      (r) => html`<tr key=${`${r.name}|${r.object}`} onClick=${rowClick}>
+      <td class="cut mono"><a href=${`/profiles?${new URLSearchParams(open(r))}`} title=${r.file || r.name}>${r.name}</a></td>
+      <td class="dim" title=${r.object}>${r.object.slice(r.object.lastIndexOf('/') + 1)}</td>
+      <td class="num">${amount(r.self, data.unit)}</td>${cell(r.self, data.total)}
+      <td class="num">${amount(r.total, data.unit)}</td>${cell(r.total, data.total)}
+      ${data.base && html`<${Change} row=${r} answer=${data} />`}</tr>`,
+    )}</tbody></table>
+    ${data.functions > data.rows.length && html`<p class="faint more-rows">${count(data.rows.length)} of ${count(data.functions)} functions are shown.</p>`}
+  </div>`;
+}
+
+function View({ answer, query, params, tick }) {
   const flame = useMemo(() => buildFlame(answer), [answer]);
-  const [text, setText] = useState(params.find ?? '');
+  const [text, setText] = useState('');
   const [zoom, setZoom] = useState(flame.root);
   const [selected, setSelected] = useState(null);
+  const found = useMemo(() => findFrames(flame, text), [flame, text]);
   useEffect(() => {
     setZoom(flame.root);
     setSelected(null);
   }, [flame]);
-  const found = useMemo(() => findFrames(flame, text), [flame, text]);
-  const at = flame.nodes[zoom.id] === zoom ? zoom : flame.root; // of this answer, not the one before
-  return html`
-    <${Tools} answer=${answer} flame=${flame} found=${found} params=${params} text=${text}
-      setText=${setText} zoomed=${at !== flame.root} reset=${() => setZoom(flame.root)} />
-    ${
-      answer.timed_out &&
-      html`<div class="alert">There are more profiles than could be merged in time: the latest are shown.</div>`
-    }
-    <${FlameGraph} flame=${flame} unit=${answer.unit} found=${found} zoom=${at} onZoom=${setZoom}
-      selected=${selected} onPick=${setSelected} />`;
+  const mine = (node) => (node && flame.nodes[node.id] === node ? node : null); // not of the answer before
+  const said = !found
+    ? ''
+    : found.size
+      ? `${percent(flame.total ? weighMatches(flame, found) / flame.total : 0)}\u202f%`
+      : 'no match';
+  const shown =
+    params.view === 'top'
+      ? html`<${Functions} query=${query} params=${params} find=${text} tick=${tick} />`
+      : params.focus
+        ? html`<${Sandwich} query=${query} params=${params} find=${text} tick=${tick} />`
+        : html`<${Flame} answer=${answer} flame=${flame} query=${query} params=${params} found=${found}
+          zoom=${mine(zoom) ?? flame.root} setZoom=${setZoom} selected=${mine(selected)} setSelected=${setSelected} />`;
+  return html`<${Tools} answer=${answer} params=${params} text=${text} setText=${setText} said=${said}
+      zoomed=${(mine(zoom) ?? flame.root) !== flame.root} reset=${() => setZoom(flame.root)} />
+    <${Alerts} answer=${answer} />${shown}`;
 }
 
 export default function Profiles({ params }) {
@@ -84,25 +269,49 @@ export default function Profiles({ params }) {
   const list = useApi('profiles', { ...range, limit: 1 }, tick);
   const services = list.data?.services ?? [];
   const service = params.service ?? services[0]?.service ?? '';
+  const base = baseOf(params, from, to);
   const query = {
     ...range,
     service,
     type: params.type ?? '',
     thread: params.thread ?? '',
     endpoint: params.endpoint ?? '',
-    inverted: params.inverted ?? '',
+    object: params.object ? `(^|/)${quote(params.object)}$` : '',
+    frame: params.only ? `^${quote(params.only)}$` : '',
+    span: params.span ?? '',
+    root: params.root ?? '',
+    base_from: base?.from ?? '',
+    base_to: base?.to ?? '',
   };
-  const { data: answer, error, loading } = useApi(service ? 'profiles/flamegraph' : null, query, tick);
+  const asked = service ? 'profiles/flamegraph' : null;
+  const { data: answer, error, loading } = useApi(asked, { ...query, inverted: params.inverted ?? '' }, tick);
+  const line = useApi(service ? 'profiles/timeline' : null, { ...query, base_from: '', base_to: '' }, tick).data;
   const failed = list.error ?? error;
   return html`
     <${Progress} on=${(loading || list.loading) && params.live !== '1'} />
     ${failed && html`<${Failure} error=${failed} retry=${again} />`}
-    ${list.data && service && html`<${Head} list=${{ ...list.data, types: answer?.types }} answer=${answer} service=${service} params=${params} />`}
-    ${answer && answer.total > 0 && html`<${View} answer=${answer} params=${params} />`}
+    ${
+      list.data &&
+      service &&
+      html`<${Head} list=${list.data} answer=${answer} service=${service} params=${params} query=${query} />`
+    }
+    ${
+      line?.values &&
+      html`<${Timeline} line=${line} unit=${line.unit} base=${base}
+      onRange=${(a, b) => patch({ from: String(a), to: String(b) }, {})}
+      onBase=${(a, b) => patch({ base_from: String(a), base_to: String(b), compare: '' }, {})} />`
+    }
+    ${
+      answer &&
+      (answer.total > 0 || answer.base?.total > 0) &&
+      html`<${View} answer=${answer} query=${query} params=${params} tick=${tick} />`
+    }
     ${
       list.data &&
       !failed &&
-      (!service || (answer && answer.total === 0)) &&
-      html`<${NoProfiles} any=${services.length > 0} widen=${() => patch({ from: 'now-2d', to: '', env: '' })} />`
+      (!service || (answer && answer.total === 0 && !(answer.base?.total > 0))) &&
+      html`<${NoProfiles} any=${services.length > 0}
+        widen=${() => patch({ from: 'now-2d', to: '', env: '' })}
+        clear=${() => go('/profiles', { from: params.from, to: params.to, service: params.service })} />`
     }`;
 }

@@ -5,10 +5,11 @@ import { useApi, useTick } from '../lib/api.js';
 import { serviceColors } from '../lib/color.js';
 import { count, dateOfNs, dateTime, duration } from '../lib/format.js';
 import { useKeys } from '../lib/keys.js';
-import { href } from '../lib/router.js';
+import { href, patch } from '../lib/router.js';
 import { buildTree, matches } from '../lib/tree.js';
 import { useView } from '../lib/view.js';
 import { useWalk } from '../lib/walk.js';
+import { Hotspots } from '../parts/hotspots.js';
 import { Minimap } from '../parts/minimap.js';
 import { Failure, Notice, Progress } from '../parts/notice.js';
 import { carried } from '../parts/shell.js';
@@ -18,7 +19,7 @@ import { Waterfall } from '../parts/waterfall.js';
 
 const YOUNG_MS = 20000; // so long after its end, more of a trace may arrive
 
-function Head({ trace, tree, color }) {
+function Head({ trace, tree, color, hotspots }) {
   const root = tree.rows[0];
   const errors = tree.rows.filter((n) => n.bad).length;
   const status = root.span.meta['http.status_code'] ?? root.span.metrics['http.status_code'];
@@ -31,7 +32,7 @@ function Head({ trace, tree, color }) {
         errors > 0 &&
         html`<span
         class="badge error">${errors} ${errors === 1 ? 'error' : 'errors'}</span>`
-      }</div>
+      }<span class="grow"></span><${Tabs} hotspots=${hotspots} /></div>
     <div class="facts">${fact(duration(tree.duration), 'total')}
       ${fact(count(tree.rows.length), 'spans')}
       ${fact(tree.services.length, tree.services.length === 1 ? 'service' : 'services')}
@@ -76,9 +77,24 @@ function Tools({
   </div>`;
 }
 
+function Tabs({ hotspots }) {
+  const tab = (on, value, name) =>
+    html`<button aria-pressed=${on} onClick=${() => patch({ tab: value })}>${name}</button>`;
+  return html`<div class="tabs" role="group" aria-label="view">
+    ${tab(!hotspots, '', 'Waterfall')}${tab(hotspots, 'hotspots', 'Code hotspots')}</div>`;
+}
+
 function View({ trace, params }) {
   const tree = useMemo(() => buildTree(trace.spans), [trace]);
   const colors = useMemo(() => serviceColors(trace.spans.map((s) => s.service)), [trace]);
+  const head = html`<${Head} trace=${trace} tree=${tree} color=${colors.get(tree.rows[0].span.service)}
+    hotspots=${params.tab === 'hotspots'} />`;
+  return params.tab === 'hotspots'
+    ? html`${head}<${Hotspots} trace=${trace} tree=${tree} colors=${colors} />`
+    : html`${head}<${Spans} trace=${trace} tree=${tree} colors=${colors} params=${params} />`;
+}
+
+function Spans({ trace, tree, colors, params }) {
   const errors = useMemo(() => tree.rows.filter((n) => n.bad), [tree]);
   const total = Math.max(1, tree.duration);
   const time = useView(total);
@@ -121,7 +137,6 @@ function View({ trace, params }) {
   });
 
   return html`
-    <${Head} trace=${trace} tree=${tree} color=${colors.get(tree.rows[0].span.service)} />
     ${
       trace.truncated &&
       html`<div
