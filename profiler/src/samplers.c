@@ -2,6 +2,7 @@
 #include "samplers.h"
 
 #include <pthread.h>
+#include <string.h>
 #include <time.h>
 
 #include <linux/futex.h>
@@ -24,6 +25,7 @@
 #define LONG_TO_SHALLOW 3u
 #define LONG_TO_OPEN    10u
 #define SHALLOW_FRAMES  128u
+#define STATUS_MAX      128u /* threads whose masks are looked at */
 #define STOP_TRIES      200u /* of a millisecond */
 
 static sonde_prof__lock life;            /* of start, stop and tick */
@@ -283,6 +285,34 @@ void sonde_prof__samplers_stop(void)
     sonde_prof__lock_give(&life);
 }
 
+/* "SigBlk:\t0000000004000000": a thread that keeps our signal out is not sampled. */
+static bool blocks_us(uint32_t tid)
+{
+    char status[2048], *line;
+    uint32_t digit = (uint32_t)(now.signo - 1) / 4, bit = (uint32_t)(now.signo - 1) % 4;
+    char c;
+
+    if (sonde_prof__proc_read_task(tid, "status", status, sizeof(status)) == 0)
+        return false;
+    line = strstr(status, "\nSigBlk:\t");
+    if (!line || strlen(line) < 9 + 16)
+        return false;
+    c = line[9 + 15 - digit];
+    return ((c >= 'a' ? c - 'a' + 10 : c - '0') >> bit & 1) != 0;
+}
+
+/* Of the first so many. */
+static void count_blocked(void)
+{
+    uint32_t i, tid, blocked = 0, count = sonde_prof__slots_count();
+
+    for (i = 0; i < count && i < STATUS_MAX; i++) {
+        tid = atomic_load_explicit(&sonde_prof__slot_at(i)->tid, memory_order_relaxed);
+        blocked += tid != 0 && blocks_us(tid);
+    }
+    atomic_store_explicit(&sonde_prof__count.sig_blocked, blocked, memory_order_relaxed);
+}
+
 static void scan_if_changed(void)
 {
     static uint32_t count_before;
@@ -306,6 +336,7 @@ static void tick_locked(uint64_t now_mono_ns)
         next_slow_ns = now_mono_ns + SLOW_NS;
         sonde_prof__threads_scan(); /* as many may have gone as came */
         sonde_prof__threads_read_names();
+        count_blocked();
         if (sonde_prof__samplers_cpu_period_ns() != 0)
             sonde_prof__threads_each(sonde_prof__sampler_attach); /* where it failed */
     }

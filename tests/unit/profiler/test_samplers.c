@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <ucontext.h>
 
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -17,6 +18,7 @@
 #include "base/thread_ctx.h"
 #include "profiler/src/context.h"
 #include "profiler/src/counts.h"
+#include "profiler/src/cpu_timer.h"
 #include "profiler/src/hooks.h"
 #include "profiler/src/sampler.h"
 #include "profiler/src/samplers.h"
@@ -577,6 +579,94 @@ static void test_a_hook_samples_its_caller(void **state)
     assert_true(have->frames[0] >= here && have->frames[0] < here + 4096);
 }
 
+/* -- what the handler needs of a stack -------------------------------------------------------------- */
+
+#define PAINTED_BYTES 65536u
+#if defined(__SANITIZE_ADDRESS__)
+#    define HANDLER_BYTES 32768u
+#elif defined(__OPTIMIZE__)
+#    define HANDLER_BYTES 2048u
+#else
+#    define HANDLER_BYTES 3072u
+#endif
+
+static _Alignas(64) uint8_t painted[PAINTED_BYTES];
+static ucontext_t main_context, painted_context, interrupted;
+static uintptr_t stack_at_call;
+
+static void call_handler(void)
+{
+    static siginfo_t info;
+
+    info.si_code = SI_TIMER;
+    info.si_value.sival_ptr = (void *)(uintptr_t)&sonde_prof__cpu_cookie;
+    stack_at_call = (uintptr_t)__builtin_frame_address(0);
+    sonde_prof__on_signal(SIGPROF, &info, &interrupted);
+}
+
+static uintptr_t lowest_written(void)
+{
+    size_t at = 0;
+
+    while (painted[at] == 0xa5)
+        at++;
+    return (uintptr_t)(painted + at);
+}
+
+static void test_the_handler_is_content_with_a_small_stack(void **state)
+{
+    (void)state;
+    start();
+    (void)sonde_prof__slot_mine();
+    sonde_prof__samplers_stop(); /* no timers while we are on that stack */
+    atomic_store(&sonde_prof__sampling_now.cpu, true);
+    memset(painted, 0xa5, sizeof(painted));
+    assert_int_equal(getcontext(&interrupted), 0);
+    assert_int_equal(getcontext(&painted_context), 0);
+    painted_context.uc_stack.ss_sp = painted;
+    painted_context.uc_stack.ss_size = sizeof(painted);
+    painted_context.uc_link = &main_context;
+    makecontext(&painted_context, call_handler, 0);
+    assert_int_equal(swapcontext(&main_context, &painted_context), 0);
+    atomic_store(&sonde_prof__sampling_now.cpu, false);
+    print_message("the handler used %zu bytes\n", (size_t)(stack_at_call - lowest_written()));
+    assert_true(stack_at_call - lowest_written() <= HANDLER_BYTES);
+    assert_true(drain(my_tid(), 0).records > 0);
+}
+
+static void *block_signal(void *arg)
+{
+    worker *w = arg;
+    sigset_t set;
+
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGPROF);
+    (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+    atomic_store(w->go, true);
+    while (atomic_load(w->go))
+        (void)sched_yield();
+    return NULL;
+}
+
+static void test_threads_that_block_the_signal_are_counted(void **state)
+{
+    _Atomic bool go = false;
+    worker w = { 0, 0, 0, false, &go };
+    pthread_t thread;
+
+    (void)state;
+    start();
+    sonde_prof__samplers_tick(1);
+    assert_int_equal(atomic_load(&sonde_prof__count.sig_blocked), 0);
+    assert_int_equal(pthread_create(&thread, NULL, block_signal, &w), 0);
+    while (!atomic_load(&go))
+        (void)sched_yield();
+    sonde_prof__samplers_tick(20 * (uint64_t)SONDE_NS_PER_S);
+    assert_int_equal(atomic_load(&sonde_prof__count.sig_blocked), 1);
+    atomic_store(&go, false);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
 static void *be_ours(void *arg)
 {
     uint32_t *tid = arg;
@@ -727,6 +817,8 @@ int main(void)
         cmocka_unit_test_teardown(test_others_signals_go_to_whoever_asked_for_them, stop),
         cmocka_unit_test_teardown(test_a_forked_child_is_sampled_by_itself, stop),
         cmocka_unit_test_teardown(test_a_hook_samples_its_caller, stop),
+        cmocka_unit_test_teardown(test_the_handler_is_content_with_a_small_stack, stop),
+        cmocka_unit_test_teardown(test_threads_that_block_the_signal_are_counted, stop),
         cmocka_unit_test_teardown(test_threads_of_ours_are_left_alone, stop),
         cmocka_unit_test_teardown(test_the_drainer_is_woken_when_a_ring_fills, stop),
         cmocka_unit_test_teardown(test_handlers_that_take_long_open_the_breaker, stop),
