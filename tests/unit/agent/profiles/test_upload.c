@@ -15,7 +15,7 @@
 #define ROWS 4000u
 
 /* A window with a row a moment, on stacks 200 deep, and one row that outweighs all others. */
-static window *make_window(void)
+static window *make_window(unsigned rows)
 {
     window *w = sonde_calloc(1, sizeof(*w));
     profile_sample row = { .kind = PROFILE_CPU, .events = 1, .value = { 1000 } };
@@ -28,7 +28,7 @@ static window *make_window(void)
     w->end_unix_ns = (int64_t)(60 * SECOND);
     for (uint64_t i = 1; i <= 200; i++)
         row.node = profile_node_of(p, row.node, profile_location_of(p, PROFILE_MAP_NONE, i));
-    for (uint64_t i = 0; i < ROWS; i++) {
+    for (uint64_t i = 0; i < rows; i++) {
         profile_sample one = row;
 
         one.node = profile_node_of(
@@ -103,7 +103,7 @@ static size_t deepest(const made *m)
 static void test_detail_is_given_up_step_by_step_and_no_value_is_lost(void **state)
 {
     const int64_t all = ROWS * 1000 + INT64_C(1000000000000);
-    window *w = make_window();
+    window *w = make_window(ROWS);
     size_t bytes[4];
     made m;
 
@@ -163,7 +163,7 @@ static void test_a_boundary_is_never_the_same(void **state)
 static void test_headers_that_do_not_fit_are_left_out_whole(void **state)
 {
     static char long_tags[UPLOAD_HEADERS_BYTES];
-    window *w = make_window();
+    window *w = make_window(20);
     upload_frame f;
     upload_facts facts;
     upload u;
@@ -183,7 +183,7 @@ static void test_headers_that_do_not_fit_are_left_out_whole(void **state)
 
 static void test_names_cannot_leave_the_json_they_stand_in(void **state)
 {
-    window *w = make_window();
+    window *w = make_window(20);
     upload_frame f;
     upload_facts facts;
     sonde_str body;
@@ -217,7 +217,7 @@ static sonde_status make_once(void *user)
 
 static void test_making_a_request_survives_every_failed_allocation(void **state)
 {
-    window *w = make_window();
+    window *w = make_window(20);
 
     (void)state;
     assert_status(make_once(w),
