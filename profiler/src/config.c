@@ -591,6 +591,75 @@ static void settle(sonde_prof__config *c)
     c->heap = c->heap && c->alloc;
 }
 
+/* -- what is in force -------------------------------------------------------------------------------- */
+
+/* The first spelling of a choice. */
+static sonde_str choice_name(const sonde_prof__setting_row *row, uint32_t number)
+{
+    sonde_str rest = sonde_str_from(row->choices), one = { "", 0 };
+
+    do {
+        one = sonde_str_cut(&rest, ',');
+    } while (number-- > 0);
+    return sonde_str_cut(&one, '=');
+}
+
+static void print_field(const sonde_prof__config *c, const sonde_prof__setting_row *row,
+                        char out[128])
+{
+    const void *field = (const char *)c + row->field;
+    sonde_str text;
+
+    switch (row->type) {
+    case SONDE_PROF__TYPE_BOOL:
+        (void)snprintf(out, 128, "%s", *(const bool *)field ? "true" : "false");
+        break;
+    case SONDE_PROF__TYPE_INT:
+        (void)snprintf(out, 128, "%u", (unsigned)*(const uint32_t *)field);
+        break;
+    case SONDE_PROF__TYPE_NUMBER:
+        (void)snprintf(out, 128, "%g", *(const double *)field);
+        break;
+    case SONDE_PROF__TYPE_DURATION:
+        (void)snprintf(out, 128, "%gms", (double)*(const uint64_t *)field / SONDE_NS_PER_MS);
+        break;
+    case SONDE_PROF__TYPE_BYTES:
+        (void)snprintf(out, 128, "%llu", (unsigned long long)*(const uint64_t *)field);
+        break;
+    case SONDE_PROF__TYPE_CHOICE:
+        text = choice_name(row, *(const uint32_t *)field);
+        (void)snprintf(out, 128, "%.*s", SONDE_STR_ARG(text));
+        break;
+    case SONDE_PROF__TYPE_LEVEL:
+        (void)snprintf(out, 128, "%s", sonde_log_level_name(*(const sonde_log_level *)field));
+        break;
+    case SONDE_PROF__TYPE_TEXT:
+    case SONDE_PROF__TYPES:
+        memcpy(&text, field, sizeof(text));
+        (void)snprintf(out, 128, "%.*s", (int)(text.len < 127 ? text.len : 127), text.ptr);
+    }
+}
+
+static void show(const sonde_prof__config *c)
+{
+    static const char *const origins[] = { "default", "file", "environment", "code" };
+    char value[128];
+    size_t i;
+
+    if (sonde_log_get_level() < SONDE_LOG_INFO)
+        sonde_log_set_level(SONDE_LOG_INFO);
+    for (i = 0; i < sonde_prof__setting_rows_len; i++) {
+        const sonde_prof__setting_row *row = &sonde_prof__setting_rows[i];
+
+        if (row->second)
+            continue;
+        print_field(c, row, value);
+        SONDE_LOG_ALWAYS(SONDE_LOG_INFO, "setting: %s=%s origin=%s", row->names[0],
+                         SONDE_LOG_QUOTE(sonde_str_from(value)), origins[c->origin[i]]);
+    }
+    SONDE_LOG_ALWAYS(SONDE_LOG_INFO, "setting: agent=%s", c->agent_text);
+}
+
 /* -- all of it -------------------------------------------------------------------------------------- */
 
 static const char *from_process(void *user, const char *name)
@@ -621,6 +690,8 @@ sonde_prof__config *sonde_prof__config_new_with(const sonde_prof_options *option
             sonde_log_set_level(c->log_level); /* the first row: the others may complain */
     }
     settle(c);
+    if (c->show_config)
+        show(c);
     return c;
 }
 

@@ -334,6 +334,37 @@ static void ddprofs_presets_and_events_choose_samplers(void **state)
     }
 }
 
+static char shown[65536];
+
+static void keep_line(void *user, sonde_log_level level, const char *line, size_t len)
+{
+    size_t at = strlen(shown);
+
+    (void)user;
+    (void)level;
+    if (at + len + 2 < sizeof(shown)) {
+        memcpy(shown + at, line, len);
+        shown[at + len] = '\n';
+        shown[at + len + 1] = '\0';
+    }
+}
+
+static void what_is_in_force_is_shown_when_it_is_asked_for(void **state)
+{
+    sonde_prof__config *c;
+
+    (void)state;
+    sonde_log_set_sink(keep_line, NULL);
+    c = WITH("DD_PROFILING_SHOW_CONFIG=1", "DD_SERVICE=shop", "DD_PROFILING_UPLOAD_PERIOD=30",
+             "DD_TRACE_AGENT_URL=http://box:1");
+    sonde_log_set_sink(NULL, NULL);
+    assert_non_null(strstr(shown, "DD_SERVICE=\"shop\" origin=environment"));
+    assert_non_null(strstr(shown, "DD_PROFILING_UPLOAD_PERIOD=\"30000ms\" origin=environment"));
+    assert_non_null(strstr(shown, "DD_PROFILING_CPU_ENABLED=\"true\" origin=default"));
+    assert_non_null(strstr(shown, "agent=http://box:1"));
+    sonde_prof__config_free(c);
+}
+
 /* -- docs/PROFILER-CONFIGURATION.md ----------------------------------------------------------------- */
 
 #define DOCUMENT SONDE_DOCS_DIR "/PROFILER-CONFIGURATION.md"
@@ -448,6 +479,7 @@ int main(void)
         cmocka_unit_test(the_agent_is_looked_for_in_order),
         cmocka_unit_test(injection_and_tags_say_what_variables_do_not),
         cmocka_unit_test(ddprofs_presets_and_events_choose_samplers),
+        cmocka_unit_test(what_is_in_force_is_shown_when_it_is_asked_for),
         cmocka_unit_test(the_document_says_what_the_table_says),
     };
 
