@@ -591,6 +591,18 @@ sonde_status sonde_prof__drainer_flush(uint64_t deadline_mono_ns)
     return count(&queued) == 0 ? SONDE_OK : SONDE_ERR_REFUSED;
 }
 
+bool sonde_prof__drainer_has_work(void)
+{
+    uint32_t i;
+
+    if (count(&d.collector.in_window) > 0 || count(&queued) > 0)
+        return true;
+    for (i = 0; i < sonde_prof__slots_count(); i++)
+        if (sonde_prof__ring_holds(&sonde_prof__slot_at(i)->ring))
+            return true;
+    return false;
+}
+
 sonde_prof__drainer_counts sonde_prof__drainer_counted(void)
 {
     return (sonde_prof__drainer_counts){

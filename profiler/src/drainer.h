@@ -22,6 +22,9 @@ SONDE_MUST_USE sonde_status sonde_prof__drainer_start(const sonde_prof__config *
  * none (a forked child), on the calling thread. */
 void sonde_prof__drainer_stop(uint64_t deadline_mono_ns);
 
+/* Something was sampled that is not sent yet. */
+bool sonde_prof__drainer_has_work(void);
+
 /* The thread did not end in time when it was told to. */
 bool sonde_prof__drainer_is_left(void);
 

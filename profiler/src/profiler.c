@@ -119,8 +119,11 @@ static const sonde_fork_hooks fork_hooks = { SONDE_RANK_LIFECYCLE, prefork, post
 
 static void stop_parts(void);
 
+/* A program that is over before anything was sampled waits for no thread of ours. */
 static void at_exit(void)
 {
+    if (config && !config->crash && !sonde_prof__drainer_has_work())
+        return;
     if (config && !config->flush_on_exit) {
         sonde_prof__samplers_stop();
         return;

@@ -32,6 +32,13 @@ bool sonde_prof__ring_put(sonde_prof__ring *r, const sonde_prof__sample *sample,
 /* More than three quarters full: time to wake the drainer.  Signal-safe: yes. */
 bool sonde_prof__ring_is_filling(const sonde_prof__ring *r);
 
+/* There is something in it.  By any thread; signal-safe: yes. */
+static inline bool sonde_prof__ring_holds(const sonde_prof__ring *r)
+{
+    return atomic_load_explicit(&r->head, memory_order_relaxed) !=
+           atomic_load_explicit(&r->tail, memory_order_relaxed);
+}
+
 /* The oldest record, in one piece; NULL: empty.  Valid until pop.  Signal-safe: no. */
 const sonde_prof__sample *sonde_prof__ring_peek(sonde_prof__ring *r);
 void sonde_prof__ring_pop(sonde_prof__ring *r);
