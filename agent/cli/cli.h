@@ -54,6 +54,7 @@ extern const command status_command;
 extern const command doctor_command;
 extern const command profile_command;
 extern const command profile_diff_command; /* `sonde profile diff`: of profile_command */
+extern const command top_command;
 extern const command record_command;
 extern const command replay_command;
 extern const command flare_command;

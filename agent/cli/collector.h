@@ -31,6 +31,7 @@ typedef struct collector_counters {
 /* inlines: read DWARF for inlined functions and lines. */
 SONDE_MUST_USE sonde_status collector_open(bool inlines, collector **out_collector,
                                            sonde_error *out_error);
+/* After the profiles it gave were closed. */
 void collector_close(collector *c);            /* removes the socket; NULL does nothing */
 const char *collector_url(const collector *c); /* "unix:///run/..." */
 collector_counters collector_read(collector *c);

@@ -5,9 +5,9 @@
 #include "cli.h"
 
 const command *const commands[] = {
-    &agent_command, &intake_command,     &status_command,  &doctor_command,
-    &run_command,   &profile_command,    &record_command,  &replay_command,
-    &flare_command, &completion_command, &version_command, &help_command,
+    &agent_command,      &intake_command,  &status_command, &doctor_command, &run_command,
+    &profile_command,    &top_command,     &record_command, &replay_command, &flare_command,
+    &completion_command, &version_command, &help_command,
 };
 const size_t commands_len = sizeof(commands) / sizeof(commands[0]);
 

@@ -2,6 +2,7 @@
 #include "profiled.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -105,18 +106,38 @@ static sigset_t ours(void)
     return set;
 }
 
+static int redirect(posix_spawn_file_actions_t *a, const char *prints_to)
+{
+    int error = posix_spawn_file_actions_addopen(a, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+
+    if (!error)
+        error = posix_spawn_file_actions_addopen(a, STDOUT_FILENO, prints_to,
+                                                 O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    return error ? error : posix_spawn_file_actions_adddup2(a, STDOUT_FILENO, STDERR_FILENO);
+}
+
 /* In the program signals are as they were here before. */
-static int spawn(pid_t *out_pid, const char *path, char **argv, char **environment_of_it,
+static int spawn(profiled *p, const char *path, const profiled_options *o, char **variables,
                  const sigset_t *mask)
 {
+    posix_spawn_file_actions_t files;
     posix_spawnattr_t attributes;
     int error = posix_spawnattr_init(&attributes);
 
     if (error)
         return error;
+    error = posix_spawn_file_actions_init(&files);
+    if (error) {
+        (void)posix_spawnattr_destroy(&attributes);
+        return error;
+    }
     (void)posix_spawnattr_setsigmask(&attributes, mask);
     (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-    error = posix_spawnp(out_pid, path, NULL, &attributes, argv, environment_of_it);
+    if (o->prints_to)
+        error = redirect(&files, o->prints_to);
+    if (!error)
+        error = posix_spawnp(&p->pid, path, &files, &attributes, o->argv, variables);
+    (void)posix_spawn_file_actions_destroy(&files);
     (void)posix_spawnattr_destroy(&attributes);
     return error;
 }
@@ -150,7 +171,7 @@ static bool start_program(const command *self, const profiled_options *o, unsign
     if (!find_all(self, o, path, library, out_exit))
         return false;
     if (make_environment(&e, o, wanted, library, collector_url(p->collector)) == SONDE_OK)
-        error = spawn(&p->pid, path, o->argv, e.all, mask);
+        error = spawn(p, path, o, e.all, mask);
     else
         error = ENOMEM;
     environment_done(&e);

@@ -19,10 +19,11 @@
 
 typedef struct profiled_options {
     char **argv;           /* the program and its arguments, NULL at the end */
-    const char *pid;       /* or a process that runs; NULL: none */
     const char *events;    /* "cpu,wall,heap,lock"; NULL: those */
     const char *frequency; /* CPU samples a second; NULL: the profiler's own */
     unsigned batch_ms;     /* time between batches */
+    const char
+        *prints_to; /* file for what the program prints, which then reads nothing; NULL: as here */
     bool inlines;
 } profiled_options;
 

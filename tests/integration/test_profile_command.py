@@ -8,11 +8,14 @@ allowed.
 import json
 import os
 import pathlib
+import pty
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import unittest
 from pathlib import Path
 
@@ -124,7 +127,7 @@ class Profile(unittest.TestCase):
         self.assertEqual(done.returncode, 128 + signal.SIGKILL)
 
     def test_after_the_duration_the_program_is_asked_to_end(self):
-        done = sonde("profile", "-d", "2", "-e", "cpu", "--", PROGRAM, "1000000")
+        done = sonde("profile", "-d", "5", "-e", "cpu", "--", PROGRAM, "1000000")
         self.assertEqual((done.returncode, done.stderr), (128 + signal.SIGTERM, ""))
         self.assertIn("three_parts", done.stdout)
 
@@ -189,6 +192,54 @@ class Diff(unittest.TestCase):
             self.assertIn(text, done.stderr)
 
 
+class Top(unittest.TestCase):
+    def test_one_table(self):
+        done = sonde("top", "--once", "--", PROGRAM, "1000000")
+        self.assertEqual((done.returncode, done.stderr), (128 + signal.SIGTERM, ""))
+        lines = done.stdout.splitlines()
+        self.assertIn("functions by cpu: ", lines[0])
+        self.assertEqual(lines[1], "  self  total    cpu ms/s  alloc MB/s  live MB lock ms/s")
+        self.assertIn(lines[2].split()[-2:], [["three_parts", "profiled_split"], ["one_part", "profiled_split"]])
+
+    def test_until_the_program_ends_and_what_it_printed(self):
+        with tempfile.TemporaryDirectory() as folder:
+            done = sonde("top", "-o", f"{folder}/printed", "--", PROGRAM, "1500", "4")
+            self.assertEqual((done.returncode, done.stderr), (4, ""))
+            self.assertIn("three_parts", done.stdout)
+            self.assertIn("three_parts", json.loads(pathlib.Path(folder, "printed").read_text()))
+
+    def test_keys_on_a_terminal(self):
+        us, theirs = pty.openpty()
+        before = termios.tcgetattr(theirs)
+        top = subprocess.Popen([SONDE, "top", "--", PROGRAM, "1000000"], stdin=theirs, stdout=theirs, stderr=theirs,
+                               env={**os.environ, "TERM": "xterm"})
+        self.addCleanup(os.close, us)
+        self.addCleanup(os.close, theirs)
+        self.seen = b""
+        try:
+            self.read_until(us, top, b"functions by cpu")
+            for key, text in ((b"t", b"threads by cpu"), (b"w", b"threads by wall"), (b"f", b"functions by wall"),
+                              (b"c", b"functions by cpu"), (b"p", b"PAUSED")):
+                self.seen = b""
+                os.write(us, key)
+                self.read_until(us, top, text)
+            os.write(us, b"q")
+            self.read_until(us, top, b"\x1b[?1049l")  # the page is given back
+            self.assertEqual(top.wait(timeout=PATIENCE_S), 128 + signal.SIGTERM)
+        finally:
+            if top.poll() is None:
+                top.kill()
+                top.wait()
+        self.assertEqual(termios.tcgetattr(theirs), before)
+
+    def read_until(self, fd, process, text):
+        def there():
+            if select.select([fd], [], [], 0.1)[0]:
+                self.seen += os.read(fd, 65536)
+            return text in self.seen
+        wait_until(lambda: (text, process.poll(), self.seen[-2000:]), there)
+
+
 class Refusals(unittest.TestCase):
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp())
@@ -216,6 +267,8 @@ class Refusals(unittest.TestCase):
             (["profile", "-F", "5000", "--", "true"], 2, "expected a number from 1 to 1000"),
             (["profile", "--", "/nowhere/at-all"], 127, "No such file"),
             (["profile", "--", "/"], 126, "Permission denied"),
+            (["top"], 2, "there is no program"),
+            (["top", "-i", "0", "--", "true"], 2, "expected a number from 1"),
             (["run", "--", "true"], 2, "--profile"),
             (["run", "--profile"], 2, "there is no program"),
             (["run", "--profile", "--", "/nowhere/at-all"], 127, "No such file"),
