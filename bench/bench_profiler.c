@@ -44,6 +44,8 @@ static uint64_t cpu_ns(void)
            ((uint64_t)r.ru_utime.tv_usec + (uint64_t)r.ru_stime.tv_usec) * 1000u;
 }
 
+static volatile uint64_t sink;
+
 static int be_busy(void)
 {
     union {
@@ -51,7 +53,6 @@ static int be_busy(void)
         void (*read)(sonde_prof_counters *);
     } found = { dlsym(RTLD_DEFAULT, "sonde_prof_read_counters") };
     sonde_prof_counters counters = { .struct_bytes = sizeof(counters) };
-    volatile uint64_t sink = 0;
     result r = { 0, 0, 0 };
     int i;
 

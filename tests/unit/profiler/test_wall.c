@@ -88,9 +88,10 @@ static __attribute__((noinline)) void in_cond(sleeper *s)
     (void)pthread_mutex_unlock(&s->mutex);
 }
 
+static volatile uint64_t sink;
+
 static __attribute__((noinline)) void running(sleeper *s)
 {
-    volatile uint64_t sink = 0;
     struct pollfd fd = { s->pipe[0], POLLIN, 0 };
 
     while (poll(&fd, 1, 0) != 1)
