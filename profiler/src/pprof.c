@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/digest.h"
 #include "base/format.h"
 #include "base/hex.h"
 #include "base/table.h"
@@ -106,10 +107,12 @@ typedef struct writer {
     sonde_prof__pprof *p;
     sonde_prof__pprof_step step;
     sonde_buf *out;
-    sonde_table texts;       /* number + 1; 0 is "" */
-    sonde_table functions;   /* name -> id */
-    sonde_prof__trie places; /* map and address -> location */
-    uint8_t *maps;           /* owned; by id: is mentioned */
+    sonde_table texts;           /* number + 1; 0 is "" */
+    sonde_table functions;       /* name -> id */
+    sonde_prof__trie places;     /* map and address -> location */
+    uint8_t *maps;               /* owned; by id: is mentioned */
+    sonde_prof__endpoint *roots; /* owned; by hash of the local root, 0 free */
+    uint32_t roots_mask;
     const column *shown[COLUMNS_MAX];
     uint32_t shown_len;
     bool no_memory;
@@ -287,15 +290,35 @@ static void label_thread(writer *w, uint32_t number)
     label_text(w, "thread_name", name);
 }
 
-/* The last report counts: the resource may have been set late. */
-static sonde_str endpoint_of(const sonde_prof__pprof *p, uint64_t local_root_id)
+static uint32_t endpoint_slot(const writer *w, uint64_t local_root_id)
 {
-    uint32_t i;
+    uint32_t at = (uint32_t)sonde_hash(0, &local_root_id, sizeof(local_root_id)) & w->roots_mask;
 
-    for (i = p->endpoints_len; i-- > 0;)
-        if (p->endpoints[i].local_root_id == local_root_id)
-            return sonde_prof__dict_text(p->dict, p->endpoints[i].resource);
-    return (sonde_str){ NULL, 0 };
+    while (w->roots[at].local_root_id && w->roots[at].local_root_id != local_root_id)
+        at = (at + 1) & w->roots_mask;
+    return at;
+}
+
+/* The last report counts: the resource may have been set late. */
+static void index_endpoints(writer *w)
+{
+    uint32_t len = 16, i;
+
+    while (len < w->p->endpoints_len * 2)
+        len *= 2;
+    w->roots = (sonde_prof__endpoint *)sonde_calloc(len, sizeof(*w->roots));
+    w->roots_mask = len - 1;
+    w->no_memory = w->no_memory || !w->roots;
+    for (i = 0; w->roots && i < w->p->endpoints_len; i++)
+        if (w->p->endpoints[i].local_root_id != 0)
+            w->roots[endpoint_slot(w, w->p->endpoints[i].local_root_id)] = w->p->endpoints[i];
+}
+
+static sonde_str endpoint_of(const writer *w, uint64_t local_root_id)
+{
+    if (!w->roots || local_root_id == 0)
+        return (sonde_str){ NULL, 0 };
+    return sonde_prof__dict_text(w->p->dict, w->roots[endpoint_slot(w, local_root_id)].resource);
 }
 
 static void label_context(writer *w, uint32_t number)
@@ -306,7 +329,7 @@ static void label_context(writer *w, uint32_t number)
         return;
     label_number(w, "span id", c->span_id);
     label_number(w, "local root span id", c->local_root_id);
-    label_text(w, "trace endpoint", endpoint_of(w->p, c->local_root_id));
+    label_text(w, "trace endpoint", endpoint_of(w, c->local_root_id));
 }
 
 static void label_extra(writer *w, const sonde_prof__tally *r)
@@ -551,6 +574,7 @@ static void put_all(writer *w)
     uint32_t i;
 
     choose_columns(w);
+    index_endpoints(w);
     put_samples(w);
     put_living(w);
     put_mappings(w);
@@ -584,5 +608,6 @@ sonde_status sonde_prof__pprof_write(sonde_prof__pprof *p, sonde_prof__pprof_ste
     sonde_table_done(&w.functions);
     sonde_prof__trie_done(&w.places);
     sonde_free(w.maps);
+    sonde_free(w.roots);
     return w.no_memory ? SONDE_ERR_NOMEM : out->status;
 }

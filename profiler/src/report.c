@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/format.h"
 #include "base/hex.h"
@@ -134,25 +135,25 @@ static void put_time(sonde_json_writer *j, const char *key, uint64_t unix_ns)
     sonde_json_put_str(j, key, (sonde_str){ text, 20 + (size_t)n });
 }
 
+/* Finished requests by resource: added up at the place of its number. */
 static void put_endpoint_counts(sonde_json_writer *j, const sonde_prof__pprof *p)
 {
-    uint32_t i, k;
+    uint32_t len = (uint32_t)p->dict->strings.count + 1, i;
+    uint64_t *sums = p->finished_len ? (uint64_t *)sonde_calloc(len, sizeof(*sums)) : NULL;
 
     sonde_json_key(j, SONDE_STR("endpoint_counts"));
     sonde_json_begin_object(j);
-    for (i = 0; i < p->finished_len; i++) {
-        uint64_t sum = 0;
-
-        for (k = 0; k < i && p->finished[k].resource != p->finished[i].resource; k++)
-            ;
-        for (; k >= i && k < p->finished_len; k++)
-            sum += p->finished[k].resource == p->finished[i].resource ? p->finished[k].finished : 0;
-        if (sum == 0 || p->finished[i].resource == 0)
+    for (i = 0; sums && i < p->finished_len; i++)
+        if (p->finished[i].resource < len)
+            sums[p->finished[i].resource] += p->finished[i].finished;
+    for (i = 1; sums && i < len; i++) {
+        if (sums[i] == 0)
             continue;
-        sonde_json_key(j, sonde_prof__dict_text(p->dict, p->finished[i].resource));
-        sonde_json_u64(j, sum);
+        sonde_json_key(j, sonde_prof__dict_text(p->dict, i));
+        sonde_json_u64(j, sums[i]);
     }
     sonde_json_end_object(j);
+    sonde_free(sums);
 }
 
 static const char *const kind_names[SONDE_PROF__KINDS] = { "",     "cpu", "wall",      "alloc",

@@ -59,7 +59,8 @@ SONDE_API sonde_status sonde_prof_start(const sonde_prof_options *options);
 /* Ends sampling, sends what there is (within two seconds) and lets the thread go.  Does nothing when it does not run. */
 SONDE_API void sonde_prof_stop(void);
 
-/* Closes the window now and sends it.  SONDE_ERR_STATE: it does not run; SONDE_ERR_TIMEOUT. */
+/* Closes the window now and sends it.  SONDE_ERR_STATE: it does not run; SONDE_ERR_TIMEOUT: not before then;
+ * SONDE_ERR_REFUSED: nobody took it, and it waits for the next try. */
 SONDE_API sonde_status sonde_prof_flush(uint32_t timeout_ms);
 
 /* 1 between start and stop, else 0. */

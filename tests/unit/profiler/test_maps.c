@@ -74,6 +74,23 @@ static void a_file_that_was_deleted_is_said_to_be(void **state)
     sonde_prof__objects_done(&o);
 }
 
+static void more_objects_than_fit_are_cut_off(void **state)
+{
+    sonde_prof__objects o = { 0 };
+    sonde_buf text;
+    uint32_t i;
+
+    (void)state;
+    sonde_buf_init(&text, 1 << 20);
+    for (i = 0; i < SONDE_PROF__OBJECTS_MAX + 10; i++)
+        sonde_buf_printf(&text, "%x000-%x000 r-xp 00000000 00:00 0 \n", 16 + 2 * i, 17 + 2 * i);
+    assert_status(sonde_prof__objects_take_maps(&o, sonde_buf_str(&text)), SONDE_OK);
+    assert_int_equal(o.len, SONDE_PROF__OBJECTS_MAX);
+    assert_true(o.cut);
+    sonde_prof__objects_done(&o);
+    sonde_buf_done(&text);
+}
+
 static __attribute__((noinline)) void somewhere(void)
 {
     __asm__ volatile("");
@@ -195,6 +212,7 @@ int main(void)
         cmocka_unit_test(a_build_id_is_found_behind_other_notes),
         cmocka_unit_test(executable_memory_without_a_file_is_an_object_too),
         cmocka_unit_test(a_file_that_was_deleted_is_said_to_be),
+        cmocka_unit_test(more_objects_than_fit_are_cut_off),
         cmocka_unit_test(this_program_is_found_with_its_build_id_and_its_table),
         cmocka_unit_test(a_library_comes_and_goes_and_keeps_its_number),
         cmocka_unit_test(a_snapshot_stays_while_a_handler_may_hold_it),
