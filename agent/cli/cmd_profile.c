@@ -25,6 +25,7 @@ static const char help[] =
     "no change of the program. Ends with the program; what was seen up to then is written also "
     "after Ctrl-C.\n"
     "\n"
+    "  -p, --pid PID        of a process that runs: says what to do, nothing is put into it\n"
     "  -d, --duration S     ask the program to end after so many seconds (SIGTERM)\n"
     "  -e, --events LIST    of cpu, wall, heap, lock, io, exception (cpu,wall,heap,lock)\n"
     "  -o, --output FILE    write the profile there, not a table of functions to standard output; "
@@ -48,6 +49,7 @@ static const char help[] =
     "  sonde profile -o flame.html -- ./server\n";
 
 enum {
+    OPT_PID,
     OPT_DURATION,
     OPT_EVENTS,
     OPT_OUTPUT,
@@ -59,6 +61,7 @@ enum {
 };
 
 static const cli_option options[] = {
+    [OPT_PID] = { 'p', "pid", NULL, NULL },
     [OPT_DURATION] = { 'd', "duration", NULL, NULL },
     [OPT_EVENTS] = { 'e', "events", NULL, NULL },
     [OPT_OUTPUT] = { 'o', "output", NULL, NULL },
@@ -182,6 +185,8 @@ static int profile_program(const request *r)
     profiled p;
     int code;
 
+    if (!output_is_possible(file_of(r)))
+        return cli_fail(r->self, "%s: %s", file_of(r), strerror(errno));
     if (!profiled_begin(r->self, &o, &p, &code))
         return code;
     watch(r, &p);
@@ -243,7 +248,10 @@ static int run(const command *self, int argc, char **argv)
     sonde_log_set_level(SONDE_LOG_ERROR);
     if (!cli_parse(self, argc, argv, &line, &code))
         return code;
-    code = read_request(&r) ? profile_program(&r) : EXIT_USAGE;
+    if (line.values[OPT_PID])
+        code = profiled_refuse_pid(self, line.values[OPT_PID]);
+    else
+        code = read_request(&r) ? profile_program(&r) : EXIT_USAGE;
     cli_line_done(&line);
     return code;
 }

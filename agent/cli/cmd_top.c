@@ -28,6 +28,7 @@ static const char help[] =
     "is thrown away unless --output says where to keep it. On anything but a terminal: a table "
     "every second.\n"
     "\n"
+    "  -p, --pid PID        of a process that runs: says what to do, nothing is put into it\n"
     "  -i, --interval S     every so many seconds (1)\n"
     "      --once           one table, of the first interval with samples, then ask the program to "
     "end\n"
@@ -44,9 +45,19 @@ static const char help[] =
     "self and total: a function's share without and with what it calls. The exit status is the "
     "program's.\n";
 
-enum { OPT_INTERVAL, OPT_ONCE, OPT_ROWS, OPT_OUTPUT, OPT_FREQUENCY, OPT_NO_INLINES, OPT_COMMAND };
+enum {
+    OPT_PID,
+    OPT_INTERVAL,
+    OPT_ONCE,
+    OPT_ROWS,
+    OPT_OUTPUT,
+    OPT_FREQUENCY,
+    OPT_NO_INLINES,
+    OPT_COMMAND
+};
 
 static const cli_option options[] = {
+    [OPT_PID] = { 'p', "pid", NULL, NULL },
     [OPT_INTERVAL] = { 'i', "interval", NULL, NULL },
     [OPT_ONCE] = { 0, "once", NULL, "1" },
     [OPT_ROWS] = { 'n', "rows", NULL, NULL },
@@ -251,7 +262,9 @@ static int run(const command *self, int argc, char **argv)
     if (!cli_parse(self, argc, argv, &line, &code))
         return code;
     code = EXIT_USAGE;
-    if (!line.rest[0])
+    if (line.values[OPT_PID])
+        code = profiled_refuse_pid(self, line.values[OPT_PID]);
+    else if (!line.rest[0])
         (void)cli_fail(self, "there is no program: sonde top -- COMMAND");
     else if (read_number(&t, OPT_INTERVAL, INTERVAL_MAX, &seconds) &&
              read_number(&t, OPT_ROWS, ROWS_MAX, &t.rows) &&

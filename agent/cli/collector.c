@@ -25,6 +25,7 @@ typedef struct source {
     session *session;
     profile *profile; /* NULL: nothing since the last take */
     pid_t pid;
+    char name[64]; /* "nginx (4242)" */
 } source;
 
 struct collector {
@@ -42,6 +43,20 @@ struct collector {
 };
 
 /* ---- batches ---- */
+
+/* The name of the program, as it is now: a process may have become another. */
+static void name_source(source *s)
+{
+    sonde_str path = session_text(s->session, SPB_KEY_EXE);
+    const char *slash = path.len ? memrchr(path.ptr, '/', path.len) : NULL;
+
+    if (slash)
+        path = sonde_str_sub(path, (size_t)(slash - path.ptr) + 1, path.len);
+    if (!path.len)
+        path = SONDE_STR("process");
+    (void)snprintf(s->name, sizeof(s->name), "%.*s (%d)", (int)sonde_utf8_cut(path, 40), path.ptr,
+                   (int)s->pid);
+}
 
 static source *find_locked(collector *c, const uint8_t *id)
 {
@@ -101,6 +116,7 @@ static sonde_status merge_locked(collector *c, source *s, const batch_facts *f, 
     uint64_t rows = s->session->counters.rows, lost;
     sonde_status status = session_greet(s->session, &f->hello);
 
+    name_source(s);
     if (status == SONDE_OK && !s->profile)
         status = profile_open(&s->profile);
     if (status != SONDE_OK)
@@ -184,7 +200,7 @@ collector_counters collector_read(collector *c)
 }
 
 /* The profiles of this stretch leave their places; returns how many. */
-static size_t take_all(collector *c, profile **out, pid_t *pids)
+static size_t take_all(collector *c, source *out)
 {
     size_t len = 0;
 
@@ -192,8 +208,7 @@ static size_t take_all(collector *c, profile **out, pid_t *pids)
     for (size_t i = 0; i < c->sources_len; i++) {
         if (!c->sources[i].profile)
             continue;
-        pids[len] = c->sources[i].pid;
-        out[len++] = c->sources[i].profile;
+        out[len++] = c->sources[i];
         c->sources[i].profile = NULL;
     }
     sonde_mutex_unlock(&c->mu);
@@ -202,22 +217,19 @@ static size_t take_all(collector *c, profile **out, pid_t *pids)
 
 sonde_status collector_take(collector *c, profile **out_profile)
 {
-    profile *parts[COLLECTOR_PROCESSES_MAX];
-    pid_t pids[COLLECTOR_PROCESSES_MAX];
-    size_t len = take_all(c, parts, pids);
+    source *parts = sonde_calloc(COLLECTOR_PROCESSES_MAX, sizeof(*parts));
+    bool has_roots = collector_read(c).processes > 1;
+    size_t len = parts ? take_all(c, parts) : 0;
     profile *all = NULL;
-    sonde_status status = profile_open(&all);
+    sonde_status status = parts ? profile_open(&all) : SONDE_ERR_NOMEM;
 
     for (size_t i = 0; i < len; i++) {
-        char name[32];
-
-        (void)snprintf(name, sizeof(name), "[process %d]", (int)pids[i]);
         if (status == SONDE_OK)
-            status = profile_join(all, parts[i],
-                                  c->counters.processes > 1 ? sonde_str_from(name)
-                                                            : (sonde_str){ NULL, 0 });
-        profile_close(parts[i]);
+            status = profile_join(all, parts[i].profile,
+                                  sonde_str_from(has_roots ? parts[i].name : NULL));
+        profile_close(parts[i].profile);
     }
+    sonde_free(parts);
     if (status != SONDE_OK) {
         profile_close(all);
         return status;

@@ -272,6 +272,16 @@ static bool write_all(int fd, sonde_str text)
     return true;
 }
 
+bool output_is_possible(const char *file)
+{
+    int fd = file && strcmp(file, "-") != 0 ? open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0666)
+                                            : STDOUT_FILENO;
+
+    if (fd > STDERR_FILENO)
+        (void)close(fd);
+    return fd >= 0;
+}
+
 sonde_status output_save(const char *file, sonde_str content)
 {
     int fd;

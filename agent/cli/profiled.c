@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/parse.h"
 #include "base/str.h"
 
 #define STOP_NS (UINT64_C(10) * SONDE_NS_PER_S) /* for a program that was asked to end */
@@ -207,6 +208,44 @@ void profiled_end(profiled *p)
 {
     collector_close(p->collector);
     p->collector = NULL;
+}
+
+/* ---- processes that run already ---- */
+
+/* Whether a library is mapped into it. */
+static bool has_mapped(uint64_t pid, const char *library)
+{
+    char path[48], line[PATH_MAX + 128];
+    bool found = false;
+    FILE *maps;
+
+    (void)snprintf(path, sizeof(path), "/proc/%llu/maps", (unsigned long long)pid);
+    maps = fopen(path, "re");
+    while (maps && !found && fgets(line, sizeof(line), maps))
+        found = strstr(line, library) != NULL;
+    if (maps)
+        (void)fclose(maps);
+    return found;
+}
+
+int profiled_refuse_pid(const command *self, const char *text)
+{
+    uint64_t pid;
+
+    if (sonde_parse_u64(sonde_str_from(text), &pid) != SONDE_OK || pid == 0 || pid > INT32_MAX) {
+        (void)cli_fail(self, "--pid %s: expected the number of a process", text);
+        return EXIT_USAGE;
+    }
+    if (kill((pid_t)pid, 0) != 0)
+        return cli_fail(self, "process %s: %s", text, strerror(errno));
+    if (has_mapped(pid, PROFILER_LIBRARY))
+        return cli_fail(
+            self, "process %s has the profiler already: its profiles are with its agent", text);
+    return cli_fail(self,
+                    "process %s runs without the profiler, and nothing is put into a running "
+                    "process. Start it anew: "
+                    "`sonde %s -- COMMAND`, or for good: `sonde run --profile -- COMMAND`",
+                    text, self->name);
 }
 
 /* ---- until it ends ---- */

@@ -41,6 +41,9 @@ typedef struct profiled {
 bool profiled_begin(const command *self, const profiled_options *o, profiled *out, int *out_exit);
 void profiled_end(profiled *p); /* what still runs goes on running */
 
+/* What -p is answered with: whether the process is there and has a profiler, and what to do instead. */
+int profiled_refuse_pid(const command *self, const char *pid);
+
 /* Until the program ends, somebody interrupts, or the time has come. */
 void profiled_wait(profiled *p, uint64_t until_mono_ns);
 
