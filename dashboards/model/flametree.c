@@ -9,7 +9,7 @@
 #include "base/digest.h"
 #include "base/format.h"
 
-#define STACK_MAX    (PPROF_STACK_MAX * 4) /* with inlined functions; the outer ones are cut off */
+#define STACK_MAX    (PPROF_STACK_MAX * 4) /* with inlined functions; what is deeper is cut off */
 #define KEY_MAX      8192
 #define FIRST_NODES  1024
 #define FIRST_FRAMES 256
@@ -252,7 +252,8 @@ static uint64_t node_hash(uint32_t parent, uint32_t frame)
 {
     uint64_t h = ((uint64_t)parent << 32 | frame) * 0x9e3779b97f4a7c15u;
 
-    return h ^ h >> 29;
+    h = (h ^ h >> 32) * 0xd6e8feb86659fd93u; /* the parent reaches the low bits, too */
+    return h ^ h >> 32;
 }
 
 static bool rehash(flametree *f)

@@ -1,6 +1,8 @@
 /* Profiles merged into a tree: values add up, filters leave out, every frame counts a sample once. */
 #include "dashboards/model/flametree.h"
 
+#include <stdio.h>
+
 #include "support/alloc_fail.h"
 #include "support/pprof_body.h"
 #include "support/test.h"
@@ -290,6 +292,88 @@ static void test_samples_fall_into_buckets_by_their_time_or_evenly(void **state)
     pprof_body_done(&b);
 }
 
+/* A message of `samples` stacks of `depth` frames, each with a root of its own, or nothing but. */
+static void write_many(sonde_buf *b, uint32_t samples, uint32_t depth, bool all_own)
+{
+    uint32_t functions = all_own ? samples * depth : samples + 1, i, k;
+    size_t mark, line;
+
+    sonde_buf_init(b, 64u << 20);
+    sonde_buf_append(b, "\x0a\x02\x08\x01", 4);
+    for (i = 0; i < samples; i++) {
+        size_t sample = sonde_pb_begin(b, 2);
+
+        for (k = depth; k-- > 0;) /* leaf first; function 1 is common */
+            sonde_pb_varint(b, 1, all_own ? i * depth + k + 1 : k ? 1 : i + 2);
+        sonde_pb_varint(b, 2, 1);
+        mark = sonde_pb_begin(b, 3);
+        sonde_pb_varint(b, 1, 2);
+        sonde_pb_varint(b, 3, i + 1);
+        sonde_pb_end(b, mark);
+        sonde_pb_end(b, sample);
+    }
+    for (i = 1; i <= functions; i++) {
+        mark = sonde_pb_begin(b, 4);
+        sonde_pb_varint(b, 1, i);
+        line = sonde_pb_begin(b, 4);
+        sonde_pb_varint(b, 1, i);
+        sonde_pb_end(b, line);
+        sonde_pb_end(b, mark);
+        mark = sonde_pb_begin(b, 5);
+        sonde_pb_varint(b, 1, i);
+        sonde_pb_varint(b, 2, i + 2);
+        sonde_pb_end(b, mark);
+    }
+    sonde_pb_str_always(b, 6, (sonde_str){ "", 0 });
+    sonde_pb_str_always(b, 6, SONDE_STR("count"));
+    sonde_pb_str_always(b, 6, SONDE_STR("local root span id"));
+    for (i = 1; i <= functions; i++) {
+        char name[16];
+        int len = snprintf(name, sizeof(name), "f%u", i);
+
+        sonde_pb_str_always(b, 6, (sonde_str){ name, (size_t)len });
+    }
+}
+
+static void test_beyond_a_ceiling_values_stay_with_the_callers(void **state)
+{
+    static const struct {
+        const char *label;
+        uint32_t samples, depth;
+        bool all_own, truncated;
+        size_t nodes, frames, roots;
+    } cases[] = {
+        { "depth", 1, FLAMETREE_DEPTH_MAX + 1, false, false, FLAMETREE_DEPTH_MAX + 1, 3, 1 },
+        { "nodes", 1001, 500, false, true, FLAMETREE_NODES_MAX, 1003, FLAMETREE_KEYS_MAX },
+        { "frames", 400, 501, true, true, FLAMETREE_FRAMES_MAX, FLAMETREE_FRAMES_MAX, 400 },
+    };
+    const flametree_filter all = { .inverted = false };
+    const flametree_source source = { .column_of = { 0 } };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        sonde_buf b;
+        pprof_view v;
+        flametree f;
+
+        write_many(&b, cases[i].samples, cases[i].depth, cases[i].all_own);
+        assert_status(b.status, SONDE_OK);
+        assert_status(flametree_init(&f, 1), SONDE_OK);
+        assert_status(pprof_view_decode(&v, sonde_buf_str(&b)), SONDE_OK);
+        flametree_add(&f, &v, &all, &source);
+        pprof_view_done(&v);
+        assert_status(flametree_finish(&f), SONDE_OK);
+        if (f.truncated != cases[i].truncated || f.nodes_len != cases[i].nodes ||
+            f.frames_len != cases[i].frames || f.roots_by_id.len != cases[i].roots)
+            fail_msg("%s: %zu nodes, %zu frames, %zu roots", cases[i].label, f.nodes_len,
+                     f.frames_len, f.roots_by_id.len);
+        assert_int_equal(f.totals[0], cases[i].samples); /* nothing is lost */
+        flametree_done(&f);
+        sonde_buf_done(&b);
+    }
+}
+
 static sonde_status merge_scenario(void *user)
 {
     const flametree_filter all = { .inverted = false };
@@ -331,6 +415,7 @@ int main(void)
         cmocka_unit_test(test_threads_endpoints_objects_and_roots_are_summed_up),
         cmocka_unit_test(test_two_profiles_stand_side_by_side_in_two_columns),
         cmocka_unit_test(test_samples_fall_into_buckets_by_their_time_or_evenly),
+        cmocka_unit_test(test_beyond_a_ceiling_values_stay_with_the_callers),
         cmocka_unit_test(test_merging_copes_with_failing_allocations),
     };
 

@@ -104,6 +104,7 @@ export default function Service({ arg: service, params }) {
       <a href=${href('/traces', { ...carried(params), query: term('service', service) })}>Traces</a>
       <a href=${href('/traces', { ...carried(params), query: `${term('service', service)} status:error` })}>Errors</a>
       <a href=${href('/traces', { ...carried(params), query: term('service', service), sort: '-duration' })}>Slowest</a>
+      <a href=${href('/profiles', { ...carried(params), service })}>Profiles</a>
     </div>
     ${series.data && list.length > 0 && html`<${Charts} series=${series.data} />`}
     ${
