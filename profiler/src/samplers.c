@@ -183,6 +183,23 @@ bool sonde_prof__signal_request(int signo, const struct sigaction *action,
     return true;
 }
 
+bool sonde_prof__signal_is_in(const sigset_t *set)
+{
+    return is_installed && !is_lost && sonde_prof__self.depth == 0 &&
+           sigismember(set, now.signo) == 1;
+}
+
+bool sonde_prof__signal_is_ours(const siginfo_t *info)
+{
+    return (info->si_code == SI_TIMER && info->si_value.sival_ptr == &sonde_prof__cpu_cookie) ||
+           (info->si_code == SI_QUEUE && info->si_value.sival_ptr == &sonde_prof__wall_cookie);
+}
+
+void sonde_prof__signal_take_out(sigset_t *set)
+{
+    (void)sigdelset(set, now.signo);
+}
+
 /* -- the circuit breaker ---------------------------------------------------------------------------- */
 
 /* Three long handlers in a minute: shallow stacks until the minute is over; ten: no CPU samples for a minute. */

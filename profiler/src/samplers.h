@@ -80,4 +80,9 @@ void sonde_prof__samplers_unblock(void); /* our signal, on the calling thread */
 bool sonde_prof__signal_request(int signo, const struct sigaction *action,
                                 struct sigaction *out_old);
 
+/* For those who wait for signals: ours is in the set, and we are there. */
+bool sonde_prof__signal_is_in(const sigset_t *set);
+bool sonde_prof__signal_is_ours(const siginfo_t *info); /* one of our own sending */
+void sonde_prof__signal_take_out(sigset_t *set);
+
 #endif /* SONDE_PROFILER_SAMPLERS_H */

@@ -427,8 +427,9 @@ static void take_pending(void)
     (void)sigemptyset(&set);
     (void)sigaddset(&set, wall.signo);
     (void)pthread_sigmask(SIG_BLOCK, &set, &before);
-    while (sigtimedwait(&set, &info, &at_once) == wall.signo) {
-        if (info.si_code == SI_QUEUE && info.si_value.sival_ptr == &sonde_prof__wall_cookie)
+    /* The kernel's masks have 64 bits. */
+    while (syscall(SYS_rt_sigtimedwait, &set, &info, &at_once, 8) == wall.signo) {
+        if (sonde_prof__signal_is_ours(&info))
             continue;
         (void)syscall(SYS_rt_tgsigqueueinfo, getpid(), syscall(SYS_gettid), wall.signo, &info);
         break;

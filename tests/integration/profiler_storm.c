@@ -1,5 +1,5 @@
 /* profiler_storm.c - what programs do that profilers trip over, a part a name: forks, spawn, exec, dlopen, threads, altstack, deep, fibers,
- * signals, files, memory, overflow, undumpable, stopped.
+ * signals, fetched, files, memory, overflow, undumpable, stopped.
  *
  *   profiler_storm PART SCALE MODULE
  *
@@ -25,6 +25,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -455,6 +456,38 @@ static void part_signals(void)
     expect((uint64_t)profs == count, "an ignored signal is ignored");
 }
 
+/* Signals fetched instead of handled: of ours none comes. */
+static void part_fetched(void)
+{
+    const struct timespec at_once = { 0, 0 };
+    struct signalfd_siginfo read_info;
+    sigset_t all, before;
+    siginfo_t info;
+    uint64_t i;
+    int fd, signo;
+
+    (void)sigfillset(&all);
+    expect(pthread_sigmask(SIG_SETMASK, &all, &before) == 0, "pthread_sigmask");
+    fd = signalfd(-1, &all, SFD_NONBLOCK | SFD_CLOEXEC);
+    expect(fd >= 0, "signalfd");
+    for (i = 0; i < 20 * scale; i++) {
+        (void)mix(i, 2000000);
+        expect(read(fd, &read_info, sizeof(read_info)) < 0 && errno == EAGAIN, "nothing to read");
+        expect(sigtimedwait(&all, &info, &at_once) < 0 && errno == EAGAIN, "no signal waits");
+        (void)raise(SIGUSR1);
+        expect(sigwaitinfo(&all, &info) == SIGUSR1, "sigwaitinfo");
+        (void)mix(i, 500000);
+        (void)raise(SIGUSR2);
+        expect(sigwait(&all, &signo) == 0 && signo == SIGUSR2, "sigwait");
+        (void)raise(SIGUSR1);
+        expect(read(fd, &read_info, sizeof(read_info)) == (ssize_t)sizeof(read_info) &&
+                   read_info.ssi_signo == SIGUSR1,
+               "signalfd");
+    }
+    (void)close(fd);
+    expect(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0, "pthread_sigmask");
+}
+
 /* -- descriptors ------------------------------------------------------------------------------------ */
 
 /* A program that closes what it does not know, and then opens files of its own. */
@@ -510,7 +543,7 @@ static const struct {
     { "exec", part_exec },       { "dlopen", part_dlopen },         { "altstack", part_altstack },
     { "deep", part_deep },       { "fibers", part_fibers },         { "signals", part_signals },
     { "files", part_files },     { "memory", part_memory },         { "overflow", part_overflow },
-    { "stopped", part_stopped }, { "undumpable", part_undumpable },
+    { "stopped", part_stopped }, { "undumpable", part_undumpable }, { "fetched", part_fetched },
 };
 
 /* To standard error, and only by a profiler that is there. */

@@ -17,7 +17,7 @@ SOAK = os.environ.get("SONDE_SOAK") == "1"
 MINUTES = float(os.environ.get("SONDE_SOAK_MINUTES", "30"))
 PROFILER = BUILD / "lib/libsonde-profiler.so"
 PARTS = ("threads", "forks", "spawn", "exec", "dlopen", "altstack", "deep", "fibers", "signals", "files", "memory",
-         "overflow", "stopped", "undumpable")
+         "overflow", "stopped", "undumpable", "fetched")
 FASTEST = {"SONDE_PROFILING_CPU_FREQUENCY": "1000", "SONDE_PROFILING_WALL_INTERVAL_MS": "1",
            "DD_PROFILING_HEAP_SAMPLE_SIZE": "65536", "SONDE_PROFILING_MAX_OVERHEAD": "100",
            "SONDE_PROFILING_BATCH_INTERVAL_MS": "200", "DD_TRACE_AGENT_URL": "http://127.0.0.1:9",
