@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -274,12 +275,18 @@ static bool write_all(int fd, sonde_str text)
 
 bool output_is_possible(const char *file)
 {
-    int fd = file && strcmp(file, "-") != 0 ? open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0666)
-                                            : STDOUT_FILENO;
+    char folder[PATH_MAX];
+    char *slash;
 
-    if (fd > STDERR_FILENO)
-        (void)close(fd);
-    return fd >= 0;
+    if (!file || strcmp(file, "-") == 0 || access(file, W_OK) == 0)
+        return true;
+    if (errno != ENOENT)
+        return false;
+    (void)snprintf(folder, sizeof(folder), "%s", file);
+    slash = strrchr(folder, '/');
+    if (slash)
+        slash[1] = '\0';
+    return access(slash ? folder : ".", W_OK | X_OK) == 0;
 }
 
 sonde_status output_save(const char *file, sonde_str content)

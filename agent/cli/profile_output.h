@@ -47,7 +47,7 @@ void output_value(sonde_buf *out, sonde_str unit, int64_t value);
 /* "name  (object)", without control characters, which must not reach a terminal. */
 void output_function(sonde_buf *out, sonde_str name, sonde_str object);
 
-/* Before hours of work: whether the file can be made; it is then there. */
+/* Before hours of work: whether the file can be written, as far as one sees; errno says why not. */
 bool output_is_possible(const char *file);
 
 /* To a file; NULL or "-": standard output. */
