@@ -106,7 +106,7 @@ static uint32_t use_frame(flametree *f, sonde_str name, sonde_str file, sonde_st
     found = sonde_table_get(&f->frame_table, k);
     if (found)
         return (uint32_t)(uintptr_t)found;
-    if (f->frames_len == FLAMETREE_FRAMES_MAX) {
+    if (f->frames_len == f->frames_max) {
         f->truncated = true;
         return 0;
     }
@@ -290,7 +290,7 @@ static uint32_t use_child(flametree *f, uint32_t parent, uint32_t frame)
     for (; f->slots[at]; at = (at + 1) & (f->slots_len - 1))
         if (f->nodes[f->slots[at]].parent == parent && f->nodes[f->slots[at]].frame == frame)
             return f->slots[at];
-    if (f->nodes_len == FLAMETREE_NODES_MAX) {
+    if (f->nodes_len == f->nodes_max) {
         f->truncated = true;
         return parent;
     }
@@ -629,10 +629,17 @@ static void done_keys(flametree_keys *keys)
     sonde_free(keys->items);
 }
 
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 sonde_status flametree_init(flametree *f, size_t columns)
 {
     memset(f, 0, sizeof(*f));
     f->columns = columns;
+    f->nodes_max = smaller(FLAMETREE_NODES_MAX, FLAMETREE_VALUES_MAX / columns);
+    f->frames_max = smaller(FLAMETREE_FRAMES_MAX, FLAMETREE_VALUES_MAX / columns);
     sonde_arena_init(&f->text, FLAMETREE_TEXT_MAX_BYTES);
     sonde_table_init(&f->frame_table, FLAMETREE_FRAMES_MAX);
     init_keys(&f->threads);

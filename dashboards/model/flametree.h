@@ -11,8 +11,9 @@
  *     ... f.nodes, f.frames, flametree_self(), flametree_total() ...
  *
  * Threads   none.
- * Bounds    FLAMETREE_NODES_MAX nodes, FLAMETREE_FRAMES_MAX frames, FLAMETREE_TEXT_MAX_BYTES of names: beyond them a
- *           stack ends at what there is and `truncated` is set; FLAMETREE_KEYS_MAX of each kind of key.
+ * Bounds    FLAMETREE_NODES_MAX nodes, FLAMETREE_FRAMES_MAX frames, with many columns FLAMETREE_VALUES_MAX of
+ *           each; FLAMETREE_TEXT_MAX_BYTES of names: beyond them functions are left out of stacks, their
+ *           values stay with the callers, and `truncated` is set.  FLAMETREE_KEYS_MAX of each kind of key.
  */
 #ifndef SONDE_DASHBOARDS_MODEL_FLAMETREE_H
 #define SONDE_DASHBOARDS_MODEL_FLAMETREE_H
@@ -24,6 +25,7 @@
 
 #define FLAMETREE_NODES_MAX      500000u
 #define FLAMETREE_FRAMES_MAX     200000u
+#define FLAMETREE_VALUES_MAX     1000000u /* nodes times columns */
 #define FLAMETREE_TEXT_MAX_BYTES (64u * 1024 * 1024)
 #define FLAMETREE_DEPTH_MAX      512u
 #define FLAMETREE_COLUMNS_MAX    PPROF_TYPES_MAX
@@ -91,6 +93,7 @@ typedef struct flametree {
     int64_t totals[FLAMETREE_COLUMNS_MAX];
     uint64_t samples[FLAMETREE_COLUMNS_MAX]; /* that counted */
     uint64_t profiles[FLAMETREE_COLUMNS_MAX];
+    size_t nodes_max, frames_max;
     bool truncated;
     bool no_memory; /* sticks; flametree_finish() says so */
 

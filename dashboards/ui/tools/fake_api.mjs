@@ -229,6 +229,79 @@ function trace(id) {
   };
 }
 
+// Stacks of a service, root first, and their milliseconds.
+const STACKS = [
+  ['main serve place_order json_parse parse_string', 900],
+  ['main serve place_order sqlite3_step VdbeExec btree_move memcmp', 1800],
+  ['main serve place_order sqlite3_step VdbeExec btree_next', 700],
+  ['main serve show_order render vfprintf', 800],
+  ['main serve show_order SSL_write EVP_EncryptUpdate', 1100],
+  ['main epoll_wait', 120],
+];
+const OBJECTS = { sqlite3_step: 'libsqlite3.so.0', VdbeExec: 'libsqlite3.so.0', btree_move: 'libsqlite3.so.0',
+  btree_next: 'libsqlite3.so.0', memcmp: 'libc.so.6', vfprintf: 'libc.so.6', epoll_wait: 'libc.so.6',
+  SSL_write: 'libssl.so.3', EVP_EncryptUpdate: 'libcrypto.so.3' };
+
+// What every answer about merged profiles begins with, and the tree.
+function flamegraph({ searchParams }) {
+  const frames = [['', '', '']];
+  const nodes = [[0, 0, 0, 0]];
+  const focus = searchParams.get('focus');
+  for (const [text, ms] of STACKS) {
+    let names = text.split(' ');
+    const at = names.indexOf(focus);
+    if (focus && at < 0) continue;
+    const inverted = searchParams.get('inverted') === '1';
+    if (focus) names = inverted ? names.slice(0, at + 1) : names.slice(at);
+    if (inverted) names.reverse();
+    nodes[0][3] += ms * 1e6;
+    let parent = 0;
+    for (const name of names) {
+      let frame = frames.findIndex((f) => f[0] === name);
+      if (frame < 0) frame = frames.push([name, `/usr/lib/${OBJECTS[name] ?? 'orders'}`, '']) - 1;
+      let node = nodes.findIndex((n, i) => i > 0 && n[0] === parent && n[1] === frame);
+      if (node < 0) node = nodes.push([parent, frame, 0, 0]) - 1;
+      nodes[node][3] += ms * 1e6;
+      parent = node;
+    }
+    nodes[parent][2] += ms * 1e6;
+  }
+  const keys = (names) => names.map((name) => ({ name, value: 1e9 }));
+  return {
+    type: 'cpu-time',
+    unit: 'nanoseconds',
+    types: [{ type: 'cpu-time', unit: 'nanoseconds' }],
+    total: nodes[0][3],
+    samples: 541,
+    profiles: 60,
+    truncated: false,
+    timed_out: false,
+    threads: keys(['worker-0', 'main']),
+    endpoints: keys(['POST /orders', 'GET /orders/?']),
+    objects: keys([...new Set(Object.values(OBJECTS))]),
+    spans: [],
+    nodes,
+    frames,
+  };
+}
+
+function profiles(path, url) {
+  const graph = flamegraph(url);
+  if (path === 'profiles/flamegraph') return graph;
+  if (path === 'profiles/traces') return { ...graph, with_spans: 0, traces: [] };
+  if (path === 'profiles/timeline')
+    return { ...graph, step_s: 60, start: Math.floor(Date.now() / 1000) - 3600,
+      values: Array.from({ length: 60 }, (_, i) => 9e8 + 2e8 * Math.sin(i / 7)) };
+  if (path === 'profiles/top')
+    return { ...graph, functions: graph.frames.length - 1, rows: graph.frames.slice(1).map(([name, object, file], i) => {
+      const of = graph.nodes.filter((n) => n[1] === i + 1);
+      const sum = (k) => of.reduce((s, n) => s + n[k], 0);
+      return { name, object, file, self: sum(2), total: sum(3) };
+    }).sort((a, b) => b.self - a.self) };
+  return { services: SERVICES.slice(0, 3).map(([service]) => ({ service, env: 'demo', profiles: 60, samples: 541 })),
+    types: graph.types, profiles: [], truncated: false };
+}
+
 export function fakeApi(url) {
   const path = url.pathname.replace('/api/sonde/v1/', '');
   const ok = (body) => ({ status: 200, body });
@@ -244,6 +317,7 @@ export function fakeApi(url) {
   }
   if (path === 'traces/404') return { status: 404, body: { errors: ['no such trace'] } };
   if (path.startsWith('traces/')) return ok(trace(path.slice(7)));
+  if (path.startsWith('profiles')) return ok(profiles(path, url));
   if (path === 'facets')
     return ok({
       envs: ['demo', 'none'],

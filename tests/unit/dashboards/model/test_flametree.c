@@ -339,13 +339,16 @@ static void test_beyond_a_ceiling_values_stay_with_the_callers(void **state)
 {
     static const struct {
         const char *label;
+        size_t columns;
         uint32_t samples, depth;
         bool all_own, truncated;
         size_t nodes, frames, roots;
     } cases[] = {
-        { "depth", 1, FLAMETREE_DEPTH_MAX + 1, false, false, FLAMETREE_DEPTH_MAX + 1, 3, 1 },
-        { "nodes", 1001, 500, false, true, FLAMETREE_NODES_MAX, 1003, FLAMETREE_KEYS_MAX },
-        { "frames", 400, 501, true, true, FLAMETREE_FRAMES_MAX, FLAMETREE_FRAMES_MAX, 400 },
+        { "depth", 1, 1, FLAMETREE_DEPTH_MAX + 1, false, false, FLAMETREE_DEPTH_MAX + 1, 3, 1 },
+        { "nodes", 1, 1001, 500, false, true, FLAMETREE_NODES_MAX, 1003, FLAMETREE_KEYS_MAX },
+        { "frames", 1, 400, 501, true, true, FLAMETREE_FRAMES_MAX, FLAMETREE_FRAMES_MAX, 400 },
+        { "values", FLAMETREE_COLUMNS_MAX, 40, 500, false, true,
+          FLAMETREE_VALUES_MAX / FLAMETREE_COLUMNS_MAX, 42, 40 },
     };
     const flametree_filter all = { .inverted = false };
     const flametree_source source = { .column_of = { 0 } };
@@ -359,7 +362,7 @@ static void test_beyond_a_ceiling_values_stay_with_the_callers(void **state)
 
         write_many(&b, cases[i].samples, cases[i].depth, cases[i].all_own);
         assert_status(b.status, SONDE_OK);
-        assert_status(flametree_init(&f, 1), SONDE_OK);
+        assert_status(flametree_init(&f, cases[i].columns), SONDE_OK);
         assert_status(pprof_view_decode(&v, sonde_buf_str(&b)), SONDE_OK);
         flametree_add(&f, &v, &all, &source);
         pprof_view_done(&v);
