@@ -394,11 +394,12 @@ static void gather_from(dead *d, const peer *p)
     }
 }
 
-/* They are over then. */
+/* They are over then.  What it connected before it died is there: it may only wait to be accepted. */
 static void gather(crash *c, peer *p, dead *out)
 {
     size_t i;
 
+    accept_all(c);
     *out = (dead){ .pid = p->pid, .pidfd = p->pidfd, .file = -1 };
     for (i = 0; i < c->peers_len; i++) {
         peer *q = c->peers[i];
