@@ -430,7 +430,7 @@ static void test_series_and_facets_come_from_the_statistics(void **state)
            "\"types\":[\"web\"],\"hosts\":[\"h1\"]}");
     assert_int_equal(intake_get(w, "/api/sonde/v1/counters"), 200);
     assert_answer_has(w, "\"stats_payloads\":1,");
-    assert_answer_has(w, "\"stored\":{\"chunks\":0,\"spans\":0,\"stats_groups\":3}");
+    assert_answer_has(w, "\"stored\":{\"chunks\":0,\"spans\":0,\"stats_groups\":3,\"profiles\":0}");
 }
 
 int main(void)

@@ -39,7 +39,7 @@ static void test_a_span_is_returned_by_its_trace_id_once_its_payload_was_acknowl
     assert_answer_has(
         w, "\"received\":{\"trace_payloads\":1,\"stats_payloads\":0,\"chunks\":1,\"spans\":1");
     assert_answer_has(w, "\"stored\":{\"chunks\":1,\"spans\":1,");
-    assert_answer_has(w, "\"queued\":{\"spans\":0}");
+    assert_answer_has(w, "\"queued\":{\"spans\":0,\"profiles\":0}");
 }
 
 static void test_every_encoding_agents_use_is_inflated(void **state)

@@ -46,12 +46,15 @@ class Profiled(unittest.TestCase):
                 "SONDE_PROFILING_BATCH_INTERVAL_MS": "500",
                 "DD_PROFILING_CPU_ENABLED": "0", "DD_PROFILING_WALLTIME_ENABLED": "0", **env})
             said = program.ask("go")
+            seen = lambda: stack.agent_status()["profiles"]  # noqa: E731
+            batches = seen()["batches_taken"]
+            # the second batch from here on began after all was done
+            wait_until("what was done is sent", lambda: seen()["batches_taken"] >= batches + 2)
+            wait_until("the agent has sent all profiles", lambda: seen()["rows_held"] == 0 and intake.uploads())
+            self.uploads = intake.uploads()
             program.popen.stdin.write(b"end\n")
             program.popen.stdin.flush()
             self.assertEqual(program.popen.wait(timeout=60), 0)
-            held = lambda: stack.agent_status()["profiles"]["rows_held"]  # noqa: E731
-            wait_until("the agent has sent all profiles", lambda: held() == 0 and intake.uploads())
-            self.uploads = intake.uploads()
         return said
 
     def totals(self, functions, kind, uploads=None):
