@@ -106,7 +106,7 @@ function Tools({ answer, params, text, setText, said, zoomed, reset }) {
     html`<button aria-pressed=${view === name} onClick=${() => patch({ view: name === 'flame' ? '' : name }, {})}>${title}</button>`;
   const chip = (name, value) =>
     value && html`<button class="chip" title="remove" onClick=${() => patch({ [name]: '' }, {})}>${value} ✕</button>`;
-  return html`<div class="tools">
+  return html`<div class="tools wrap">
     <div class="tabs" role="group" aria-label="view">${tab('flame', 'Flame graph')}${tab('top', 'Functions')}</div>
     <input type="search" placeholder="find functions (regex)" aria-label="find functions"
       value=${text} onInput=${(e) => setText(e.target.value)} />
@@ -132,6 +132,8 @@ function Tools({ answer, params, text, setText, said, zoomed, reset }) {
 }
 
 function Alerts({ answer }) {
+  if (answer.base?.total === 0)
+    return html`<div class="alert">There is no profile to compare with in that time.</div>`;
   return (
     (answer.timed_out || answer.truncated) &&
     html`<div class="alert">There is more than could be merged ${answer.timed_out ? 'in time' : 'at once'}: the latest profiles are shown.</div>`
@@ -146,11 +148,11 @@ function Flame({ answer, flame, query, params, found, zoom, setZoom, selected, s
   });
   return html`<div class="trace-body">
     <${FlameGraph} flame=${flame} unit=${answer.unit} found=${found} zoom=${zoom} onZoom=${setZoom}
-      selected=${selected} onPick=${setSelected} isDiff=${!!answer.base} />
+      selected=${selected} onPick=${setSelected} isDiff=${answer.base?.total > 0} />
     ${
       selected &&
       html`<${FramePanel} node=${selected} flame=${flame} unit=${answer.unit} query=${query} params=${params}
-      isDiff=${!!answer.base} onClose=${() => setSelected(null)} onFocus=${focus}
+      isDiff=${answer.base?.total > 0} onClose=${() => setSelected(null)} onFocus=${focus}
       onOnly=${(name) => patch({ only: name }, {})} />`
     }
   </div>`;
@@ -173,7 +175,7 @@ function Sandwich({ query, params, find, tick }) {
     return html`<section class="half" aria-label=${title}><h2>${title}</h2>
       <${FlameGraph} flame=${side.flame} unit=${side.data.unit} found=${findFrames(side.flame, find)} zoom=${zoom}
         onZoom=${(n) => setZooms({ ...zooms, [key]: n })} selected=${picked} onPick=${setPicked}
-        isDiff=${!!side.data.base} keys=${false} /></section>`;
+        isDiff=${side.data.base?.total > 0} keys=${false} /></section>`;
   };
   useKeys({ Escape: () => patch({ focus: '' }, {}) });
   return html`<div class="focus"><span class="dim">callers and callees of</span> <b class="mono">${params.focus}</b>
