@@ -3,7 +3,8 @@
  *   {"title","note","compared","flames":[{"type","unit","texts":[text...],
  *     "names":[its text...],"objects":[its text...],          of frame 0, 1, ...; 0 is none
  *     "up":[parent...],"frame":[...],"inlined":[0|1...],      of node 0, 1, ...; 0 is the root
- *     "self":[...],"after":[...]}]}                           the same; "after" in a comparison
+ *     "self":[...],"after":[...],                             the same; "after" in a comparison
+ *     "parts":[node, its thread's text, value, ...]}]}        what of "self" is whose, when threads are known
  */
 #include "export.h"
 
@@ -60,6 +61,18 @@ static void write_values(const flame *f, const char *key, unsigned side, sonde_j
     sonde_json_end_array(w);
 }
 
+static void write_parts(const flame *f, sonde_json_writer *w)
+{
+    sonde_json_key(w, SONDE_STR("parts"));
+    sonde_json_begin_array(w);
+    for (uint32_t i = 0; i < f->parts_len; i++) {
+        sonde_json_u64(w, f->parts[i].node);
+        sonde_json_u64(w, f->parts[i].thread);
+        sonde_json_i64(w, f->parts[i].value);
+    }
+    sonde_json_end_array(w);
+}
+
 static void write_flame(const flame *f, bool compared, sonde_json_writer *w)
 {
     sonde_json_begin_object(w);
@@ -70,6 +83,8 @@ static void write_flame(const flame *f, bool compared, sonde_json_writer *w)
     write_values(f, "self", 0, w);
     if (compared)
         write_values(f, "after", 1, w);
+    if (f->parts_len)
+        write_parts(f, w);
     sonde_json_end_object(w);
 }
 

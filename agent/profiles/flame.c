@@ -2,6 +2,7 @@
 #include "flame.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -229,28 +230,66 @@ static void mark_used(const profile *p, const profile_column *c, uint32_t *of)
             of[p->nodes[i].parent] = 1;
 }
 
-sonde_status flame_add_profile(flame *f, const profile *p, const profile_column *c, unsigned side)
+static uint32_t thread_name(flame *f, const profile *p, uint32_t thread)
 {
-    uint32_t *of = sonde_calloc(p->nodes_len, sizeof(*of)); /* nodes of the profile to ours */
-    const profile_sample *rows;
-    uint32_t len;
+    const profile_thread *t = &p->threads[thread];
+    sonde_str name = profile_text(p, t->name);
+    char text[128];
+    int n = snprintf(text, sizeof(text), "%.*s (%llu)", (int)sonde_utf8_cut(name, 64),
+                     name.len ? name.ptr : "", (unsigned long long)t->tid);
 
-    if (!of)
-        return SONDE_ERR_NOMEM;
-    mark_used(p, c, of);
-    of[0] = 0;
-    for (uint32_t i = 1; i < p->nodes_len; i++)
-        if (of[i])
-            of[i] = add_location(f, p, of[p->nodes[i].parent], p->nodes[i].location);
-    rows = rows_of(p, c, &len);
+    return string_of(f, (sonde_str){ text, n > 0 ? (size_t)n : 0 });
+}
+
+/* names: those of threads that were there before; 0: not yet. */
+static void add_part(flame *f, const profile *p, const profile_sample *row, uint32_t node,
+                     int64_t value, uint32_t *names)
+{
+    flame_part *items =
+        array_room(f->parts, f->parts_len, &f->parts_cap, sizeof(*items), FLAME_PARTS_MAX);
+
+    if (!names[row->thread])
+        names[row->thread] = thread_name(f, p, row->thread);
+    if (!items)
+        return;
+    f->parts = items;
+    items[f->parts_len++] = (flame_part){ node, names[row->thread], value };
+}
+
+static void add_rows(flame *f, const profile *p, const profile_column *c, unsigned side,
+                     const uint32_t *of, uint32_t *names)
+{
+    uint32_t len;
+    const profile_sample *rows = rows_of(p, c, &len);
+
     for (uint32_t i = 0; i < len; i++) {
         int64_t value = profile_value(c, &rows[i]);
 
-        if (value > 0)
-            flame_count(f, of[rows[i].node], side, value, rows[i].events);
+        if (value <= 0)
+            continue;
+        flame_count(f, of[rows[i].node], side, value, rows[i].events);
+        if (side == 0)
+            add_part(f, p, &rows[i], of[rows[i].node], value, names);
+    }
+}
+
+sonde_status flame_add_profile(flame *f, const profile *p, const profile_column *c, unsigned side)
+{
+    uint32_t *of = sonde_calloc(p->nodes_len, sizeof(*of)); /* nodes of the profile to ours */
+    uint32_t *names = sonde_calloc(p->threads_len, sizeof(*names));
+    bool ok = of && names;
+
+    if (ok) {
+        mark_used(p, c, of);
+        of[0] = 0;
+        for (uint32_t i = 1; i < p->nodes_len; i++)
+            if (of[i])
+                of[i] = add_location(f, p, of[p->nodes[i].parent], p->nodes[i].location);
+        add_rows(f, p, c, side, of, names);
     }
     sonde_free(of);
-    return SONDE_OK;
+    sonde_free(names);
+    return ok ? SONDE_OK : SONDE_ERR_NOMEM;
 }
 
 /* ---- by function ---- */
@@ -355,6 +394,7 @@ void flame_close(flame *f)
     sonde_free(f->strings);
     sonde_free(f->frames);
     sonde_free(f->nodes);
+    sonde_free(f->parts);
     sonde_arena_done(&f->text);
     sonde_free(f);
 }

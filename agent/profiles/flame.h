@@ -27,6 +27,7 @@
 #define FLAME_NODES_MAX      2097152u
 #define FLAME_FRAMES_MAX     524288u
 #define FLAME_STRINGS_MAX    1048576u
+#define FLAME_PARTS_MAX      524288u
 #define FLAME_TEXT_MAX_BYTES (64u * 1024 * 1024)
 #define FLAME_SIDES          2
 
@@ -44,6 +45,13 @@ typedef struct flame_node {
     int64_t total[FLAME_SIDES];  /* by flame_sum() */
 } flame_node;
 
+/* What a thread has of a node's own value; a node and a thread may be there more than once. */
+typedef struct flame_part {
+    uint32_t node;
+    uint32_t thread; /* string */
+    int64_t value;
+} flame_part;
+
 typedef struct flame {
     sonde_str type, unit; /* "cpu-time", "nanoseconds"; interned here */
     sonde_arena text;
@@ -56,6 +64,8 @@ typedef struct flame {
     flame_node *nodes;
     uint32_t nodes_len, nodes_cap;
     id_index node_index;
+    flame_part *parts; /* of side 0, from a profile; those there was no room for are in no thread */
+    uint32_t parts_len, parts_cap;
     uint64_t cut; /* frames for which there was no room */
 } flame;
 

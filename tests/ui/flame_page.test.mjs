@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -83,5 +83,48 @@ node.test('inverted, what does the work is at the top', async () => {
   await page.keyboard.press('ArrowDown');
   await page.keyboard.press('ArrowDown');
   assert.match(await status(), /^deep /);
+  assert.deepEqual(trouble, []);
+});
+
+node.test('of several threads, one can be looked at alone', async () => {
+  const data = {
+    title: 'threads',
+    note: '',
+    compared: false,
+    flames: [
+      {
+        type: 'cpu-time',
+        unit: 'nanoseconds',
+        texts: ['', 'main', 'busy', 'one (7)', 'two (8)'],
+        names: [0, 1, 2],
+        objects: [0, 0, 0],
+        up: [0, 0, 1],
+        frame: [0, 1, 2],
+        inlined: [0, 0, 0],
+        self: [0, 30, 70],
+        parts: [1, 3, 30, 2, 3, 20, 2, 4, 50],
+      },
+    ],
+  };
+  const mark = '<script type="application/json" id="profile">';
+  const [head, rest] = readFileSync(join(dir, 'out.html'), 'utf8').split(mark);
+  const code = rest.slice(rest.indexOf('</script>'));
+  writeFileSync(join(dir, 'threads.html'), head + mark + JSON.stringify(data) + code);
+  await page.goto(pathToFileURL(join(dir, 'threads.html')).href);
+
+  const main = async () => {
+    await page.locator('#graph').focus();
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('ArrowDown');
+    return status();
+  };
+  const threads = page.locator('#thread');
+  assert.deepEqual(await threads.locator('option').allInnerTexts(), ['all threads', 'one (7)', 'two (8)']);
+  assert.match(await main(), /^main .*total 100 ns \(100\.00 %\) .*self 30 ns \(30\.00 %\)/);
+  await threads.selectOption('two (8)');
+  assert.match(await main(), /^main .*total 50 ns \(100\.00 %\) .*self 0 ns/);
+  await threads.selectOption('one (7)');
+  assert.match(await main(), /^main .*total 50 ns .*self 30 ns \(60\.00 %\)/);
   assert.deepEqual(trouble, []);
 });

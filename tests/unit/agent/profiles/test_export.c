@@ -105,6 +105,36 @@ static void test_the_data_of_the_page(void **state)
     flame_close(f);
 }
 
+static void test_the_page_knows_whose_a_value_is(void **state)
+{
+    static const profile_column cpu_time = { .kind = PROFILE_CPU, .value = 0 };
+    const export_page page = { SONDE_STR("t"), SONDE_STR(""), false };
+    flame *f = NULL;
+    profile *p = NULL;
+    profile_sample row = { .kind = PROFILE_CPU, .value = { 5 } };
+    sonde_buf out = new_buf();
+    size_t at;
+
+    (void)state;
+    assert_status(flame_open(&f), SONDE_OK);
+    assert_status(profile_open(&p), SONDE_OK);
+    row.node = profile_node_of(p, 0, profile_location_of(p, PROFILE_MAP_NONE, 0x2a));
+    row.thread = profile_add_thread(p, 7, profile_string(p, SONDE_STR("one")));
+    profile_add(p, &row);
+    row.thread = profile_add_thread(p, 8, 0);
+    row.value[0] = 6;
+    profile_add(p, &row);
+    assert_status(flame_add_profile(f, p, &cpu_time, 0), SONDE_OK);
+    export_html((const flame *const *)&f, 1, &page, &out);
+    assert_true(sonde_str_find(sonde_buf_str(&out),
+                               SONDE_STR("\"texts\":[\"\",\"0x2a\",\"one (7)\",\" (8)\"]"), &at));
+    assert_true(sonde_str_find(sonde_buf_str(&out),
+                               SONDE_STR("\"self\":[0,11],\"parts\":[1,2,5,1,3,6]}]}"), &at));
+    sonde_buf_done(&out);
+    profile_close(p);
+    flame_close(f);
+}
+
 static void test_the_page_needs_nothing_from_elsewhere(void **state)
 {
     flame *f = sample();
@@ -155,6 +185,7 @@ int main(void)
         cmocka_unit_test(test_collapsed),
         cmocka_unit_test(test_speedscope),
         cmocka_unit_test(test_the_data_of_the_page),
+        cmocka_unit_test(test_the_page_knows_whose_a_value_is),
         cmocka_unit_test(test_the_page_needs_nothing_from_elsewhere),
         cmocka_unit_test(test_without_memory_the_buffer_says_so),
     };
