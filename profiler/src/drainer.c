@@ -421,38 +421,54 @@ static bool window_is_over(uint64_t now)
 }
 
 /* With DD_PROFILING_ENABLED=auto, until something is worth a profile: programs that are over soon, or serve nobody, are let
- * alone. */
+ * alone.  What was reported meanwhile belongs to no window. */
 static bool sleeps(uint64_t now)
 {
     if (d.is_awake || d.config->enabled != SONDE_PROF__AUTO)
         return false;
     d.is_awake =
         now >= d.opened_ns + AUTO_NS && sonde_prof__endpoints_finished() && sonde_prof__awaken();
-    return !d.is_awake;
+    if (!d.is_awake)
+        return true;
+    sonde_prof__lock_take(&lock);
+    begin_window(now, (uint64_t)sonde_unix_ns());
+    sonde_prof__lock_give(&lock);
+    return false;
+}
+
+static void mind_samplers(uint64_t now)
+{
+    sonde_prof__samplers_tick(now);
+    look_at_costs(now);
+    sonde_prof__waits_tick(now);
+}
+
+static void end_and_send(uint64_t now, bool close_now)
+{
+    bool closes = window_is_over(now) || (close_now && !is_empty());
+    bool nobody_was_asked = d.takes == SONDE_PROF__TAKES_UNKNOWN && d.ask_at_ns == d.first_ask_ns;
+
+    ask_if_due(now, closes && nobody_was_asked);
+    if (closes)
+        close_window();
+    talk(now);
+    publish_counts();
 }
 
 static void tick(bool close_now)
 {
     uint64_t now = sonde_mono_ns();
-    bool closes;
+    bool is_asleep = sleeps(now);
 
-    if (sleeps(now))
-        return;
-    sonde_prof__samplers_tick(now);
-    look_at_costs(now);
-    sonde_prof__waits_tick(now);
+    if (!is_asleep)
+        mind_samplers(now);
     sonde_prof__lock_take(&lock);
     sonde_prof__collector_drain(&d.collector, now);
     sonde_prof__lock_give(&lock);
     look_for_tracer();
     sonde_prof__crash_look();
-    closes = window_is_over(now) || (close_now && !is_empty());
-    ask_if_due(now,
-               closes && d.takes == SONDE_PROF__TAKES_UNKNOWN && d.ask_at_ns == d.first_ask_ns);
-    if (closes)
-        close_window();
-    talk(now);
-    publish_counts();
+    if (!is_asleep)
+        end_and_send(now, close_now);
 }
 
 static void *run(void *arg)
