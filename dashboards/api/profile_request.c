@@ -143,6 +143,7 @@ bool profile_request_read(api *a, const http_request *request, http_response *re
     q->filter.endpoint = api_param_str(request, "endpoint");
     q->filter.focus = api_param_str(request, "focus");
     q->filter.inverted = sonde_str_eq(api_param_str(request, "inverted"), SONDE_STR("1"));
+    q->timeline = sonde_str_eq(api_param_str(request, "timeline"), SONDE_STR("1"));
     q->sort = api_param_str(request, "sort");
     q->format = api_param_str(request, "format");
     q->filter.spans = q->spans;

@@ -20,6 +20,7 @@ typedef struct profile_request {
     uint64_t spans[PROFILE_IDS_MAX], roots[PROFILE_IDS_MAX];
     bool has_trace; /* samples whose local root is a span of it */
     uint64_t trace_hi, trace_lo;
+    bool timeline;          /* with the flame graph: one merge instead of two */
     sonde_str sort, format; /* of tables; of files */
     uint64_t depth, nodes, limit;
     double min_share;

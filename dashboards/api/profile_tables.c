@@ -140,28 +140,40 @@ static int64_t step_of(int64_t range_s)
     return range_s / BUCKETS_WANTED;
 }
 
-sonde_status profile_answer_timeline(store_reader *r, profile_request *q, http_response *response)
+void profile_want_timeline(const profile_request *q, profile_answer *x)
 {
     int64_t from_s = q->selection.query.from_unix_ns / (int64_t)SONDE_NS_PER_S;
     int64_t to_s = q->selection.query.to_unix_ns / (int64_t)SONDE_NS_PER_S;
     int64_t step_s = step_of(to_s - from_s), start_s = from_s / step_s * step_s;
+
+    x->bucket_from_unix_ns = start_s * (int64_t)SONDE_NS_PER_S;
+    x->bucket_step_ns = step_s * (int64_t)SONDE_NS_PER_S;
+    x->buckets_len = (size_t)((to_s - start_s) / step_s + 1);
+}
+
+void profile_write_timeline(sonde_json_writer *w, const profile_answer *x)
+{
+    size_t i;
+
+    sonde_json_put_i64(w, "step_s", x->bucket_step_ns / (int64_t)SONDE_NS_PER_S);
+    sonde_json_put_i64(w, "start", x->bucket_from_unix_ns / (int64_t)SONDE_NS_PER_S);
+    sonde_json_key(w, SONDE_STR("values"));
+    sonde_json_begin_array(w);
+    for (i = 0; i < x->buckets_len; i++)
+        sonde_json_double(w, round(x->flame.buckets[i]));
+    sonde_json_end_array(w);
+}
+
+sonde_status profile_answer_timeline(store_reader *r, profile_request *q, http_response *response)
+{
     profile_answer x = { .timed_out = false };
     sonde_json_writer w;
     sonde_status status;
-    size_t i, len = (size_t)((to_s - start_s) / step_s + 1);
 
-    x.bucket_from_unix_ns = start_s * (int64_t)SONDE_NS_PER_S;
-    x.bucket_step_ns = step_s * (int64_t)SONDE_NS_PER_S;
-    x.buckets_len = len;
+    profile_want_timeline(q, &x);
     status = begin(r, q, response, &x, &w);
     if (status == SONDE_OK) {
-        sonde_json_put_i64(&w, "step_s", step_s);
-        sonde_json_put_i64(&w, "start", start_s);
-        sonde_json_key(&w, SONDE_STR("values"));
-        sonde_json_begin_array(&w);
-        for (i = 0; i < len; i++)
-            sonde_json_double(&w, round(x.flame.buckets[i]));
-        sonde_json_end_array(&w);
+        profile_write_timeline(&w, &x);
         sonde_json_end_object(&w);
     }
     profile_answer_done(&x);

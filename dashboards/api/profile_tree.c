@@ -183,12 +183,17 @@ sonde_status profile_answer_flamegraph(store_reader *r, profile_request *q, http
 {
     profile_answer x = { .timed_out = false };
     sonde_json_writer w;
-    sonde_status status = profile_request_run(r, q, &x);
+    sonde_status status;
 
+    if (q->timeline)
+        profile_want_timeline(q, &x);
+    status = profile_request_run(r, q, &x);
     if (status == SONDE_OK) {
         api_begin_json(response, &w);
         sonde_json_begin_object(&w);
         profile_write_about(&w, &x, q);
+        if (q->timeline)
+            profile_write_timeline(&w, &x);
         write_keys(&w, "threads", &x.flame.threads, 100);
         write_keys(&w, "endpoints", &x.flame.endpoints, 100);
         write_keys(&w, "objects", &x.flame.objects, 100);

@@ -27,6 +27,10 @@ void profile_write_about(sonde_json_writer *w, const profile_answer *x, const pr
 SONDE_MUST_USE sonde_status profile_write_tree(const flametree *f, const profile_request *q,
                                                sonde_json_writer *w);
 
+/* Buckets of the selection's time, before the request runs; "step_s", "start" and "values" after it. */
+void profile_want_timeline(const profile_request *q, profile_answer *x);
+void profile_write_timeline(sonde_json_writer *w, const profile_answer *x);
+
 /* A tree with a column for each of `types`, as a pprof message.  Labels are not kept. */
 void profile_write_pprof(const flametree *f, const pprof_type *types, int64_t start_unix_ns,
                          int64_t end_unix_ns, sonde_buf *out);

@@ -129,6 +129,8 @@ class ProfileIntake(unittest.TestCase):
             line = i.get("/timeline", service="shop", **{"from": START // SECOND, "to": START // SECOND + 100})
             self.assertEqual((line["step_s"], line["start"]), (1, START // SECOND))
             self.assertEqual({n: v for n, v in enumerate(line["values"]) if v}, {30: 5})
+            both = i.get("/flamegraph", service="shop", timeline=1, **{"from": START // SECOND, "to": START // SECOND + 100})
+            self.assertEqual((both["values"], both["start"]), (line["values"], line["start"]))
             i.send()  # no times: 100 over a minute
             line = i.get("/timeline", service="shop", **{"from": START // SECOND - 400, "to": START // SECOND + 400})
             self.assertEqual(line["step_s"], 5)

@@ -287,11 +287,10 @@ function flamegraph({ searchParams }) {
 
 function profiles(path, url) {
   const graph = flamegraph(url);
-  if (path === 'profiles/flamegraph') return graph;
-  if (path === 'profiles/traces') return { ...graph, with_spans: 0, traces: [] };
-  if (path === 'profiles/timeline')
+  if (path === 'profiles/flamegraph')
     return { ...graph, step_s: 60, start: Math.floor(Date.now() / 1000) - 3600,
       values: Array.from({ length: 60 }, (_, i) => 9e8 + 2e8 * Math.sin(i / 7)) };
+  if (path === 'profiles/traces') return { ...graph, with_spans: 0, traces: [] };
   if (path === 'profiles/top')
     return { ...graph, functions: graph.frames.length - 1, rows: graph.frames.slice(1).map(([name, object, file], i) => {
       const of = graph.nodes.filter((n) => n[1] === i + 1);

@@ -286,8 +286,11 @@ export default function Profiles({ params }) {
     base_to: base?.to ?? '',
   };
   const asked = service ? 'profiles/flamegraph' : null;
-  const { data: answer, error, loading } = useApi(asked, { ...query, inverted: params.inverted ?? '' }, tick);
-  const line = useApi(service ? 'profiles/timeline' : null, { ...query, base_from: '', base_to: '' }, tick).data;
+  const { data: answer, error, loading } = useApi(
+    asked,
+    { ...query, inverted: params.inverted ?? '', timeline: 1 },
+    tick,
+  );
   const failed = list.error ?? error;
   return html`
     <${Progress} on=${(loading || list.loading) && params.live !== '1'} />
@@ -298,8 +301,8 @@ export default function Profiles({ params }) {
       html`<${Head} list=${list.data} answer=${answer} service=${service} params=${params} query=${query} />`
     }
     ${
-      line?.values &&
-      html`<${Timeline} line=${line} unit=${line.unit} base=${base}
+      answer &&
+      html`<${Timeline} line=${answer} unit=${answer.unit} base=${base}
       onRange=${(a, b) => patch({ from: String(a), to: String(b) }, {})}
       onBase=${(a, b) => patch({ base_from: String(a), base_to: String(b), compare: '' }, {})} />`
     }
