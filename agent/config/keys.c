@@ -450,7 +450,7 @@ const config_key config_keys[] = {
       .doc = "Of a statement that was cut off, what comes before the cut and ... in place of Non-parsable SQL query." },
     { .name = "sonde.crash_spans", .env = "SONDE_CRASH_SPANS", .type = KEY_BOOL, .fallback = "true",
       .offset = FIELD(crash_spans),
-      .doc = "Offer crash.socket beside the trace socket: spans that were open when a process was killed are submitted." },
+      .doc = "Offer crash.socket beside the trace socket: spans that were open when a process was killed are submitted, and reports of fatal signals taken." },
     { .name = "sonde.profiling.enabled", .env = "SONDE_AGENT_PROFILING", .type = KEY_BOOL, .fallback = "true",
       .offset = FIELD(profiling.enabled),
       .doc = "Take batches of Sonde's profiler and make profiles of them, where profiles have somewhere to go." },
