@@ -222,6 +222,30 @@ class ProfileIntake(unittest.TestCase):
             self.assertEqual((dropped["payloads"]["malformed"], dropped["payloads"]["forbidden"]), (1, 1))
             self.assertEqual(c["ignored_requests"], 1)
 
+    def test_a_trace_has_the_samples_of_its_local_roots_in_its_time(self):
+        with Intake() as i:
+            i.stack.start_agent()
+            now = time.time_ns()
+            spans = [{"service": "shop", "name": "op", "resource": f"r{n}", "trace_id": 4242, "span_id": n, "parent_id": p,
+                      "start": now, "duration": SECOND, "error": 0, "metrics": {"_sampling_priority_v1": 2}}
+                     for n, p in ((7, 0), (8, 7))]
+            status, _ = request(i.stack.agent_port, "POST", "/v0.4/traces", json.dumps([spans]).encode(),
+                                {"Content-Type": "application/json", "X-Datadog-Trace-Count": "1"})
+            self.assertEqual(status, 200)
+            wait_until("the trace is stored", lambda: i.stack.intake_counters()["stored"]["spans"] == 2)
+            i.send(now - 30 * SECOND)  # roots 7 and 8, and a sample of none
+            late = ProfileMaker(TYPES)
+            late.sample(["main", "late"], [1, 10], {"local root span id": 7, "end_timestamp_ns": now + 20 * SECOND})
+            late.sample(["main", "other"], [1, 10], {"local root span id": 9})
+            i.send(now - 30 * SECOND, gzip.compress(late.message()))
+            tree = get_json(i.stack.intake_port, "/api/sonde/v1/profiles/flamegraph?trace=4242")
+            self.assertEqual(tree["total"], 40)
+            self.assertEqual({s["name"]: s["value"] for s in tree["spans"]}, {"71": 10, "8": 30})
+            one = get_json(i.stack.intake_port, "/api/sonde/v1/profiles/flamegraph?trace=4242&span=8")
+            self.assertEqual(one["total"], 30)
+            status, _ = request(i.stack.intake_port, "GET", "/api/sonde/v1/profiles/flamegraph?trace=4243")
+            self.assertEqual(status, 404)
+
     def test_an_agent_passes_profiles_of_other_languages_on(self):
         with Intake() as i:
             i.stack.start_agent(DD_APM_PROFILING_DD_URL=f"{i.url}/api/v2/profile")
