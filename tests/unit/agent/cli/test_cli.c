@@ -21,15 +21,31 @@ static const command fake = {
     .name = "fake", .summary = "summary", .help = "help text\n", CLI_OPTIONS(options)
 };
 
-static bool parse(const char *const *words, cli_line *line, int *code)
+static const cli_option options_before_a_program[] = {
+    { 'o', "output", NULL, NULL },
+    { 0, CLI_COMMAND, NULL, "COMMAND" },
+};
+
+static const command runs_programs = { .name = "runs",
+                                       .summary = "summary",
+                                       .help = "help text\n",
+                                       CLI_OPTIONS(options_before_a_program) };
+
+static bool parse_as(const command *c, const char *const *words, cli_line *line, int *code)
 {
-    char *argv[12] = { NULL };
+    static char *argv[12]; /* `rest` is a view of it */
     int argc = 0;
 
+    memset(argv, 0, sizeof(argv));
     for (; words[argc]; argc++)
         argv[argc] = (char *)(uintptr_t)words[argc];
     optind = 0; /* getopt keeps its place between calls */
-    return cli_parse(&fake, argc, argv, line, code);
+    return cli_parse(c, argc, argv, line, code);
+}
+
+static bool parse(const char *const *words, cli_line *line, int *code)
+{
+    return parse_as(&fake, words, line, code);
 }
 
 static void quiet_log(void *user, sonde_log_level level, const char *line, size_t len)
@@ -76,6 +92,36 @@ static void test_mistakes_end_with_two_and_help_with_zero(void **state)
     }
 }
 
+static void test_all_words_from_the_program_on_are_the_programs(void **state)
+{
+    static const struct {
+        const char *words[8], *rest[4];
+        bool has_output;
+    } cases[] = {
+        { { "runs", "-o", "x", "prog", "-o", "y" }, { "prog", "-o", "y" }, true },
+        { { "runs", "-o", "x", "--", "prog", "--help" }, { "prog", "--help" }, true },
+        { { "runs", "--", "-prog" }, { "-prog" }, false },
+        { { "runs", "prog", "--", "a" }, { "prog", "--", "a" }, false },
+        { { "runs" }, { NULL }, false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        cli_line line;
+        int code = -1;
+
+        assert_true(parse_as(&runs_programs, cases[i].words, &line, &code));
+        assert_int_equal(line.values[0] != NULL, cases[i].has_output);
+        for (size_t k = 0; k == 0 || cases[i].rest[k - 1]; k++) {
+            if (cases[i].rest[k])
+                assert_string_equal(line.rest[k], cases[i].rest[k]);
+            else
+                assert_null(line.rest[k]);
+        }
+        cli_line_done(&line);
+    }
+}
+
 static void
 test_the_command_line_wins_over_the_environment_and_the_last_option_over_the_first(void **state)
 {
@@ -107,6 +153,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_options_become_variables),
+        cmocka_unit_test(test_all_words_from_the_program_on_are_the_programs),
         cmocka_unit_test(test_mistakes_end_with_two_and_help_with_zero),
         cmocka_unit_test(
             test_the_command_line_wins_over_the_environment_and_the_last_option_over_the_first),
