@@ -311,10 +311,12 @@ static void leave(void)
 static bool is_due(const struct sigaction *next)
 {
     sonde_prof__crash_state *s = &sonde_prof__crash_now;
-    uint64_t now = sonde_mono_ns();
+    uint64_t now = sonde_mono_ns(), before;
 
-    if (is_default(next))
-        return !atomic_exchange_explicit(&s->is_dying, true, memory_order_relaxed);
+    if (is_default(next)) { /* others die along; but process 1 of a container may go on */
+        before = atomic_exchange_explicit(&s->died_ns, now, memory_order_relaxed);
+        return before == 0 || now - before > OTHERS_NS;
+    }
     if (now < atomic_load_explicit(&s->next_ns, memory_order_relaxed))
         return false;
     atomic_store_explicit(&s->next_ns, now + HANDLED_NS, memory_order_relaxed);

@@ -47,7 +47,7 @@ typedef struct sonde_prof__crash_state {
     sonde_prof__crash_packet *packet; /* whoever has `busy` writes it */
     _Atomic uint32_t busy;            /* thread that reports; 0: none */
     _Atomic uint64_t next_ns;         /* no report before, while the program has a handler */
-    _Atomic bool is_dying;            /* a report was sent, and the default action is due */
+    _Atomic uint64_t died_ns;         /* the default action was due then; 0: never */
     _Atomic uint64_t reports;         /* sent */
     _Atomic uint64_t unsent;          /* the agent was away, or did not take it */
 } sonde_prof__crash_state;
