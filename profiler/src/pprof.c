@@ -11,6 +11,7 @@
 #include "base/table.h"
 #include "codec/pb_write.h"
 
+#include "code.h"
 #include "maps.h"
 #include "waits.h"
 
@@ -481,7 +482,9 @@ static void put_samples(writer *w)
 
 /* -- places ----------------------------------------------------------------------------------------- */
 
-static sonde_str name_of(writer *w, const sonde_prof__node *place)
+/* `room`: where the name of generated code goes. */
+static sonde_str name_of(writer *w, const sonde_prof__node *place,
+                         char room[SONDE_PROF__CODE_NAME_MAX])
 {
     const sonde_prof__loaded *object = sonde_prof__maps_by_id(place->map);
 
@@ -489,8 +492,9 @@ static sonde_str name_of(writer *w, const sonde_prof__node *place)
         return sonde_str_from(place->vaddr < sizeof(synthetic) / sizeof(synthetic[0])
                                   ? synthetic[place->vaddr]
                                   : synthetic[SONDE_PROF__FRAME_KERNEL]);
-    if (!object)
-        return (sonde_str){ NULL, 0 };
+    if (!object || (object->flags & SONDE_PROF__OBJECT_ANON))
+        return (sonde_str){ room, sonde_prof__code_name(place->vaddr + (object ? object->bias : 0),
+                                                        room) };
     return sonde_prof__symbols_find(w->p->symbols, object, place->vaddr);
 }
 
@@ -498,7 +502,8 @@ static void put_location(writer *w, uint32_t id)
 {
     const sonde_prof__node *place = sonde_prof__trie_node(&w->places, id);
     const sonde_prof__loaded *object = sonde_prof__maps_by_id(place->map);
-    sonde_str name = name_of(w, place);
+    char room[SONDE_PROF__CODE_NAME_MAX];
+    sonde_str name = name_of(w, place, room);
     uint64_t function = intern(w, &w->functions, name);
     size_t mark = sonde_pb_begin(w->out, PROFILE_LOCATION), line;
 

@@ -20,6 +20,7 @@
 #include "base/mutex.h"
 
 #include "arena.h"
+#include "code.h"
 #include "config.h"
 #include "crash.h"
 #include "drainer.h"
@@ -83,6 +84,7 @@ static void prefork(void)
     sonde_prof__lock_take(&lock);
     sonde_prof__drainer_prefork(); /* takes endpoints while it drains */
     sonde_prof__endpoints_prefork();
+    sonde_prof__code_prefork();
     sonde_prof__samplers_prefork();
     sonde_prof__live_prefork();
     sonde_prof__arena_prefork();
@@ -93,6 +95,7 @@ static void postfork_parent(void)
     sonde_prof__arena_postfork_parent();
     sonde_prof__live_postfork_parent();
     sonde_prof__samplers_postfork_parent();
+    sonde_prof__code_postfork_parent();
     sonde_prof__endpoints_postfork_parent();
     sonde_prof__drainer_postfork_parent();
     sonde_prof__lock_give(&lock);
@@ -106,6 +109,7 @@ static void postfork_child(void)
     sonde_prof__crash_postfork_child();
     sonde_prof__samplers_postfork_child();
     sonde_prof__endpoints_postfork_child();
+    sonde_prof__code_postfork_child();
     sonde_prof__drainer_postfork_child();
     sonde_prof__lock_init(&lock);
     if (atomic_load_explicit(&running, memory_order_relaxed)) {
@@ -343,6 +347,19 @@ SONDE_API sonde_status sonde_prof_flush(uint32_t timeout_ms)
             sonde_prof__drainer_flush(sonde_deadline(sonde_mono_ns(), sonde_ms_to_ns(timeout_ms)));
     sonde_prof__lock_give(&lock);
     return status;
+}
+
+SONDE_API sonde_status sonde_prof_register_code(const void *start, uint64_t bytes, const char *name)
+{
+    if (!sonde_prof_is_running())
+        return SONDE_ERR_STATE;
+    sonde_prof__maps_poke();
+    return sonde_prof__code_add((uint64_t)(uintptr_t)start, bytes, sonde_str_from(name));
+}
+
+SONDE_API void sonde_prof_unregister_code(const void *start)
+{
+    sonde_prof__code_remove((uint64_t)(uintptr_t)start);
 }
 
 SONDE_API int32_t sonde_prof_is_running(void)

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/rng.h"
 
+#include "code.h"
 #include "maps.h"
 
 #define PAUSE_FIRST_NS (2 * (uint64_t)SONDE_NS_PER_S)
@@ -92,17 +93,50 @@ static void free_mappings(mappings *m)
     sonde_free(m->paths);
 }
 
+/* Code the program told of, not in a batch yet. */
+typedef struct code_rows {
+    sonde_prof__dict *d;
+    sonde_prof__code_row *rows; /* owned */
+    uint32_t len, cap;
+} code_rows;
+
+static void take_code(void *user, uint64_t lo, uint64_t bytes, sonde_str name)
+{
+    code_rows *c = user;
+    const sonde_prof__loaded *object = sonde_prof__maps_find(lo);
+    uint32_t cap = c->cap ? c->cap * 2 : 64;
+    sonde_prof__code_row *grown = c->rows;
+
+    if (c->len == c->cap) {
+        grown = (sonde_prof__code_row *)sonde_realloc(grown, cap * sizeof(*grown));
+        if (!grown)
+            return;
+        c->rows = grown;
+        c->cap = cap;
+    }
+    c->rows[c->len++] = (sonde_prof__code_row){
+        .map = object ? object->id : 0,
+        .name = sonde_prof__dict_string(c->d, name),
+        .vaddr = object ? lo - object->bias : lo,
+        .bytes = bytes,
+    };
+}
+
 /* Strings are made while mappings are collected, so they are written after that and before them. */
 static void put_dict(sonde_buf *b, sonde_prof__dict *d, int64_t mono_to_unix)
 {
+    code_rows code = { .d = d };
     mappings m;
 
     collect_mappings(d, &m);
+    sonde_prof__code_take(d->mark.nodes == 0, take_code, &code);
     sonde_prof__spb_strings(b, d);
     sonde_prof__spb_mappings(b, m.objects, m.paths, m.len);
     sonde_prof__spb_nodes(b, d);
     sonde_prof__spb_threads(b, d, mono_to_unix);
+    sonde_prof__spb_code(b, code.rows, code.len);
     free_mappings(&m);
+    sonde_free(code.rows);
 }
 
 static void put_unmaps(sonde_buf *b, const sonde_prof__span_of_time *time)

@@ -261,6 +261,23 @@ void sonde_prof__spb_contexts(sonde_buf *b, const sonde_prof__contexts *g)
     }
 }
 
+void sonde_prof__spb_code(sonde_buf *b, const sonde_prof__code_row *rows, uint32_t len)
+{
+    uint32_t i;
+
+    if (len == 0)
+        return;
+    begin(b, 2, SONDE_PROF__CODE);
+    sonde_mp_write_array(b, len);
+    for (i = 0; i < len; i++) {
+        sonde_mp_write_array(b, 4);
+        sonde_mp_write_u64(b, rows[i].map);
+        sonde_mp_write_u64(b, rows[i].vaddr);
+        sonde_mp_write_u64(b, rows[i].bytes);
+        sonde_mp_write_u64(b, rows[i].name);
+    }
+}
+
 void sonde_prof__spb_unmaps(sonde_buf *b, const sonde_prof__unmap *u, uint32_t len)
 {
     uint32_t i;

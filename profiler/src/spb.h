@@ -79,6 +79,15 @@ void sonde_prof__spb_contexts(sonde_buf *b, const sonde_prof__contexts *g);
 void sonde_prof__spb_mappings(sonde_buf *b, const sonde_prof__loaded *const *objects,
                               const uint32_t *paths, uint32_t len);
 
+typedef struct sonde_prof__code_row {
+    uint32_t map;
+    uint32_t name; /* string */
+    uint64_t vaddr;
+    uint64_t bytes;
+} sonde_prof__code_row;
+
+void sonde_prof__spb_code(sonde_buf *b, const sonde_prof__code_row *rows, uint32_t len);
+
 typedef struct sonde_prof__unmap {
     uint32_t map;
     uint64_t unix_ns;

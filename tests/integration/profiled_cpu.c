@@ -8,7 +8,8 @@
  * With SONDE_LINKED it is linked against the profiler and the tracer, and knows more:
  *
  *   start, stop, flush, counters
- *   span MS           in in_span(), inside a request */
+ *   span MS           in in_span(), inside a request
+ *   made MS           in code that is made then and told of as made_code; x86-64 only */
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <time.h>
 
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -211,6 +213,32 @@ static void run_span(uint64_t ms)
     say_end();
 }
 
+/* Counts down from its argument. */
+static uint64_t run_made(uint64_t ms)
+{
+    uint64_t from = MY_CPU(), used = 0;
+#    if defined(__x86_64__)
+    static const unsigned char code[] = { 0x48, 0xff, 0xcf, 0x75, 0xfb, 0xc3 };
+    void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    union {
+        void *object;
+        void (*run)(uint64_t n);
+    } made = { page };
+
+    if (page == MAP_FAILED)
+        abort();
+    memcpy(page, code, sizeof(code));
+    if (mprotect(page, 4096, PROT_READ | PROT_EXEC) != 0 ||
+        sonde_prof_register_code(page, sizeof(code), "made_code") != SONDE_OK)
+        abort();
+    for (; used < ms * NS_PER_MS; used = MY_CPU() - from)
+        made.run(100000);
+#    else
+    (void)ms, (void)from;
+#    endif
+    return used;
+}
+
 static void say_status(sonde_status status)
 {
     (void)printf("{\"status\":%d", (int)status);
@@ -240,7 +268,10 @@ static int obey_linked(const char *line, uint64_t n)
         say_counters();
     else if (strncmp(line, "span", 4) == 0)
         run_span(n);
-    else if (strncmp(line, "stop", 4) == 0) {
+    else if (strncmp(line, "made", 4) == 0) {
+        (void)printf("{\"made_code\":%llu", (unsigned long long)run_made(n));
+        say_end();
+    } else if (strncmp(line, "stop", 4) == 0) {
         sonde_prof_stop();
         say_status(SONDE_OK);
     } else

@@ -215,6 +215,17 @@ class Linked(Case):
             self.assertGreater(again["sent"], c["sent"])
             self.end(program)
 
+    def test_code_that_is_made_has_the_name_it_was_given(self):
+        with ProfileIntake() as agent, Stack() as stack:
+            agent.info = STOCK
+            program = stack.start_program("profiled_linked", env=self.environment(stack, agent.base))
+            self.assertEqual(program.ask("start")["status"], 0)
+            truth = program.ask("made 300")
+            self.assertEqual(program.ask("flush")["status"], 0)
+            uploads = agent.uploads()
+            self.end(program)
+        self.near(cpu_of(uploads, "made_code"), truth["made_code"], 10 * PERIOD + 2 * TICK + lost(uploads), "made_code")
+
     def test_samples_carry_the_span_they_served_and_its_endpoint(self):
         with ProfileIntake() as agent, Stack() as stack:
             agent.info = STOCK

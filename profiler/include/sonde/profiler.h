@@ -66,6 +66,18 @@ SONDE_API sonde_status sonde_prof_flush(uint32_t timeout_ms);
 /* 1 between start and stop, else 0. */
 SONDE_API int32_t sonde_prof_is_running(void);
 
+/* -- generated code --------------------------------------------------------------------------------------- */
+
+/* Code the program has made, at [start, start + bytes), is called `name` in profiles; told again it has another name.  Frames
+ * of it are followed by their frame pointers.  At most 16 384 pieces at a time.
+ *
+ * Returns   SONDE_OK; SONDE_ERR_STATE: the profiler does not run; SONDE_ERR_INVALID, SONDE_ERR_FULL, SONDE_ERR_NOMEM. */
+SONDE_API sonde_status sonde_prof_register_code(const void *start, uint64_t bytes,
+                                                const char *name);
+SONDE_API void sonde_prof_unregister_code(const void *start); /* before the memory is given back */
+
+/* -- counters --------------------------------------------------------------------------------------------- */
+
 /* What became of the samples.  Since the process began; a forked child begins at 0:
  *
  *   events_taken == events_sent + events_lost + events_waiting */

@@ -245,6 +245,16 @@ static void live_entries_are_flat(void **state)
     ASSERT_BYTES(&s->b, want);
 }
 
+static void generated_code_has_a_place_and_a_name(void **state)
+{
+    static const uint8_t want[] = { 0x92, 0x0c, 0x91, 0x94, 0x03, 0xcd, 0x10, 0x00, 0x20, 0x02 };
+    const sonde_prof__code_row row = { 3, 2, 0x1000, 32 };
+    scene *s = *state;
+
+    sonde_prof__spb_code(&s->b, &row, 1);
+    ASSERT_BYTES(&s->b, want);
+}
+
 static void what_was_written_is_not_written_again(void **state)
 {
     scene *s = *state;
@@ -279,6 +289,7 @@ int main(void)
         CASE(times_far_outside_of_the_batch_are_moved_to_its_edges),
         CASE(statistics_that_are_zero_are_left_out),
         CASE(live_entries_are_flat),
+        CASE(generated_code_has_a_place_and_a_name),
         CASE(what_was_written_is_not_written_again),
     };
 
