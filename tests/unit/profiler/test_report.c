@@ -298,7 +298,7 @@ typedef struct message {
     sonde_str texts[200];
     uint32_t texts_len;
     uint32_t samples, locations, mappings, functions, types;
-    uint64_t sums[16];    /* of each column */
+    uint64_t sums[32];    /* of each column */
     uint32_t labels[200]; /* uses of each key */
     uint64_t last_number[200];
     sonde_str last_text[200];
