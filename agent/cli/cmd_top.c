@@ -85,20 +85,22 @@ typedef struct top {
 
 static const char *const view_names[] = { "functions", "threads", "endpoints" };
 
-static void write_head(const top *t, const top_table *table, sonde_buf *out, const char *newline)
+/* What matters most comes first: a narrow terminal shows the beginning. */
+static void write_head(const top *t, const top_table *table, const top_layout *layout,
+                       sonde_buf *out)
 {
+    bool is_size = t->kind == TOP_ALLOC || t->kind == TOP_LIVE;
     collector_counters n = collector_read(t->program.collector);
 
-    sonde_buf_printf(out, "%s  %s by %s: ", t->line->rest[0], view_names[t->view],
-                     top_kind_names[t->kind]);
-    output_value(out,
-                 t->kind == TOP_ALLOC || t->kind == TOP_LIVE ? SONDE_STR("bytes")
-                                                             : SONDE_STR("nanoseconds"),
-                 table->all[t->kind]);
-    sonde_buf_printf(out, " in %.1f s", t->seconds);
+    sonde_buf_printf(out, "%s by %s: ", view_names[t->view], top_kind_names[t->kind]);
+    output_value(out, is_size ? SONDE_STR("bytes") : SONDE_STR("nanoseconds"), table->all[t->kind]);
+    sonde_buf_printf(out, " in %.1f s%s", t->seconds, t->is_paused ? "  PAUSED" : "");
     if (n.processes > 1)
         sonde_buf_printf(out, ", %llu processes", (unsigned long long)n.processes);
-    sonde_buf_printf(out, "%s%s", t->is_paused ? "  PAUSED" : "", newline);
+    sonde_buf_printf(out, "  %s", t->line->rest[0]);
+    if (layout->columns)
+        out->len = sonde_utf8_cut(sonde_buf_str(out), layout->columns);
+    sonde_buf_append_str(out, sonde_str_from(layout->newline));
 }
 
 static sonde_status write_page(const top *t, const top_layout *layout, sonde_buf *out)
@@ -109,7 +111,7 @@ static sonde_status write_page(const top *t, const top_layout *layout, sonde_buf
     top_table_init(&table);
     status = top_table_make(&table, t->last, t->view, t->kind);
     if (status == SONDE_OK) {
-        write_head(t, &table, out, layout->newline);
+        write_head(t, &table, layout, out);
         top_table_write(&table, layout, out);
     }
     top_table_done(&table);
@@ -206,7 +208,7 @@ static void watch(top *t)
     t->last_ns = sonde_mono_ns();
     while (goes_on(t)) {
         wait_and_obey(t, sonde_deadline(sonde_mono_ns(), t->interval_ns));
-        if (t->is_paused)
+        if (t->is_paused || t->wants_end)
             continue;
         take(t);
         if (t->line->values[OPT_ONCE] && !has_samples(t))
