@@ -235,8 +235,8 @@ class Top(unittest.TestCase):
             self.assertEqual(top.wait(timeout=PATIENCE_S), 128 + signal.SIGTERM)
         finally:
             if top.poll() is None:
-                top.kill()
-                top.wait()
+                top.terminate()  # which it passes on to the program
+                top.wait(timeout=PATIENCE_S)
         self.assertEqual(termios.tcgetattr(theirs), before)
 
     def read_until(self, fd, process, text):
