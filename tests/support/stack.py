@@ -17,6 +17,7 @@ Environment: SONDE_BUILD_DIR names the build tree (build/release), SONDE_SANITIZ
 with, and SONDE_SOAK=1 asks for the long forms.
 """
 
+import fcntl
 import http.client
 import itertools
 import json
@@ -32,8 +33,30 @@ import time
 BUILD_DIR = os.environ.get("SONDE_BUILD_DIR", pathlib.Path(__file__).resolve().parents[2] / "build/release")
 SANITIZED = os.environ.get("SONDE_SANITIZE", "OFF") != "OFF"
 SOAK = os.environ.get("SONDE_SOAK") == "1"
-PORTS = itertools.cycle(range(10240 + os.getpid() % 64 * 352, 10240 + (os.getpid() % 64 + 1) * 352))
 PATIENCE_S = 180  # for what takes a moment, valgrind on a busy machine included: beyond it something hangs
+
+
+SLICES, SLICE_PORTS, FIRST_PORT = 64, 352, 10240
+
+
+def own_ports():
+    """Ports no other test process asks for while this one lives: a slice, held by the lock of a file."""
+    folder = pathlib.Path(tempfile.gettempdir()) / f"sonde-test-ports-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    for i in range(SLICES):
+        number = (os.getpid() + i) % SLICES
+        held = open(folder / str(number), "w")
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            held.close()
+            continue
+        first = FIRST_PORT + number * SLICE_PORTS
+        return held, itertools.cycle(range(first, first + SLICE_PORTS))
+    raise AssertionError(f"{SLICES} test processes run at once")
+
+
+PORTS_LOCK, PORTS = own_ports()
 
 
 def free_port():
