@@ -1,6 +1,8 @@
 /* url.c - takes an address apart, strictly: what it accepts is safe to put into a request head. */
 #include "net/url.h"
 
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <arpa/inet.h>
@@ -174,4 +176,22 @@ sonde_status sonde_url_parse(sonde_str text, sonde_url *out, sonde_error *out_er
     if (status == SONDE_OK)
         *out = url;
     return status;
+}
+
+void sonde_url_write(const sonde_url *url, char *out, size_t room)
+{
+    if (url->scheme == SONDE_URL_UNIX)
+        (void)snprintf(out, room, "unix://%s", url->path);
+    else
+        (void)snprintf(out, room, strchr(url->host, ':') ? "http://[%s]:%u%s" : "http://%s:%u%s",
+                       url->host, (unsigned)url->port, url->path);
+}
+
+void sonde_url_write_http(sonde_str host, unsigned port, char *out, size_t room)
+{
+    bool bare_v6 = host.len > 0 && host.ptr[0] != '[' && memchr(host.ptr, ':', host.len) != NULL;
+
+    (void)snprintf(out, room, bare_v6 ? "http://[%.*s]:%u" : "http://%.*s:%u",
+                   (int)(host.len <= SONDE_URL_HOST_MAX ? host.len : SONDE_URL_HOST_MAX + 1),
+                   host.ptr, port);
 }

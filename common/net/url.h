@@ -4,6 +4,7 @@
 #ifndef SONDE_NET_URL_H
 #define SONDE_NET_URL_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/str.h"
@@ -24,5 +25,14 @@ typedef struct sonde_url {
 
 /* User info, query and fragment are refused; the message names the part that is wrong. */
 SONDE_MUST_USE sonde_status sonde_url_parse(sonde_str text, sonde_url *out, sonde_error *out_error);
+
+#define SONDE_URL_TEXT_MAX                                                                         \
+    (sizeof("unix://") + SONDE_URL_HOST_MAX + SONDE_URL_PATH_MAX + sizeof("[]:65535"))
+
+/* As text, for logs; NUL-terminated, SONDE_URL_TEXT_MAX is always room enough. */
+void sonde_url_write(const sonde_url *url, char *out, size_t room);
+
+/* "http://host:port", an IPv6 address in its brackets whether it came with them or not; not checked. */
+void sonde_url_write_http(sonde_str host, unsigned port, char *out, size_t room);
 
 #endif /* SONDE_NET_URL_H */

@@ -249,14 +249,11 @@ static bool use_url(sonde__config *c, const char *name, sonde_str text)
 
 static bool use_host_and_port(sonde__config *c)
 {
-    sonde_str host = c->agent_host;
-    bool bare_v6 = host.ptr[0] != '[' && memchr(host.ptr, ':', host.len) != NULL;
     char text[300];
 
     if (!is_given(c, FIELD(agent_host)) && !is_given(c, FIELD(agent_port)))
         return false;
-    (void)snprintf(text, sizeof(text), bare_v6 ? "http://[%.*s]:%u" : "http://%.*s:%u",
-                   (int)(host.len < 256 ? host.len : 256), host.ptr, (unsigned)c->agent_port);
+    sonde_url_write_http(c->agent_host, c->agent_port, text, sizeof(text));
     return use_url(c, "DD_AGENT_HOST", sonde_str_from(text));
 }
 
@@ -270,18 +267,6 @@ static void find_agent(sonde__config *c)
         use_url(c, "default", SONDE_STR("unix://" DEFAULT_SOCKET)))
         return;
     (void)use_url(c, "default", SONDE_STR("http://localhost:8126"));
-}
-
-static void write_agent_text(sonde__config *c)
-{
-    const sonde_url *u = &c->agent;
-
-    if (u->scheme == SONDE_URL_UNIX)
-        (void)snprintf(c->agent_text, sizeof(c->agent_text), "unix://%s", u->path);
-    else
-        (void)snprintf(c->agent_text, sizeof(c->agent_text),
-                       strchr(u->host, ':') ? "http://[%s]:%u%s" : "http://%s:%u%s", u->host,
-                       (unsigned)u->port, u->path);
 }
 
 /* "host:port" as a metrics address; an IPv6 host with or without brackets. */
@@ -354,7 +339,7 @@ static void settle_transport(sonde__config *c)
         set_calculated(c, FIELD(peer_defaults), SONDE_STR("true"));
     }
     find_agent(c);
-    write_agent_text(c);
+    sonde_url_write(&c->agent, c->agent_text, sizeof(c->agent_text));
     if (c->agent_url.len == 0)
         set_calculated(c, FIELD(agent_url), sonde_str_from(c->agent_text));
     if (!c->partial_flush)

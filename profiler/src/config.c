@@ -430,14 +430,11 @@ static bool use_url(sonde_prof__config *c, const char *name, sonde_str text)
 
 static bool use_host_and_port(sonde_prof__config *c)
 {
-    sonde_str host = c->agent_host;
-    bool bare_v6 = host.len > 0 && host.ptr[0] != '[' && memchr(host.ptr, ':', host.len) != NULL;
     char text[300];
 
     if (!is_told(c, FIELD(agent_host)) && !is_told(c, FIELD(agent_port)))
         return false;
-    (void)snprintf(text, sizeof(text), bare_v6 ? "http://[%.*s]:%u" : "http://%.*s:%u",
-                   (int)(host.len < 256 ? host.len : 256), host.ptr, (unsigned)c->agent_port);
+    sonde_url_write_http(c->agent_host, c->agent_port, text, sizeof(text));
     return use_url(c, "DD_AGENT_HOST", sonde_str_from(text));
 }
 
@@ -457,19 +454,12 @@ static void find_agent(sonde_prof__config *c)
 
 static void settle_agent(sonde_prof__config *c)
 {
-    const sonde_url *u = &c->agent;
-
     if (c->agentless)
         SONDE_LOG_ALWAYS(SONDE_LOG_WARN,
                          "profiles are sent through the agent: DD_PROFILING_AGENTLESS needs TLS, "
                          "which stays out of this process");
     find_agent(c);
-    if (u->scheme == SONDE_URL_UNIX)
-        (void)snprintf(c->agent_text, sizeof(c->agent_text), "unix://%s", u->path);
-    else
-        (void)snprintf(c->agent_text, sizeof(c->agent_text),
-                       strchr(u->host, ':') ? "http://[%s]:%u%s" : "http://%s:%u%s", u->host,
-                       (unsigned)u->port, u->path);
+    sonde_url_write(&c->agent, c->agent_text, sizeof(c->agent_text));
 }
 
 /* -- what is sampled -------------------------------------------------------------------------------- */

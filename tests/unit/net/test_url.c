@@ -107,12 +107,53 @@ static void test_url_refuses_a_path_beyond_its_ceiling(void **state)
                   SONDE_ERR_TOO_BIG);
 }
 
+static void test_an_address_is_written_as_it_would_be_read(void **state)
+{
+    static const char *const texts[] = { "http://h:8126/a/b", "http://[::1]:8126",
+                                         "http://10.0.0.1:80", "unix:///var/run/x.sock" };
+    char out[SONDE_URL_TEXT_MAX];
+    sonde_url url;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        assert_int_equal(sonde_url_parse(sonde_str_from(texts[i]), &url, NULL), SONDE_OK);
+        sonde_url_write(&url, out, sizeof(out));
+        assert_string_equal(out, texts[i]);
+    }
+}
+
+static void test_a_host_and_a_port_are_an_address(void **state)
+{
+    static const struct {
+        const char *host, *want;
+    } rows[] = {
+        { "agent", "http://agent:8126" },
+        { "::1", "http://[::1]:8126" },
+        { "[::1]", "http://[::1]:8126" },
+        { "", "http://:8126" },
+    };
+    char out[300], host[400];
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        sonde_url_write_http(sonde_str_from(rows[i].host), 8126, out, sizeof(out));
+        assert_string_equal(out, rows[i].want);
+    }
+    memset(host, 'a', sizeof(host)); /* one byte more than a host may have is kept, to be refused */
+    sonde_url_write_http((sonde_str){ host, sizeof(host) }, 8126, out, sizeof(out));
+    assert_int_equal(strlen(out), strlen("http://") + SONDE_URL_HOST_MAX + 1 + strlen(":8126"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_url_takes_addresses_apart),
         cmocka_unit_test(test_url_names_the_part_that_is_wrong),
         cmocka_unit_test(test_url_refuses_a_path_beyond_its_ceiling),
+        cmocka_unit_test(test_an_address_is_written_as_it_would_be_read),
+        cmocka_unit_test(test_a_host_and_a_port_are_an_address),
     };
 
     return cmocka_run_group_tests_name("url", tests, NULL, NULL);
