@@ -131,17 +131,26 @@ static intake_drop drop_of(sonde_status status)
     }
 }
 
-/* The store's writer calls this after the commit. */
-static void committed(void *user, sonde_status status)
+static void answer_committed(http_request *request, sonde_status status, unsigned ok)
 {
-    http_request *request = (http_request *)user;
     http_response *response = http_later_response(request);
 
     if (status == SONDE_OK)
-        answer(response, 200, "{}");
+        answer(response, ok, "{}");
     else
         answer(response, 503, "{\"errors\":[\"could not be stored: send again\"]}");
     http_later_answer(request);
+}
+
+/* The store's writer calls these after the commit. */
+static void committed(void *user, sonde_status status)
+{
+    answer_committed((http_request *)user, status, 200);
+}
+
+static void profiles_committed(void *user, sonde_status status)
+{
+    answer_committed((http_request *)user, status, 202);
 }
 
 /* ---- keys ---- */
@@ -188,62 +197,104 @@ static sonde_status inflate_body(workbench *w, const http_request *request, sond
     return status;
 }
 
-typedef sonde_status (*decode_fn)(intake *in, workbench *w, sonde_str body, store_batch *batch,
-                                  traces_counts *counts);
+/* What a payload had in it, beside what is in its batch. */
+typedef struct taken {
+    traces_counts traces;
+    profile_counts profiles;
+    uint64_t stats_groups;
+} taken;
 
-static sonde_status decode_traces(intake *in, workbench *w, sonde_str body, store_batch *batch,
-                                  traces_counts *counts)
+/* One kind of payload, from its body to its answer. */
+typedef struct kind {
+    sonde_status (*decode)(intake *in, workbench *w, const http_request *request, sonde_str body,
+                           store_batch *batch, taken *out);
+    void (*count)(intake_counters *c, const taken *t);
+    void (*committed)(void *user, sonde_status status);
+    unsigned ok; /* status of an answer that says so */
+} kind;
+
+static sonde_status decode_traces(intake *in, workbench *w, const http_request *request,
+                                  sonde_str body, store_batch *batch, taken *out)
 {
     (void)in;
-    return traces_decode(w->traces, body, batch, counts);
+    (void)request;
+    return traces_decode(w->traces, body, batch, &out->traces);
 }
 
-static sonde_status decode_stats(intake *in, workbench *w, sonde_str body, store_batch *batch,
-                                 traces_counts *counts)
+static sonde_status decode_stats(intake *in, workbench *w, const http_request *request,
+                                 sonde_str body, store_batch *batch, taken *out)
 {
-    (void)in, (void)w, (void)counts;
-    return stats_decode(body, batch);
+    sonde_status status = stats_decode(body, batch);
+
+    (void)in, (void)w, (void)request;
+    out->stats_groups = batch->stats_len;
+    return status;
 }
 
-static void count_accepted(intake *in, const traces_counts *t, uint64_t groups, bool traces)
+static sonde_status decode_profiles(intake *in, workbench *w, const http_request *request,
+                                    sonde_str body, store_batch *batch, taken *out)
 {
-    intake_counters *c = &in->counters;
-
-    count(traces ? &c->trace_payloads : &c->stats_payloads, 1);
-    count(&c->chunks, t->chunks);
-    count(&c->spans, t->spans + t->spans_too_big);
-    count(&c->spans_too_big, t->spans_too_big);
-    count(&c->stats_groups, groups);
+    (void)in, (void)w;
+    return profile_decode(http_request_header(request, "Content-Type"), body, batch,
+                          &out->profiles);
 }
+
+static void count_traces(intake_counters *c, const taken *t)
+{
+    count(&c->trace_payloads, 1);
+    count(&c->chunks, t->traces.chunks);
+    count(&c->spans, t->traces.spans + t->traces.spans_too_big);
+    count(&c->spans_too_big, t->traces.spans_too_big);
+}
+
+static void count_stats(intake_counters *c, const taken *t)
+{
+    count(&c->stats_payloads, 1);
+    count(&c->stats_groups, t->stats_groups);
+}
+
+static void count_profiles(intake_counters *c, const taken *t)
+{
+    size_t i;
+
+    count(&c->profile_payloads, 1);
+    count(&c->attachments, t->profiles.attachments);
+    count(&c->profiles, t->profiles.profiles);
+    for (i = 0; i < PROFILE_SKIPS; i++)
+        count(&c->skipped_attachments[i], t->profiles.skipped[i]);
+}
+
+static const kind traces_kind = { decode_traces, count_traces, committed, 200 };
+static const kind stats_kind = { decode_stats, count_stats, committed, 200 };
+static const kind profiles_kind = { decode_profiles, count_profiles, profiles_committed, 202 };
 
 /* Queues the batch, or answers at once when there is nothing in it. */
 static http_result hand_over(intake *in, http_request *request, http_response *response,
-                             store_batch *batch, const traces_counts *counts, bool traces)
+                             store_batch *batch, const taken *t, const kind *k)
 {
-    uint64_t groups = batch->stats_len;
     sonde_status status;
 
-    if (batch->spans == 0 && groups == 0) {
+    if (batch->spans == 0 && batch->stats_len == 0 && batch->profiles_len == 0) {
         store_batch_free(batch);
-        count_accepted(in, counts, 0, traces);
-        answer(response, 200, "{}");
+        k->count(&in->counters, t);
+        answer(response, k->ok, "{}");
         return HTTP_DONE;
     }
-    batch->done = committed;
+    batch->done = k->committed;
     batch->user = request;
     status = store_append(in->store, batch);
     if (status != SONDE_OK) {
         store_batch_free(batch);
         return refuse(in, response, drop_of(status));
     }
-    count_accepted(in, counts, groups, traces);
+    k->count(&in->counters, t);
     return HTTP_LATER; /* `request` belongs to committed() now */
 }
 
 static http_result accept_payload(intake *in, http_request *request, http_response *response,
-                                  decode_fn decode)
+                                  const kind *k)
 {
-    traces_counts counts = { 0 };
+    taken t;
     workbench *w;
     store_batch *batch;
     sonde_str body;
@@ -252,102 +303,34 @@ static http_result accept_payload(intake *in, http_request *request, http_respon
 
     if (!may_send(in, request))
         return refuse(in, response, INTAKE_DROP_FORBIDDEN);
+    memset(&t, 0, sizeof(t));
     w = workbench_get(in);
     batch = store_batch_new();
     if (w && batch)
         status = inflate_body(w, request, &body, &known_encoding);
     if (status == SONDE_OK)
-        status = decode(in, w, body, batch, &counts);
+        status = k->decode(in, w, request, body, batch, &t);
     if (w)
         workbench_put(in, w);
     if (status == SONDE_OK)
-        return hand_over(in, request, response, batch, &counts, decode == decode_traces);
+        return hand_over(in, request, response, batch, &t, k);
     store_batch_free(batch);
     return refuse(in, response, known_encoding ? drop_of(status) : INTAKE_DROP_ENCODING);
 }
 
 static http_result handle_traces(void *user, http_request *request, http_response *response)
 {
-    return accept_payload((intake *)user, request, response, decode_traces);
+    return accept_payload((intake *)user, request, response, &traces_kind);
 }
 
 static http_result handle_stats(void *user, http_request *request, http_response *response)
 {
-    return accept_payload((intake *)user, request, response, decode_stats);
-}
-
-/* ---- profiles ---- */
-
-static void profile_committed(void *user, sonde_status status)
-{
-    http_request *request = (http_request *)user;
-    http_response *response = http_later_response(request);
-
-    if (status == SONDE_OK)
-        answer(response, 202, "{}");
-    else
-        answer(response, 503, "{\"errors\":[\"could not be stored: send again\"]}");
-    http_later_answer(request);
-}
-
-static void count_upload(intake *in, const profile_counts *u)
-{
-    size_t i;
-
-    count(&in->counters.profile_payloads, 1);
-    count(&in->counters.attachments, u->attachments);
-    count(&in->counters.profiles, u->profiles);
-    for (i = 0; i < PROFILE_SKIPS; i++)
-        count(&in->counters.skipped_attachments[i], u->skipped[i]);
-}
-
-static http_result hand_over_profiles(intake *in, http_request *request, http_response *response,
-                                      store_batch *batch, const profile_counts *counts)
-{
-    sonde_status status;
-
-    if (batch->profiles_len == 0) {
-        store_batch_free(batch);
-        count_upload(in, counts);
-        answer(response, 202, "{}");
-        return HTTP_DONE;
-    }
-    batch->done = profile_committed;
-    batch->user = request;
-    status = store_append(in->store, batch);
-    if (status != SONDE_OK) {
-        store_batch_free(batch);
-        return refuse(in, response, drop_of(status));
-    }
-    count_upload(in, counts);
-    return HTTP_LATER; /* `request` belongs to profile_committed() now */
+    return accept_payload((intake *)user, request, response, &stats_kind);
 }
 
 static http_result handle_profile(void *user, http_request *request, http_response *response)
 {
-    intake *in = (intake *)user;
-    sonde_str type = http_request_header(request, "Content-Type");
-    profile_counts counts;
-    workbench *w;
-    store_batch *batch;
-    sonde_str body;
-    sonde_status status = SONDE_ERR_NOMEM;
-    bool known_encoding = true;
-
-    if (!may_send(in, request))
-        return refuse(in, response, INTAKE_DROP_FORBIDDEN);
-    w = workbench_get(in);
-    batch = store_batch_new();
-    if (w && batch)
-        status = inflate_body(w, request, &body, &known_encoding);
-    if (status == SONDE_OK)
-        status = profile_decode(type, body, batch, &counts);
-    if (w)
-        workbench_put(in, w);
-    if (status == SONDE_OK)
-        return hand_over_profiles(in, request, response, batch, &counts);
-    store_batch_free(batch);
-    return refuse(in, response, known_encoding ? drop_of(status) : INTAKE_DROP_ENCODING);
+    return accept_payload((intake *)user, request, response, &profiles_kind);
 }
 
 /* The old door of profiles, and of logs. */
