@@ -17,13 +17,13 @@ void sonde_prof__context_read_remote(const sonde_prof__slot *slot, sonde_prof__c
 bool sonde_prof__context_is_active(
     const sonde_prof__slot *slot); /* libtrace says it is in a span */
 
-/* What a CPU sample weighs, to the span's costs. */
-void sonde_prof__context_add_cpu(const sonde_prof__slot *slot, uint64_t ns);
+typedef enum sonde_prof__cost {
+    SONDE_PROF__COST_CPU_NS,
+    SONDE_PROF__COST_ALLOC_BYTES,
+    SONDE_PROF__COST_LOCK_NS
+} sonde_prof__cost;
 
-/* What a sampled allocation weighs, on the allocating thread. */
-void sonde_prof__context_add_alloc(const sonde_prof__slot *slot, uint64_t bytes);
-
-/* What a sampled wait for a lock weighs, on the thread that waited. */
-void sonde_prof__context_add_lock(const sonde_prof__slot *slot, uint64_t ns);
+/* What a sample weighs, to the costs of the span it was taken in; on its own thread. */
+void sonde_prof__context_add(const sonde_prof__slot *slot, sonde_prof__cost cost, uint64_t amount);
 
 #endif /* SONDE_PROFILER_CONTEXT_H */

@@ -133,26 +133,21 @@ bool sonde_prof__context_is_active(const sonde_prof__slot *slot)
     return record && atomic_load_explicit(&record->valid, memory_order_relaxed) == 1;
 }
 
-void sonde_prof__context_add_cpu(const sonde_prof__slot *slot, uint64_t ns)
+void sonde_prof__context_add(const sonde_prof__slot *slot, sonde_prof__cost cost, uint64_t amount)
 {
     sonde_thread_ctx *record = record_of(slot);
 
-    if (record)
-        atomic_fetch_add_explicit(&record->cpu_ns, ns, memory_order_relaxed);
-}
-
-void sonde_prof__context_add_alloc(const sonde_prof__slot *slot, uint64_t bytes)
-{
-    sonde_thread_ctx *record = record_of(slot);
-
-    if (record)
-        atomic_fetch_add_explicit(&record->alloc_bytes, bytes, memory_order_relaxed);
-}
-
-void sonde_prof__context_add_lock(const sonde_prof__slot *slot, uint64_t ns)
-{
-    sonde_thread_ctx *record = record_of(slot);
-
-    if (record)
-        atomic_fetch_add_explicit(&record->lock_wait_ns, ns, memory_order_relaxed);
+    if (!record)
+        return;
+    switch (cost) {
+    case SONDE_PROF__COST_CPU_NS:
+        atomic_fetch_add_explicit(&record->cpu_ns, amount, memory_order_relaxed);
+        break;
+    case SONDE_PROF__COST_ALLOC_BYTES:
+        atomic_fetch_add_explicit(&record->alloc_bytes, amount, memory_order_relaxed);
+        break;
+    case SONDE_PROF__COST_LOCK_NS:
+        atomic_fetch_add_explicit(&record->lock_wait_ns, amount, memory_order_relaxed);
+        break;
+    }
 }

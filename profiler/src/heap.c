@@ -19,17 +19,10 @@ static _Atomic uint32_t serials;
 
 /* -- credit ----------------------------------------------------------------------------------------- */
 
-static void seed(sonde_prof__tls *self)
-{
-    self->rng = ((uint64_t)(uintptr_t)self ^ sonde_mono_ns()) * UINT64_C(0x9E3779B97F4A7C15);
-    if (self->rng == 0)
-        self->rng = 1;
-}
-
 static void draw(sonde_prof__tls *self)
 {
     if (self->rng == 0)
-        seed(self);
+        self->rng = sonde_prof__random_seed(self, sonde_mono_ns());
     self->heap_mean = atomic_load_explicit(&mean_kib, memory_order_relaxed);
     self->heap_credit = sonde_prof__poisson_gap(&self->rng, (uint64_t)self->heap_mean * KIB);
 }
@@ -82,7 +75,8 @@ static void say(void *block, size_t bytes, bool is_region, const void *caller)
     s.value[3] = serial;
     if (atomic_load_explicit(&sonde_prof__heap_live, memory_order_relaxed))
         lives = remember(block, bytes, is_region, weight, serial);
-    sonde_prof__context_add_alloc(sonde_prof__self.slot, (uint64_t)s.value[1]);
+    sonde_prof__context_add(sonde_prof__self.slot, SONDE_PROF__COST_ALLOC_BYTES,
+                            (uint64_t)s.value[1]);
     if (!sonde_prof__sample_here(&s, caller) && lives)
         forget(block, bytes, is_region);
 }

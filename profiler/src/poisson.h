@@ -16,6 +16,9 @@
 /* xorshift64*; *state is never 0. */
 uint64_t sonde_prof__random(uint64_t *state);
 
+/* A state that was never used, unlike that of any other place in memory or time. */
+uint64_t sonde_prof__random_seed(const void *place, uint64_t time_ns);
+
 /* Distance to the next point, 1 at least, 2^62 at most.  An integer gap of g is used up by the g-th byte, so that an
  * event is sampled when `credit -= s` makes the credit 0 or less. */
 int64_t sonde_prof__poisson_gap(uint64_t *state, uint64_t mean);

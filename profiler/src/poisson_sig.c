@@ -18,6 +18,13 @@ uint64_t sonde_prof__random(uint64_t *state)
     return x * UINT64_C(0x2545F4914F6CDD1D);
 }
 
+uint64_t sonde_prof__random_seed(const void *place, uint64_t time_ns)
+{
+    uint64_t seed = ((uint64_t)(uintptr_t)place ^ time_ns) * UINT64_C(0x9E3779B97F4A7C15);
+
+    return seed ? seed : 1;
+}
+
 /* x normal and above 0: x = m * 2^e with m in [1/sqrt 2, sqrt 2); ln m = 2 artanh((m - 1) / (m + 1)). */
 static double ln(double x)
 {

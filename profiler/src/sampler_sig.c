@@ -228,7 +228,7 @@ static void put_cpu(sonde_prof__slot *slot, const siginfo_t *info, sonde_prof__s
     s->value[0] = (int64_t)(period * s->events);
     (void)put(slot, s, depth, slot->frames);
     slot->sampled_ns += period * s->events;
-    sonde_prof__context_add_cpu(slot, period * s->events);
+    sonde_prof__context_add(slot, SONDE_PROF__COST_CPU_NS, period * s->events);
     if (period != wanted && wanted != 0)
         sonde_prof__timer_set(slot, wanted);
 }

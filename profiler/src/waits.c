@@ -31,8 +31,7 @@ static void draw(const rate *r, int64_t *credit, uint32_t *mean_us)
     sonde_prof__tls *self = &sonde_prof__self;
 
     if (self->rng == 0)
-        self->rng =
-            (((uint64_t)(uintptr_t)self ^ sonde_mono_ns()) * UINT64_C(0x9E3779B97F4A7C15)) | 1;
+        self->rng = sonde_prof__random_seed(self, sonde_mono_ns());
     *mean_us = atomic_load_explicit(&r->mean_us, memory_order_relaxed);
     *credit = sonde_prof__poisson_gap(&self->rng, (uint64_t)*mean_us * NS_PER_US);
 }
@@ -78,7 +77,7 @@ void sonde_prof__lock_waited(const volatile void *lock, enum sonde_prof__lock_ki
         s.value[1] = whole(weight * (double)ns);
         s.value[2] = (int64_t)(uintptr_t)lock;
         s.value[3] = kind;
-        sonde_prof__context_add_lock(self->slot, (uint64_t)s.value[1]);
+        sonde_prof__context_add(self->slot, SONDE_PROF__COST_LOCK_NS, (uint64_t)s.value[1]);
         (void)sonde_prof__sample_here(&s, caller);
     }
     self->depth--;
@@ -125,8 +124,7 @@ void sonde_prof__threw(const char *type_name, const void *caller)
 
     self->depth++;
     if (self->rng == 0)
-        self->rng =
-            (((uint64_t)(uintptr_t)self ^ sonde_mono_ns()) * UINT64_C(0x9E3779B97F4A7C15)) | 1;
+        self->rng = sonde_prof__random_seed(self, sonde_mono_ns());
     if (sonde_prof__random(&self->rng) % SONDE_PROF__THROWS_PER_SAMPLE == 0 &&
         sonde_prof__slot_mine()) {
         s.value[0] = SONDE_PROF__THROWS_PER_SAMPLE;
