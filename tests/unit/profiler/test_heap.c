@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "profiler/src/counts.h"
 #include "profiler/src/heap.h"
 #include "profiler/src/poisson.h"
 #include "profiler/src/profiler.h"
@@ -233,6 +234,27 @@ static void test_a_lost_sample_leaves_nothing_behind(void **state)
     sonde_prof__heap_stop();
 }
 
+/* A thread that found the table of threads full has no ring: what it would have said is counted. */
+static void test_a_thread_without_a_slot_is_counted(void **state)
+{
+    sonde_prof__slot *mine = sonde_prof__self.slot;
+    uint64_t before = atomic_load(&sonde_prof__count.heap_no_slot);
+    sums t = { 0 };
+
+    (void)state;
+    start(true);
+    sonde_prof__threads_stop();
+    sonde_prof__self.slot = NULL;
+    (void)hook(0x5000, (size_t)64 << 20);
+    sonde_prof__self.slot = mine;
+    assert_int_equal(sonde_prof__threads_start(), SONDE_OK);
+    drain(&t, NULL);
+    assert_int_equal(t.records, 0);
+    assert_int_equal(atomic_load(&sonde_prof__count.heap_no_slot), before + 1);
+    assert_int_equal(sonde_prof__live_len(), 0);
+    sonde_prof__heap_stop();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +264,7 @@ int main(void)
         cmocka_unit_test(test_an_interval_that_changes_biases_nothing),
         cmocka_unit_test(test_what_is_freed_does_not_live),
         cmocka_unit_test(test_a_lost_sample_leaves_nothing_behind),
+        cmocka_unit_test(test_a_thread_without_a_slot_is_counted),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
