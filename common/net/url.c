@@ -195,3 +195,17 @@ void sonde_url_write_http(sonde_str host, unsigned port, char *out, size_t room)
                    (int)(host.len <= SONDE_URL_HOST_MAX ? host.len : SONDE_URL_HOST_MAX + 1),
                    host.ptr, port);
 }
+
+bool sonde_url_find_user(sonde_str text, size_t *out_user, size_t *out_host)
+{
+    size_t at, i;
+
+    if (!sonde_str_find(text, SONDE_STR("://"), &at))
+        return false;
+    *out_user = at + 3;
+    *out_host = 0;
+    for (i = *out_user; i < text.len && !strchr("/?#", text.ptr[i]); i++)
+        if (text.ptr[i] == '@')
+            *out_host = i + 1;
+    return *out_host > 0;
+}

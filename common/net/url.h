@@ -4,6 +4,7 @@
 #ifndef SONDE_NET_URL_H
 #define SONDE_NET_URL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,5 +35,8 @@ void sonde_url_write(const sonde_url *url, char *out, size_t room);
 
 /* "http://host:port", an IPv6 address in its brackets whether it came with them or not; not checked. */
 void sonde_url_write_http(sonde_str host, unsigned port, char *out, size_t room);
+
+/* Where "user:password@" stands in "scheme://user:password@host", a valid address else or not.  False: there is none. */
+bool sonde_url_find_user(sonde_str text, size_t *out_user, size_t *out_host);
 
 #endif /* SONDE_NET_URL_H */

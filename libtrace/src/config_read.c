@@ -2,12 +2,12 @@
 #include "config_read.h"
 #include "statuses.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/parse.h"
+#include "base/setting.h"
 
 /* -- texts ---------------------------------------------------------------------------------------- */
 
@@ -36,28 +36,12 @@ sonde_str sonde__config_keep(sonde__config *c, sonde_str text)
     return sonde_utf8_valid(text) ? sonde_arena_copy(&c->texts, text) : keep_repaired(c, text);
 }
 
-bool sonde__find_user(sonde_str url, size_t *out_user, size_t *out_host)
-{
-    size_t at, end, i;
-
-    if (!sonde_str_find(url, SONDE_STR("://"), &at))
-        return false;
-    *out_user = at + 3;
-    *out_host = 0;
-    for (end = *out_user; end < url.len && !strchr("/?#", url.ptr[end]); end++)
-        ;
-    for (i = *out_user; i < end; i++)
-        if (url.ptr[i] == '@')
-            *out_host = i + 1;
-    return *out_host > 0;
-}
-
 sonde_str sonde__without_user(sonde__config *c, sonde_str url)
 {
     size_t user, host;
     char *to;
 
-    if (!sonde__find_user(url, &user, &host))
+    if (!sonde_url_find_user(url, &user, &host))
         return url;
     to = (char *)sonde_arena_alloc(&c->texts, url.len);
     if (!to)
@@ -171,100 +155,15 @@ static found ask(const sonde__row *row, const sonde__sources *from, sonde__origi
 
 /* -- types ---------------------------------------------------------------------------------------- */
 
-/* NULL, or what is wrong. */
-static const char *check_range(const sonde__row *row, double *value)
-{
-    double max = row->min < row->max ? row->max : HUGE_VAL;
-
-    if (*value >= row->min && *value <= max)
-        return NULL;
-    if (!row->clamp)
-        return "out of range";
-    *value = *value < row->min ? row->min : max;
-    return NULL;
-}
-
-static const char *take_int(const sonde__row *row, sonde_str text, uint32_t *field)
-{
-    uint64_t value = UINT64_MAX;
-    sonde_status status = sonde_parse_u64(text, &value);
-    double wide = (double)value;
-    const char *why;
-
-    if (status != SONDE_OK && status != SONDE_ERR_TOO_BIG)
-        return "not a whole number";
-    why = check_range(row, &wide);
-    if (why || wide > UINT32_MAX)
-        return "out of range";
-    *field = (uint32_t)wide;
-    return NULL;
-}
-
-static const char *take_number(const sonde__row *row, sonde_str text, double *field)
-{
-    double value;
-    const char *why;
-
-    if (sonde_parse_double(text, &value) != SONDE_OK)
-        return "not a number";
-    why = check_range(row, &value);
-    if (!why)
-        *field = value;
-    return why;
-}
-
-/* Fractions count in a bare number only: "0.1". */
-static bool read_duration(sonde_str text, uint64_t unit_ns, uint64_t *out_ns)
-{
-    double units;
-
-    if (sonde_parse_duration_ns(text, unit_ns, out_ns) == SONDE_OK)
-        return true;
-    if (sonde_parse_double(text, &units) != SONDE_OK || !(units >= 0) ||
-        units * (double)unit_ns >= 0x1p63)
-        return false;
-    *out_ns = (uint64_t)(units * (double)unit_ns);
-    return true;
-}
-
-static const char *take_duration(const sonde__row *row, sonde_str text, uint64_t *field)
-{
-    uint64_t ns;
-    double units;
-
-    if (!read_duration(text, row->unit_ns, &ns))
-        return "not a duration";
-    units = (double)ns / (double)row->unit_ns;
-    if (check_range(row, &units))
-        return "out of range";
-    *field = ns;
-    return NULL;
-}
-
 /* A bare number under a name that ends in _MB counts those. */
-static sonde_status parse_bytes(const char *name, sonde_str text, uint64_t *out)
-{
-    if (sonde_str_ends(sonde_str_from(name), SONDE_STR("_MB")) &&
-        sonde_parse_u64(text, out) == SONDE_OK) {
-        *out = *out < UINT64_MAX >> 20 ? *out << 20 : UINT64_MAX;
-        return SONDE_OK;
-    }
-    return sonde_parse_bytes(text, out);
-}
-
-static const char *take_bytes(const sonde__row *row, const char *name, sonde_str text,
+static const char *take_bytes(sonde_bounds bounds, const char *name, sonde_str text,
                               uint64_t *field)
 {
-    uint64_t bytes;
-    double value;
+    uint64_t unit = sonde_str_ends(sonde_str_from(name), SONDE_STR("_MB")) ? 1u << 20 : 1;
 
-    if (parse_bytes(name, text, &bytes) != SONDE_OK)
-        return "not a size";
-    value = (double)bytes;
-    if (check_range(row, &value))
-        return "out of range";
-    *field = value == (double)bytes ? bytes : (uint64_t)value;
-    return NULL;
+    bounds.min /= (double)unit;
+    bounds.max /= (double)unit;
+    return sonde_setting_bytes(text, bounds, unit, field);
 }
 
 bool sonde__read_bool(sonde_str text, bool *out)
@@ -276,20 +175,6 @@ bool sonde__read_bool(sonde_str text, bool *out)
     else
         return sonde_parse_bool(text, out) == SONDE_OK;
     return true;
-}
-
-static const char *take_choice(const sonde__row *row, sonde_str text, uint32_t *field)
-{
-    sonde_str rest = sonde_str_from(row->choices);
-    uint32_t i;
-
-    for (i = 0; rest.len > 0; i++) {
-        if (sonde_str_eq_nocase(sonde_str_cut(&rest, ','), text)) {
-            *field = i;
-            return NULL;
-        }
-    }
-    return "not one of its values";
 }
 
 static const char *take_url(sonde_str text, sonde_str *field)
@@ -332,14 +217,15 @@ static const char *take_styles(const char *name, sonde_str text, sonde__styles *
 static const char *take(sonde__config *c, const sonde__row *row, const char *name, sonde_str text)
 {
     void *field = (char *)c + row->field;
+    sonde_bounds bounds = { row->min, row->max, row->clamp };
 
     switch (row->type) {
     case SONDE__TYPE_BOOL:
         return sonde__read_bool(text, (bool *)field) ? NULL : "not a boolean";
     case SONDE__TYPE_INT:
-        return take_int(row, text, (uint32_t *)field);
+        return sonde_setting_u32(text, bounds, (uint32_t *)field);
     case SONDE__TYPE_NUMBER:
-        return take_number(row, text, (double *)field);
+        return sonde_setting_double(text, bounds, (double *)field);
     case SONDE__TYPE_URL:
         return take_url(text, (sonde_str *)field);
     case SONDE__TYPE_STATSD:
@@ -348,11 +234,11 @@ static const char *take(sonde__config *c, const sonde__row *row, const char *nam
         *(sonde_str *)field = sonde__without_user(c, text);
         return NULL;
     case SONDE__TYPE_CHOICE:
-        return take_choice(row, text, (uint32_t *)field);
+        return sonde_setting_choice(text, row->choices, (uint32_t *)field);
     case SONDE__TYPE_DURATION:
-        return take_duration(row, text, (uint64_t *)field);
+        return sonde_setting_duration(text, bounds, row->unit_ns, (uint64_t *)field);
     case SONDE__TYPE_BYTES:
-        return take_bytes(row, name, text, (uint64_t *)field);
+        return take_bytes(bounds, name, text, (uint64_t *)field);
     case SONDE__TYPE_LEVEL:
         return sonde_log_parse_level(text, (sonde_log_level *)field) == SONDE_OK ? NULL
                                                                                  : "not a level";

@@ -26,9 +26,6 @@ sonde_str sonde__config_keep(sonde__config *c, sonde_str text);
 /* The address without "user:password@". */
 sonde_str sonde__without_user(sonde__config *c, sonde_str url);
 
-/* Where they stand in "scheme://user:password@host".  False: there are none. */
-bool sonde__find_user(sonde_str url, size_t *out_user, size_t *out_host);
-
 /* Every spelling of a boolean there is; false: it is none, and `out` is untouched. */
 bool sonde__read_bool(sonde_str text, bool *out);
 

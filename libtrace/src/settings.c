@@ -42,7 +42,7 @@ void sonde__setting_print(const sonde__row *row, sonde_str value, char to[SONDE_
     if (row->secret && value.len > 0)
         value = SONDE_STR("***");
     if ((row->type == SONDE__TYPE_URL || row->type == SONDE__TYPE_REPOSITORY) &&
-        sonde__find_user(value, &user, &host)) {
+        sonde_url_find_user(value, &user, &host)) {
         len = append(to, 0, sonde_str_sub(value, 0, user));
         (void)append(to, len, sonde_str_sub(value, host, value.len));
         *out_bytes = (uint32_t)(value.len - (host - user));

@@ -2,7 +2,6 @@
 #include "config.h"
 
 #include <fcntl.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/parse.h"
+#include "base/setting.h"
 
 #define FIELD(name)     offsetof(sonde_prof__config, name)
 #define TEXTS_MAX_BYTES (256u * 1024)
@@ -43,134 +43,26 @@ static sonde_str keep(sonde_prof__config *c, sonde_str text)
 
 /* -- values ----------------------------------------------------------------------------------------- */
 
-/* NULL: inside, or moved there. */
-static const char *check_range(const sonde_prof__setting_row *row, double *value)
-{
-    bool is_free = row->min == 0 && row->max == 0;
-
-    if (is_free || (*value >= row->min && *value <= row->max))
-        return NULL;
-    if (!row->clamp)
-        return "out of range";
-    *value = *value < row->min ? row->min : row->max;
-    return NULL;
-}
-
-static const char *take_int(const sonde_prof__setting_row *row, sonde_str text, uint32_t *field)
-{
-    uint64_t whole;
-    double value;
-    const char *why;
-
-    if (sonde_parse_u64(text, &whole) != SONDE_OK)
-        return "not a whole number";
-    value = (double)whole;
-    why = check_range(row, &value);
-    if (!why && value <= UINT32_MAX)
-        *field = (uint32_t)value;
-    return why;
-}
-
-static const char *take_number(const sonde_prof__setting_row *row, sonde_str text, double *field)
-{
-    double value;
-    const char *why;
-
-    if (sonde_parse_double(text, &value) != SONDE_OK)
-        return "not a number";
-    why = check_range(row, &value);
-    if (!why)
-        *field = value;
-    return why;
-}
-
-/* Fractions count in a bare number only: "0.1". */
-static bool read_duration(sonde_str text, uint64_t unit_ns, uint64_t *out_ns)
-{
-    double units;
-
-    if (sonde_parse_duration_ns(text, unit_ns, out_ns) == SONDE_OK)
-        return true;
-    if (sonde_parse_double(text, &units) != SONDE_OK || !(units >= 0) ||
-        units * (double)unit_ns >= 0x1p63)
-        return false;
-    *out_ns = (uint64_t)(units * (double)unit_ns);
-    return true;
-}
-
-static const char *take_duration(const sonde_prof__setting_row *row, sonde_str text,
-                                 uint64_t *field)
-{
-    uint64_t ns;
-    double units;
-
-    if (!read_duration(text, row->unit_ns, &ns))
-        return "not a duration";
-    units = (double)ns / (double)row->unit_ns;
-    if (check_range(row, &units))
-        return "out of range";
-    *field = ns;
-    return NULL;
-}
-
-static const char *take_bytes(const sonde_prof__setting_row *row, sonde_str text, uint64_t *field)
-{
-    uint64_t unit = row->unit_ns ? row->unit_ns : 1, bytes;
-    double units;
-
-    if (sonde_parse_u64(text, &bytes) == SONDE_OK)
-        bytes = bytes < UINT64_MAX / unit ? bytes * unit : UINT64_MAX;
-    else if (sonde_parse_bytes(text, &bytes) != SONDE_OK)
-        return "not a size";
-    units = (double)bytes / (double)unit;
-    if (check_range(row, &units))
-        return "out of range";
-    *field = units == (double)bytes / (double)unit ? bytes : (uint64_t)(units * (double)unit);
-    return NULL;
-}
-
-static const char *take_bool(sonde_str text, bool *field)
-{
-    return sonde_parse_bool(text, field) == SONDE_OK ? NULL : "not a boolean";
-}
-
-/* Of "one=also,other". */
-static const char *take_choice(const sonde_prof__setting_row *row, sonde_str text, uint32_t *field)
-{
-    sonde_str rest = sonde_str_from(row->choices);
-    uint32_t i;
-
-    for (i = 0; rest.len > 0; i++) {
-        sonde_str spellings = sonde_str_cut(&rest, ',');
-
-        while (spellings.len > 0) {
-            if (!sonde_str_eq_nocase(sonde_str_cut(&spellings, '='), text))
-                continue;
-            *field = i;
-            return NULL;
-        }
-    }
-    return "not one of its values";
-}
-
 /* NULL: taken. */
 static const char *take(sonde_prof__config *c, const sonde_prof__setting_row *row, sonde_str text)
 {
     void *field = (char *)c + row->field;
+    sonde_bounds bounds = { row->min, row->max, row->clamp };
 
     switch (row->type) {
     case SONDE_PROF__TYPE_BOOL:
-        return take_bool(text, (bool *)field);
+        return sonde_parse_bool(text, (bool *)field) == SONDE_OK ? NULL : "not a boolean";
     case SONDE_PROF__TYPE_INT:
-        return take_int(row, text, (uint32_t *)field);
+        return sonde_setting_u32(text, bounds, (uint32_t *)field);
     case SONDE_PROF__TYPE_NUMBER:
-        return take_number(row, text, (double *)field);
+        return sonde_setting_double(text, bounds, (double *)field);
     case SONDE_PROF__TYPE_CHOICE:
-        return take_choice(row, text, (uint32_t *)field);
+        return sonde_setting_choice(text, row->choices, (uint32_t *)field);
     case SONDE_PROF__TYPE_DURATION:
-        return take_duration(row, text, (uint64_t *)field);
+        return sonde_setting_duration(text, bounds, row->unit_ns, (uint64_t *)field);
     case SONDE_PROF__TYPE_BYTES:
-        return take_bytes(row, text, (uint64_t *)field);
+        return sonde_setting_bytes(text, bounds, row->unit_ns ? row->unit_ns : 1,
+                                   (uint64_t *)field);
     case SONDE_PROF__TYPE_LEVEL:
         return sonde_log_parse_level(text, (sonde_log_level *)field) == SONDE_OK ? NULL
                                                                                  : "not a level";
@@ -375,23 +267,19 @@ static void name_by_executable(sonde_prof__config *c)
     c->service_is_ours = true;
 }
 
-/* "scheme://user:password@host": the address without them. */
 static void hide_user(sonde_prof__config *c, sonde_str *url)
 {
-    size_t at, i, host = 0;
+    size_t user, host;
     char *to;
 
-    if (!sonde_str_find(*url, SONDE_STR("://"), &at))
+    if (!sonde_url_find_user(*url, &user, &host))
         return;
-    for (i = at + 3; i < url->len && !strchr("/?#", url->ptr[i]); i++)
-        if (url->ptr[i] == '@')
-            host = i + 1;
-    to = host ? (char *)sonde_arena_alloc(&c->texts, url->len) : NULL;
+    to = (char *)sonde_arena_alloc(&c->texts, url->len);
     if (!to)
         return;
-    memcpy(to, url->ptr, at + 3);
-    memcpy(to + at + 3, url->ptr + host, url->len - host);
-    *url = (sonde_str){ to, url->len - (host - at - 3) };
+    memcpy(to, url->ptr, user);
+    memcpy(to + user, url->ptr + host, url->len - host);
+    *url = (sonde_str){ to, url->len - (host - user) };
 }
 
 static void settle_identity(sonde_prof__config *c)

@@ -1,4 +1,5 @@
 /* test_url.c - what is an address and what is not. */
+#include <stdio.h>
 #include <string.h>
 
 #include "net/url.h"
@@ -146,6 +147,37 @@ static void test_a_host_and_a_port_are_an_address(void **state)
     assert_int_equal(strlen(out), strlen("http://") + SONDE_URL_HOST_MAX + 1 + strlen(":8126"));
 }
 
+static void test_a_user_is_found_wherever_one_stands(void **state)
+{
+    static const struct {
+        const char *in, *without; /* NULL: nobody */
+    } rows[] = {
+        { "https://me:secret@host/path", "https://host/path" },
+        { "ssh://git@host", "ssh://host" },
+        { "https://me:p@ss@host/a@b", "https://host/a@b" },
+        { "https://@host", "https://host" },
+        { "https://host/me@there", NULL },
+        { "https://host?to=me@there", NULL },
+        { "https://host#me@there", NULL },
+        { "me@host", NULL },
+        { "", NULL },
+    };
+    size_t i, user, host;
+    char out[64];
+
+    (void)state;
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const char *in = rows[i].in;
+        bool found = sonde_url_find_user(sonde_str_from(in), &user, &host);
+
+        assert_int_equal(found, rows[i].without != NULL);
+        if (!found)
+            continue;
+        (void)snprintf(out, sizeof(out), "%.*s%s", (int)user, in, in + host);
+        assert_string_equal(out, rows[i].without);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -154,6 +186,7 @@ int main(void)
         cmocka_unit_test(test_url_refuses_a_path_beyond_its_ceiling),
         cmocka_unit_test(test_an_address_is_written_as_it_would_be_read),
         cmocka_unit_test(test_a_host_and_a_port_are_an_address),
+        cmocka_unit_test(test_a_user_is_found_wherever_one_stands),
     };
 
     return cmocka_run_group_tests_name("url", tests, NULL, NULL);
