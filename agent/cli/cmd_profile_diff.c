@@ -102,13 +102,17 @@ static bool add_file(const request *r, flame *f, const char *file, unsigned side
 
 /* ---- the table ---- */
 
+/* Of a side's total, in percent. */
+static double share(const flame *f, const flame_function *fn, unsigned side)
+{
+    int64_t all = flame_total(f, 0, side);
+
+    return all ? 100 * (double)fn->self[side] / (double)all : 0;
+}
+
 static double points(const flame *f, const flame_function *fn)
 {
-    const int64_t *all = f->nodes[0].total;
-    double before = all[0] ? (double)fn->self[0] / (double)all[0] : 0;
-    double after = all[1] ? (double)fn->self[1] / (double)all[1] : 0;
-
-    return 100 * (after - before);
+    return share(f, fn, 1) - share(f, fn, 0);
 }
 
 typedef struct mover {
@@ -137,14 +141,11 @@ static void write_z(const flame *f, const flame_function *fn, sonde_buf *out)
 
 static void write_mover(const flame *f, const mover *m, sonde_buf *out)
 {
-    const flame_frame *frame = &f->frames[m->fn->frame];
-    const int64_t *all = f->nodes[0].total;
-
-    sonde_buf_printf(out, "%6.1f %% %6.1f %%  %+6.1f",
-                     all[0] ? 100 * (double)m->fn->self[0] / (double)all[0] : 0,
-                     all[1] ? 100 * (double)m->fn->self[1] / (double)all[1] : 0, m->points);
+    sonde_buf_printf(out, "%6.1f %% %6.1f %%  %+6.1f", share(f, m->fn, 0), share(f, m->fn, 1),
+                     m->points);
     write_z(f, m->fn, out);
-    output_function(out, flame_text(f, frame->name), flame_text(f, frame->object));
+    output_function(out, sonde_flame_name(&f->tree, m->fn->frame),
+                    sonde_flame_object(&f->tree, m->fn->frame));
     sonde_buf_append_byte(out, '\n');
 }
 
@@ -169,9 +170,9 @@ static sonde_status write_movers(const flame *f, uint64_t rows, sonde_buf *out)
 static sonde_status write_table(const flame *f, uint64_t rows, sonde_buf *out)
 {
     sonde_buf_printf(out, "%.*s: before ", SONDE_STR_ARG(f->type));
-    output_value(out, f->unit, f->nodes[0].total[0]);
+    output_value(out, f->unit, flame_total(f, 0, 0));
     sonde_buf_append_str(out, SONDE_STR(", after "));
-    output_value(out, f->unit, f->nodes[0].total[1]);
+    output_value(out, f->unit, flame_total(f, 0, 1));
     sonde_buf_append_str(out, SONDE_STR("\n  before    after  points      z    function\n"));
     return write_movers(f, rows, out);
 }

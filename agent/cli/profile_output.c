@@ -79,7 +79,7 @@ static sonde_status add_column(flames *fs, const profile *p, const profile_colum
     flame_set_type(f, c->type, c->unit);
     status = flame_add_profile(f, p, c, 0);
     flame_sum(f);
-    if (status == SONDE_OK && f->nodes[0].total[0] > 0)
+    if (status == SONDE_OK && flame_total(f, 0, 0) > 0)
         fs->all[fs->len++] = f;
     else
         flame_close(f);
@@ -148,7 +148,7 @@ void output_function(sonde_buf *out, sonde_str name, sonde_str object)
 
 static sonde_status write_table(const flame *f, uint32_t rows, sonde_buf *out)
 {
-    double all = (double)f->nodes[0].total[0];
+    double all = (double)flame_total(f, 0, 0);
     flame_function *functions;
     size_t len;
     sonde_status status = flame_functions(f, &functions, &len);
@@ -156,14 +156,14 @@ static sonde_status write_table(const flame *f, uint32_t rows, sonde_buf *out)
     if (status != SONDE_OK)
         return status;
     sonde_buf_printf(out, "%.*s: ", SONDE_STR_ARG(f->type));
-    output_value(out, f->unit, f->nodes[0].total[0]);
+    output_value(out, f->unit, flame_total(f, 0, 0));
     sonde_buf_append_str(out, SONDE_STR("\n    self   total  function\n"));
     for (size_t i = 0; i < len && i < rows && functions[i].self[0] > 0; i++) {
-        const flame_frame *frame = &f->frames[functions[i].frame];
 
         sonde_buf_printf(out, "%6.1f %% %5.1f %%  ", 100 * (double)functions[i].self[0] / all,
                          100 * (double)functions[i].total[0] / all);
-        output_function(out, flame_text(f, frame->name), flame_text(f, frame->object));
+        output_function(out, sonde_flame_name(&f->tree, functions[i].frame),
+                        sonde_flame_object(&f->tree, functions[i].frame));
         sonde_buf_append_byte(out, '\n');
     }
     sonde_free(functions);

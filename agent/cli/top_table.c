@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/profiles/array.h"
 #include "agent/profiles/flame.h"
 #include "base/alloc.h"
+#include "base/array.h"
 
 #define ROWS_MAX     524288u
 #define TEXT_MAX     (64u * 1024 * 1024)
@@ -71,7 +71,7 @@ static top_row *row_of(top_table *t, sonde_str name, sonde_str object)
 
     if (place)
         return &t->rows[place - 1];
-    rows = key.ptr ? array_room(t->rows, t->len, &t->cap, sizeof(*rows), ROWS_MAX) : NULL;
+    rows = key.ptr ? sonde_array_room(t->rows, t->len, &t->cap, sizeof(*rows), ROWS_MAX) : NULL;
     if (!rows)
         return NULL;
     t->rows = rows;
@@ -91,8 +91,8 @@ static sonde_status add_functions(top_table *t, const flame *f, top_kind kind)
     if (status != SONDE_OK)
         return status;
     for (size_t i = 0; i < len && status == SONDE_OK; i++) {
-        const flame_frame *frame = &f->frames[functions[i].frame];
-        top_row *row = row_of(t, flame_text(f, frame->name), flame_text(f, frame->object));
+        top_row *row = row_of(t, sonde_flame_name(&f->tree, functions[i].frame),
+                              sonde_flame_object(&f->tree, functions[i].frame));
 
         if (!row) {
             status = SONDE_ERR_NOMEM;
@@ -115,7 +115,7 @@ static sonde_status add_flame(top_table *t, const profile *p, top_kind kind)
         status = flame_add_profile(f, p, &c, 0);
     if (status == SONDE_OK) {
         flame_sum(f);
-        t->all[kind] = f->nodes[0].total[0];
+        t->all[kind] = flame_total(f, 0, 0);
         status = add_functions(t, f, kind);
     }
     flame_close(f);

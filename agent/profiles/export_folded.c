@@ -21,7 +21,7 @@ static void write_stack(const flame *f, uint32_t node, uint32_t *room, sonde_buf
 {
     size_t len = 0;
 
-    for (; node; node = f->nodes[node].parent)
+    for (; node; node = f->tree.nodes[node].parent)
         room[len++] = node;
     while (len-- > 0) {
         write_name(flame_name(f, room[len]), out);
@@ -30,36 +30,32 @@ static void write_stack(const flame *f, uint32_t node, uint32_t *room, sonde_buf
     }
 }
 
-static uint32_t deepest(const flame *f, uint32_t *depths)
+static uint32_t deepest(const flame *f)
 {
     uint32_t max = 0;
 
-    for (uint32_t i = 1; i < f->nodes_len; i++) {
-        depths[i] = depths[f->nodes[i].parent] + 1;
-        if (depths[i] > max)
-            max = depths[i];
-    }
+    for (uint32_t i = 1; i < f->tree.nodes_len; i++)
+        if (f->tree.nodes[i].depth > max)
+            max = f->tree.nodes[i].depth;
     return max;
 }
 
 void export_folded(const flame *f, bool compared, sonde_buf *out)
 {
-    uint32_t *room = sonde_calloc(f->nodes_len, sizeof(*room));
-    uint32_t *stack = room ? sonde_calloc(deepest(f, room) + 1, sizeof(*stack)) : NULL;
+    uint32_t *stack = sonde_calloc(deepest(f) + 1, sizeof(*stack));
 
     if (!stack)
         out->status = SONDE_ERR_NOMEM;
-    for (uint32_t i = 1; stack && i < f->nodes_len; i++) {
-        const flame_node *n = &f->nodes[i];
+    for (uint32_t i = 1; stack && i < f->tree.nodes_len; i++) {
+        int64_t before = flame_self(f, i, 0), after = flame_self(f, i, 1);
 
-        if (n->self[0] <= 0 && (!compared || n->self[1] <= 0))
+        if (before <= 0 && (!compared || after <= 0))
             continue;
         write_stack(f, i, stack, out);
-        sonde_buf_printf(out, " %lld", (long long)n->self[0]);
+        sonde_buf_printf(out, " %lld", (long long)before);
         if (compared)
-            sonde_buf_printf(out, " %lld", (long long)n->self[1]);
+            sonde_buf_printf(out, " %lld", (long long)after);
         sonde_buf_append_byte(out, '\n');
     }
     sonde_free(stack);
-    sonde_free(room);
 }

@@ -18,18 +18,18 @@ static void write_texts(const flame *f, sonde_json_writer *w)
 {
     sonde_json_key(w, SONDE_STR("texts"));
     sonde_json_begin_array(w);
-    for (uint32_t i = 0; i < f->strings_len; i++)
-        sonde_json_str(w, f->strings[i]);
+    for (uint32_t i = 0; i < f->tree.texts_len; i++)
+        sonde_json_str(w, f->tree.texts[i]);
     sonde_json_end_array(w);
     sonde_json_key(w, SONDE_STR("names"));
     sonde_json_begin_array(w);
-    for (uint32_t i = 0; i < f->frames_len; i++)
-        sonde_json_u64(w, f->frames[i].name);
+    for (uint32_t i = 0; i < f->tree.frames_len; i++)
+        sonde_json_u64(w, f->tree.frames[i].name);
     sonde_json_end_array(w);
     sonde_json_key(w, SONDE_STR("objects"));
     sonde_json_begin_array(w);
-    for (uint32_t i = 0; i < f->frames_len; i++)
-        sonde_json_u64(w, f->frames[i].object);
+    for (uint32_t i = 0; i < f->tree.frames_len; i++)
+        sonde_json_u64(w, f->tree.frames[i].object);
     sonde_json_end_array(w);
 }
 
@@ -37,18 +37,18 @@ static void write_nodes(const flame *f, sonde_json_writer *w)
 {
     sonde_json_key(w, SONDE_STR("up"));
     sonde_json_begin_array(w);
-    for (uint32_t i = 0; i < f->nodes_len; i++)
-        sonde_json_u64(w, f->nodes[i].parent);
+    for (uint32_t i = 0; i < f->tree.nodes_len; i++)
+        sonde_json_u64(w, f->tree.nodes[i].parent);
     sonde_json_end_array(w);
     sonde_json_key(w, SONDE_STR("frame"));
     sonde_json_begin_array(w);
-    for (uint32_t i = 0; i < f->nodes_len; i++)
-        sonde_json_u64(w, f->nodes[i].frame);
+    for (uint32_t i = 0; i < f->tree.nodes_len; i++)
+        sonde_json_u64(w, f->tree.nodes[i].frame);
     sonde_json_end_array(w);
     sonde_json_key(w, SONDE_STR("inlined"));
     sonde_json_begin_array(w);
-    for (uint32_t i = 0; i < f->nodes_len; i++)
-        sonde_json_u64(w, f->nodes[i].is_inlined);
+    for (uint32_t i = 0; i < f->tree.nodes_len; i++)
+        sonde_json_u64(w, f->tree.nodes[i].is_inlined);
     sonde_json_end_array(w);
 }
 
@@ -56,8 +56,8 @@ static void write_values(const flame *f, const char *key, unsigned side, sonde_j
 {
     sonde_json_key(w, sonde_str_from(key));
     sonde_json_begin_array(w);
-    for (uint32_t i = 0; i < f->nodes_len; i++)
-        sonde_json_i64(w, f->nodes[i].self[side]);
+    for (uint32_t i = 0; i < f->tree.nodes_len; i++)
+        sonde_json_i64(w, flame_self(f, i, side));
     sonde_json_end_array(w);
 }
 

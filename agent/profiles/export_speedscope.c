@@ -28,11 +28,11 @@ static void write_frames(const flame *const *flames, size_t len, sonde_json_writ
     for (size_t k = 0; k < len; k++) {
         const flame *f = flames[k];
 
-        for (uint32_t i = 1; i < f->frames_len; i++) {
-            sonde_str object = flame_text(f, f->frames[i].object);
+        for (uint32_t i = 1; i < f->tree.frames_len; i++) {
+            sonde_str object = sonde_flame_object(&f->tree, i);
 
             sonde_json_begin_object(w);
-            sonde_json_put_str(w, "name", flame_text(f, f->frames[i].name));
+            sonde_json_put_str(w, "name", sonde_flame_name(&f->tree, i));
             if (object.len)
                 sonde_json_put_str(w, "file", object);
             sonde_json_end_object(w);
@@ -48,8 +48,8 @@ static void write_stack(const flame *f, uint32_t node, uint32_t first, uint32_t 
 {
     size_t len = 0;
 
-    for (; node; node = f->nodes[node].parent)
-        room[len++] = first + f->nodes[node].frame - 1;
+    for (; node; node = f->tree.nodes[node].parent)
+        room[len++] = first + f->tree.nodes[node].frame - 1;
     sonde_json_begin_array(w);
     while (len-- > 0)
         sonde_json_u64(w, room[len]);
@@ -67,17 +67,17 @@ static void write_profile(const flame *f, uint32_t first, uint32_t *room, sonde_
     sonde_json_put_i64(w, "startValue", 0);
     sonde_json_key(w, SONDE_STR("samples"));
     sonde_json_begin_array(w);
-    for (uint32_t i = 0; i < f->nodes_len; i++)
-        if (f->nodes[i].self[0] > 0)
+    for (uint32_t i = 0; i < f->tree.nodes_len; i++)
+        if (flame_self(f, i, 0) > 0)
             write_stack(f, i, first, room, w);
     sonde_json_end_array(w);
     sonde_json_key(w, SONDE_STR("weights"));
     sonde_json_begin_array(w);
-    for (uint32_t i = 0; i < f->nodes_len; i++) {
-        if (f->nodes[i].self[0] <= 0)
+    for (uint32_t i = 0; i < f->tree.nodes_len; i++) {
+        if (flame_self(f, i, 0) <= 0)
             continue;
-        sonde_json_i64(w, f->nodes[i].self[0]);
-        sum += f->nodes[i].self[0];
+        sonde_json_i64(w, flame_self(f, i, 0));
+        sum += flame_self(f, i, 0);
     }
     sonde_json_end_array(w);
     sonde_json_put_i64(w, "endValue", sum);
@@ -90,7 +90,7 @@ void export_speedscope(const flame *const *flames, size_t len, sonde_str name, s
     uint32_t first = 0, most = 1, *room;
 
     for (size_t k = 0; k < len; k++)
-        most = flames[k]->nodes_len > most ? flames[k]->nodes_len : most;
+        most = flames[k]->tree.nodes_len > most ? flames[k]->tree.nodes_len : most;
     room = sonde_calloc(most, sizeof(*room));
     if (!room) {
         out->status = SONDE_ERR_NOMEM;
@@ -108,7 +108,7 @@ void export_speedscope(const flame *const *flames, size_t len, sonde_str name, s
     sonde_json_begin_array(&w);
     for (size_t k = 0; k < len; k++) {
         write_profile(flames[k], first, room, &w);
-        first += flames[k]->frames_len - 1;
+        first += flames[k]->tree.frames_len - 1;
     }
     sonde_json_end_array(&w);
     sonde_json_end_object(&w);

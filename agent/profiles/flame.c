@@ -1,4 +1,4 @@
-/* flame.c - functions and nodes, each found by what it is; sums. */
+/* flame.c - a column of a profile into a tree; its functions; what changed. */
 #include "flame.h"
 
 #include <math.h>
@@ -7,176 +7,29 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/digest.h"
-
-/* ---- strings and frames ---- */
-
-static bool same_string(const void *of, uint32_t id, const void *key)
-{
-    return sonde_str_eq(((const flame *)of)->strings[id], *(const sonde_str *)key);
-}
-
-/* A copy of valid UTF-8; NULL: no room. */
-static char *copy_text(flame *f, sonde_str text)
-{
-    char *copy = sonde_arena_alloc_aligned(&f->text, text.len, 1);
-    unsigned rune;
-
-    if (!copy)
-        return NULL;
-    memcpy(copy, text.ptr, text.len);
-    if (sonde_utf8_valid(text))
-        return copy;
-    for (size_t i = 0; i < text.len;) {
-        size_t n = sonde_utf8_decode(sonde_str_sub(text, i, text.len), &rune);
-
-        if (n == 0)
-            copy[i] = '?';
-        i += n ? n : 1;
-    }
-    return copy;
-}
-
-/* 0: the empty one, or no room. */
-static uint32_t string_of(flame *f, sonde_str text)
-{
-    uint64_t hash = text.len ? sonde_hash(11, text.ptr, text.len) : 0;
-    sonde_str *items;
-    char *copy;
-    uint32_t id;
-
-    if (text.len == 0)
-        return 0;
-    if (id_index_find(&f->string_index, hash, same_string, f, &text, &id))
-        return id;
-    items =
-        array_room(f->strings, f->strings_len, &f->strings_cap, sizeof(*items), FLAME_STRINGS_MAX);
-    if (!items)
-        return 0;
-    f->strings = items;
-    copy = copy_text(f, text);
-    if (!copy)
-        return 0;
-    text.ptr = copy;
-    if (!id_index_add(&f->string_index, hash, f->strings_len))
-        return 0;
-    items[f->strings_len] = text;
-    return f->strings_len++;
-}
-
-sonde_str flame_text(const flame *f, uint32_t string)
-{
-    return f->strings[string];
-}
 
 void flame_set_type(flame *f, sonde_str type, sonde_str unit)
 {
-    f->type = flame_text(f, string_of(f, type));
-    f->unit = flame_text(f, string_of(f, unit));
-}
-
-static bool same_frame(const void *of, uint32_t id, const void *key)
-{
-    const flame_frame *a = &((const flame *)of)->frames[id], *b = key;
-
-    return a->name == b->name && a->object == b->object;
-}
-
-/* 0: no room. */
-static uint32_t frame_of(flame *f, const flame_frame *what)
-{
-    uint64_t hash = sonde_hash(12, what, sizeof(*what));
-    flame_frame *items;
-    uint32_t id;
-
-    if (id_index_find(&f->frame_index, hash, same_frame, f, what, &id))
-        return id;
-    items = array_room(f->frames, f->frames_len, &f->frames_cap, sizeof(*items), FLAME_FRAMES_MAX);
-    if (!items)
-        return 0;
-    f->frames = items;
-    if (!id_index_add(&f->frame_index, hash, f->frames_len))
-        return 0;
-    items[f->frames_len] = *what;
-    return f->frames_len++;
-}
-
-/* ---- nodes ---- */
-
-typedef struct node_key {
-    uint32_t parent, frame, is_inlined;
-} node_key;
-
-static bool same_node(const void *of, uint32_t id, const void *key)
-{
-    const flame_node *n = &((const flame *)of)->nodes[id];
-    const node_key *k = key;
-
-    return n->parent == k->parent && n->frame == k->frame && n->is_inlined == (k->is_inlined != 0);
-}
-
-/* 0: no room. */
-static uint32_t node_of(flame *f, const node_key *k)
-{
-    uint64_t hash = sonde_hash(13, k, sizeof(*k));
-    flame_node *items;
-    uint32_t id;
-
-    if (id_index_find(&f->node_index, hash, same_node, f, k, &id))
-        return id;
-    items = array_room(f->nodes, f->nodes_len, &f->nodes_cap, sizeof(*items), FLAME_NODES_MAX);
-    if (!items)
-        return 0;
-    f->nodes = items;
-    if (!id_index_add(&f->node_index, hash, f->nodes_len))
-        return 0;
-    items[f->nodes_len] =
-        (flame_node){ .parent = k->parent, .frame = k->frame, .is_inlined = k->is_inlined != 0 };
-    return f->nodes_len++;
+    f->type = f->tree.texts[sonde_flame_text_of(&f->tree, type)];
+    f->unit = f->tree.texts[sonde_flame_text_of(&f->tree, unit)];
 }
 
 uint32_t flame_child(flame *f, uint32_t parent, sonde_str name, sonde_str object, bool is_inlined)
 {
-    const flame_frame what = { string_of(f, name), string_of(f, object) };
-    node_key k = { parent, frame_of(f, &what), is_inlined };
-    uint32_t id = k.frame ? node_of(f, &k) : 0;
-
-    f->cut += id == 0;
-    return id ? id : parent;
+    return sonde_flame_child(&f->tree, parent,
+                             sonde_flame_frame_of(&f->tree, name, object, (sonde_str){ NULL, 0 }),
+                             is_inlined);
 }
 
 void flame_count(flame *f, uint32_t node, unsigned side, int64_t value, int64_t events)
 {
-    flame_node *n = &f->nodes[node];
-
-    /* Sums of nonsense stay within the type. */
-    if (__builtin_add_overflow(n->self[side], value, &n->self[side]))
-        n->self[side] = INT64_MAX;
-    if (__builtin_add_overflow(n->events[side], events, &n->events[side]))
-        n->events[side] = INT64_MAX;
+    sonde_flame_count(&f->tree, node, side, value);
+    sonde_flame_count(&f->tree, node, FLAME_SIDES + side, events);
 }
 
 void flame_sum(flame *f)
 {
-    for (uint32_t i = 0; i < f->nodes_len; i++)
-        memcpy(f->nodes[i].total, f->nodes[i].self, sizeof(f->nodes[i].total));
-    for (uint32_t i = f->nodes_len; i-- > 1;) {
-        flame_node *n = &f->nodes[i], *parent = &f->nodes[n->parent];
-
-        for (unsigned side = 0; side < FLAME_SIDES; side++)
-            if (__builtin_add_overflow(parent->total[side], n->total[side], &parent->total[side]))
-                parent->total[side] = INT64_MAX;
-    }
-}
-
-sonde_str flame_name(const flame *f, uint32_t node)
-{
-    return f->strings[f->frames[f->nodes[node].frame].name];
-}
-
-sonde_str flame_object(const flame *f, uint32_t node)
-{
-    return f->strings[f->frames[f->nodes[node].frame].object];
+    sonde_flame_sum(&f->tree);
 }
 
 /* ---- from a profile ---- */
@@ -238,7 +91,7 @@ static uint32_t thread_name(flame *f, const profile *p, uint32_t thread)
     int n = snprintf(text, sizeof(text), "%.*s (%llu)", (int)sonde_utf8_cut(name, 64),
                      name.len ? name.ptr : "", (unsigned long long)t->tid);
 
-    return string_of(f, (sonde_str){ text, n > 0 ? (size_t)n : 0 });
+    return sonde_flame_text_of(&f->tree, (sonde_str){ text, n > 0 ? (size_t)n : 0 });
 }
 
 /* names: those of threads that were there before; 0: not yet. */
@@ -246,7 +99,7 @@ static void add_part(flame *f, const profile *p, const profile_sample *row, uint
                      int64_t value, uint32_t *names)
 {
     flame_part *items =
-        array_room(f->parts, f->parts_len, &f->parts_cap, sizeof(*items), FLAME_PARTS_MAX);
+        sonde_array_room(f->parts, f->parts_len, &f->parts_cap, sizeof(*items), FLAME_PARTS_MAX);
 
     if (!names[row->thread])
         names[row->thread] = thread_name(f, p, row->thread);
@@ -294,12 +147,12 @@ sonde_status flame_add_profile(flame *f, const profile *p, const profile_column 
 
 /* ---- by function ---- */
 
-static bool is_recursion(const flame *f, uint32_t node)
+static bool is_recursion(const sonde_flame *t, uint32_t node)
 {
-    uint32_t frame = f->nodes[node].frame;
+    uint32_t frame = t->nodes[node].frame;
 
-    for (uint32_t i = f->nodes[node].parent; i; i = f->nodes[i].parent)
-        if (f->nodes[i].frame == frame)
+    for (uint32_t i = t->nodes[node].parent; i; i = t->nodes[i].parent)
+        if (t->nodes[i].frame == frame)
             return true;
     return false;
 }
@@ -317,24 +170,24 @@ static int by_self(const void *a, const void *b)
 
 sonde_status flame_functions(const flame *f, flame_function **out, size_t *out_len)
 {
-    flame_function *all = sonde_calloc(f->frames_len, sizeof(*all));
+    const sonde_flame *t = &f->tree;
+    flame_function *all = sonde_calloc(t->frames_len, sizeof(*all));
 
     if (!all)
         return SONDE_ERR_NOMEM;
-    for (uint32_t i = 1; i < f->frames_len; i++)
+    for (uint32_t i = 1; i < t->frames_len; i++)
         all[i].frame = i;
-    for (uint32_t i = 1; i < f->nodes_len; i++) {
-        const flame_node *n = &f->nodes[i];
-        flame_function *fn = &all[n->frame];
-        bool again = is_recursion(f, i);
+    for (uint32_t i = 1; i < t->nodes_len; i++) {
+        flame_function *fn = &all[t->nodes[i].frame];
+        bool again = is_recursion(t, i);
 
         for (unsigned side = 0; side < FLAME_SIDES; side++) {
-            fn->self[side] += n->self[side];
-            fn->events[side] += n->events[side];
-            fn->total[side] += again ? 0 : n->total[side];
+            fn->self[side] += flame_self(f, i, side);
+            fn->events[side] += flame_events(f, i, side);
+            fn->total[side] += again ? 0 : flame_total(f, i, side);
         }
     }
-    *out_len = f->frames_len - 1;
+    *out_len = t->frames_len - 1;
     memmove(all, all + 1, *out_len * sizeof(*all)); /* without "none" */
     qsort(all, *out_len, sizeof(*all), by_self);
     *out = all;
@@ -345,9 +198,9 @@ bool flame_change_z(const flame *f, const flame_function *fn, double *out_z)
 {
     double all[FLAME_SIDES] = { 0 }, share, error;
 
-    for (uint32_t i = 0; i < f->nodes_len; i++)
+    for (uint32_t i = 0; i < f->tree.nodes_len; i++)
         for (unsigned side = 0; side < FLAME_SIDES; side++)
-            all[side] += (double)f->nodes[i].events[side];
+            all[side] += (double)flame_events(f, i, side);
     if (all[0] <= 0 || all[1] <= 0)
         return false;
     share = (double)(fn->events[0] + fn->events[1]) / (all[0] + all[1]);
@@ -359,42 +212,28 @@ bool flame_change_z(const flame *f, const flame_function *fn, double *out_z)
 
 /* ---- life ---- */
 
-/* Element 0 of each array: no text, no function, the root. */
-static bool reserve_none(flame *f)
-{
-    f->strings = array_room(NULL, 0, &f->strings_cap, sizeof(*f->strings), FLAME_STRINGS_MAX);
-    f->frames = array_room(NULL, 0, &f->frames_cap, sizeof(*f->frames), FLAME_FRAMES_MAX);
-    f->nodes = array_room(NULL, 0, &f->nodes_cap, sizeof(*f->nodes), FLAME_NODES_MAX);
-    f->strings_len = f->frames_len = f->nodes_len = 1;
-    return f->strings && f->frames && f->nodes;
-}
-
 sonde_status flame_open(flame **out_flame)
 {
+    static const sonde_flame_limits limits = { .nodes = FLAME_NODES_MAX,
+                                               .frames = FLAME_FRAMES_MAX,
+                                               .texts = FLAME_TEXTS_MAX,
+                                               .text_bytes = FLAME_TEXT_MAX_BYTES };
     flame *f = sonde_calloc(1, sizeof(*f));
+    sonde_status status =
+        f ? sonde_flame_init(&f->tree, 2 * FLAME_SIDES, &limits) : SONDE_ERR_NOMEM;
 
-    if (!f)
-        return SONDE_ERR_NOMEM;
-    sonde_arena_init(&f->text, FLAME_TEXT_MAX_BYTES);
-    if (!reserve_none(f)) {
+    if (status == SONDE_OK)
+        *out_flame = f;
+    else
         flame_close(f);
-        return SONDE_ERR_NOMEM;
-    }
-    *out_flame = f;
-    return SONDE_OK;
+    return status;
 }
 
 void flame_close(flame *f)
 {
     if (!f)
         return;
-    id_index_done(&f->string_index);
-    id_index_done(&f->frame_index);
-    id_index_done(&f->node_index);
-    sonde_free(f->strings);
-    sonde_free(f->frames);
-    sonde_free(f->nodes);
+    sonde_flame_done(&f->tree);
     sonde_free(f->parts);
-    sonde_arena_done(&f->text);
     sonde_free(f);
 }

@@ -2,12 +2,11 @@
  *
  *   profile, pprof file, collapsed stacks ──▶ flame ──▶ collapsed, speedscope, HTML, tables
  *
- * A node is a function called along one way from the root, node 0, and has values of two sides: a profile goes to
- * side 0; a comparison puts the profile before there and the one after to side 1.  A parent's id is below those of
- * its children.
+ * The tree is that of flame/flame.h, with a pair of columns for each of two sides: a profile goes to side 0; a
+ * comparison puts the profile before there and the one after to side 1.
  *
  * Threads   none: one owner at a time.
- * Bounds    FLAME_* below; what finds no room is counted where its callers end, and in `cut`.
+ * Bounds    FLAME_* below; what finds no room is counted where its callers end, and in `tree.cut`.
  * Source    docs/guide/profiling.md
  */
 #ifndef SONDE_AGENT_PROFILES_FLAME_H
@@ -17,56 +16,31 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/arena.h"
 #include "base/str.h"
+#include "flame/flame.h"
 #include "sonde/status.h"
 
-#include "array.h"
 #include "profile.h"
 
 #define FLAME_NODES_MAX      2097152u
 #define FLAME_FRAMES_MAX     524288u
-#define FLAME_STRINGS_MAX    1048576u
+#define FLAME_TEXTS_MAX      1048576u
 #define FLAME_PARTS_MAX      524288u
 #define FLAME_TEXT_MAX_BYTES (64u * 1024 * 1024)
 #define FLAME_SIDES          2
 
-/* A function: its name and the file it is in. */
-typedef struct flame_frame {
-    uint32_t name, object; /* strings */
-} flame_frame;
-
-typedef struct flame_node {
-    uint32_t parent;
-    uint32_t frame;
-    bool is_inlined; /* into its parent */
-    int64_t self[FLAME_SIDES];
-    int64_t events[FLAME_SIDES]; /* samples behind `self`; 0: not known */
-    int64_t total[FLAME_SIDES];  /* by flame_sum() */
-} flame_node;
-
 /* What a thread has of a node's own value; a node and a thread may be there more than once. */
 typedef struct flame_part {
     uint32_t node;
-    uint32_t thread; /* string */
+    uint32_t thread; /* text */
     int64_t value;
 } flame_part;
 
 typedef struct flame {
-    sonde_str type, unit; /* "cpu-time", "nanoseconds"; interned here */
-    sonde_arena text;
-    sonde_str *strings;
-    uint32_t strings_len, strings_cap;
-    id_index string_index;
-    flame_frame *frames;
-    uint32_t frames_len, frames_cap;
-    id_index frame_index;
-    flame_node *nodes;
-    uint32_t nodes_len, nodes_cap;
-    id_index node_index;
+    sonde_str type, unit; /* "cpu-time", "nanoseconds"; texts of the tree */
+    sonde_flame tree;
     flame_part *parts; /* of side 0, from a profile; those there was no room for are in no thread */
     uint32_t parts_len, parts_cap;
-    uint64_t cut; /* frames for which there was no room */
 } flame;
 
 SONDE_MUST_USE sonde_status flame_open(flame **out_flame);
@@ -86,9 +60,31 @@ SONDE_MUST_USE sonde_status flame_add_profile(flame *f, const profile *p, const 
 /* Totals, and the sums of everything in node 0; after the last row was added. */
 void flame_sum(flame *f);
 
-sonde_str flame_text(const flame *f, uint32_t string);
-sonde_str flame_name(const flame *f, uint32_t node);
-sonde_str flame_object(const flame *f, uint32_t node);
+/* A node's own value; the samples behind it, 0 when nobody counted them; after flame_sum(), its total. */
+static inline int64_t flame_self(const flame *f, uint32_t node, unsigned side)
+{
+    return sonde_flame_self(&f->tree, node, side);
+}
+
+static inline int64_t flame_events(const flame *f, uint32_t node, unsigned side)
+{
+    return sonde_flame_self(&f->tree, node, FLAME_SIDES + side);
+}
+
+static inline int64_t flame_total(const flame *f, uint32_t node, unsigned side)
+{
+    return sonde_flame_total(&f->tree, node, side);
+}
+
+static inline sonde_str flame_name(const flame *f, uint32_t node)
+{
+    return sonde_flame_name(&f->tree, f->tree.nodes[node].frame);
+}
+
+static inline sonde_str flame_object(const flame *f, uint32_t node)
+{
+    return sonde_flame_object(&f->tree, f->tree.nodes[node].frame);
+}
 
 /* ---- by function ---- */
 

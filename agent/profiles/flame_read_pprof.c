@@ -57,7 +57,7 @@ static sonde_str string_at(const reader *r, uint64_t i)
 static sonde_status add_string(reader *r, sonde_str text)
 {
     sonde_str *items =
-        array_room(r->strings, r->strings_len, &r->strings_cap, sizeof(*items), STRINGS_MAX);
+        sonde_array_room(r->strings, r->strings_len, &r->strings_cap, sizeof(*items), STRINGS_MAX);
 
     if (!items)
         return r->strings_len == STRINGS_MAX ? SONDE_ERR_TOO_BIG : SONDE_ERR_NOMEM;
@@ -69,7 +69,7 @@ static sonde_status add_string(reader *r, sonde_str text)
 /* Field 1 of all three kinds is their id. */
 static sonde_status add_entry(entries *to, sonde_str body)
 {
-    entry *items = array_room(to->all, to->len, &to->cap, sizeof(*items), ENTRIES_MAX);
+    entry *items = sonde_array_room(to->all, to->len, &to->cap, sizeof(*items), ENTRIES_MAX);
     sonde_pb_reader pb;
 
     if (!items)

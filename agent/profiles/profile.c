@@ -52,19 +52,19 @@ uint32_t profile_string(profile *p, sonde_str text)
 
     if (text.len == 0)
         return 0;
-    if (id_index_find(&p->string_index, hash, same_string, p, &text, &id))
+    if (sonde_id_index_find(&p->string_index, hash, same_string, p, &text, &id))
         return id;
     if (!sonde_utf8_valid(text)) {
         copy = copy_valid(&p->text, text);
         return copy.ptr ? profile_string(p, copy) : 0;
     }
-    items = array_room(p->strings, p->strings_len, &p->strings_cap, sizeof(*items),
-                       PROFILE_STRINGS_MAX);
+    items = sonde_array_room(p->strings, p->strings_len, &p->strings_cap, sizeof(*items),
+                             PROFILE_STRINGS_MAX);
     if (!items)
         return 0;
     p->strings = items;
     copy = sonde_arena_copy(&p->text, text);
-    if (!copy.ptr || !id_index_add(&p->string_index, hash, p->strings_len))
+    if (!copy.ptr || !sonde_id_index_add(&p->string_index, hash, p->strings_len))
         return 0;
     p->strings[p->strings_len] = copy;
     return p->strings_len++;
@@ -79,8 +79,8 @@ sonde_str profile_text(const profile *p, uint32_t string)
 
 uint32_t profile_add_mapping(profile *p, const profile_mapping *m)
 {
-    profile_mapping *items = array_room(p->mappings, p->mappings_len, &p->mappings_cap,
-                                        sizeof(*items), PROFILE_MAPPINGS_MAX);
+    profile_mapping *items = sonde_array_room(p->mappings, p->mappings_len, &p->mappings_cap,
+                                              sizeof(*items), PROFILE_MAPPINGS_MAX);
 
     if (!items)
         return 0;
@@ -113,14 +113,14 @@ uint32_t profile_function_of(profile *p, const profile_function *f)
     profile_function *items;
     uint32_t id;
 
-    if (id_index_find(&p->function_index, hash, same_function, p, f, &id))
+    if (sonde_id_index_find(&p->function_index, hash, same_function, p, f, &id))
         return id;
-    items = array_room(p->functions, p->functions_len, &p->functions_cap, sizeof(*items),
-                       PROFILE_FUNCTIONS_MAX);
+    items = sonde_array_room(p->functions, p->functions_len, &p->functions_cap, sizeof(*items),
+                             PROFILE_FUNCTIONS_MAX);
     if (!items)
         return 0;
     p->functions = items;
-    if (!id_index_add(&p->function_index, hash, p->functions_len))
+    if (!sonde_id_index_add(&p->function_index, hash, p->functions_len))
         return 0;
     items[p->functions_len] = *f;
     return p->functions_len++;
@@ -130,7 +130,7 @@ bool profile_add_line(profile *p, uint32_t location, profile_line line)
 {
     profile_location *l = &p->locations[location];
     profile_line *items =
-        array_room(p->lines, p->lines_len, &p->lines_cap, sizeof(*items), PROFILE_LINES_MAX);
+        sonde_array_room(p->lines, p->lines_len, &p->lines_cap, sizeof(*items), PROFILE_LINES_MAX);
 
     if (!items)
         return false;
@@ -164,14 +164,14 @@ uint32_t profile_location_of(profile *p, uint32_t mapping, uint64_t address)
     profile_location *items;
     uint32_t id;
 
-    if (id_index_find(&p->location_index, hash, same_location, p, &want, &id))
+    if (sonde_id_index_find(&p->location_index, hash, same_location, p, &want, &id))
         return id;
-    items = array_room(p->locations, p->locations_len, &p->locations_cap, sizeof(*items),
-                       PROFILE_LOCATIONS_MAX);
+    items = sonde_array_room(p->locations, p->locations_len, &p->locations_cap, sizeof(*items),
+                             PROFILE_LOCATIONS_MAX);
     if (!items)
         return 0;
     p->locations = items;
-    if (!id_index_add(&p->location_index, hash, p->locations_len))
+    if (!sonde_id_index_add(&p->location_index, hash, p->locations_len))
         return 0;
     items[p->locations_len] = want;
     return p->locations_len++;
@@ -191,13 +191,14 @@ uint32_t profile_node_of(profile *p, uint32_t parent, uint32_t location)
     profile_node *items;
     uint32_t id;
 
-    if (id_index_find(&p->node_index, hash, same_node, p, &want, &id))
+    if (sonde_id_index_find(&p->node_index, hash, same_node, p, &want, &id))
         return id;
-    items = array_room(p->nodes, p->nodes_len, &p->nodes_cap, sizeof(*items), PROFILE_NODES_MAX);
+    items =
+        sonde_array_room(p->nodes, p->nodes_len, &p->nodes_cap, sizeof(*items), PROFILE_NODES_MAX);
     if (!items)
         return 0;
     p->nodes = items;
-    if (!id_index_add(&p->node_index, hash, p->nodes_len))
+    if (!sonde_id_index_add(&p->node_index, hash, p->nodes_len))
         return 0;
     items[p->nodes_len] = want;
     return p->nodes_len++;
@@ -205,8 +206,8 @@ uint32_t profile_node_of(profile *p, uint32_t parent, uint32_t location)
 
 uint32_t profile_add_thread(profile *p, uint64_t tid, uint32_t name)
 {
-    profile_thread *items = array_room(p->threads, p->threads_len, &p->threads_cap, sizeof(*items),
-                                       PROFILE_THREADS_MAX);
+    profile_thread *items = sonde_array_room(p->threads, p->threads_len, &p->threads_cap,
+                                             sizeof(*items), PROFILE_THREADS_MAX);
 
     if (!items)
         return 0;
@@ -255,8 +256,8 @@ static bool is_negative(const profile_sample *s)
 
 static bool append_sample(profile *p, const profile_sample *s)
 {
-    profile_sample *items = array_room(p->samples, p->samples_len, &p->samples_cap, sizeof(*items),
-                                       PROFILE_SAMPLES_MAX);
+    profile_sample *items = sonde_array_room(p->samples, p->samples_len, &p->samples_cap,
+                                             sizeof(*items), PROFILE_SAMPLES_MAX);
 
     if (!items)
         return false;
@@ -271,13 +272,13 @@ static bool merge_sample(profile *p, const profile_sample *s)
                         (uint64_t)s->text << 16 | (uint64_t)s->kind << 8 | s->detail);
     uint32_t id;
 
-    if (id_index_find(&p->sample_index, hash, same_sample, p, s, &id)) {
+    if (sonde_id_index_find(&p->sample_index, hash, same_sample, p, s, &id)) {
         profile_sum_up(&p->samples[id], s);
         return true;
     }
     if (!append_sample(p, s))
         return false;
-    if (id_index_add(&p->sample_index, hash, p->samples_len - 1))
+    if (sonde_id_index_add(&p->sample_index, hash, p->samples_len - 1))
         return true;
     p->samples_len--;
     return false;
@@ -316,7 +317,7 @@ void profile_add_live(profile *p, const profile_sample *s)
         p->live_lost++;
         return;
     }
-    items = array_room(p->live, p->live_len, &p->live_cap, sizeof(*items), PROFILE_LIVE_MAX);
+    items = sonde_array_room(p->live, p->live_len, &p->live_cap, sizeof(*items), PROFILE_LIVE_MAX);
     if (!items) {
         p->live_lost++;
         return;
@@ -358,7 +359,7 @@ void profile_set_endpoint(profile *p, uint64_t local_root_id, uint32_t endpoint,
     profile_endpoint *items;
     uint32_t id;
 
-    if (id_index_find(&p->endpoint_index, hash, same_endpoint, p, &local_root_id, &id)) {
+    if (sonde_id_index_find(&p->endpoint_index, hash, same_endpoint, p, &local_root_id, &id)) {
         profile_endpoint *e = &p->endpoints[id];
 
         e->endpoint = endpoint;
@@ -367,12 +368,12 @@ void profile_set_endpoint(profile *p, uint64_t local_root_id, uint32_t endpoint,
         e->carried = false;
         return;
     }
-    items = array_room(p->endpoints, p->endpoints_len, &p->endpoints_cap, sizeof(*items),
-                       PROFILE_ENDPOINTS_MAX);
+    items = sonde_array_room(p->endpoints, p->endpoints_len, &p->endpoints_cap, sizeof(*items),
+                             PROFILE_ENDPOINTS_MAX);
     if (!items)
         return;
     p->endpoints = items;
-    if (id_index_add(&p->endpoint_index, hash, p->endpoints_len))
+    if (sonde_id_index_add(&p->endpoint_index, hash, p->endpoints_len))
         items[p->endpoints_len++] =
             (profile_endpoint){ local_root_id, endpoint, type, finished, false };
 }
@@ -390,8 +391,8 @@ const profile_endpoint *profile_endpoint_of(const profile *p, uint64_t local_roo
 {
     uint32_t id;
 
-    if (local_root_id == 0 || !id_index_find(&p->endpoint_index, mix(local_root_id, 0),
-                                             same_endpoint, p, &local_root_id, &id))
+    if (local_root_id == 0 || !sonde_id_index_find(&p->endpoint_index, mix(local_root_id, 0),
+                                                   same_endpoint, p, &local_root_id, &id))
         return NULL;
     return &p->endpoints[id];
 }
@@ -499,12 +500,13 @@ static bool reserve_none(profile *p)
 {
     const profile_mapping none = { 0 };
 
-    p->strings = array_room(NULL, 0, &p->strings_cap, sizeof(*p->strings), PROFILE_STRINGS_MAX);
+    p->strings =
+        sonde_array_room(NULL, 0, &p->strings_cap, sizeof(*p->strings), PROFILE_STRINGS_MAX);
     p->functions =
-        array_room(NULL, 0, &p->functions_cap, sizeof(*p->functions), PROFILE_FUNCTIONS_MAX);
+        sonde_array_room(NULL, 0, &p->functions_cap, sizeof(*p->functions), PROFILE_FUNCTIONS_MAX);
     p->locations =
-        array_room(NULL, 0, &p->locations_cap, sizeof(*p->locations), PROFILE_LOCATIONS_MAX);
-    p->nodes = array_room(NULL, 0, &p->nodes_cap, sizeof(*p->nodes), PROFILE_NODES_MAX);
+        sonde_array_room(NULL, 0, &p->locations_cap, sizeof(*p->locations), PROFILE_LOCATIONS_MAX);
+    p->nodes = sonde_array_room(NULL, 0, &p->nodes_cap, sizeof(*p->nodes), PROFILE_NODES_MAX);
     if (!p->strings || !p->functions || !p->locations || !p->nodes)
         return false;
     p->strings_len = p->functions_len = p->locations_len = p->nodes_len = 1;
@@ -530,7 +532,7 @@ sonde_status profile_open(profile **out_profile)
     return SONDE_OK;
 }
 
-static size_t index_bytes(const id_index *x)
+static size_t index_bytes(const sonde_id_index *x)
 {
     return x->slots_len * sizeof(*x->slots);
 }
@@ -554,12 +556,12 @@ void profile_close(profile *p)
         return;
     for (uint32_t i = 0; i < p->mappings_len; i++)
         symbol_object_put(p->mappings[i].object);
-    id_index_done(&p->string_index);
-    id_index_done(&p->function_index);
-    id_index_done(&p->location_index);
-    id_index_done(&p->node_index);
-    id_index_done(&p->sample_index);
-    id_index_done(&p->endpoint_index);
+    sonde_id_index_done(&p->string_index);
+    sonde_id_index_done(&p->function_index);
+    sonde_id_index_done(&p->location_index);
+    sonde_id_index_done(&p->node_index);
+    sonde_id_index_done(&p->sample_index);
+    sonde_id_index_done(&p->endpoint_index);
     sonde_free(p->strings);
     sonde_free(p->mappings);
     sonde_free(p->functions);

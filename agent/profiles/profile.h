@@ -21,7 +21,7 @@
 #include "base/str.h"
 #include "sonde/status.h"
 
-#include "array.h"
+#include "base/array.h"
 #include "limits.h"
 #include "symbols.h"
 
@@ -146,32 +146,32 @@ typedef struct profile {
     sonde_str *strings;
     uint32_t strings_len, strings_cap;
     sonde_arena text; /* what `strings` are views of */
-    id_index string_index;
+    sonde_id_index string_index;
 
     profile_mapping *mappings;
     uint32_t mappings_len, mappings_cap;
 
     profile_function *functions;
     uint32_t functions_len, functions_cap;
-    id_index function_index;
+    sonde_id_index function_index;
 
     profile_line *lines;
     uint32_t lines_len, lines_cap;
 
     profile_location *locations;
     uint32_t locations_len, locations_cap;
-    id_index location_index;
+    sonde_id_index location_index;
 
     profile_node *nodes;
     uint32_t nodes_len, nodes_cap;
-    id_index node_index;
+    sonde_id_index node_index;
 
     profile_thread *threads;
     uint32_t threads_len, threads_cap;
 
     profile_sample *samples;
     uint32_t samples_len, samples_cap;
-    id_index sample_index;
+    sonde_id_index sample_index;
     uint32_t timeline_len; /* of `samples`, those with a time */
 
     profile_sample *live; /* one snapshot: PROFILE_LIVE */
@@ -179,7 +179,7 @@ typedef struct profile {
 
     profile_endpoint *endpoints;
     uint32_t endpoints_len, endpoints_cap;
-    id_index endpoint_index;
+    sonde_id_index endpoint_index;
 
     profile_custom custom[PROFILE_CUSTOM_MAX];
     uint32_t custom_len;

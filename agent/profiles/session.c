@@ -165,8 +165,9 @@ sonde_status session_open(const uint8_t id[SPB_SESSION_LEN], symbols *of_files,
     memcpy(s->id, id, sizeof(s->id));
     s->symbols = of_files;
     sonde_arena_init(&s->string_text, SESSION_STRING_BYTES_MAX);
-    s->strings = array_room(NULL, 0, &s->strings_cap, sizeof(*s->strings), SESSION_STRINGS_MAX);
-    s->nodes = array_room(NULL, 0, &s->nodes_cap, sizeof(*s->nodes), SESSION_NODES_MAX);
+    s->strings =
+        sonde_array_room(NULL, 0, &s->strings_cap, sizeof(*s->strings), SESSION_STRINGS_MAX);
+    s->nodes = sonde_array_room(NULL, 0, &s->nodes_cap, sizeof(*s->nodes), SESSION_NODES_MAX);
     if (!s->strings || !s->nodes) {
         session_close(s);
         return SONDE_ERR_NOMEM;

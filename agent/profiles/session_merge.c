@@ -43,8 +43,8 @@ static sonde_status merge_string(void *user, uint64_t id, sonde_str text)
 
     if (id < s->strings_len)
         return SONDE_OK; /* sent again */
-    items = array_room(s->strings, s->strings_len, &s->strings_cap, sizeof(*items),
-                       SESSION_STRINGS_MAX);
+    items = sonde_array_room(s->strings, s->strings_len, &s->strings_cap, sizeof(*items),
+                             SESSION_STRINGS_MAX);
     if (!items)
         return leave_out(s, s->strings_len, SESSION_STRINGS_MAX);
     s->strings = items;
@@ -73,7 +73,7 @@ static void *room_for(void *items, uint64_t id, uint32_t *len, uint32_t *cap, si
     if (id >= max)
         return NULL;
     while (at <= id || !items) {
-        void *grown = array_room(items, at, cap, bytes, max);
+        void *grown = sonde_array_room(items, at, cap, bytes, max);
 
         if (!grown)
             return NULL;
@@ -150,7 +150,8 @@ static sonde_status merge_node(void *user, const spb_node *n)
 
     if (n->id < s->nodes_len)
         return SONDE_OK;
-    items = array_room(s->nodes, s->nodes_len, &s->nodes_cap, sizeof(*items), SESSION_NODES_MAX);
+    items =
+        sonde_array_room(s->nodes, s->nodes_len, &s->nodes_cap, sizeof(*items), SESSION_NODES_MAX);
     if (!items)
         return leave_out(s, s->nodes_len, SESSION_NODES_MAX);
     s->nodes = items;
@@ -231,7 +232,7 @@ static sonde_status merge_code(void *user, const spb_code *c)
 
     if (c->mapping >= SESSION_MAPPINGS_MAX || c->name >= s->strings_len)
         return leave_out(s, UINT32_MAX, 0);
-    items = array_room(s->code, s->code_len, &s->code_cap, sizeof(*items), SESSION_CODE_MAX);
+    items = sonde_array_room(s->code, s->code_len, &s->code_cap, sizeof(*items), SESSION_CODE_MAX);
     if (!items)
         return leave_out(s, s->code_len, SESSION_CODE_MAX);
     s->code = items;

@@ -16,8 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "array.h"
 #include "base/alloc.h"
+#include "base/array.h"
 #include "base/hex.h"
 #include "symbols_internal.h"
 
@@ -70,7 +70,7 @@ static void add_range(range_list *l, uint64_t low, uint64_t high, uint32_t at)
 
     if (high <= low || low == 0) /* what the linker threw away begins at 0 */
         return;
-    items = array_room(l->items, l->len, &l->cap, sizeof(*items), RANGES_MAX);
+    items = sonde_array_room(l->items, l->len, &l->cap, sizeof(*items), RANGES_MAX);
     if (!items)
         return;
     l->items = items;
@@ -130,7 +130,8 @@ static const range *find_range(const range_list *l, uint64_t address)
 
 static void add_unit(dwarf_reader *r, Dwarf_Die *lines, Dwarf_Die *die)
 {
-    unit *items = array_room(r->units, r->units_len, &r->units_cap, sizeof(*items), UNITS_MAX);
+    unit *items =
+        sonde_array_room(r->units, r->units_len, &r->units_cap, sizeof(*items), UNITS_MAX);
 
     if (!items)
         return;
@@ -163,8 +164,8 @@ static void add_function(unit *u, Dwarf_Die *die)
 
     if (!dwarf_hasattr(die, DW_AT_low_pc) && !dwarf_hasattr(die, DW_AT_ranges))
         return; /* a declaration, or inlined everywhere */
-    items = array_room(u->functions, u->functions_len, &u->functions_cap, sizeof(*items),
-                       FUNCTIONS_MAX);
+    items = sonde_array_room(u->functions, u->functions_len, &u->functions_cap, sizeof(*items),
+                             FUNCTIONS_MAX);
     if (!items)
         return;
     u->functions = items;

@@ -5,7 +5,7 @@
 #include "base/alloc.h"
 #include "symbols_internal.h"
 
-#include "array.h"
+#include "base/array.h"
 
 #define LOOK_BACK 64 /* entries that may start behind the one that holds an address */
 
@@ -50,7 +50,7 @@ sonde_status symbol_index_add(symbol_index *x, sonde_str name, uint64_t address,
         x->cut = true;
         return SONDE_OK;
     }
-    items = array_room(x->entries, x->len, &x->cap, sizeof(*items), SYMBOL_INDEX_MAX);
+    items = sonde_array_room(x->entries, x->len, &x->cap, sizeof(*items), SYMBOL_INDEX_MAX);
     if (!items)
         return SONDE_ERR_NOMEM;
     x->entries = items;

@@ -31,10 +31,10 @@ static void append_name(sonde_buf *out, sonde_str name)
 /* Nodes from below the root to `node`; the path is FLAMETREE_DEPTH_MAX long. */
 static size_t path_to(const flametree *f, size_t node, uint32_t path[FLAMETREE_DEPTH_MAX])
 {
-    size_t depth = f->nodes[node].depth, i;
+    size_t depth = f->tree.nodes[node].depth, i;
 
-    for (i = depth; i-- > 0; node = f->nodes[node].parent)
-        path[i] = f->nodes[node].frame;
+    for (i = depth; i-- > 0; node = f->tree.nodes[node].parent)
+        path[i] = f->tree.nodes[node].frame;
     return depth;
 }
 
@@ -43,14 +43,14 @@ static void write_collapsed(const flametree *f, size_t column, sonde_buf *out)
     uint32_t path[FLAMETREE_DEPTH_MAX];
     size_t i, k, depth;
 
-    for (i = 1; i < f->nodes_len; i++) {
+    for (i = 1; i < f->tree.nodes_len; i++) {
         if (flametree_self(f, i, column) == 0)
             continue;
         depth = path_to(f, i, path);
         for (k = 0; k < depth; k++) {
             if (k)
                 sonde_buf_append_byte(out, ';');
-            append_name(out, f->frames[path[k]].name);
+            append_name(out, sonde_flame_name(&f->tree, path[k]));
         }
         sonde_buf_printf(out, " %lld\n", (long long)flametree_self(f, i, column));
     }
@@ -78,11 +78,11 @@ static void write_scope_frames(const flametree *f, sonde_json_writer *w)
     sonde_json_begin_object(w);
     sonde_json_key(w, SONDE_STR("frames"));
     sonde_json_begin_array(w);
-    for (i = 1; i < f->frames_len; i++) {
+    for (i = 1; i < f->tree.frames_len; i++) {
         sonde_json_begin_object(w);
-        sonde_json_put_str(w, "name", f->frames[i].name);
-        if (f->frames[i].file.len)
-            sonde_json_put_str(w, "file", f->frames[i].file);
+        sonde_json_put_str(w, "name", sonde_flame_name(&f->tree, i));
+        if (sonde_flame_file(&f->tree, i).len)
+            sonde_json_put_str(w, "file", sonde_flame_file(&f->tree, i));
         sonde_json_end_object(w);
     }
     sonde_json_end_array(w);
@@ -113,13 +113,13 @@ static void write_scope_profile(const flametree *f, size_t column, const pprof_t
     sonde_json_put_i64(w, "endValue", f->totals[column]);
     sonde_json_key(w, SONDE_STR("samples"));
     sonde_json_begin_array(w);
-    for (i = 1; i < f->nodes_len; i++)
+    for (i = 1; i < f->tree.nodes_len; i++)
         if (flametree_self(f, i, column))
             write_scope_stack(f, i, w);
     sonde_json_end_array(w);
     sonde_json_key(w, SONDE_STR("weights"));
     sonde_json_begin_array(w);
-    for (i = 1; i < f->nodes_len; i++)
+    for (i = 1; i < f->tree.nodes_len; i++)
         if (flametree_self(f, i, column))
             sonde_json_i64(w, flametree_self(f, i, column));
     sonde_json_end_array(w);
@@ -143,7 +143,7 @@ static void write_speedscope(const profile_answer *x, sonde_str name, sonde_buf 
     write_scope_frames(&x->flame, &w);
     sonde_json_key(&w, SONDE_STR("profiles"));
     sonde_json_begin_array(&w);
-    for (c = 0; c < x->flame.columns; c++)
+    for (c = 0; c < x->flame.tree.columns; c++)
         write_scope_profile(&x->flame, c, &x->list.types[c], &w);
     sonde_json_end_array(&w);
     sonde_json_end_object(&w);

@@ -4,29 +4,28 @@
 #include "codec/pb_write.h"
 #include "profile_views.h"
 
-/* Texts are numbered as they are used; those of a frame stand at fixed places behind the types'. */
 typedef struct message {
     const flametree *f;
     const pprof_type *types;
     sonde_buf *out;
 } message;
 
-/* Numbers of texts: 0 "", then type and unit of each type, then name, file and object of each frame. */
+/* Numbers of texts: 0 "", then type and unit of each type, then those of the tree. */
 static uint64_t type_text(size_t type)
 {
     return 1 + type * 2;
 }
 
-static uint64_t frame_text(const message *m, size_t index)
+static uint64_t tree_text(const message *m, uint32_t text)
 {
-    return 1 + m->f->columns * 2 + index * 3;
+    return text ? m->f->tree.columns * 2 + text : 0;
 }
 
 static void write_types(const message *m)
 {
     size_t c;
 
-    for (c = 0; c < m->f->columns; c++) {
+    for (c = 0; c < m->f->tree.columns; c++) {
         size_t mark = sonde_pb_begin(m->out, 1);
 
         sonde_pb_varint(m->out, 1, type_text(c));
@@ -47,11 +46,11 @@ static void write_sample(const message *m, size_t node)
 {
     size_t sample = sonde_pb_begin(m->out, 2), mark = sonde_pb_begin(m->out, 1), at, c;
 
-    for (at = node; at; at = m->f->nodes[at].parent)
-        write_varint(m->out, m->f->nodes[at].frame);
+    for (at = node; at; at = m->f->tree.nodes[at].parent)
+        write_varint(m->out, m->f->tree.nodes[at].frame);
     sonde_pb_end(m->out, mark);
     mark = sonde_pb_begin(m->out, 2);
-    for (c = 0; c < m->f->columns; c++)
+    for (c = 0; c < m->f->tree.columns; c++)
         write_varint(m->out, (uint64_t)flametree_self(m->f, node, c));
     sonde_pb_end(m->out, mark);
     sonde_pb_end(m->out, sample);
@@ -61,7 +60,7 @@ static bool has_self(const flametree *f, size_t node)
 {
     size_t c;
 
-    for (c = 0; c < f->columns; c++)
+    for (c = 0; c < f->tree.columns; c++)
         if (flametree_self(f, node, c))
             return true;
     return false;
@@ -69,14 +68,14 @@ static bool has_self(const flametree *f, size_t node)
 
 static void write_frame(const message *m, size_t index)
 {
-    uint64_t text = frame_text(m, index);
-    bool object = m->f->frames[index].object.len > 0;
+    const sonde_flame_frame *fr = &m->f->tree.frames[index];
+    bool object = fr->object != 0;
     size_t mark, line;
 
     if (object) {
         mark = sonde_pb_begin(m->out, 3);
         sonde_pb_varint(m->out, 1, index);
-        sonde_pb_varint(m->out, 5, text + 2);
+        sonde_pb_varint(m->out, 5, tree_text(m, fr->object));
         sonde_pb_varint(m->out, 7, 1); /* it has functions */
         sonde_pb_end(m->out, mark);
     }
@@ -89,9 +88,9 @@ static void write_frame(const message *m, size_t index)
     sonde_pb_end(m->out, mark);
     mark = sonde_pb_begin(m->out, 5);
     sonde_pb_varint(m->out, 1, index);
-    sonde_pb_varint(m->out, 2, text);
-    sonde_pb_varint(m->out, 3, text);
-    sonde_pb_varint(m->out, 4, text + 1);
+    sonde_pb_varint(m->out, 2, tree_text(m, fr->name));
+    sonde_pb_varint(m->out, 3, tree_text(m, fr->name));
+    sonde_pb_varint(m->out, 4, tree_text(m, fr->file));
     sonde_pb_end(m->out, mark);
 }
 
@@ -100,15 +99,12 @@ static void write_texts(const message *m)
     size_t i;
 
     sonde_pb_str_always(m->out, 6, (sonde_str){ "", 0 });
-    for (i = 0; i < m->f->columns; i++) {
+    for (i = 0; i < m->f->tree.columns; i++) {
         sonde_pb_str_always(m->out, 6, m->types[i].type);
         sonde_pb_str_always(m->out, 6, m->types[i].unit);
     }
-    for (i = 0; i < m->f->frames_len; i++) {
-        sonde_pb_str_always(m->out, 6, m->f->frames[i].name);
-        sonde_pb_str_always(m->out, 6, m->f->frames[i].file);
-        sonde_pb_str_always(m->out, 6, m->f->frames[i].object);
-    }
+    for (i = 1; i < m->f->tree.texts_len; i++)
+        sonde_pb_str_always(m->out, 6, m->f->tree.texts[i]);
 }
 
 void profile_write_pprof(const flametree *f, const pprof_type *types, int64_t start_unix_ns,
@@ -118,10 +114,10 @@ void profile_write_pprof(const flametree *f, const pprof_type *types, int64_t st
     size_t i;
 
     write_types(&m);
-    for (i = 1; i < f->nodes_len; i++)
+    for (i = 1; i < f->tree.nodes_len; i++)
         if (has_self(f, i))
             write_sample(&m, i);
-    for (i = 1; i < f->frames_len; i++)
+    for (i = 1; i < f->tree.frames_len; i++)
         write_frame(&m, i);
     write_texts(&m);
     sonde_pb_int64(out, 9, start_unix_ns);

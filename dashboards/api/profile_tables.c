@@ -47,7 +47,7 @@ static int64_t key_of(const flametree *f, size_t index, sonde_str sort)
 
     if (sonde_str_eq(sort, SONDE_STR("total")))
         return flametree_frame_total(f, index, 0);
-    if (!sonde_str_eq(sort, SONDE_STR("change")) || f->columns < 2)
+    if (!sonde_str_eq(sort, SONDE_STR("change")) || f->tree.columns < 2)
         return flametree_frame_self(f, index, 0);
     change = share(flametree_frame_self(f, index, 0), f->totals[0]) -
              share(flametree_frame_self(f, index, 1), f->totals[1]);
@@ -56,15 +56,13 @@ static int64_t key_of(const flametree *f, size_t index, sonde_str sort)
 
 static void write_row(const flametree *f, size_t index, sonde_json_writer *w)
 {
-    const flametree_frame *fr = &f->frames[index];
-
     sonde_json_begin_object(w);
-    sonde_json_put_str(w, "name", fr->name);
-    sonde_json_put_str(w, "object", fr->object);
-    sonde_json_put_str(w, "file", fr->file);
+    sonde_json_put_str(w, "name", sonde_flame_name(&f->tree, index));
+    sonde_json_put_str(w, "object", sonde_flame_object(&f->tree, index));
+    sonde_json_put_str(w, "file", sonde_flame_file(&f->tree, index));
     sonde_json_put_i64(w, "self", flametree_frame_self(f, index, 0));
     sonde_json_put_i64(w, "total", flametree_frame_total(f, index, 0));
-    if (f->columns > 1) {
+    if (f->tree.columns > 1) {
         sonde_json_put_i64(w, "base_self", flametree_frame_self(f, index, 1));
         sonde_json_put_i64(w, "base_total", flametree_frame_total(f, index, 1));
         sonde_json_put_double(w, "z", difference_z(f, index));
@@ -74,15 +72,15 @@ static void write_row(const flametree *f, size_t index, sonde_json_writer *w)
 
 static sonde_status write_rows(const flametree *f, const profile_request *q, sonde_json_writer *w)
 {
-    top_row *rows = (top_row *)sonde_calloc(f->frames_len, sizeof(*rows));
+    top_row *rows = (top_row *)sonde_calloc(f->tree.frames_len, sizeof(*rows));
     size_t i, c, len = 0;
 
     if (!rows)
         return SONDE_ERR_NOMEM;
-    for (i = 1; i < f->frames_len; i++) {
+    for (i = 1; i < f->tree.frames_len; i++) {
         int64_t any = 0;
 
-        for (c = 0; c < f->columns; c++)
+        for (c = 0; c < f->tree.columns; c++)
             any |= flametree_frame_total(f, i, c);
         if (any)
             rows[len++] = (top_row){ (uint32_t)i, key_of(f, i, q->sort) };

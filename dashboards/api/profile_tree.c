@@ -23,7 +23,7 @@ static int64_t weight(const flametree *f, size_t node)
     int64_t most = 0;
     size_t c;
 
-    for (c = 0; c < f->columns; c++) {
+    for (c = 0; c < f->tree.columns; c++) {
         int64_t v = flametree_total(f, node, c);
 
         most = v > most ? v : most;
@@ -33,8 +33,8 @@ static int64_t weight(const flametree *f, size_t node)
 
 static bool is_shown(const drawing *d, size_t node)
 {
-    return node == 0 || (d->f->nodes[node].depth <= d->depth && weight(d->f, node) >= d->least &&
-                         weight(d->f, node) > 0);
+    return node == 0 || (d->f->tree.nodes[node].depth <= d->depth &&
+                         weight(d->f, node) >= d->least && weight(d->f, node) > 0);
 }
 
 /* The least weight that leaves no more nodes than asked for. */
@@ -47,7 +47,7 @@ static void find_least(drawing *d, const profile_request *q)
     least = (double)all * q->min_share;
     for (;;) {
         d->least = (int64_t)least;
-        for (shown = 0, i = 0; i < d->f->nodes_len; i++)
+        for (shown = 0, i = 0; i < d->f->tree.nodes_len; i++)
             shown += is_shown(d, i);
         if (shown <= q->nodes || least >= (double)all)
             return;
@@ -71,8 +71,8 @@ static void write_nodes(drawing *d)
 
     sonde_json_key(d->w, SONDE_STR("nodes"));
     sonde_json_begin_array(d->w);
-    for (i = 0; i < d->f->nodes_len; i++) {
-        const flametree_node *n = &d->f->nodes[i];
+    for (i = 0; i < d->f->tree.nodes_len; i++) {
+        const sonde_flame_node *n = &d->f->tree.nodes[i];
 
         /* a parent weighs no less than its child, so it is there, too */
         if (!is_shown(d, i) || (i && d->node_no[n->parent] == 0))
@@ -81,7 +81,7 @@ static void write_nodes(drawing *d)
         sonde_json_begin_array(d->w);
         sonde_json_u64(d->w, i ? d->node_no[n->parent] - 1 : 0);
         sonde_json_u64(d->w, number_frame(d, n->frame));
-        for (c = 0; c < d->f->columns; c++) {
+        for (c = 0; c < d->f->tree.columns; c++) {
             sonde_json_i64(d->w, flametree_self(d->f, i, c));
             sonde_json_i64(d->w, flametree_total(d->f, i, c));
         }
@@ -98,12 +98,10 @@ static void write_frames(drawing *d)
     sonde_json_key(d->w, SONDE_STR("frames"));
     sonde_json_begin_array(d->w);
     for (i = 0; i < d->frames_len; i++) {
-        const flametree_frame *fr = &d->f->frames[d->frames[i]];
-
         sonde_json_begin_array(d->w);
-        sonde_json_str(d->w, fr->name);
-        sonde_json_str(d->w, fr->object);
-        sonde_json_str(d->w, fr->file);
+        sonde_json_str(d->w, sonde_flame_name(&d->f->tree, d->frames[i]));
+        sonde_json_str(d->w, sonde_flame_object(&d->f->tree, d->frames[i]));
+        sonde_json_str(d->w, sonde_flame_file(&d->f->tree, d->frames[i]));
         sonde_json_end_array(d->w);
     }
     sonde_json_end_array(d->w);
@@ -114,9 +112,9 @@ sonde_status profile_write_tree(const flametree *f, const profile_request *q, so
     drawing d = { .f = f, .w = w, .depth = (uint32_t)q->depth };
     sonde_status status = SONDE_ERR_NOMEM;
 
-    d.node_no = (uint32_t *)sonde_calloc(f->nodes_len, sizeof(*d.node_no));
-    d.frame_no = (uint32_t *)sonde_calloc(f->frames_len, sizeof(*d.frame_no));
-    d.frames = (uint32_t *)sonde_calloc(f->frames_len, sizeof(*d.frames));
+    d.node_no = (uint32_t *)sonde_calloc(f->tree.nodes_len, sizeof(*d.node_no));
+    d.frame_no = (uint32_t *)sonde_calloc(f->tree.frames_len, sizeof(*d.frame_no));
+    d.frames = (uint32_t *)sonde_calloc(f->tree.frames_len, sizeof(*d.frames));
     if (d.node_no && d.frame_no && d.frames) {
         find_least(&d, q);
         write_nodes(&d);

@@ -1,4 +1,4 @@
-/* flametree.c - see flametree.h: frames and nodes are found by hash, values lie in columns beside them. */
+/* flametree.c - see flametree.h: which samples count, as which stacks, and what is summed up beside the tree. */
 #include "dashboards/model/flametree.h"
 
 #include <stdlib.h>
@@ -6,12 +6,10 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
-#include "base/digest.h"
 #include "base/format.h"
 
 #define STACK_MAX    (PPROF_STACK_MAX * 4) /* with inlined functions; what is deeper is cut off */
-#define KEY_MAX      8192
-#define FIRST_NODES  1024
+#define TEXT_MAX     4096                  /* of a name; what is longer is cut */
 #define FIRST_FRAMES 256
 
 /* flametree_frame.matches */
@@ -22,39 +20,33 @@ enum {
     FRAME_MATCHES = 8,
 };
 
-static int64_t add_clamped(int64_t a, int64_t b)
-{
-    int64_t sum;
-
-    if (__builtin_add_overflow(a, b, &sum))
-        return b > 0 ? INT64_MAX : INT64_MIN;
-    return sum;
-}
-
 /* ---- memory ---- */
 
-/* Makes room for one more row in an array and in the values beside it. */
-static bool grow(flametree *f, void **rows, size_t row_bytes, int64_t **values, size_t len,
-                 size_t *cap, size_t first)
+/* Room for what is known of every frame of the tree. */
+static bool fit_frames(flametree *f)
 {
-    size_t more = *cap ? *cap * 2 : first;
-    void *new_rows;
-    int64_t *new_values;
+    size_t cap = f->frames_cap ? f->frames_cap : FIRST_FRAMES;
+    size_t row = f->tree.columns * 2 * sizeof(*f->frame_values);
+    flametree_frame *frames;
+    int64_t *values;
 
-    if (len < *cap)
+    if (f->tree.frames_len <= f->frames_cap)
         return true;
-    new_rows = sonde_realloc(*rows, more * row_bytes);
-    if (new_rows)
-        *rows = new_rows;
-    new_values = (int64_t *)sonde_realloc(*values, more * f->columns * 2 * sizeof(int64_t));
-    if (new_values)
-        *values = new_values;
-    if (!new_rows || !new_values) {
+    while (cap < f->tree.frames_len)
+        cap *= 2;
+    frames = (flametree_frame *)sonde_realloc(f->frames, cap * sizeof(*frames));
+    if (frames)
+        f->frames = frames;
+    values = (int64_t *)sonde_realloc(f->frame_values, cap * row);
+    if (values)
+        f->frame_values = values;
+    if (!frames || !values) {
         f->no_memory = true;
         return false;
     }
-    memset(new_values + *cap * f->columns * 2, 0, (more - *cap) * f->columns * 2 * sizeof(int64_t));
-    *cap = more;
+    memset(frames + f->frames_cap, 0, (cap - f->frames_cap) * sizeof(*frames));
+    memset((char *)values + f->frames_cap * row, 0, (cap - f->frames_cap) * row);
+    f->frames_cap = cap;
     return true;
 }
 
@@ -87,42 +79,17 @@ static sonde_str base_name(sonde_str path)
     return path;
 }
 
+static sonde_str cut(sonde_str text)
+{
+    return sonde_str_sub(text, 0, sonde_utf8_cut(text, TEXT_MAX));
+}
+
 /* The index of a frame; 0: no room. */
 static uint32_t use_frame(flametree *f, sonde_str name, sonde_str file, sonde_str object)
 {
-    char key[KEY_MAX];
-    sonde_str k;
-    void *found;
-    flametree_frame *frame;
+    uint32_t frame = sonde_flame_frame_of(&f->tree, cut(name), cut(object), cut(file));
 
-    name = sonde_str_sub(name, 0, sonde_utf8_cut(name, KEY_MAX / 2));
-    object = sonde_str_sub(object, 0, sonde_utf8_cut(object, KEY_MAX / 2 - 1));
-    if (name.len)
-        memcpy(key, name.ptr, name.len);
-    key[name.len] = '\0';
-    if (object.len)
-        memcpy(key + name.len + 1, object.ptr, object.len);
-    k = (sonde_str){ key, name.len + 1 + object.len };
-    found = sonde_table_get(&f->frame_table, k);
-    if (found)
-        return (uint32_t)(uintptr_t)found;
-    if (f->frames_len == f->frames_max) {
-        f->truncated = true;
-        return 0;
-    }
-    if (!grow(f, (void **)&f->frames, sizeof(*f->frames), &f->frame_values, f->frames_len,
-              &f->frames_cap, FIRST_FRAMES))
-        return 0;
-    frame = &f->frames[f->frames_len];
-    *frame = (flametree_frame){ .name = sonde_arena_copy(&f->text, name),
-                                .file = sonde_arena_copy(&f->text, file),
-                                .object = sonde_arena_copy(&f->text, object) };
-    if ((!frame->name.ptr || !frame->file.ptr || !frame->object.ptr) ||
-        sonde_table_put(&f->frame_table, k, (void *)(uintptr_t)f->frames_len) != SONDE_OK) {
-        f->truncated = true;
-        return 0;
-    }
-    return (uint32_t)f->frames_len++;
+    return fit_frames(f) ? frame : 0;
 }
 
 /* Nobody knows its name: "object+0xADDR", the address as the object has it. */
@@ -135,7 +102,7 @@ static uint32_t use_address(flametree *f, const pprof_view *v, const pprof_locat
     uint32_t frame;
     sonde_buf name;
 
-    sonde_buf_init(&name, KEY_MAX);
+    sonde_buf_init(&name, 2 * TEXT_MAX);
     if (base.len)
         sonde_buf_printf(&name, "%.*s+0x%llx", SONDE_STR_ARG(base), (unsigned long long)address);
     else
@@ -165,6 +132,7 @@ static uint32_t frame_of_line(flametree *f, const pprof_view *v, const pprof_loc
 
 static void push(flametree *f, uint32_t frame)
 {
+    f->tree.cut += frame == 0;
     if (frame && f->stack_len < STACK_MAX)
         f->stack[f->stack_len++] = frame;
 }
@@ -191,19 +159,27 @@ static void build_stack(flametree *f, const pprof_view *v, const pprof_sample *s
     }
 }
 
-static bool object_matches(flametree_frame *frame, sonde_regex *re)
+static bool object_matches(flametree *f, uint32_t index, sonde_regex *re)
 {
-    if (!(frame->matches & OBJECT_ASKED))
-        frame->matches |=
-            (uint8_t)(OBJECT_ASKED | (sonde_regex_matches(re, frame->object) ? OBJECT_MATCHES : 0));
+    flametree_frame *frame = &f->frames[index];
+    bool matches;
+
+    if (!(frame->matches & OBJECT_ASKED)) {
+        matches = sonde_regex_matches(re, sonde_flame_object(&f->tree, index));
+        frame->matches |= (uint8_t)(OBJECT_ASKED | (matches ? OBJECT_MATCHES : 0));
+    }
     return (frame->matches & OBJECT_MATCHES) != 0;
 }
 
-static bool name_matches(flametree_frame *frame, sonde_regex *re)
+static bool name_matches(flametree *f, uint32_t index, sonde_regex *re)
 {
-    if (!(frame->matches & FRAME_ASKED))
-        frame->matches |=
-            (uint8_t)(FRAME_ASKED | (sonde_regex_matches(re, frame->name) ? FRAME_MATCHES : 0));
+    flametree_frame *frame = &f->frames[index];
+    bool matches;
+
+    if (!(frame->matches & FRAME_ASKED)) {
+        matches = sonde_regex_matches(re, sonde_flame_name(&f->tree, index));
+        frame->matches |= (uint8_t)(FRAME_ASKED | (matches ? FRAME_MATCHES : 0));
+    }
     return (frame->matches & FRAME_MATCHES) != 0;
 }
 
@@ -213,8 +189,8 @@ static bool stack_passes(flametree *f, const flametree_filter *filter)
     size_t i;
 
     for (i = 0; i < f->stack_len && (!object || !frame); i++) {
-        object = object || object_matches(&f->frames[f->stack[i]], filter->object);
-        frame = frame || name_matches(&f->frames[f->stack[i]], filter->frame);
+        object = object || object_matches(f, f->stack[i], filter->object);
+        frame = frame || name_matches(f, f->stack[i], filter->frame);
     }
     return object && frame;
 }
@@ -226,7 +202,7 @@ static bool shape_stack(flametree *f, const flametree_filter *filter)
 
     if (filter->focus.len) {
         for (i = 0; i < f->stack_len; i++)
-            if (sonde_str_eq(f->frames[f->stack[i]].name, filter->focus))
+            if (sonde_str_eq(sonde_flame_name(&f->tree, f->stack[i]), filter->focus))
                 break;
         if (i == f->stack_len)
             return false;
@@ -244,67 +220,6 @@ static bool shape_stack(flametree *f, const flametree_filter *filter)
         f->stack[i] = other;
     }
     return true;
-}
-
-/* ---- nodes ---- */
-
-static uint64_t node_hash(uint32_t parent, uint32_t frame)
-{
-    uint64_t h = ((uint64_t)parent << 32 | frame) * 0x9e3779b97f4a7c15u;
-
-    h = (h ^ h >> 32) * 0xd6e8feb86659fd93u; /* the parent reaches the low bits, too */
-    return h ^ h >> 32;
-}
-
-static bool rehash(flametree *f)
-{
-    size_t len = f->slots_len ? f->slots_len * 2 : FIRST_NODES * 2, i;
-    uint32_t *slots = (uint32_t *)sonde_calloc(len, sizeof(*slots));
-
-    if (!slots) {
-        f->no_memory = true;
-        return false;
-    }
-    for (i = 1; i < f->nodes_len; i++) {
-        size_t at = node_hash(f->nodes[i].parent, f->nodes[i].frame) & (len - 1);
-
-        while (slots[at])
-            at = (at + 1) & (len - 1);
-        slots[at] = (uint32_t)i;
-    }
-    sonde_free(f->slots);
-    f->slots = slots;
-    f->slots_len = len;
-    return true;
-}
-
-/* The child of `parent` for that frame; `parent` itself when there is no room. */
-static uint32_t use_child(flametree *f, uint32_t parent, uint32_t frame)
-{
-    size_t at;
-    flametree_node *n;
-
-    if (f->nodes_len * 2 >= f->slots_len && !rehash(f))
-        return parent;
-    at = node_hash(parent, frame) & (f->slots_len - 1);
-    for (; f->slots[at]; at = (at + 1) & (f->slots_len - 1))
-        if (f->nodes[f->slots[at]].parent == parent && f->nodes[f->slots[at]].frame == frame)
-            return f->slots[at];
-    if (f->nodes_len == f->nodes_max) {
-        f->truncated = true;
-        return parent;
-    }
-    if (!grow(f, (void **)&f->nodes, sizeof(*f->nodes), &f->node_values, f->nodes_len,
-              &f->nodes_cap, FIRST_NODES))
-        return parent;
-    n = &f->nodes[f->nodes_len];
-    *n = (flametree_node){ .parent = parent,
-                           .frame = frame,
-                           .next = f->nodes[parent].first_child,
-                           .depth = f->nodes[parent].depth + 1 };
-    f->nodes[parent].first_child = (uint32_t)f->nodes_len;
-    f->slots[at] = (uint32_t)f->nodes_len;
-    return (uint32_t)f->nodes_len++;
 }
 
 /* ---- keys ---- */
@@ -329,7 +244,7 @@ static size_t use_key(flametree *f, flametree_keys *keys, sonde_str text)
         keys->items = more;
         keys->cap = cap;
     }
-    keys->items[keys->len] = (flametree_key){ sonde_arena_copy(&f->text, text), 0 };
+    keys->items[keys->len] = (flametree_key){ sonde_arena_copy(&f->tree.text, text), 0 };
     if (!keys->items[keys->len].text.ptr ||
         sonde_table_put(&keys->table, text, (void *)(uintptr_t)(keys->len + 1)) != SONDE_OK)
         return SIZE_MAX;
@@ -341,7 +256,7 @@ static void add_key(flametree *f, flametree_keys *keys, sonde_str text, int64_t 
     size_t at = use_key(f, keys, text);
 
     if (at != SIZE_MAX)
-        keys->items[at].value = add_clamped(keys->items[at].value, value);
+        keys->items[at].value = sonde_flame_add(keys->items[at].value, value);
 }
 
 /* ---- labels ---- */
@@ -420,7 +335,7 @@ static void count_objects(flametree *f, int64_t value)
     size_t i;
 
     for (i = f->stack_len; i-- > 0;) { /* the leaf's object: where the time went */
-        last = f->frames[f->stack[i]].object;
+        last = sonde_flame_object(&f->tree, f->stack[i]);
         if (last.len)
             break;
     }
@@ -439,7 +354,7 @@ static void count_root(flametree *f, const facts *x, const flametree_source *sou
         add_key(f, &f->spans, (sonde_str){ id, sonde_format_u64(x->span, id) }, value);
     if (x->root == 0)
         return;
-    f->spans_value = add_clamped(f->spans_value, value);
+    f->spans_value = sonde_flame_add(f->spans_value, value);
     at = use_key(f, &f->roots_by_id, (sonde_str){ id, sonde_format_u64(x->root, id) });
     if (at == SIZE_MAX)
         return;
@@ -462,8 +377,8 @@ static void count_root(flametree *f, const facts *x, const flametree_source *sou
         r->last_unix_ns = last;
     }
     if (r->endpoint.len == 0 && x->endpoint.len)
-        r->endpoint = sonde_arena_copy(&f->text, x->endpoint);
-    r->value = add_clamped(r->value, value);
+        r->endpoint = sonde_arena_copy(&f->tree.text, x->endpoint);
+    r->value = sonde_flame_add(r->value, value);
     r->first_unix_ns = first < r->first_unix_ns ? first : r->first_unix_ns;
     r->last_unix_ns = last > r->last_unix_ns ? last : r->last_unix_ns;
 }
@@ -509,20 +424,18 @@ static void add_values(flametree *f, uint32_t node, const pprof_sample *s, size_
             uint8_t c = source->column_of[t];
 
             if (c != FLAMETREE_NO_COLUMN) {
-                int64_t *total = &f->frame_values[(f->stack[i] * f->columns + c) * 2 + 1];
+                int64_t *total = &f->frame_values[(f->stack[i] * f->tree.columns + c) * 2 + 1];
 
-                *total = add_clamped(*total, s->values[t]);
+                *total = sonde_flame_add(*total, s->values[t]);
             }
         }
     }
     for (t = 0; t < types; t++) {
         uint8_t c = source->column_of[t];
-        int64_t *self;
 
         if (c == FLAMETREE_NO_COLUMN)
             continue;
-        self = &f->node_values[(node * f->columns + c) * 2];
-        *self = add_clamped(*self, s->values[t]);
+        sonde_flame_count(&f->tree, node, c, s->values[t]);
         f->samples[c]++;
     }
 }
@@ -536,9 +449,9 @@ static void add_leaf(flametree *f, uint32_t leaf, const pprof_sample *s, size_t 
         uint8_t c = source->column_of[t];
 
         if (c != FLAMETREE_NO_COLUMN) {
-            int64_t *self = &f->frame_values[(leaf * f->columns + c) * 2];
+            int64_t *self = &f->frame_values[(leaf * f->tree.columns + c) * 2];
 
-            *self = add_clamped(*self, s->values[t]);
+            *self = sonde_flame_add(*self, s->values[t]);
         }
     }
 }
@@ -555,7 +468,7 @@ static bool weigh(const pprof_sample *s, size_t types, const flametree_source *s
             continue;
         any = true;
         if (source->column_of[t] == 0)
-            *out = add_clamped(*out, s->values[t]);
+            *out = sonde_flame_add(*out, s->values[t]);
     }
     return any;
 }
@@ -583,7 +496,7 @@ static void add_sample(flametree *f, pprof_view *v, const pprof_sample *s,
     if (!facts_pass(&x, filter) || !stack_passes(f, filter) || !shape_stack(f, filter))
         return;
     for (i = 0; i < f->stack_len && i < FLAMETREE_DEPTH_MAX; i++)
-        node = use_child(f, node, f->stack[i]);
+        node = sonde_flame_child(&f->tree, node, f->stack[i], false);
     add_values(f, node, s, v->types_len, source);
     add_leaf(f, leaf, s, v->types_len, source);
     if (value)
@@ -629,42 +542,35 @@ static void done_keys(flametree_keys *keys)
     sonde_free(keys->items);
 }
 
-static size_t smaller(size_t a, size_t b)
+static uint32_t smaller(size_t a, size_t b)
 {
-    return a < b ? a : b;
+    return (uint32_t)(a < b ? a : b);
 }
 
 sonde_status flametree_init(flametree *f, size_t columns)
 {
+    const sonde_flame_limits limits = {
+        .nodes = smaller(FLAMETREE_NODES_MAX, FLAMETREE_VALUES_MAX / columns),
+        .frames = smaller(FLAMETREE_FRAMES_MAX, FLAMETREE_VALUES_MAX / columns),
+        .texts = 3 * FLAMETREE_FRAMES_MAX,
+        .text_bytes = FLAMETREE_TEXT_MAX_BYTES,
+    };
+    sonde_status status;
+
     memset(f, 0, sizeof(*f));
-    f->columns = columns;
-    f->nodes_max = smaller(FLAMETREE_NODES_MAX, FLAMETREE_VALUES_MAX / columns);
-    f->frames_max = smaller(FLAMETREE_FRAMES_MAX, FLAMETREE_VALUES_MAX / columns);
-    sonde_arena_init(&f->text, FLAMETREE_TEXT_MAX_BYTES);
-    sonde_table_init(&f->frame_table, FLAMETREE_FRAMES_MAX);
     init_keys(&f->threads);
     init_keys(&f->endpoints);
     init_keys(&f->objects);
     init_keys(&f->spans);
     init_keys(&f->roots_by_id);
+    status = sonde_flame_init(&f->tree, (uint32_t)columns, &limits);
     f->stack = (uint32_t *)sonde_malloc(STACK_MAX * sizeof(*f->stack));
-    if (!f->stack ||
-        !grow(f, (void **)&f->frames, sizeof(*f->frames), &f->frame_values, 0, &f->frames_cap,
-              FIRST_FRAMES) ||
-        !grow(f, (void **)&f->nodes, sizeof(*f->nodes), &f->node_values, 0, &f->nodes_cap,
-              FIRST_NODES))
-        return SONDE_ERR_NOMEM;
-    f->frames[0] = (flametree_frame){ { "", 0 }, { "", 0 }, { "", 0 }, 0, 0 };
-    f->nodes[0] = (flametree_node){ 0 };
-    f->frames_len = 1;
-    f->nodes_len = 1;
-    return SONDE_OK;
+    return status == SONDE_OK && f->stack && fit_frames(f) ? SONDE_OK : SONDE_ERR_NOMEM;
 }
 
 void flametree_done(flametree *f)
 {
-    sonde_arena_done(&f->text);
-    sonde_table_done(&f->frame_table);
+    sonde_flame_done(&f->tree);
     done_keys(&f->threads);
     done_keys(&f->endpoints);
     done_keys(&f->objects);
@@ -673,9 +579,6 @@ void flametree_done(flametree *f)
     sonde_free(f->roots);
     sonde_free(f->frames);
     sonde_free(f->frame_values);
-    sonde_free(f->nodes);
-    sonde_free(f->node_values);
-    sonde_free(f->slots);
     sonde_free(f->line_frames);
     sonde_free(f->location_frames);
     sonde_free(f->stack);
@@ -696,21 +599,13 @@ sonde_status flametree_want_buckets(flametree *f, int64_t from_unix_ns, int64_t 
 
 sonde_status flametree_finish(flametree *f)
 {
-    size_t i, c;
+    size_t c;
 
-    if (f->no_memory)
+    if (f->no_memory || f->tree.no_memory)
         return SONDE_ERR_NOMEM;
-    for (i = f->nodes_len; i-- > 0;) { /* children come after their parents */
-        for (c = 0; c < f->columns; c++) {
-            int64_t *own = &f->node_values[(i * f->columns + c) * 2];
-            int64_t *parent = &f->node_values[(f->nodes[i].parent * f->columns + c) * 2];
-
-            own[1] = add_clamped(own[1], own[0]);
-            if (i)
-                parent[1] = add_clamped(parent[1], own[1]);
-        }
-    }
-    for (c = 0; c < f->columns; c++)
+    sonde_flame_sum(&f->tree);
+    for (c = 0; c < f->tree.columns; c++)
         f->totals[c] = flametree_total(f, 0, c);
+    f->truncated = f->tree.cut > 0;
     return SONDE_OK;
 }

@@ -8,7 +8,7 @@
  *     flametree_init(&f, 1);
  *     flametree_add(&f, &view, &filter, 0);       // of each profile
  *     flametree_finish(&f);                       // totals
- *     ... f.nodes, f.frames, flametree_self(), flametree_total() ...
+ *     ... f.tree, flametree_self(), flametree_total() ...
  *
  * Threads   none.
  * Bounds    FLAMETREE_NODES_MAX nodes, FLAMETREE_FRAMES_MAX frames, with many columns FLAMETREE_VALUES_MAX of
@@ -18,10 +18,10 @@
 #ifndef SONDE_DASHBOARDS_MODEL_FLAMETREE_H
 #define SONDE_DASHBOARDS_MODEL_FLAMETREE_H
 
-#include "base/arena.h"
 #include "base/regex.h"
 #include "base/table.h"
 #include "dashboards/model/pprof_read.h"
+#include "flame/flame.h"
 
 #define FLAMETREE_NODES_MAX      500000u
 #define FLAMETREE_FRAMES_MAX     200000u
@@ -45,21 +45,11 @@ typedef struct flametree_filter {
     int64_t from_unix_ns, to_unix_ns; /* of samples that carry a time; both 0: any */
 } flametree_filter;
 
+/* What is known of a frame beside its texts. */
 typedef struct flametree_frame {
-    sonde_str name;
-    sonde_str file;
-    sonde_str object; /* path of the executable or library; empty: unknown */
     uint8_t matches;  /* private: what the patterns of the filter said */
     uint32_t seen_by; /* private: sample that counted it last */
 } flametree_frame;
-
-typedef struct flametree_node {
-    uint32_t parent; /* index; the root, 0, is its own */
-    uint32_t frame;
-    uint32_t first_child; /* 0: none */
-    uint32_t next;        /* sibling; 0: none */
-    uint32_t depth;       /* of the root 0 */
-} flametree_node;
 
 /* A label's value and what its samples weigh. */
 typedef struct flametree_key {
@@ -83,18 +73,14 @@ typedef struct flametree_root {
 } flametree_root;
 
 typedef struct flametree {
-    size_t columns;
-    flametree_frame *frames; /* frame 0 is the root's, without a name */
-    size_t frames_len, frames_cap;
+    sonde_flame tree;
+    flametree_frame *frames; /* beside the tree's; as the values */
+    size_t frames_cap;
     int64_t *frame_values; /* frames * columns * 2: self, total */
-    flametree_node *nodes; /* parents before children; node 0 is the root */
-    size_t nodes_len, nodes_cap;
-    int64_t *node_values; /* nodes * columns * 2 */
     int64_t totals[FLAMETREE_COLUMNS_MAX];
     uint64_t samples[FLAMETREE_COLUMNS_MAX]; /* that counted */
     uint64_t profiles[FLAMETREE_COLUMNS_MAX];
-    size_t nodes_max, frames_max;
-    bool truncated;
+    bool truncated; /* by flametree_finish(): something found no room */
     bool no_memory; /* sticks; flametree_finish() says so */
 
     flametree_keys threads, endpoints, objects; /* of column 0, whatever the filter */
@@ -109,10 +95,6 @@ typedef struct flametree {
     size_t buckets_len;
     double *buckets;
 
-    sonde_arena text;
-    sonde_table frame_table; /* name, object -> index */
-    uint32_t *slots;         /* (parent, frame) -> node */
-    size_t slots_len;
     uint32_t sample_no;
     uint32_t *line_frames, *location_frames; /* of the profile in hand: index + 1 */
     size_t line_frames_cap, location_frames_cap;
@@ -140,22 +122,22 @@ SONDE_MUST_USE sonde_status flametree_finish(flametree *f);
 
 static inline int64_t flametree_self(const flametree *f, size_t node, size_t column)
 {
-    return f->node_values[(node * f->columns + column) * 2];
+    return sonde_flame_self(&f->tree, node, column);
 }
 
 static inline int64_t flametree_total(const flametree *f, size_t node, size_t column)
 {
-    return f->node_values[(node * f->columns + column) * 2 + 1];
+    return sonde_flame_total(&f->tree, node, column);
 }
 
 static inline int64_t flametree_frame_self(const flametree *f, size_t frame, size_t column)
 {
-    return f->frame_values[(frame * f->columns + column) * 2];
+    return f->frame_values[(frame * f->tree.columns + column) * 2];
 }
 
 static inline int64_t flametree_frame_total(const flametree *f, size_t frame, size_t column)
 {
-    return f->frame_values[(frame * f->columns + column) * 2 + 1];
+    return f->frame_values[(frame * f->tree.columns + column) * 2 + 1];
 }
 
 #endif /* SONDE_DASHBOARDS_MODEL_FLAMETREE_H */

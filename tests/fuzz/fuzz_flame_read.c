@@ -17,11 +17,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void)!flame_read(f, file, (sonde_str){ NULL, 0 }, 0);
     (void)!flame_read_pprof(f, file, (sonde_str){ NULL, 0 }, 1);
     flame_sum(f);
-    for (uint32_t i = 1; i < f->nodes_len; i++) {
-        const flame_node *n = &f->nodes[i];
+    for (uint32_t i = 1; i < f->tree.nodes_len; i++) {
+        const sonde_flame_node *n = &f->tree.nodes[i];
 
-        if (n->parent >= i || n->frame == 0 || n->frame >= f->frames_len ||
-            n->total[0] < n->self[0] || n->self[0] < 0 || n->self[1] < 0)
+        if (n->parent >= i || n->frame == 0 || n->frame >= f->tree.frames_len ||
+            flame_total(f, i, 0) < flame_self(f, i, 0) || flame_self(f, i, 0) < 0 ||
+            flame_self(f, i, 1) < 0)
             abort();
     }
     flame_close(f);

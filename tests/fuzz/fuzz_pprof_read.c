@@ -42,9 +42,9 @@ static void check_tree(pprof_view *v)
     check(flametree_init(&f, 1) == SONDE_OK);
     flametree_add(&f, v, &filter, &source);
     check(flametree_finish(&f) == SONDE_OK);
-    for (i = 1; i < f.nodes_len; i++) {
-        check(f.nodes[i].parent < i && f.nodes[i].frame < f.frames_len);
-        check(f.nodes[i].depth == f.nodes[f.nodes[i].parent].depth + 1);
+    for (i = 1; i < f.tree.nodes_len; i++) {
+        check(f.tree.nodes[i].parent < i && f.tree.nodes[i].frame < f.tree.frames_len);
+        check(f.tree.nodes[i].depth == f.tree.nodes[f.tree.nodes[i].parent].depth + 1);
     }
     check(f.totals[0] == flametree_total(&f, 0, 0));
     flametree_done(&f);

@@ -41,7 +41,7 @@ static void test_a_function_called_twice_from_the_same_place_is_one_node(void **
     assert_int_not_equal(flame_child(f, main_, SONDE_STR("work"), SONDE_STR("libother.so"), false),
                          work);
     assert_int_not_equal(flame_child(f, main_, SONDE_STR("work"), SONDE_STR("prog"), true), work);
-    assert_int_equal(f->cut, 0);
+    assert_int_equal(f->tree.cut, 0);
     flame_close(f);
 }
 
@@ -68,12 +68,12 @@ static void test_totals_are_of_all_below(void **state)
     flame *f = recursive();
 
     (void)state;
-    assert_int_equal(f->nodes[0].total[0], 15);
-    assert_int_equal(f->nodes[0].total[1], 150);
-    assert_int_equal(f->nodes[1].total[0], 7); /* main */
-    assert_int_equal(f->nodes[2].total[0], 6); /* work */
-    assert_int_equal(f->nodes[2].total[1], 60);
-    assert_int_equal(f->nodes[3].total[0], 4); /* work of work */
+    assert_int_equal(flame_total(f, 0, 0), 15);
+    assert_int_equal(flame_total(f, 0, 1), 150);
+    assert_int_equal(flame_total(f, 1, 0), 7); /* main */
+    assert_int_equal(flame_total(f, 2, 0), 6); /* work */
+    assert_int_equal(flame_total(f, 2, 1), 60);
+    assert_int_equal(flame_total(f, 3, 0), 4); /* work of work */
     flame_close(f);
 }
 
@@ -91,7 +91,7 @@ static void test_recursion_counts_once_in_the_total_of_a_function(void **state)
     assert_status(flame_functions(f, &all, &len), SONDE_OK);
     assert_int_equal(len, 3);
     for (size_t i = 0; i < len; i++) {
-        assert_str_equal(flame_text(f, f->frames[all[i].frame].name), sonde_str_from(want[i].name));
+        assert_str_equal(sonde_flame_name(&f->tree, all[i].frame), sonde_str_from(want[i].name));
         assert_int_equal(all[i].self[0], want[i].self);
         assert_int_equal(all[i].total[0], want[i].total);
         assert_int_equal(all[i].self[1], want[i].after);
@@ -175,16 +175,17 @@ static void check_inlines(flame *f, uint32_t first)
         { "libx.so.1+0x2a", "libx.so.1", false, 30 },
     };
 
-    assert_int_equal(f->nodes_len, first + 4); /* nothing of what the column has no values of */
+    assert_int_equal(f->tree.nodes_len,
+                     first + 4); /* nothing of what the column has no values of */
     for (uint32_t i = 0; i < 4; i++) {
-        const flame_node *n = &f->nodes[first + i];
+        const sonde_flame_node *n = &f->tree.nodes[first + i];
 
         assert_str_equal(flame_name(f, first + i), sonde_str_from(want[i].name));
         assert_str_equal(flame_object(f, first + i), sonde_str_from(want[i].object));
         assert_int_equal(n->parent, first + i - 1);
         assert_int_equal(n->is_inlined, want[i].is_inlined);
-        assert_int_equal(n->self[0], want[i].self);
-        assert_int_equal(n->events[0], want[i].self ? 2 : 0);
+        assert_int_equal(flame_self(f, first + i, 0), want[i].self);
+        assert_int_equal(flame_events(f, first + i, 0), want[i].self ? 2 : 0);
     }
 }
 
@@ -212,9 +213,9 @@ static void test_two_processes_in_one_profile_have_a_root_each(void **state)
     assert_int_equal(all->samples_len, 6);
     assert_status(flame_add_profile(f, all, &cpu_time, 0), SONDE_OK);
     flame_sum(f);
-    assert_int_equal(f->nodes[0].total[0], 120);
+    assert_int_equal(flame_total(f, 0, 0), 120);
     assert_str_equal(flame_name(f, 1), SONDE_STR("one"));
-    assert_int_equal(f->nodes[1].total[0], 60);
+    assert_int_equal(flame_total(f, 1, 0), 60);
     flame_close(f);
     profile_close(all);
     profile_close(p);
@@ -247,7 +248,7 @@ static sonde_status without_memory(void *arg)
     if (status == SONDE_OK)
         status = flame_add_profile(f, arg, &cpu_time, 0);
     if (status == SONDE_OK)
-        status = f->cut ? SONDE_ERR_NOMEM : SONDE_OK;
+        status = f->tree.cut ? SONDE_ERR_NOMEM : SONDE_OK;
     flame_close(f);
     if (status == SONDE_OK)
         status = profile_open(&all);

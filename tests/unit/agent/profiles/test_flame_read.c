@@ -94,17 +94,17 @@ static void check(const flame *f, int64_t work, int64_t unknown)
                  { "inner", "libx.so", 2, true },
                  { "libx.so+0x2a", "libx.so", 1, false } };
 
-    assert_int_equal(f->nodes_len, 5);
+    assert_int_equal(f->tree.nodes_len, 5);
     for (uint32_t i = 0; i < COUNT_OF(want); i++) {
         assert_str_equal(flame_name(f, i + 1), sonde_str_from(want[i].name));
         assert_str_equal(flame_object(f, i + 1), sonde_str_from(want[i].object));
-        assert_int_equal(f->nodes[i + 1].parent, want[i].parent);
-        assert_int_equal(f->nodes[i + 1].is_inlined, want[i].is_inlined);
+        assert_int_equal(f->tree.nodes[i + 1].parent, want[i].parent);
+        assert_int_equal(f->tree.nodes[i + 1].is_inlined, want[i].is_inlined);
     }
-    assert_int_equal(f->nodes[3].self[1], work);
-    assert_int_equal(f->nodes[3].events[1], 3);
-    assert_int_equal(f->nodes[4].self[1], unknown);
-    assert_int_equal(f->nodes[4].events[1], 1);
+    assert_int_equal(flame_self(f, 3, 1), work);
+    assert_int_equal(flame_events(f, 3, 1), 3);
+    assert_int_equal(flame_self(f, 4, 1), unknown);
+    assert_int_equal(flame_events(f, 4, 1), 1);
 }
 
 static void test_cpu_time_comes_first_and_any_type_when_asked_for(void **state)
@@ -167,11 +167,11 @@ static void test_numbers_that_are_not_packed_and_tables_behind(void **state)
     (void)state;
     assert_status(flame_read(f, (sonde_str){ bytes, sizeof(bytes) - 1 }, NONE, 0), SONDE_OK);
     assert_str_equal(f->type, SONDE_STR("cpu"));
-    assert_int_equal(f->nodes_len, 3);
+    assert_int_equal(f->tree.nodes_len, 3);
     assert_str_equal(flame_name(f, 1), SONDE_STR("main"));
     assert_str_equal(flame_name(f, 2), SONDE_STR("leaf"));
-    assert_int_equal(f->nodes[2].self[0], 20);
-    assert_int_equal(f->nodes[2].events[0], 2);
+    assert_int_equal(flame_self(f, 2, 0), 20);
+    assert_int_equal(flame_events(f, 2, 0), 2);
     flame_close(f);
 }
 
@@ -182,11 +182,11 @@ static void test_collapsed_stacks(void **state)
     (void)state;
     assert_status(flame_read(f, SONDE_STR("main;a b 3\r\nmain 2\n\nmain;a b 4"), NONE, 0),
                   SONDE_OK);
-    assert_int_equal(f->nodes_len, 3);
+    assert_int_equal(f->tree.nodes_len, 3);
     assert_str_equal(flame_name(f, 2), SONDE_STR("a b"));
-    assert_int_equal(f->nodes[2].self[0], 7);
-    assert_int_equal(f->nodes[2].events[0], 7);
-    assert_int_equal(f->nodes[1].self[0], 2);
+    assert_int_equal(flame_self(f, 2, 0), 7);
+    assert_int_equal(flame_events(f, 2, 0), 7);
+    assert_int_equal(flame_self(f, 1, 0), 2);
     flame_close(f);
 }
 

@@ -56,7 +56,7 @@ static void done(merged *m)
 
 static bool name_is(const flametree *f, size_t node, sonde_str name)
 {
-    return sonde_str_eq(f->frames[f->nodes[node].frame].name, name);
+    return sonde_str_eq(sonde_flame_name(&f->tree, f->tree.nodes[node].frame), name);
 }
 
 /* The node at "main;work"; 0: none. */
@@ -68,9 +68,10 @@ static size_t node_at(const flametree *f, const char *path)
     while (left.len) {
         sonde_str name = sonde_str_cut(&left, ';');
 
-        for (child = f->nodes[node].first_child; child && !name_is(f, child, name);)
-            child = f->nodes[child].next;
-        if (!child)
+        for (child = node + 1; child < f->tree.nodes_len; child++)
+            if (f->tree.nodes[child].parent == node && name_is(f, child, name))
+                break;
+        if (child == f->tree.nodes_len)
             return 0;
         node = child;
     }
@@ -81,8 +82,8 @@ static size_t frame_named(const flametree *f, const char *name)
 {
     size_t i;
 
-    for (i = 1; i < f->frames_len; i++)
-        if (sonde_str_eq(f->frames[i].name, sonde_str_from(name)))
+    for (i = 1; i < f->tree.frames_len; i++)
+        if (sonde_str_eq(sonde_flame_name(&f->tree, i), sonde_str_from(name)))
             return i;
     fail_msg("no frame %s", name);
     return 0;
@@ -119,7 +120,7 @@ static void test_a_frame_counts_a_sample_once_however_deep_it_recurses(void **st
     assert_int_equal(flametree_frame_self(&m.f, frame_named(&m.f, "work"), 0), 60);
     assert_int_equal(flametree_frame_total(&m.f, frame_named(&m.f, "fold"), 0), 40);
     assert_int_equal(flametree_frame_self(&m.f, frame_named(&m.f, "fold"), 0), 0);
-    assert_str(m.f.frames[frame_named(&m.f, "memcpy")].object, "/lib/libc.so");
+    assert_str(sonde_flame_object(&m.f.tree, frame_named(&m.f, "memcpy")), "/lib/libc.so");
     done(&m);
 }
 
@@ -367,10 +368,10 @@ static void test_beyond_a_ceiling_values_stay_with_the_callers(void **state)
         flametree_add(&f, &v, &all, &source);
         pprof_view_done(&v);
         assert_status(flametree_finish(&f), SONDE_OK);
-        if (f.truncated != cases[i].truncated || f.nodes_len != cases[i].nodes ||
-            f.frames_len != cases[i].frames || f.roots_by_id.len != cases[i].roots)
-            fail_msg("%s: %zu nodes, %zu frames, %zu roots", cases[i].label, f.nodes_len,
-                     f.frames_len, f.roots_by_id.len);
+        if (f.truncated != cases[i].truncated || f.tree.nodes_len != cases[i].nodes ||
+            f.tree.frames_len != cases[i].frames || f.roots_by_id.len != cases[i].roots)
+            fail_msg("%s: %u nodes, %u frames, %zu roots", cases[i].label, f.tree.nodes_len,
+                     f.tree.frames_len, f.roots_by_id.len);
         assert_int_equal(f.totals[0], cases[i].samples); /* nothing is lost */
         flametree_done(&f);
         sonde_buf_done(&b);

@@ -1,5 +1,5 @@
 /* array.c - growing arrays, and the index over their ids. */
-#include "array.h"
+#include "base/array.h"
 
 #include <string.h>
 
@@ -8,7 +8,7 @@
 #define FIRST_ITEMS 16u
 #define FIRST_SLOTS 64u
 
-void *array_room(void *items, uint32_t len, uint32_t *cap, size_t item_bytes, uint32_t max)
+void *sonde_array_room(void *items, uint32_t len, uint32_t *cap, size_t item_bytes, uint32_t max)
 {
     uint32_t more;
     size_t bytes;
@@ -31,8 +31,8 @@ void *array_room(void *items, uint32_t len, uint32_t *cap, size_t item_bytes, ui
     return grown;
 }
 
-bool id_index_find(const id_index *x, uint64_t hash, id_same same, const void *of, const void *key,
-                   uint32_t *out_id)
+bool sonde_id_index_find(const sonde_id_index *x, uint64_t hash, sonde_id_same same, const void *of,
+                         const void *key, uint32_t *out_id)
 {
     uint32_t mask = x->slots_len - 1;
 
@@ -47,7 +47,7 @@ bool id_index_find(const id_index *x, uint64_t hash, id_same same, const void *o
     return false;
 }
 
-static void put(id_slot *slots, uint32_t mask, id_slot what)
+static void put(sonde_id_slot *slots, uint32_t mask, sonde_id_slot what)
 {
     uint32_t i = what.hash & mask;
 
@@ -56,10 +56,10 @@ static void put(id_slot *slots, uint32_t mask, id_slot what)
     slots[i] = what;
 }
 
-static bool grow(id_index *x)
+static bool grow(sonde_id_index *x)
 {
     uint32_t len = x->slots_len ? x->slots_len * 2 : FIRST_SLOTS;
-    id_slot *slots = sonde_calloc(len, sizeof(*slots));
+    sonde_id_slot *slots = sonde_calloc(len, sizeof(*slots));
 
     if (!slots)
         return false;
@@ -73,17 +73,17 @@ static bool grow(id_index *x)
     return true;
 }
 
-bool id_index_add(id_index *x, uint64_t hash, uint32_t id)
+bool sonde_id_index_add(sonde_id_index *x, uint64_t hash, uint32_t id)
 {
     if ((uint64_t)x->used * 4 >= (uint64_t)x->slots_len * 3 && !grow(x))
         return false;
-    put(x->slots, x->slots_len - 1, (id_slot){ (uint32_t)hash, id + 1 });
+    put(x->slots, x->slots_len - 1, (sonde_id_slot){ (uint32_t)hash, id + 1 });
     x->used++;
     return true;
 }
 
-void id_index_done(id_index *x)
+void sonde_id_index_done(sonde_id_index *x)
 {
     sonde_free(x->slots);
-    *x = (id_index){ 0 };
+    *x = (sonde_id_index){ 0 };
 }
