@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-#define STATES_MAX 8 /* nested remember_state; compilers use one */
+#define STATES_MAX   8     /* nested remember_state; compilers use one */
+#define CIE_CODE_MAX 4096u /* run again for each FDE; compilers write some ten bytes */
 
 /* -- reading ---------------------------------------------------------------------------------------- */
 
@@ -210,7 +211,7 @@ static bool read_cie(const sonde_prof__image *image, uint64_t addr, cie *out)
     }
     out->code = c.at;
     out->end = c.end;
-    return !c.bad;
+    return !c.bad && (size_t)(c.end - c.at) <= CIE_CODE_MAX;
 }
 
 bool sonde_prof__fde_read(const sonde_prof__image *eh_frame, uint64_t addr, sonde_prof__fde *out)

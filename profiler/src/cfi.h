@@ -16,6 +16,12 @@
 
 typedef enum sonde_prof__arch { SONDE_PROF__X86_64, SONDE_PROF__AARCH64 } sonde_prof__arch;
 
+#if defined(__x86_64__)
+#    define SONDE_PROF__ARCH_HERE SONDE_PROF__X86_64
+#else
+#    define SONDE_PROF__ARCH_HERE SONDE_PROF__AARCH64
+#endif
+
 /* Bytes as they lie at an address: what is relative is resolved against it. */
 typedef struct sonde_prof__image {
     const uint8_t *bytes;

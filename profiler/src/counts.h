@@ -34,6 +34,7 @@
     X(fp_guessed,       "wall stacks whose frame pointer was found by looking")                     \
     X(endpoints_lost,   "endpoints that found the list full")                                       \
     X(crash_no_stack,   "threads without an alternate stack for crash reports")                           \
+    X(frames_full,      "sections of generated code's unwind information beyond the ceilings")              \
     X(heap_no_slot,     "sampled allocations of threads without a slot: lost")                      \
     X(sig_blocked,      "threads that block our signal, at the last look")
 /* clang-format on */

@@ -13,6 +13,7 @@
 #include "base/digest.h"
 #include "base/log.h"
 
+#include "frames.h"
 #include "objects.h"
 #include "unwind_build.h"
 
@@ -21,12 +22,6 @@
 #define GONE_MAX         256u /* unloaded objects that are still found */
 #define EH_FRAME_MAX     ((size_t)256 << 20)
 #define EMPTY_SEEN_TWICE 2u
-
-#if defined(__x86_64__)
-#    define ARCH SONDE_PROF__X86_64
-#else
-#    define ARCH SONDE_PROF__AARCH64
-#endif
 
 /* A snapshot with what only it held: tables of objects that are gone. */
 typedef struct snapshot {
@@ -149,7 +144,9 @@ static bool eh_frame_range(const sonde_prof__found *f, const sonde_prof__image *
 /* NULL: by frame pointers.  Only memory is worth another try. */
 static sonde_status build_table(const sonde_prof__found *f, sonde_prof__table **out)
 {
-    sonde_prof__object o = { .arch = ARCH, .text_lo = f->text.lo, .text_hi = f->text.hi };
+    sonde_prof__object o = { .arch = SONDE_PROF__ARCH_HERE,
+                             .text_lo = f->text.lo,
+                             .text_hi = f->text.hi };
     sonde_prof__range frame;
     sonde_status status;
 
@@ -299,30 +296,72 @@ static void free_snapshot(snapshot *s)
     sonde_free(s);
 }
 
+/* A table that wants to be in the snapshot, and which of two that cover the same address gets there. */
+typedef struct wish {
+    const sonde_prof__table *table;
+    uint32_t rank; /* the higher one does */
+} wish;
+
+typedef struct wishes {
+    wish *items;
+    uint32_t len;
+} wishes;
+
 static int by_text(const void *x, const void *y)
 {
-    const sonde_prof__table *a = *(const sonde_prof__table *const *)x;
-    const sonde_prof__table *b = *(const sonde_prof__table *const *)y;
+    const wish *a = x, *b = y;
 
-    return (a->text_lo > b->text_lo) - (a->text_lo < b->text_lo);
+    return (a->table->text_lo > b->table->text_lo) - (a->table->text_lo < b->table->text_lo);
+}
+
+/* Of generated code the younger: the memory of the other was used again, and nobody said so. */
+static void wish_for(void *user, sonde_prof__table *table)
+{
+    wishes *w = user;
+
+    w->items[w->len] = (wish){ table, w->len };
+    w->len++;
+}
+
+/* Ascending, without those that overlap others. */
+static uint32_t choose(wishes *w, const sonde_prof__table **out)
+{
+    uint32_t i, len = 0, rank = 0;
+
+    if (w->len > 0)
+        qsort(w->items, w->len, sizeof(w->items[0]), by_text);
+    for (i = 0; i < w->len; i++) {
+        bool overlaps = len > 0 && w->items[i].table->text_lo < out[len - 1]->text_hi;
+
+        if (overlaps && w->items[i].rank < rank)
+            continue;
+        out[overlaps ? len - 1 : len++] = w->items[i].table;
+        rank = w->items[i].rank;
+    }
+    return len;
 }
 
 /* With room behind the tables for those that the next snapshot leaves out. */
 static snapshot *make_snapshot(sonde_prof__loaded *const *live, uint32_t len)
 {
-    snapshot *s = (snapshot *)sonde_calloc(1, snapshot_bytes(len, len));
-    uint32_t i, tables = 0;
+    uint32_t most = len + sonde_prof__frames_len(), i, generated;
+    snapshot *s = (snapshot *)sonde_calloc(1, snapshot_bytes(most, most));
+    wishes w = { (wish *)sonde_calloc(most + 1, sizeof(wish)), 0 };
 
-    if (!s)
+    if (!s || !w.items) {
+        sonde_free(s);
+        sonde_free(w.items);
         return NULL;
+    }
+    sonde_prof__frames_each(wish_for, &w);
+    generated = w.len;
     for (i = 0; i < len; i++)
         if (live[i]->table)
-            s->tables[tables++] = live[i]->table;
-    if (tables > 0)
-        qsort((void *)s->tables, tables, sizeof(s->tables[0]), by_text);
-    s->map = (sonde_prof__map){ tables, s->tables };
-    s->dead = (sonde_prof__table **)(uintptr_t)(s->tables + len);
-    s->bytes = snapshot_bytes(len, len);
+            w.items[w.len++] = (wish){ live[i]->table, generated + 1 };
+    s->map = (sonde_prof__map){ choose(&w, s->tables), s->tables };
+    s->dead = (sonde_prof__table **)(uintptr_t)(s->tables + most);
+    s->bytes = snapshot_bytes(most, most);
+    sonde_free(w.items);
     return s;
 }
 
@@ -356,6 +395,18 @@ static void replace_live(sonde_prof__loaded **live, uint32_t len, snapshot *last
     m.live_len = len;
 }
 
+/* To `last`, which handlers may hold; without one nothing was shown to anybody. */
+static void bury_frames(snapshot *last)
+{
+    sonde_prof__table **dead = last ? last->dead + last->dead_len : NULL;
+    uint32_t n = sonde_prof__frames_gone(dead), i;
+
+    for (i = 0; i < n; i++)
+        last->bytes += sonde_prof__table_bytes(dead[i]);
+    if (n > 0)
+        last->dead_len += n;
+}
+
 static bool is_unchanged(sonde_prof__loaded *const *live, uint32_t len)
 {
     return len == m.live_len && (len == 0 || memcmp((const void *)live, (const void *)m.live,
@@ -371,6 +422,7 @@ static sonde_status publish(sonde_prof__loaded **live, uint32_t len, uint64_t no
         return SONDE_ERR_NOMEM;
     atomic_store_explicit(&current, s, memory_order_seq_cst); /* pairs with maps_current() */
     replace_live(live, len, last, now);
+    bury_frames(last);
     if (last) {
         last->next = m.garbage;
         m.garbage = last;
@@ -406,7 +458,7 @@ static sonde_status look(uint64_t now)
 {
     sonde_prof__loaded **live = NULL;
     sonde_prof__objects found;
-    sonde_status status;
+    sonde_status status, built;
     uint32_t len = 0;
 
     status = sonde_prof__objects_read(&found);
@@ -416,7 +468,8 @@ static sonde_status look(uint64_t now)
     sonde_prof__objects_done(&found);
     if (status != SONDE_OK)
         return status;
-    if (m.looked && is_unchanged(live, len)) {
+    built = sonde_prof__frames_refresh();
+    if (m.looked && !sonde_prof__frames_changed() && is_unchanged(live, len)) {
         sonde_free((void *)live);
         return SONDE_OK;
     }
@@ -424,7 +477,7 @@ static sonde_status look(uint64_t now)
     if (status != SONDE_OK)
         sonde_free((void *)live);
     m.looked = m.looked || status == SONDE_OK;
-    return status;
+    return status == SONDE_OK ? built : status;
 }
 
 static bool is_due(uint64_t now)
@@ -444,7 +497,7 @@ static bool is_due(uint64_t now)
         return false;
     m.next_look_ns = now + LOOK_NS;
     generation = sonde_prof__objects_generation();
-    return generation != m.generation;
+    return generation != m.generation || sonde_prof__frames_changed();
 }
 
 sonde_status sonde_prof__maps_refresh(uint64_t now_mono_ns)
@@ -516,6 +569,7 @@ sonde_prof__maps_counts sonde_prof__maps_counted(void)
     sonde_prof__maps_counts c = m.counts;
     uint32_t i;
 
+    c.table_bytes = sonde_prof__frames_table_bytes();
     for (i = 0; i < m.live_len; i++)
         if (m.live[i]->table)
             c.table_bytes += sonde_prof__table_bytes(m.live[i]->table);
@@ -540,6 +594,7 @@ void sonde_prof__maps_done(void)
     }
     if (s)
         free_snapshot(s);
+    sonde_prof__frames_done();
     for (i = 0; i < m.records_len; i++) {
         sonde_prof__table_free(m.records[i]->table);
         sonde_free((void *)(uintptr_t)m.records[i]->path.ptr);

@@ -26,6 +26,7 @@
 #include "drainer.h"
 #include "endpoints.h"
 #include "files.h"
+#include "frames.h"
 #include "heap.h"
 #include "hooks.h"
 #include "lock.h"
@@ -85,6 +86,7 @@ static void prefork(void)
     sonde_prof__drainer_prefork(); /* takes endpoints while it drains */
     sonde_prof__endpoints_prefork();
     sonde_prof__code_prefork();
+    sonde_prof__frames_prefork();
     sonde_prof__samplers_prefork();
     sonde_prof__live_prefork();
     sonde_prof__arena_prefork();
@@ -95,6 +97,7 @@ static void postfork_parent(void)
     sonde_prof__arena_postfork_parent();
     sonde_prof__live_postfork_parent();
     sonde_prof__samplers_postfork_parent();
+    sonde_prof__frames_postfork_parent();
     sonde_prof__code_postfork_parent();
     sonde_prof__endpoints_postfork_parent();
     sonde_prof__drainer_postfork_parent();
@@ -109,6 +112,7 @@ static void postfork_child(void)
     sonde_prof__crash_postfork_child();
     sonde_prof__samplers_postfork_child();
     sonde_prof__endpoints_postfork_child();
+    sonde_prof__frames_postfork_child();
     sonde_prof__code_postfork_child();
     sonde_prof__drainer_postfork_child();
     sonde_prof__lock_init(&lock);
@@ -360,6 +364,17 @@ SONDE_API sonde_status sonde_prof_register_code(const void *start, uint64_t byte
 SONDE_API void sonde_prof_unregister_code(const void *start)
 {
     sonde_prof__code_remove((uint64_t)(uintptr_t)start);
+}
+
+SONDE_API sonde_status sonde_prof_register_frames(const void *eh_frame, uint64_t bytes)
+{
+    sonde_prof__maps_poke();
+    return sonde_prof__frames_add(eh_frame, bytes, false);
+}
+
+SONDE_API void sonde_prof_unregister_frames(const void *eh_frame)
+{
+    (void)sonde_prof__frames_remove(eh_frame);
 }
 
 SONDE_API int32_t sonde_prof_is_running(void)

@@ -32,7 +32,7 @@ typedef struct mark {
 } mark;
 
 typedef struct builder {
-    const sonde_prof__object *object;
+    sonde_prof__object object;
     mark *marks;
     uint32_t marks_len, marks_cap;
     sonde_prof__rule *rules;
@@ -111,7 +111,7 @@ static uint16_t rule_number(builder *b, const sonde_prof__rule *rule)
 /* From `pc` on; takes back what was said of it and later before. */
 static bool mark_at(builder *b, uint64_t pc, const sonde_prof__rule *rule)
 {
-    uint32_t offset = (uint32_t)(pc - b->object->text_lo);
+    uint32_t offset = (uint32_t)(pc - b->object.text_lo);
     uint16_t number = rule_number(b, rule);
 
     while (b->marks_len > 0 && b->marks[b->marks_len - 1].offset >= offset)
@@ -133,7 +133,7 @@ static bool take_rule(void *user, uint64_t pc, const sonde_prof__rule *rule)
 
 static bool is_inside(const builder *b, const sonde_prof__fde *fde)
 {
-    return fde->lo >= b->object->text_lo && fde->hi <= b->object->text_hi;
+    return fde->lo >= b->object.text_lo && fde->hi <= b->object.text_hi;
 }
 
 static void add_fde(builder *b, const sonde_prof__fde *fde)
@@ -142,8 +142,8 @@ static void add_fde(builder *b, const sonde_prof__fde *fde)
 
     if (fde->is_signal) {
         /* The walk looks up the byte before a return address, and this one was never called. */
-        (void)mark_at(b, fde->lo > b->object->text_lo ? fde->lo - 1 : fde->lo, &signal_frame);
-    } else if (!sonde_prof__fde_run(fde, b->object->arch, take_rule, b)) {
+        (void)mark_at(b, fde->lo > b->object.text_lo ? fde->lo - 1 : fde->lo, &signal_frame);
+    } else if (!sonde_prof__fde_run(fde, b->object.arch, take_rule, b)) {
         if (b->marks_len > before)
             b->marks_len = before;
         b->flags |= SONDE_PROF__FDES_BAD;
@@ -162,7 +162,7 @@ static bool keep_fde(builder *b, fde_list *list, uint64_t addr)
 {
     sonde_prof__fde fde;
 
-    if (!sonde_prof__fde_read(&b->object->eh_frame, addr, &fde) || !is_inside(b, &fde)) {
+    if (!sonde_prof__fde_read(&b->object.eh_frame, addr, &fde) || !is_inside(b, &fde)) {
         b->flags |= SONDE_PROF__FDES_BAD;
         return true;
     }
@@ -207,7 +207,7 @@ uint64_t sonde_prof__eh_frame_addr(const sonde_prof__image *hdr)
 
 static void list_by_table(builder *b, header *h, fde_list *list)
 {
-    const sonde_prof__image *hdr = &b->object->hdr;
+    const sonde_prof__image *hdr = &b->object.hdr;
     uint64_t addr;
 
     while (h->count-- > 0 && !h->c.bad) {
@@ -221,7 +221,7 @@ static void list_by_table(builder *b, header *h, fde_list *list)
 /* Entry by entry, up to the empty one. */
 static void list_by_walk(builder *b, fde_list *list)
 {
-    const sonde_prof__image *image = &b->object->eh_frame;
+    const sonde_prof__image *image = &b->object.eh_frame;
     sonde_prof__cursor c = { image->bytes, image->bytes + image->len, false };
     uint64_t addr, len, id;
 
@@ -251,10 +251,10 @@ static int by_pc(const void *x, const void *y)
 
 static void add_all(builder *b, const fde_list *list)
 {
-    uint64_t end = b->object->text_lo;
+    uint64_t end = b->object.text_lo;
     uint32_t i;
 
-    (void)mark_at(b, b->object->text_lo, &fallback);
+    (void)mark_at(b, b->object.text_lo, &fallback);
     for (i = 0; i < list->len && !b->no_memory; i++) {
         const sonde_prof__fde *fde = &list->items[i];
 
@@ -265,8 +265,23 @@ static void add_all(builder *b, const fde_list *list)
         add_fde(b, fde);
         end = fde->hi;
     }
-    if (end < b->object->text_hi && !b->no_memory)
+    if (end < b->object.text_hi && !b->no_memory)
         (void)mark_at(b, end, &fallback);
+}
+
+/* From the first instruction any of them is about to the last. */
+static void span(builder *b, const fde_list *list)
+{
+    uint32_t i;
+
+    b->object.text_lo = UINT64_MAX;
+    b->object.text_hi = 0;
+    for (i = 0; i < list->len; i++) {
+        if (list->items[i].lo < b->object.text_lo)
+            b->object.text_lo = list->items[i].lo;
+        if (list->items[i].hi > b->object.text_hi)
+            b->object.text_hi = list->items[i].hi;
+    }
 }
 
 /* -- the table -------------------------------------------------------------------------------------- */
@@ -274,7 +289,7 @@ static void add_all(builder *b, const fde_list *list)
 /* All in one block: the table, its pages, its rules, its rows. */
 static sonde_prof__table *finish(const builder *b)
 {
-    const sonde_prof__object *o = b->object;
+    const sonde_prof__object *o = &b->object;
     uint32_t pages = (uint32_t)((o->text_hi - o->text_lo + 0xffff) >> 16), i, page = 0;
     size_t bytes = sizeof(sonde_prof__table) + (pages + 1) * sizeof(uint32_t) +
                    b->rules_len * sizeof(sonde_prof__rule) + b->marks_len * sizeof(sonde_prof__row);
@@ -307,13 +322,19 @@ static sonde_status build(builder *b, sonde_prof__table **out_table)
     header h;
 
     (void)rule_number(b, &fallback); /* RULE_FALLBACK */
-    if (b->object->hdr.len && read_header(&b->object->hdr, &h) && h.count > 0)
+    if (b->object.hdr.len && read_header(&b->object.hdr, &h) && h.count > 0)
         list_by_table(b, &h, &list);
     else
         list_by_walk(b, &list);
     if (list.len == 0 && !b->no_memory) {
         sonde_free(list.items);
         return SONDE_ERR_NOT_FOUND;
+    }
+    if (list.len > 0 && b->object.text_hi == UINT64_MAX)
+        span(b, &list);
+    if (b->object.text_hi - b->object.text_lo >= TEXT_MAX) {
+        sonde_free(list.items);
+        return b->no_memory ? SONDE_ERR_NOMEM : SONDE_ERR_TOO_BIG;
     }
     if (list.len > 0)
         qsort(list.items, list.len, sizeof(*list.items), by_pc);
@@ -327,11 +348,13 @@ static sonde_status build(builder *b, sonde_prof__table **out_table)
 sonde_status sonde_prof__table_build(const sonde_prof__object *object,
                                      sonde_prof__table **out_table)
 {
-    builder b = { .object = object };
+    builder b = { .object = *object };
     sonde_status status;
 
     *out_table = NULL;
-    if (object->text_hi <= object->text_lo || object->text_hi - object->text_lo >= TEXT_MAX)
+    if (object->text_hi == 0)
+        b.object.text_hi = UINT64_MAX; /* see span() */
+    else if (object->text_hi <= object->text_lo || object->text_hi - object->text_lo >= TEXT_MAX)
         return SONDE_ERR_TOO_BIG;
     status = build(&b, out_table);
     sonde_free(b.marks);

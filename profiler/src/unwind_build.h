@@ -12,7 +12,7 @@
 
 typedef struct sonde_prof__object {
     sonde_prof__arch arch;
-    uint64_t text_lo; /* union of the executable segments */
+    uint64_t text_lo; /* union of the executable segments; 0, 0: what the FDEs are about */
     uint64_t text_hi;
     sonde_prof__image hdr; /* PT_GNU_EH_FRAME; len 0: none */
     sonde_prof__image

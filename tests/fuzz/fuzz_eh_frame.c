@@ -1,7 +1,8 @@
 /* fuzz_eh_frame.c - property: whatever .eh_frame and its header say, building ends, the table is in order, and every
  * look-up in it gives a rule that the walk knows.
  *
- * The first byte chooses the machine, the next two how many bytes are the header. */
+ * The first byte chooses the machine, and whether the text is known or what the FDEs are about (as of registered code); the
+ * next two how many bytes are the header. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -27,7 +28,7 @@ static void check(const sonde_prof__table *t)
         must(t->page[i] <= t->page[i + 1]);
     for (i = 0; i < t->rows_len; i++)
         must(t->rows[i].rule < t->rules_len);
-    for (pc = TEXT; pc < TEXT + BYTES; pc += 97) {
+    for (pc = t->text_lo; pc < t->text_hi && pc < t->text_lo + BYTES; pc += 97) {
         const sonde_prof__rule *r = sonde_prof__table_find(t, pc);
 
         must(r && (r->cfa_kind <= SONDE_PROF__CFA_FP_DEREF ||
@@ -39,13 +40,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    sonde_prof__object o = { .text_lo = TEXT, .text_hi = TEXT + BYTES };
+    sonde_prof__object o = { .text_lo = 0 };
     sonde_prof__table *t = NULL;
     size_t hdr;
 
     if (size < 3)
         return 0;
     o.arch = data[0] & 1 ? SONDE_PROF__AARCH64 : SONDE_PROF__X86_64;
+    if (!(data[0] & 2)) {
+        o.text_lo = TEXT;
+        o.text_hi = TEXT + BYTES;
+    }
     hdr = data[1] | (size_t)data[2] << 8;
     data += 3;
     size -= 3;

@@ -9,7 +9,10 @@
  *
  *   start, stop, flush, counters
  *   span MS           in in_span(), inside a request
- *   made MS           in code that is made then and told of as made_code; x86-64 only */
+ *   made MS           in code that is made then and told of as made_code; x86-64 only
+ *   jit MS            in below_made(), called by made code that has no frame pointer, but registers its unwind information
+ *                     as a JIT does; x86-64 only
+ *   unjit             which it takes back, and gives the memory back */
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -239,6 +242,82 @@ static uint64_t run_made(uint64_t ms)
     return used;
 }
 
+#    if defined(__x86_64__)
+extern void __register_frame(const void *section);
+extern void __deregister_frame(const void *section);
+
+static APART void below_made(uint64_t ns)
+{
+    (void)use(ns);
+}
+
+/* push rbp; sub rsp, 64; mov rbp, 4660; mov rax, rdi; mov rdi, rsi; call rax; add rsp, 64; pop rbp; ret */
+static const unsigned char jit_code[] = { 0x55, 0x48, 0x83, 0xec, 0x40, 0x48, 0xc7, 0xc5, 0x34,
+                                          0x12, 0,    0,    0x48, 0x89, 0xf8, 0x48, 0x89, 0xf7,
+                                          0xff, 0xd0, 0x48, 0x83, 0xc4, 0x40, 0x5d, 0xc3 };
+/* A CIE, an FDE whose first instruction and length are at 32 and 40, the end. */
+static const unsigned char jit_frame[] = {
+    20, 0,  0, 0,  0,  0,  0,   0, 1,  'z', 'R', 0,  1,  120, 16, 1,  0, 12, 7, 8, 144, 1, 0,
+    0,  36, 0, 0,  0,  28, 0,   0, 0,  0,   0,   0,  0,  0,   0,  0,  0, 0,  0, 0, 0,   0, 0,
+    0,  0,  0, 65, 14, 16, 134, 2, 68, 14,  80,  83, 14, 16,  65, 14, 8, 0,  0, 0, 0,   0,
+};
+static unsigned char *jit_page; /* code, then its section */
+
+static void make_jit(void)
+{
+    const uint64_t bytes = sizeof(jit_code);
+    unsigned char *page =
+        mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint64_t lo = (uint64_t)(uintptr_t)page;
+
+    if (page == MAP_FAILED)
+        abort();
+    memcpy(page, jit_code, sizeof(jit_code));
+    memcpy(page + 4096, jit_frame, sizeof(jit_frame));
+    memcpy(page + 4096 + 32, &lo, sizeof(lo));
+    memcpy(page + 4096 + 40, &bytes, sizeof(bytes));
+    if (mprotect(page, 4096, PROT_READ | PROT_EXEC) != 0)
+        abort();
+    __register_frame(page + 4096);
+    jit_page = page;
+}
+
+static APART uint64_t over_made(void (*made)(void (*)(uint64_t), uint64_t), uint64_t ns)
+{
+    made(below_made, ns);
+    return ns;
+}
+
+static uint64_t run_jit(uint64_t ms)
+{
+    union {
+        void *object;
+        void (*run)(void (*)(uint64_t), uint64_t);
+    } made;
+
+    if (!jit_page)
+        make_jit();
+    made.object = jit_page;
+    return over_made(made.run, ms * NS_PER_MS);
+}
+
+static void end_jit(void)
+{
+    __deregister_frame(jit_page + 4096);
+    (void)munmap(jit_page, 8192);
+    jit_page = NULL;
+}
+#    else
+static uint64_t run_jit(uint64_t ms)
+{
+    return ms;
+}
+
+static void end_jit(void)
+{
+}
+#    endif
+
 static void say_status(sonde_status status)
 {
     (void)printf("{\"status\":%d", (int)status);
@@ -271,6 +350,12 @@ static int obey_linked(const char *line, uint64_t n)
     else if (strncmp(line, "made", 4) == 0) {
         (void)printf("{\"made_code\":%llu", (unsigned long long)run_made(n));
         say_end();
+    } else if (strncmp(line, "jit", 3) == 0) {
+        (void)printf("{\"jit\":%llu", (unsigned long long)run_jit(n));
+        say_end();
+    } else if (strncmp(line, "unjit", 5) == 0) {
+        end_jit();
+        say_status(SONDE_OK);
     } else if (strncmp(line, "stop", 4) == 0) {
         sonde_prof_stop();
         say_status(SONDE_OK);

@@ -6,6 +6,7 @@ Samples that a machine without time to spare lost are counted by the profiler, a
 
 import json
 import math
+import platform
 import sys
 import unittest
 from pathlib import Path
@@ -225,6 +226,26 @@ class Linked(Case):
             uploads = agent.uploads()
             self.end(program)
         self.near(cpu_of(uploads, "made_code"), truth["made_code"], 10 * PERIOD + 2 * TICK + lost(uploads), "made_code")
+
+    @unittest.skipUnless(platform.machine() == "x86_64", "the code is x86-64's")
+    def test_stacks_through_registered_code_are_whole_as_soon_as_it_is_known(self):
+        with ProfileIntake() as agent, Stack() as stack:
+            agent.info = STOCK
+            program = stack.start_program("profiled_linked", env=self.environment(stack, agent.base))
+            self.assertEqual(program.ask("start")["status"], 0)
+
+            def is_whole():
+                before = len(agent.uploads())
+                program.ask("jit 300")
+                self.assertEqual(program.ask("flush")["status"], 0)
+                stacks = [s for u in agent.uploads()[before:] for s, values, _ in u.profile.rows()
+                          if "below_made" in s and values["cpu-time"]]
+                return stacks and all({"main", "over_made"} <= set(s) for s in stacks)
+
+            for _ in range(3):
+                wait_until("every stack is whole", is_whole)
+                self.assertEqual(program.ask("unjit")["status"], 0)  # the next is made anew
+            self.end(program)
 
     def test_samples_carry_the_span_they_served_and_its_endpoint(self):
         with ProfileIntake() as agent, Stack() as stack:

@@ -69,12 +69,21 @@ SONDE_API int32_t sonde_prof_is_running(void);
 /* -- generated code --------------------------------------------------------------------------------------- */
 
 /* Code the program has made, at [start, start + bytes), is called `name` in profiles; told again it has another name.  Frames
- * of it are followed by their frame pointers.  At most 16 384 pieces at a time.
+ * of it are followed by their frame pointers, unless sonde_prof_register_frames() says more.  At most 16 384 pieces at a time.
  *
  * Returns   SONDE_OK; SONDE_ERR_STATE: the profiler does not run; SONDE_ERR_INVALID, SONDE_ERR_FULL, SONDE_ERR_NOMEM. */
 SONDE_API sonde_status sonde_prof_register_code(const void *start, uint64_t bytes,
                                                 const char *name);
 SONDE_API void sonde_prof_unregister_code(const void *start); /* before the memory is given back */
+
+/* How to step over frames of such code: a section in the form of .eh_frame, of that many bytes; 0: up to the entry of no length
+ * that ends it.  At any time, before sonde_prof_start() too.  Who calls __register_frame() for C++ exceptions need not: it is
+ * seen.  The section may be anything: what is not understood is passed over.  At most 4 096 at a time, and the first MiB of each.
+ *
+ * Returns   SONDE_OK; SONDE_ERR_INVALID: NULL; SONDE_ERR_FULL. */
+SONDE_API sonde_status sonde_prof_register_frames(const void *eh_frame, uint64_t bytes);
+SONDE_API void
+sonde_prof_unregister_frames(const void *eh_frame); /* before code or section are given back */
 
 /* -- counters --------------------------------------------------------------------------------------------- */
 
