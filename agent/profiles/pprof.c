@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "codec/pb_write.h"
+#include "codec/pprof_write.h"
 #include "spb.h"
 
 /* Ids of the profile to those of the message, in the order of first use. */
@@ -108,39 +108,31 @@ static uint32_t string_index(encoder *e, uint32_t string)
 
 static void write_value_type(encoder *e, uint32_t field, sonde_str type, sonde_str unit)
 {
-    size_t mark = sonde_pb_begin(e->out, field);
+    uint32_t type_text = string_index(e, profile_string(e->p, type));
+    uint32_t unit_text = string_index(e, profile_string(e->p, unit));
 
-    sonde_pb_varint(e->out, 1, string_index(e, profile_string(e->p, type)));
-    sonde_pb_varint(e->out, 2, string_index(e, profile_string(e->p, unit)));
-    sonde_pb_end(e->out, mark);
+    sonde_pprof_put_type(e->out, field, type_text, unit_text);
 }
 
 /* ---- labels ---- */
 
 static void label_str(encoder *e, enum label_key key, uint32_t string)
 {
-    size_t mark;
+    uint32_t text;
 
     if (!string || e->labels == PROFILE_LABELS_MAX)
         return;
     e->labels++;
-    mark = sonde_pb_begin(e->out, 3);
-    sonde_pb_varint(e->out, 1, string_index(e, e->keys[key]));
-    sonde_pb_varint(e->out, 2, string_index(e, string));
-    sonde_pb_end(e->out, mark);
+    text = string_index(e, e->keys[key]);
+    sonde_pprof_put_text_label(e->out, text, string_index(e, string));
 }
 
 static void label_num(encoder *e, enum label_key key, uint64_t v)
 {
-    size_t mark;
-
     if (!v || e->labels == PROFILE_LABELS_MAX)
         return;
     e->labels++;
-    mark = sonde_pb_begin(e->out, 3);
-    sonde_pb_varint(e->out, 1, string_index(e, e->keys[key]));
-    sonde_pb_varint(e->out, 3, v);
-    sonde_pb_end(e->out, mark);
+    sonde_pprof_put_number_label(e->out, string_index(e, e->keys[key]), v);
 }
 
 static uint32_t name_of(encoder *e, const char *const *names, size_t len, uint8_t which)
@@ -205,19 +197,6 @@ static void write_labels(encoder *e, const profile_sample *s)
 
 /* ---- rows ---- */
 
-static void put_varint(sonde_buf *b, uint64_t v)
-{
-    uint8_t *to = sonde_buf_reserve(b, 10);
-    size_t n = 0;
-
-    if (!to)
-        return;
-    for (; v >= 0x80; v >>= 7)
-        to[n++] = (uint8_t)(v | 0x80);
-    to[n++] = (uint8_t)v;
-    sonde_buf_commit(b, n);
-}
-
 static bool is_split(const encoder *e, const profile_location *l)
 {
     return !e->o->inlines_in_one && l->lines_len > 1;
@@ -234,13 +213,13 @@ static void put_location(encoder *e, uint32_t location)
         e->next_location += parts;
     }
     for (uint32_t i = 0; i < parts; i++)
-        put_varint(e->out, e->location_first[location] + i);
+        sonde_pb_packed(e->out, e->location_first[location] + i);
 }
 
 static void write_stack(encoder *e, uint32_t node)
 {
     uint32_t max = e->o->max_depth ? e->o->max_depth : PROFILE_DEPTH_MAX;
-    size_t mark = sonde_pb_begin(e->out, 1);
+    size_t mark = sonde_pb_begin(e->out, SONDE_PPROF_SAMPLE_LOCATIONS);
 
     for (; node && max > 0; node = e->p->nodes[node].parent, max--)
         put_location(e, e->p->nodes[node].location);
@@ -251,10 +230,10 @@ static void write_stack(encoder *e, uint32_t node)
 
 static void write_values(encoder *e, const profile_sample *s)
 {
-    size_t mark = sonde_pb_begin(e->out, 2);
+    size_t mark = sonde_pb_begin(e->out, SONDE_PPROF_SAMPLE_VALUES);
 
     for (size_t i = 0; i < e->columns_len; i++)
-        put_varint(e->out, (uint64_t)profile_value(&e->columns[i], s));
+        sonde_pb_packed(e->out, (uint64_t)profile_value(&e->columns[i], s));
     sonde_pb_end(e->out, mark);
 }
 
@@ -269,7 +248,7 @@ static bool is_small(const encoder *e, const profile_sample *s)
 
 static void write_row(encoder *e, const profile_sample *s)
 {
-    size_t mark = sonde_pb_begin(e->out, 2);
+    size_t mark = sonde_pb_begin(e->out, SONDE_PPROF_SAMPLE);
 
     write_stack(e, s->node);
     write_values(e, s);
@@ -389,14 +368,8 @@ static uint32_t synthetic_function(encoder *e, uint32_t location)
 
 static void write_line(encoder *e, uint32_t function, uint32_t line)
 {
-    size_t mark;
-
-    if (!function)
-        return;
-    mark = sonde_pb_begin(e->out, 4);
-    sonde_pb_varint(e->out, 1, function_id(e, function));
-    sonde_pb_varint(e->out, 2, line);
-    sonde_pb_end(e->out, mark);
+    if (function)
+        sonde_pprof_put_line(e->out, function_id(e, function), line);
 }
 
 static void write_lines(encoder *e, uint32_t location, uint32_t from, uint32_t len)
@@ -414,13 +387,10 @@ static void write_lines(encoder *e, uint32_t location, uint32_t from, uint32_t l
 static void write_location(encoder *e, uint32_t location, uint32_t part, uint32_t lines)
 {
     const profile_location *l = &e->p->locations[location];
-    size_t mark = sonde_pb_begin(e->out, 4);
+    uint32_t mapping = l->mapping > PROFILE_MAP_SYNTHETIC ? map_id(&e->mappings, l->mapping) : 0;
+    size_t mark = sonde_pprof_begin_location(e->out, e->location_first[location] + part, mapping,
+                                             l->mapping != PROFILE_MAP_SYNTHETIC ? l->address : 0);
 
-    sonde_pb_varint(e->out, 1, e->location_first[location] + part);
-    if (l->mapping > PROFILE_MAP_SYNTHETIC)
-        sonde_pb_varint(e->out, 2, map_id(&e->mappings, l->mapping));
-    if (l->mapping != PROFILE_MAP_SYNTHETIC)
-        sonde_pb_varint(e->out, 3, l->address);
     write_lines(e, location, part, lines);
     sonde_pb_end(e->out, mark);
 }
@@ -444,32 +414,29 @@ static void write_functions(encoder *e)
 {
     for (uint32_t i = 0; i < e->functions.len; i++) {
         const profile_function *f = &e->p->functions[e->functions.order[i]];
-        size_t mark = sonde_pb_begin(e->out, 5);
+        sonde_pprof_function out = { .id = i + 1, .start_line = f->start_line };
 
-        sonde_pb_varint(e->out, 1, i + 1);
-        sonde_pb_varint(e->out, 2, string_index(e, f->name));
-        sonde_pb_varint(e->out, 3, string_index(e, f->system_name));
-        sonde_pb_varint(e->out, 4, string_index(e, f->file));
-        sonde_pb_varint(e->out, 5, f->start_line);
-        sonde_pb_end(e->out, mark);
+        out.name = string_index(e, f->name); /* texts are numbered in this order */
+        out.system_name = string_index(e, f->system_name);
+        out.file = string_index(e, f->file);
+        sonde_pprof_put_function(e->out, &out);
     }
 }
 
 static void write_mapping(encoder *e, uint32_t id, const profile_mapping *m)
 {
-    size_t mark = sonde_pb_begin(e->out, 3);
+    sonde_pprof_mapping out = { .id = id,
+                                .start = m->start,
+                                .limit = m->start + m->length,
+                                .file_offset = m->file_offset,
+                                .has_functions = m->has_functions,
+                                .has_files = m->has_lines,
+                                .has_lines = m->has_lines,
+                                .has_inlines = m->has_inlines };
 
-    sonde_pb_varint(e->out, 1, id);
-    sonde_pb_varint(e->out, 2, m->start);
-    sonde_pb_varint(e->out, 3, m->start + m->length);
-    sonde_pb_varint(e->out, 4, m->file_offset);
-    sonde_pb_varint(e->out, 5, string_index(e, m->path));
-    sonde_pb_varint(e->out, 6, string_index(e, m->build_id));
-    sonde_pb_varint(e->out, 7, m->has_functions);
-    sonde_pb_varint(e->out, 8, m->has_lines);
-    sonde_pb_varint(e->out, 9, m->has_lines);
-    sonde_pb_varint(e->out, 10, m->has_inlines);
-    sonde_pb_end(e->out, mark);
+    out.file = string_index(e, m->path);
+    out.build_id = string_index(e, m->build_id);
+    sonde_pprof_put_mapping(e->out, &out);
 }
 
 /* The main executable is the first one, used or not. */
@@ -491,9 +458,9 @@ static void write_mappings(encoder *e)
 
 static void write_strings(encoder *e)
 {
-    sonde_pb_str_always(e->out, 6, SONDE_STR(""));
+    sonde_pb_str_always(e->out, SONDE_PPROF_TEXT, SONDE_STR(""));
     for (uint32_t i = 0; i < e->strings.len; i++)
-        sonde_pb_str_always(e->out, 6, profile_text(e->p, e->strings.order[i]));
+        sonde_pb_str_always(e->out, SONDE_PPROF_TEXT, profile_text(e->p, e->strings.order[i]));
 }
 
 /* ---- the message ---- */
@@ -511,12 +478,13 @@ static void write_head(encoder *e)
 {
     e->columns_len = profile_columns(e->p, e->columns);
     for (size_t i = 0; i < e->columns_len; i++)
-        write_value_type(e, 1, e->columns[i].type, e->columns[i].unit);
-    sonde_pb_int64(e->out, 9, e->o->start_unix_ns);
-    sonde_pb_varint(e->out, 10, e->o->duration_ns);
-    write_value_type(e, 11, SONDE_STR("cpu-time"), SONDE_STR("nanoseconds"));
-    sonde_pb_varint(e->out, 12, e->p->cpu_period_ns);
-    sonde_pb_varint(e->out, 14, string_index(e, profile_string(e->p, default_type(e))));
+        write_value_type(e, SONDE_PPROF_SAMPLE_TYPE, e->columns[i].type, e->columns[i].unit);
+    sonde_pb_int64(e->out, SONDE_PPROF_TIME, e->o->start_unix_ns);
+    sonde_pb_varint(e->out, SONDE_PPROF_DURATION, e->o->duration_ns);
+    write_value_type(e, SONDE_PPROF_PERIOD_TYPE, SONDE_STR("cpu-time"), SONDE_STR("nanoseconds"));
+    sonde_pb_varint(e->out, SONDE_PPROF_PERIOD, e->p->cpu_period_ns);
+    sonde_pb_varint(e->out, SONDE_PPROF_DEFAULT_TYPE,
+                    string_index(e, profile_string(e->p, default_type(e))));
 }
 
 /* Everything that will be interned while rows are written, so that ids fit the maps. */

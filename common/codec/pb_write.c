@@ -68,6 +68,14 @@ void sonde_pb_varint(sonde_buf *b, uint32_t field, uint64_t v)
         end_at(b, put_varint(put_tag(at, field, WIRE_VARINT), v));
 }
 
+void sonde_pb_packed(sonde_buf *b, uint64_t v)
+{
+    uint8_t *at = sonde_buf_reserve(b, VARINT_MAX_BYTES);
+
+    if (at)
+        end_at(b, put_varint(at, v));
+}
+
 void sonde_pb_int64(sonde_buf *b, uint32_t field, int64_t v)
 {
     sonde_pb_varint(b, field, (uint64_t)v);

@@ -34,6 +34,9 @@ void sonde_pb_end(sonde_buf *b, size_t mark);
 /* Tag and length of a message or bytes whose `len` bytes the caller appends next. */
 void sonde_pb_len_prefix(sonde_buf *b, uint32_t field, size_t len);
 
+/* A number of a packed field, whose begin() and end() are the caller's. */
+void sonde_pb_packed(sonde_buf *b, uint64_t v);
+
 size_t sonde_pb_varint_len(uint64_t v); /* bytes a varint takes */
 
 #endif /* SONDE_CODEC_PB_WRITE_H */

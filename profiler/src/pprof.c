@@ -9,7 +9,7 @@
 #include "base/format.h"
 #include "base/hex.h"
 #include "base/table.h"
-#include "codec/pb_write.h"
+#include "codec/pprof_write.h"
 
 #include "code.h"
 #include "maps.h"
@@ -19,43 +19,6 @@
 #define COARSE_SHARE   10000u
 #define TEXTS_MAX      262144u
 #define COLUMNS_MAX    32
-
-/* Fields of the messages. */
-enum {
-    PROFILE_SAMPLE_TYPE = 1,
-    PROFILE_SAMPLE = 2,
-    PROFILE_MAPPING = 3,
-    PROFILE_LOCATION = 4,
-    PROFILE_FUNCTION = 5,
-    PROFILE_STRING = 6,
-    PROFILE_TIME = 9,
-    PROFILE_DURATION = 10,
-    PROFILE_PERIOD_TYPE = 11,
-    PROFILE_PERIOD = 12,
-    TYPE_TYPE = 1,
-    TYPE_UNIT = 2,
-    SAMPLE_LOCATION = 1,
-    SAMPLE_VALUE = 2,
-    SAMPLE_LABEL = 3,
-    LABEL_KEY = 1,
-    LABEL_STR = 2,
-    LABEL_NUM = 3,
-    MAPPING_ID = 1,
-    MAPPING_START = 2,
-    MAPPING_LIMIT = 3,
-    MAPPING_OFFSET = 4,
-    MAPPING_FILE = 5,
-    MAPPING_BUILD_ID = 6,
-    MAPPING_HAS_FUNCTIONS = 7,
-    LOCATION_ID = 1,
-    LOCATION_MAPPING = 2,
-    LOCATION_ADDRESS = 3,
-    LOCATION_LINE = 4,
-    LINE_FUNCTION = 1,
-    FUNCTION_ID = 1,
-    FUNCTION_NAME = 2,
-    FUNCTION_SYSTEM_NAME = 3,
-};
 
 /* What a column shows of which kind of row.  `value` -1: events, else value[value]. */
 typedef struct column {
@@ -153,20 +116,18 @@ static void put_texts(writer *w)
     size_t cursor = 0;
     const sonde_table_entry *e;
 
-    sonde_pb_str_always(w->out, PROFILE_STRING, (sonde_str){ NULL, 0 });
+    sonde_pb_str_always(w->out, SONDE_PPROF_TEXT, (sonde_str){ NULL, 0 });
     while ((e = sonde_table_next(&w->texts, &cursor)) != NULL)
-        sonde_pb_str_always(w->out, PROFILE_STRING, e->key);
+        sonde_pb_str_always(w->out, SONDE_PPROF_TEXT, e->key);
 }
 
 /* -- columns ---------------------------------------------------------------------------------------- */
 
 static void put_type(writer *w, uint32_t field, const char *type, const char *unit)
 {
-    size_t mark = sonde_pb_begin(w->out, field);
+    uint64_t type_text = word(w, type);
 
-    sonde_pb_varint(w->out, TYPE_TYPE, word(w, type));
-    sonde_pb_varint(w->out, TYPE_UNIT, word(w, unit));
-    sonde_pb_end(w->out, mark);
+    sonde_pprof_put_type(w->out, field, type_text, word(w, unit));
 }
 
 static void choose_columns(writer *w)
@@ -179,7 +140,7 @@ static void choose_columns(writer *w)
         if (c->kind ? !(w->p->kinds & 1u << c->kind) : !w->p->living)
             continue;
         w->shown[w->shown_len++] = c;
-        put_type(w, PROFILE_SAMPLE_TYPE, c->type, c->unit);
+        put_type(w, SONDE_PPROF_SAMPLE_TYPE, c->type, c->unit);
     }
 }
 
@@ -234,47 +195,20 @@ static uint32_t stack_of(writer *w, uint32_t node, uint32_t out[SONDE_PROF__PPRO
     return len;
 }
 
-static void put_packed(sonde_buf *b, uint32_t field, const uint64_t *values, uint32_t len)
-{
-    size_t bytes = 0;
-    uint32_t i;
-
-    for (i = 0; i < len; i++)
-        bytes += sonde_pb_varint_len(values[i]);
-    sonde_pb_len_prefix(b, field, bytes);
-    for (i = 0; i < len; i++) {
-        uint64_t v = values[i];
-
-        for (; v >= 0x80; v >>= 7)
-            sonde_buf_append_byte(b, (uint8_t)(v | 0x80));
-        sonde_buf_append_byte(b, (uint8_t)v);
-    }
-}
-
 /* -- labels ----------------------------------------------------------------------------------------- */
 
 static void label_text(writer *w, const char *key, sonde_str value)
 {
-    size_t mark;
+    uint64_t key_text = value.len ? word(w, key) : 0;
 
-    if (value.len == 0)
-        return;
-    mark = sonde_pb_begin(w->out, SAMPLE_LABEL);
-    sonde_pb_varint(w->out, LABEL_KEY, word(w, key));
-    sonde_pb_varint(w->out, LABEL_STR, text(w, value));
-    sonde_pb_end(w->out, mark);
+    if (value.len)
+        sonde_pprof_put_text_label(w->out, key_text, text(w, value));
 }
 
 static void label_number(writer *w, const char *key, uint64_t value)
 {
-    size_t mark;
-
-    if (value == 0)
-        return;
-    mark = sonde_pb_begin(w->out, SAMPLE_LABEL);
-    sonde_pb_varint(w->out, LABEL_KEY, word(w, key));
-    sonde_pb_varint(w->out, LABEL_NUM, value);
-    sonde_pb_end(w->out, mark);
+    if (value)
+        sonde_pprof_put_number_label(w->out, word(w, key), value);
 }
 
 static void label_thread(writer *w, uint32_t number)
@@ -350,19 +284,33 @@ static void label_extra(writer *w, const sonde_prof__tally *r)
 
 /* -- samples ---------------------------------------------------------------------------------------- */
 
-static void put_sample(writer *w, const sonde_prof__tally *r, uint32_t node)
+static void put_stack(writer *w, uint32_t node)
 {
     uint32_t stack[SONDE_PROF__PPROF_FRAMES], len = stack_of(w, node, stack), i;
-    uint64_t wide[SONDE_PROF__PPROF_FRAMES];
-    size_t mark = sonde_pb_begin(w->out, PROFILE_SAMPLE);
-    char pid[SONDE_U64_MAX_LEN];
+    size_t mark = sonde_pb_begin(w->out, SONDE_PPROF_SAMPLE_LOCATIONS);
 
     for (i = 0; i < len; i++)
-        wide[i] = stack[i];
-    put_packed(w->out, SAMPLE_LOCATION, wide, len);
+        sonde_pb_packed(w->out, stack[i]);
+    sonde_pb_end(w->out, mark);
+}
+
+static void put_values(writer *w, const sonde_prof__tally *r)
+{
+    size_t mark = sonde_pb_begin(w->out, SONDE_PPROF_SAMPLE_VALUES);
+    uint32_t i;
+
     for (i = 0; i < w->shown_len; i++)
-        wide[i] = value_of(w->shown[i], r);
-    put_packed(w->out, SAMPLE_VALUE, wide, w->shown_len);
+        sonde_pb_packed(w->out, value_of(w->shown[i], r));
+    sonde_pb_end(w->out, mark);
+}
+
+static void put_sample(writer *w, const sonde_prof__tally *r, uint32_t node)
+{
+    size_t mark = sonde_pb_begin(w->out, SONDE_PPROF_SAMPLE);
+    char pid[SONDE_U64_MAX_LEN];
+
+    put_stack(w, node);
+    put_values(w, r);
     label_thread(w, r->key.thread);
     label_text(w, "process_id", (sonde_str){ pid, sonde_format_u64(w->p->pid, pid) });
     label_text(w, "process_name", w->p->process_name);
@@ -505,16 +453,12 @@ static void put_location(writer *w, uint32_t id)
     char room[SONDE_PROF__CODE_NAME_MAX];
     sonde_str name = name_of(w, place, room);
     uint64_t function = intern(w, &w->functions, name);
-    size_t mark = sonde_pb_begin(w->out, PROFILE_LOCATION), line;
+    size_t mark =
+        sonde_pprof_begin_location(w->out, id, object ? object->id - SONDE_PROF__FIRST_MAP + 1 : 0,
+                                   place->map == SONDE_PROF__SYNTHETIC ? 0 : place->vaddr);
 
-    sonde_pb_varint(w->out, LOCATION_ID, id);
-    sonde_pb_varint(w->out, LOCATION_MAPPING, object ? object->id - SONDE_PROF__FIRST_MAP + 1 : 0);
-    sonde_pb_varint(w->out, LOCATION_ADDRESS,
-                    place->map == SONDE_PROF__SYNTHETIC ? 0 : place->vaddr);
     if (function) {
-        line = sonde_pb_begin(w->out, LOCATION_LINE);
-        sonde_pb_varint(w->out, LINE_FUNCTION, function);
-        sonde_pb_end(w->out, line);
+        sonde_pprof_put_line(w->out, function, 0);
     } else if (object && object->build_id_len > 0) {
         w->p->unknown_frames = true;
     }
@@ -528,31 +472,29 @@ static void put_functions(writer *w)
     const sonde_table_entry *e;
 
     while ((e = sonde_table_next(&w->functions, &cursor)) != NULL) {
-        size_t mark = sonde_pb_begin(w->out, PROFILE_FUNCTION);
         sonde_str readable = { room, sonde_prof__readable(e->key, room) };
+        sonde_pprof_function fn = { .id = (uintptr_t)e->value };
 
-        sonde_pb_varint(w->out, FUNCTION_ID, (uintptr_t)e->value);
-        sonde_pb_varint(w->out, FUNCTION_NAME, text(w, readable));
+        fn.name = text(w, readable);
         if (!sonde_str_eq(readable, e->key))
-            sonde_pb_varint(w->out, FUNCTION_SYSTEM_NAME, text(w, e->key));
-        sonde_pb_end(w->out, mark);
+            fn.system_name = text(w, e->key);
+        sonde_pprof_put_function(w->out, &fn);
     }
 }
 
 static void put_mapping(writer *w, const sonde_prof__loaded *l)
 {
     char hex[2 * SONDE_PROF__BUILD_ID_MAX];
-    size_t mark = sonde_pb_begin(w->out, PROFILE_MAPPING);
+    sonde_pprof_mapping m = { .id = l->id - SONDE_PROF__FIRST_MAP + 1,
+                              .start = l->start,
+                              .limit = l->start + l->length,
+                              .file_offset = l->file_offset,
+                              .has_functions = true };
 
     sonde_hex_bytes(l->build_id, l->build_id_len, hex);
-    sonde_pb_varint(w->out, MAPPING_ID, l->id - SONDE_PROF__FIRST_MAP + 1);
-    sonde_pb_varint(w->out, MAPPING_START, l->start);
-    sonde_pb_varint(w->out, MAPPING_LIMIT, l->start + l->length);
-    sonde_pb_varint(w->out, MAPPING_OFFSET, l->file_offset);
-    sonde_pb_varint(w->out, MAPPING_FILE, text(w, l->path));
-    sonde_pb_varint(w->out, MAPPING_BUILD_ID, text(w, (sonde_str){ hex, 2u * l->build_id_len }));
-    sonde_pb_varint(w->out, MAPPING_HAS_FUNCTIONS, 1);
-    sonde_pb_end(w->out, mark);
+    m.file = text(w, l->path);
+    m.build_id = text(w, (sonde_str){ hex, 2u * l->build_id_len });
+    sonde_pprof_put_mapping(w->out, &m);
 }
 
 /* The program first, then what is mentioned. */
@@ -586,12 +528,12 @@ static void put_all(writer *w)
     for (i = 1; i <= w->places.len; i++)
         put_location(w, i);
     put_functions(w);
-    sonde_pb_int64(w->out, PROFILE_TIME, (int64_t)p->time.start_unix_ns);
-    sonde_pb_int64(w->out, PROFILE_DURATION,
+    sonde_pb_int64(w->out, SONDE_PPROF_TIME, (int64_t)p->time.start_unix_ns);
+    sonde_pb_int64(w->out, SONDE_PPROF_DURATION,
                    (int64_t)(p->time.end_unix_ns - p->time.start_unix_ns));
     if (p->cpu_period_ns) {
-        put_type(w, PROFILE_PERIOD_TYPE, "cpu-time", "nanoseconds");
-        sonde_pb_int64(w->out, PROFILE_PERIOD, (int64_t)p->cpu_period_ns);
+        put_type(w, SONDE_PPROF_PERIOD_TYPE, "cpu-time", "nanoseconds");
+        sonde_pb_int64(w->out, SONDE_PPROF_PERIOD, (int64_t)p->cpu_period_ns);
     }
     put_texts(w);
 }
