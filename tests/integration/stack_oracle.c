@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/parse.h"
 #include "tests/unit/profiler/libgcc_oracle.h"
 
 #define PERIOD_NS 150000
@@ -24,12 +25,12 @@ int main(int argc, char **argv)
 {
     struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGPROF };
     const struct itimerspec every = { { 0, PERIOD_NS }, { 0, PERIOD_NS } };
-    long wanted = argc == 3 ? strtol(argv[2], NULL, 10) : 0;
+    uint64_t wanted = 0;
     void (*work)(void);
     timer_t timer;
     void *module;
 
-    if (wanted <= 0)
+    if (argc != 3 || sonde_parse_u64(sonde_str_from(argv[2]), &wanted) != SONDE_OK)
         fail("usage: stack_oracle MODULE SAMPLES");
     module = dlopen(argv[1], RTLD_NOW);
     if (!module)
@@ -43,7 +44,7 @@ int main(int argc, char **argv)
         fail("no stack, or no timer");
     oracle_begin(&objects.map, SIGPROF);
     (void)timer_settime(timer, 0, &every, NULL);
-    while (the_oracle.samples < wanted)
+    while ((uint64_t)the_oracle.samples < wanted)
         work();
     (void)timer_delete(timer);
     printf("{\"samples\":%d,\"equal\":%d,\"complete\":%d,\"different\":\"%s\"}\n",
