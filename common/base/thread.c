@@ -1,13 +1,11 @@
 /* thread.c - named threads that leave the host's signals alone. */
 #include "base/thread.h"
 
-#include <signal.h>
-
 #define STACK_DEFAULT_BYTES ((size_t)256 * 1024)
 
 /* Everything but the faults: a crash in one of our threads must reach the host's crash handler, and
  * a blocked fault ends the process without calling it. */
-static void signals_to_block(sigset_t *out)
+void sonde_thread_signals_to_block(sigset_t *out)
 {
     static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS };
     size_t i;
@@ -31,7 +29,7 @@ sonde_status sonde_thread_start(pthread_t *out_thread, const char *name, size_t 
         (void)pthread_attr_destroy(&attr);
         return SONDE_ERR_INVALID;
     }
-    signals_to_block(&block);
+    sonde_thread_signals_to_block(&block);
     (void)pthread_sigmask(SIG_BLOCK, &block, &before); /* inherited by the new thread */
     error = pthread_create(&thread, &attr, run, arg);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -16,6 +16,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/thread.h"
 #include "net/server/callbacks.h"
 #include "net/server/internal.h"
 #include "net/server/lease.h"
@@ -146,7 +147,7 @@ static sonde_status start_daemon(http_listening *on)
         o->idle_timeout_s > o->read_timeout_s ? o->idle_timeout_s : o->read_timeout_s;
     struct MHD_OptionItem more[3] = { { MHD_OPTION_END, 0, NULL } };
     unsigned accepting = o->lease ? MHD_USE_NO_LISTEN_SOCKET : 0;
-    sigset_t all, old;
+    sigset_t block, old;
     size_t n = 0;
 
     if (!o->lease)
@@ -154,8 +155,8 @@ static sonde_status start_daemon(http_listening *on)
     if (threads > 1)
         more[n++] = (struct MHD_OptionItem){ MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)threads, NULL };
     more[n] = (struct MHD_OptionItem){ MHD_OPTION_END, 0, NULL };
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &old); /* the pool's threads inherit the mask */
+    sonde_thread_signals_to_block(&block);
+    (void)pthread_sigmask(SIG_BLOCK, &block, &old); /* the pool's threads inherit the mask */
     on->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_ALLOW_SUSPEND_RESUME |
             MHD_USE_ERROR_LOG | accepting,
