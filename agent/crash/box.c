@@ -17,7 +17,7 @@
 #include "base/hex.h"
 #include "vocab/tags.h"
 
-#include "process_block.h"
+#include "crash/process_block.h"
 
 #define SEALS      (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 #define AREAS_MAX  ((BOX_FILE_MAX_BYTES - SONDE_BLACKBOX_HEADER_BYTES) / SONDE_BLACKBOX_AREA_BYTES)
@@ -99,7 +99,7 @@ void box_cause_text(const box_death *death, char out[BOX_CAUSE_ROOM])
 typedef struct reading {
     payload *p;
     const box_death *death;
-    process_block block;
+    sonde_process_block block;
     int64_t death_unix_ns;
     sonde_str cause;
     sonde_str message;
@@ -349,7 +349,7 @@ static bool describe(reading *r, const sonde_blackbox_header *h)
     char cause[BOX_CAUSE_ROOM], message[128];
     size_t len = h->process_bytes <= SONDE_BLACKBOX_PROCESS_MAX ? h->process_bytes : 0;
 
-    process_block_read(&r->block, copy(r, (const char *)h->process, len));
+    sonde_process_block_read(&r->block, copy(r, (const char *)h->process, len));
     /* This agent slept while the process died: its last sign of life is nearer to the truth. */
     r->death_unix_ns = heartbeat > 0 && r->death->unix_ns - heartbeat > AWAY_NS
                            ? heartbeat + (int64_t)SONDE_NS_PER_S
@@ -403,14 +403,14 @@ uint64_t box_active_span(int fd, uint32_t tid)
     return 0;
 }
 
-bool box_process(int fd, char room[SONDE_BLACKBOX_PROCESS_MAX], process_block *out)
+bool box_process(int fd, char room[SONDE_BLACKBOX_PROCESS_MAX], sonde_process_block *out)
 {
     sonde_blackbox_header h;
 
     if (!read_header(fd, &h) || h.process_bytes > SONDE_BLACKBOX_PROCESS_MAX)
         return false;
     memcpy(room, h.process, h.process_bytes);
-    process_block_read(out, (sonde_str){ room, h.process_bytes });
+    sonde_process_block_read(out, (sonde_str){ room, h.process_bytes });
     return true;
 }
 

@@ -16,7 +16,7 @@
 #include "agent/payload/payload.h"
 #include "base/blackbox.h"
 
-#include "process_block.h"
+#include "crash/process_block.h"
 
 #define BOX_FILE_MAX_BYTES (20u * 1024 * 1024)
 
@@ -56,7 +56,7 @@ uint32_t box_state(int fd, int *out_signo);
 uint64_t box_active_span(int fd, uint32_t tid);
 
 /* What a box says of its process: views into `room`; false: it cannot be read. */
-bool box_process(int fd, char room[SONDE_BLACKBOX_PROCESS_MAX], process_block *out);
+bool box_process(int fd, char room[SONDE_BLACKBOX_PROCESS_MAX], sonde_process_block *out);
 
 typedef struct box_counts {
     uint32_t spans;

@@ -17,13 +17,14 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/hex.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "net/socket.h"
 
 #include "box.h"
+#include "crash/message.h"
 #include "ending.h"
-#include "message.h"
 
 #define SOCKET_MODE 0722
 #define SOCKET_NAME "crash.socket"
@@ -66,9 +67,9 @@ typedef struct peer {
     int pidfd;
     pid_t pid;
     bool said_hello;
-    bool over;          /* to be freed when the round is done */
-    int signo;          /* of a CRASH packet; 0: none came */
-    crash_case *report; /* NULL: none came, or none that can be read */
+    bool over;                /* to be freed when the round is done */
+    int signo;                /* of a CRASH packet; 0: none came */
+    sonde_crash_case *report; /* NULL: none came, or none that can be read */
     uint64_t hung_up_mono_ns;
     ending_watch watch;
 } peer;
@@ -91,7 +92,7 @@ typedef struct crash_counters {
 struct crash {
     char path[PATH_ROOM];
     payload_sink sink;
-    crash_symbols symbols;
+    sonde_crash_symbols symbols;
     void *telemetry;
     sonde_status (*push_telemetry)(void *telemetry, crash_request *request);
     int listener;
@@ -128,7 +129,7 @@ static void free_peer(crash *c, peer *p)
     close_fd(&p->socket);
     close_fd(&p->file);
     close_fd(&p->pidfd);
-    crash_case_free(p->report);
+    sonde_crash_case_free(p->report);
     sonde_free(p);
     atomic_store_explicit(&c->counters.connections, c->peers_len, memory_order_relaxed);
 }
@@ -286,17 +287,17 @@ static peer *reporter_of(const crash *c, pid_t pid)
 }
 
 /* Of a process the report that says most is kept. */
-static void keep_report(crash *c, peer *p, crash_case *said)
+static void keep_report(crash *c, peer *p, sonde_crash_case *said)
 {
     peer *older = reporter_of(c, p->pid);
 
     if (older) {
         add(&c->counters.reports[REPORT_REPLACED], 1);
-        if (!report_is_better(&said->r, &older->report->r)) {
-            crash_case_free(said);
+        if (!sonde_crash_report_is_better(&said->r, &older->report->r)) {
+            sonde_crash_case_free(said);
             return;
         }
-        crash_case_free(older->report);
+        sonde_crash_case_free(older->report);
         older->report = NULL;
     }
     p->report = said;
@@ -305,7 +306,7 @@ static void keep_report(crash *c, peer *p, crash_case *said)
 static void take_report(crash *c, peer *p, size_t bytes)
 {
     sonde_crash_crash packet;
-    crash_case *said;
+    sonde_crash_case *said;
     bool malformed;
 
     memcpy(&packet, c->packet, sizeof(packet));
@@ -313,11 +314,13 @@ static void take_report(crash *c, peer *p, size_t bytes)
     if (bytes == sizeof(packet)) /* a signal without a report */
         return;
     add(&c->counters.reports_received, 1);
-    said = crash_case_new(c->packet, bytes, p->pid, &c->symbols, &malformed);
-    if (said)
-        keep_report(c, p, said);
-    else
+    said = sonde_crash_case_new(c->packet, bytes, p->pid, &c->symbols, &malformed);
+    if (!said) {
         add(&c->counters.reports[malformed ? REPORT_MALFORMED : REPORT_NO_MEMORY], 1);
+        return;
+    }
+    sonde_crash_case_open(said);
+    keep_report(c, p, said);
 }
 
 static void take_packet(crash *c, peer *p, ssize_t n, int fd)
@@ -372,7 +375,7 @@ typedef struct dead {
     int pidfd;
     int file; /* -1: none */
     int signo;
-    crash_case *report; /* borrowed */
+    sonde_crash_case *report; /* borrowed */
     ending_watch watch;
     bool said_hello;
 } dead;
@@ -463,22 +466,66 @@ static bool within_limit(crash *c, int64_t unix_ns)
     return c->deaths_this_minute++ < CRASH_DEATHS_PER_MINUTE;
 }
 
-static sonde_status push_message(crash *c, const process_block *who, sonde_buf *body)
+static sonde_status push_message(crash *c, const sonde_process_block *who, sonde_buf *body)
 {
     crash_request request = { body, who->language, who->tracer_version, who->container_id };
 
     return c->push_telemetry ? c->push_telemetry(c->telemetry, &request) : SONDE_ERR_STATE;
 }
 
-static enum report_fate send_messages(crash *c, crash_case *k, const process_block *who,
+static sonde_str thread_of(const payload_span *s)
+{
+    const sonde_str *name = span_meta_get(s, SONDE_STR("thread.name"));
+
+    return name ? *name : (sonde_str){ NULL, 0 };
+}
+
+static uint64_t high_of(const payload_span *first)
+{
+    const sonde_str *tid = span_meta_get(first, SONDE_STR("_dd.p.tid"));
+    uint64_t high = 0;
+
+    if (tid)
+        (void)sonde_hex_parse_u64(*tid, 0, &high);
+    return high;
+}
+
+typedef struct open_ids {
+    sonde_crash_id spans[SONDE_CRASH_SPANS_MAX];
+    sonde_crash_id traces[SONDE_CRASH_SPANS_MAX];
+    sonde_crash_open open;
+} open_ids;
+
+static void list_open(const payload *p, open_ids *out)
+{
+    uint32_t i, k;
+    size_t n = 0;
+
+    for (i = 0; p && i < p->chunks_len; i++)
+        for (k = 0; k < p->chunks[i].spans_len && n < SONDE_CRASH_SPANS_MAX; k++) {
+            const payload_span *s = &p->chunks[i].spans[k];
+
+            out->spans[n++] = (sonde_crash_id){ 0, s->span_id, thread_of(s) };
+        }
+    for (i = 0; p && i < p->chunks_len && i < SONDE_CRASH_SPANS_MAX; i++) {
+        const payload_span *first = p->chunks[i].spans;
+
+        out->traces[i] = (sonde_crash_id){ high_of(first), first->trace_id, thread_of(first) };
+    }
+    out->open = (sonde_crash_open){ out->spans, n, out->traces, i };
+}
+
+static enum report_fate send_messages(crash *c, sonde_crash_case *k, const sonde_process_block *who,
                                       const payload *spans)
 {
     enum report_fate fate = REPORT_NO_MEMORY;
     sonde_buf ping, full;
+    open_ids ids;
 
-    sonde_buf_init(&ping, MESSAGE_MAX_BYTES);
-    sonde_buf_init(&full, MESSAGE_MAX_BYTES);
-    if (message_ping(k, who, &ping) && message_report(k, who, spans, &full))
+    list_open(spans, &ids);
+    sonde_buf_init(&ping, SONDE_CRASH_MESSAGE_MAX_BYTES);
+    sonde_buf_init(&full, SONDE_CRASH_MESSAGE_MAX_BYTES);
+    if (sonde_crash_ping(k, who, &ping) && sonde_crash_message(k, who, &ids.open, &full))
         fate = push_message(c, who, &ping) == SONDE_OK && push_message(c, who, &full) == SONDE_OK
                    ? REPORT_SENT
                    : REPORT_REFUSED;
@@ -489,14 +536,14 @@ static enum report_fate send_messages(crash *c, crash_case *k, const process_blo
 
 static void send_report(crash *c, const dead *d, const payload *spans)
 {
-    char room[SONDE_BLACKBOX_PROCESS_MAX], text[MESSAGE_TEXT_ROOM];
-    process_block who;
+    char room[SONDE_BLACKBOX_PROCESS_MAX], text[SONDE_CRASH_TEXT_ROOM];
+    sonde_process_block who;
 
     if (!d->report)
         return;
     if (d->file < 0 || !box_process(d->file, room, &who))
         who = d->report->r.process;
-    message_text(&d->report->r, text);
+    sonde_crash_text(&d->report->r, text);
     SONDE_LOG_ALWAYS(SONDE_LOG_INFO, "%s: pid=%d service=%s", text, (int)d->pid,
                      SONDE_LOG_QUOTE(who.service));
     add(&c->counters.reports[send_messages(c, d->report, &who, spans)], 1);
@@ -531,7 +578,7 @@ static payload *read_spans(crash *c, const dead *d, const box_death *death, box_
 
 static void submit(crash *c, const dead *d, box_death *death)
 {
-    char name[REPORT_NAME_ROOM], text[MESSAGE_TEXT_ROOM];
+    char name[SONDE_CRASH_NAME_ROOM], text[SONDE_CRASH_TEXT_ROOM];
     box_crash told = { .span_id = 0 };
     box_counts n;
     payload *what;
@@ -539,11 +586,11 @@ static void submit(crash *c, const dead *d, box_death *death)
 
     sonde_buf_init(&stack, STACK_TEXT);
     if (d->report) {
-        const report *r = &d->report->r;
+        const sonde_crash_report *r = &d->report->r;
 
-        report_signal_name(r->crash.signo, name);
-        message_text(r, text);
-        (void)message_stack(d->report, &stack); /* as much as there is room for */
+        sonde_crash_signal_name(r->crash.signo, name);
+        sonde_crash_text(r, text);
+        (void)sonde_crash_stack(d->report, &stack); /* as much as there is room for */
         told = (box_crash){ r->head.span_id, r->head.unix_ns, sonde_str_from(name),
                             sonde_str_from(text), sonde_buf_str(&stack) };
         if (told.span_id == 0 && d->file >= 0)

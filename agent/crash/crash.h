@@ -21,7 +21,7 @@
 #include "codec/json_write.h"
 #include "sonde/status.h"
 
-#include "names.h"
+#include "crash/names.h"
 
 #define CRASH_CONNECTIONS_MAX    4096
 #define CRASH_CONNECTIONS_OF_PID 4
@@ -40,7 +40,7 @@ typedef struct crash crash;
 typedef struct crash_options {
     sonde_str trace_socket; /* the crash socket stands beside it */
     payload_sink sink;
-    crash_symbols symbols; /* all NULL: reports have addresses only */
+    sonde_crash_symbols symbols; /* all NULL: reports have addresses only */
     void *telemetry;
     sonde_status (*push_telemetry)(void *telemetry, crash_request *request); /* NULL: nowhere */
 } crash_options;

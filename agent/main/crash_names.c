@@ -1,7 +1,7 @@
 /* crash_names.c - modules of reports as the mappings of profiles. */
 #include "crash_names.h"
 
-static void *open_module(void *user, pid_t pid, const report_module *m)
+static void *open_module(void *user, pid_t pid, const sonde_crash_report_module *m)
 {
     const symbols_options options = { .max_bytes = CRASH_NAMES_BYTES, .lines = true };
     crash_names *n = user;
@@ -26,18 +26,20 @@ static void *open_module(void *user, pid_t pid, const report_module *m)
     return o;
 }
 
-static size_t resolve(void *user, void *object, uint64_t address, crash_line out[CRASH_LINES_MAX])
+static size_t resolve(void *user, void *object, uint64_t address,
+                      sonde_crash_line out[SONDE_CRASH_LINES_MAX])
 {
     symbol_line lines[SYMBOLS_LINES_MAX];
     size_t len = symbols_resolve(object, address, lines), i;
 
     (void)user;
     for (i = 0; i < len; i++)
-        out[i] = (crash_line){ lines[i].name, lines[i].system_name, lines[i].file, lines[i].line };
+        out[i] =
+            (sonde_crash_line){ lines[i].name, lines[i].system_name, lines[i].file, lines[i].line };
     return len;
 }
 
-_Static_assert(SYMBOLS_LINES_MAX <= CRASH_LINES_MAX, "room for all");
+_Static_assert(SYMBOLS_LINES_MAX <= SONDE_CRASH_LINES_MAX, "room for all");
 
 static void close_module(void *user, void *object)
 {
@@ -56,7 +58,7 @@ void crash_names_done(crash_names *n)
     n->symbols = NULL;
 }
 
-crash_symbols crash_names_lend(crash_names *n)
+sonde_crash_symbols crash_names_lend(crash_names *n)
 {
-    return (crash_symbols){ n, open_module, resolve, close_module };
+    return (sonde_crash_symbols){ n, open_module, resolve, close_module };
 }

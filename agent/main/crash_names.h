@@ -7,8 +7,8 @@
 #ifndef SONDE_AGENT_MAIN_CRASH_NAMES_H
 #define SONDE_AGENT_MAIN_CRASH_NAMES_H
 
-#include "agent/crash/names.h"
 #include "agent/profiles/symbols.h"
+#include "crash/names.h"
 
 #define CRASH_NAMES_BYTES ((size_t)64 << 20)
 
@@ -18,6 +18,6 @@ typedef struct crash_names {
 
 void crash_names_init(crash_names *n);
 void crash_names_done(crash_names *n); /* every object was closed */
-crash_symbols crash_names_lend(crash_names *n);
+sonde_crash_symbols crash_names_lend(crash_names *n);
 
 #endif /* SONDE_AGENT_MAIN_CRASH_NAMES_H */

@@ -154,18 +154,57 @@ static sonde_status connect_localhost(uint16_t port, uint64_t deadline_mono_ns, 
     return status;
 }
 
-static sonde_status connect_resolved(const char *host, uint16_t port, uint64_t deadline_mono_ns,
-                                     int *out_fd)
+static bool is_localhost(const sonde_url *url)
+{
+    return sonde_str_eq_nocase(sonde_str_from(url->host), SONDE_STR("localhost"));
+}
+
+bool sonde_is_literal(const sonde_url *url)
+{
+    address a;
+
+    return url->scheme == SONDE_URL_UNIX || is_localhost(url) ||
+           literal_address(url->host, url->port, &a);
+}
+
+static struct addrinfo *look_up(const char *host, uint16_t port)
 {
     struct addrinfo hints = { .ai_family = AF_UNSPEC,
                               .ai_socktype = SOCK_STREAM,
                               .ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV };
-    struct addrinfo *list = NULL, *a;
-    sonde_status status = SONDE_ERR_CONNECT;
+    struct addrinfo *list = NULL;
     char service[8];
 
     (void)snprintf(service, sizeof(service), "%u", port);
-    if (getaddrinfo(host, service, &hints, &list) != 0) {
+    return getaddrinfo(host, service, &hints, &list) == 0 ? list : NULL;
+}
+
+sonde_status sonde_resolve(sonde_url *url)
+{
+    char text[INET6_ADDRSTRLEN];
+    struct addrinfo *list;
+    sonde_status status = SONDE_ERR_CONNECT;
+
+    if (sonde_is_literal(url))
+        return SONDE_OK;
+    list = look_up(url->host, url->port);
+    if (list && getnameinfo(list->ai_addr, list->ai_addrlen, text, sizeof(text), NULL, 0,
+                            NI_NUMERICHOST) == 0) {
+        memcpy(url->host, text, strlen(text) + 1);
+        status = SONDE_OK;
+    }
+    if (list)
+        freeaddrinfo(list);
+    return status;
+}
+
+static sonde_status connect_resolved(const char *host, uint16_t port, uint64_t deadline_mono_ns,
+                                     int *out_fd)
+{
+    struct addrinfo *list = look_up(host, port), *a;
+    sonde_status status = SONDE_ERR_CONNECT;
+
+    if (!list) {
         errno = EHOSTUNREACH;
         return SONDE_ERR_CONNECT;
     }
@@ -188,7 +227,7 @@ sonde_status sonde_connect(const sonde_url *url, uint64_t deadline_mono_ns, int 
     }
     if (literal_address(url->host, url->port, &a))
         return connect_to(&a.as.any, a.len, deadline_mono_ns, out_fd);
-    if (sonde_str_eq_nocase(sonde_str_from(url->host), SONDE_STR("localhost")))
+    if (is_localhost(url))
         return connect_localhost(url->port, deadline_mono_ns, out_fd);
     return connect_resolved(url->host, url->port, deadline_mono_ns, out_fd);
 }

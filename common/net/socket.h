@@ -15,6 +15,13 @@
 SONDE_MUST_USE sonde_status sonde_connect(const sonde_url *url, uint64_t deadline_mono_ns,
                                           int *out_fd);
 
+/* Whether connecting looks no name up. */
+bool sonde_is_literal(const sonde_url *url);
+
+/* Puts an address in the place of the host's name, the first there is; nothing to do for a literal one.  Takes as long as it
+ * takes.  SONDE_ERR_CONNECT: not known. */
+SONDE_MUST_USE sonde_status sonde_resolve(sonde_url *url);
+
 /* host: an address or "localhost"; port 0 picks one, read it back with sonde_local_port(). */
 SONDE_MUST_USE sonde_status sonde_listen_tcp(const char *host, uint16_t port, int *out_fd,
                                              sonde_error *out_error);

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/crash/message.h"
 #include "codec/json_read.h"
+#include "crash/message.h"
 
 #define FRAMES 3u
 
@@ -77,7 +77,7 @@ static sonde_crash_report_head *head_of(packet *p)
 
 static int opened, closed;
 
-static void *open_object(void *user, pid_t pid, const report_module *m)
+static void *open_object(void *user, pid_t pid, const sonde_crash_report_module *m)
 {
     assert_int_equal(pid, 1234);
     assert_true(sonde_str_eq(m->path, SONDE_STR("/opt/web")));
@@ -85,13 +85,14 @@ static void *open_object(void *user, pid_t pid, const report_module *m)
     return user;
 }
 
-static size_t resolve(void *user, void *object, uint64_t address, crash_line out[CRASH_LINES_MAX])
+static size_t resolve(void *user, void *object, uint64_t address,
+                      sonde_crash_line out[SONDE_CRASH_LINES_MAX])
 {
     assert_ptr_equal(user, object);
     if (address != 0x1010)
         return 0;
-    out[0] = (crash_line){ SONDE_STR("inlined"), { NULL, 0 }, SONDE_STR("a.h"), 3 };
-    out[1] = (crash_line){ SONDE_STR("ns::f()"), SONDE_STR("_ZN2ns1fEv"), { NULL, 0 }, 0 };
+    out[0] = (sonde_crash_line){ SONDE_STR("inlined"), { NULL, 0 }, SONDE_STR("a.h"), 3 };
+    out[1] = (sonde_crash_line){ SONDE_STR("ns::f()"), SONDE_STR("_ZN2ns1fEv"), { NULL, 0 }, 0 };
     return 2;
 }
 
@@ -101,30 +102,34 @@ static void close_object(void *user, void *object)
     closed++;
 }
 
-static crash_case *make_case(const packet *p, bool *malformed)
+static sonde_crash_case *make_case(const packet *p, bool *malformed)
 {
     static int any;
-    const crash_symbols symbols = { &any, open_object, resolve, close_object };
+    const sonde_crash_symbols symbols = { &any, open_object, resolve, close_object };
 
-    return crash_case_new(p->bytes, p->len, 1234, &symbols, malformed);
+    sonde_crash_case *c = sonde_crash_case_new(p->bytes, p->len, 1234, &symbols, malformed);
+
+    if (c)
+        sonde_crash_case_open(c);
+    return c;
 }
 
 static void test_a_report_is_read(void **state)
 {
     packet p = make_packet(SEGV_MAPERR);
-    report *r = calloc(1, sizeof(*r));
+    sonde_crash_report *r = calloc(1, sizeof(*r));
 
     (void)state;
     assert_non_null(r);
-    assert_true(report_read(r, p.bytes, p.len));
+    assert_true(sonde_crash_report_read(r, p.bytes, p.len));
     assert_int_equal(r->crash.signo, SIGSEGV);
     assert_int_equal(r->head.frames_len, FRAMES);
     assert_int_equal(r->frames[1], 0x402000);
     assert_int_equal(r->regs[1], 9);
     assert_int_equal(r->modules_len, 1);
-    assert_ptr_equal(report_module_of(r, 0x401010), &r->modules[0]);
-    assert_null(report_module_of(r, 0x403000));
-    assert_null(report_module_of(r, 0x400fff));
+    assert_ptr_equal(sonde_crash_module_of(r, 0x401010), &r->modules[0]);
+    assert_null(sonde_crash_module_of(r, 0x403000));
+    assert_null(sonde_crash_module_of(r, 0x400fff));
     assert_true(sonde_str_eq(r->thread_name, SONDE_STR("worker")));
     assert_true(sonde_str_eq(r->process.service, SONDE_STR("web")));
     free(r);
@@ -146,7 +151,7 @@ static void test_what_cannot_be_is_refused(void **state)
         { "process", offsetof(sonde_crash_report_head, process_bytes), 2049 },
         { "process that is not there", offsetof(sonde_crash_report_head, process_bytes), 2000 },
     };
-    report *r = calloc(1, sizeof(*r));
+    sonde_crash_report *r = calloc(1, sizeof(*r));
     size_t i;
 
     (void)state;
@@ -155,13 +160,13 @@ static void test_what_cannot_be_is_refused(void **state)
         packet p = make_packet(SEGV_MAPERR);
 
         memcpy((uint8_t *)head_of(&p) + rows[i].at, &rows[i].value, sizeof(rows[i].value));
-        if (report_read(r, p.bytes, p.len))
+        if (sonde_crash_report_read(r, p.bytes, p.len))
             fail_msg("%s was taken", rows[i].label);
     }
     for (i = 0; i < make_packet(1).len; i++) {
         packet p = make_packet(SEGV_MAPERR);
 
-        assert_false(report_read(r, p.bytes, i)); /* cut anywhere */
+        assert_false(sonde_crash_report_read(r, p.bytes, i)); /* cut anywhere */
     }
     free(r);
 }
@@ -171,16 +176,16 @@ static void test_modules_that_cannot_be_end_the_list(void **state)
     packet p = make_packet(SEGV_MAPERR);
     size_t at = sizeof(sonde_crash_crash) + sizeof(sonde_crash_report_head) + 5 * sizeof(uint64_t);
     sonde_crash_module *m = (sonde_crash_module *)(void *)(p.bytes + at);
-    report *r = calloc(1, sizeof(*r));
+    sonde_crash_report *r = calloc(1, sizeof(*r));
 
     (void)state;
     assert_non_null(r);
     m->build_id_len = SONDE_CRASH_BUILD_ID_MAX + 1;
-    assert_true(report_read(r, p.bytes, p.len));
+    assert_true(sonde_crash_report_read(r, p.bytes, p.len));
     assert_int_equal(r->modules_len, 0);
     m->build_id_len = 2;
     m->path_len = 9; /* more than there is */
-    assert_true(report_read(r, p.bytes, p.len));
+    assert_true(sonde_crash_report_read(r, p.bytes, p.len));
     assert_int_equal(r->modules_len, 0);
     free(r);
 }
@@ -200,15 +205,15 @@ static void test_names_of_signals_and_codes(void **state)
         { SIGSYS, 1, "SYS_SECCOMP" },
         { SIGSEGV, 99, "UNKNOWN" },
     };
-    char name[REPORT_NAME_ROOM];
+    char name[SONDE_CRASH_NAME_ROOM];
     size_t i;
 
     (void)state;
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        assert_string_equal(report_code_name(rows[i].signo, rows[i].code), rows[i].want);
-    report_signal_name(SIGBUS, name);
+        assert_string_equal(sonde_crash_code_name(rows[i].signo, rows[i].code), rows[i].want);
+    sonde_crash_signal_name(SIGBUS, name);
     assert_string_equal(name, "SIGBUS");
-    report_signal_name(12345, name);
+    sonde_crash_signal_name(12345, name);
     assert_string_equal(name, "signal 12345");
 }
 
@@ -221,7 +226,7 @@ static void test_the_kernels_word_is_better_than_one_that_was_sent(void **state)
                  { SI_TKILL, SEGV_MAPERR, false },
                  { SEGV_ACCERR, SEGV_MAPERR, true },
                  { SI_USER, SI_TKILL, true } };
-    report *a = calloc(2, sizeof(*a));
+    sonde_crash_report *a = calloc(2, sizeof(*a));
     size_t i;
 
     (void)state;
@@ -229,7 +234,7 @@ static void test_the_kernels_word_is_better_than_one_that_was_sent(void **state)
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         a[0].crash.si_code = rows[i].newer;
         a[1].crash.si_code = rows[i].older;
-        assert_int_equal(report_is_better(&a[0], &a[1]), rows[i].want);
+        assert_int_equal(sonde_crash_report_is_better(&a[0], &a[1]), rows[i].want);
     }
     free(a);
 }
@@ -238,7 +243,7 @@ static void test_the_stack_reads_well(void **state)
 {
     packet p = make_packet(SEGV_MAPERR);
     bool malformed;
-    crash_case *c;
+    sonde_crash_case *c;
     sonde_buf out;
 
     (void)state;
@@ -247,14 +252,14 @@ static void test_the_stack_reads_well(void **state)
     assert_non_null(c);
     assert_int_equal(opened, 1); /* two frames are in it */
     sonde_buf_init(&out, 4096);
-    assert_true(message_stack(c, &out));
+    assert_true(sonde_crash_stack(c, &out));
     assert_string_equal(sonde_buf_cstr(&out),
                         "#0 0x0000000000401010 in inlined at a.h:3 (/opt/web+0x1010)\n"
                         "#0 0x0000000000401010 in ns::f() (/opt/web+0x1010)\n"
                         "#1 0x0000000000402000 (/opt/web+0x2000)\n"
                         "#2 0x0000000000007000\n");
     sonde_buf_done(&out);
-    crash_case_free(c);
+    sonde_crash_case_free(c);
     assert_int_equal(closed, 1);
 }
 
@@ -284,14 +289,14 @@ static void test_the_requests_are_json_with_a_report_inside(void **state)
     packet p = make_packet(SEGV_MAPERR);
     sonde_json_reader r;
     bool malformed;
-    crash_case *c = make_case(&p, &malformed);
+    sonde_crash_case *c = make_case(&p, &malformed);
     sonde_buf out;
     size_t i;
 
     (void)state;
     assert_non_null(c);
-    sonde_buf_init(&out, MESSAGE_MAX_BYTES);
-    assert_true(message_report(c, &c->r.process, NULL, &out));
+    sonde_buf_init(&out, SONDE_CRASH_MESSAGE_MAX_BYTES);
+    assert_true(sonde_crash_message(c, &c->r.process, NULL, &out));
     for (i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
         if (!has(&out, wanted[i]))
             fail_msg("%s is not in %s", wanted[i], sonde_buf_cstr(&out));
@@ -299,28 +304,28 @@ static void test_the_requests_are_json_with_a_report_inside(void **state)
     assert_true(sonde_json_skip(&r, sonde_json_next(&r)));
     sonde_json_reader_done(&r);
     sonde_buf_reset(&out);
-    assert_true(message_ping(c, &c->r.process, &out));
+    assert_true(sonde_crash_ping(c, &c->r.process, &out));
     assert_true(has(&out, "is_crash_ping:true"));
     assert_true(has(&out, "\"is_crash\":false"));
     assert_true(has(&out, c->uuid));
     sonde_buf_done(&out);
-    crash_case_free(c);
+    sonde_crash_case_free(c);
 }
 
 static sonde_status use_a_report(void *packet_in)
 {
     bool malformed;
-    crash_case *c = make_case(packet_in, &malformed);
+    sonde_crash_case *c = make_case(packet_in, &malformed);
     sonde_buf out;
     bool ok = false;
 
     assert_false(malformed);
-    sonde_buf_init(&out, MESSAGE_MAX_BYTES);
+    sonde_buf_init(&out, SONDE_CRASH_MESSAGE_MAX_BYTES);
     if (c)
-        ok = message_ping(c, &c->r.process, &out) && message_report(c, &c->r.process, NULL, &out) &&
-             message_stack(c, &out);
+        ok = sonde_crash_ping(c, &c->r.process, &out) &&
+             sonde_crash_message(c, &c->r.process, NULL, &out) && sonde_crash_stack(c, &out);
     sonde_buf_done(&out);
-    crash_case_free(c);
+    sonde_crash_case_free(c);
     return ok ? SONDE_OK : SONDE_ERR_NOMEM;
 }
 

@@ -49,12 +49,12 @@ static bool check_head(const sonde_crash_report_head *h, size_t left)
 }
 
 /* One that cannot be is the last. */
-static void read_modules(report *out, cursor *c)
+static void read_modules(sonde_crash_report *out, cursor *c)
 {
     cursor in = { take(c, out->head.modules_bytes), out->head.modules_bytes, c->bad };
 
-    while (!in.bad && in.left > 0 && out->modules_len < REPORT_MODULES_MAX) {
-        report_module *m = &out->modules[out->modules_len];
+    while (!in.bad && in.left > 0 && out->modules_len < SONDE_CRASH_REPORT_MODULES_MAX) {
+        sonde_crash_report_module *m = &out->modules[out->modules_len];
         const uint8_t *path;
 
         copy(&in, &m->head, sizeof(m->head));
@@ -69,7 +69,7 @@ static void read_modules(report *out, cursor *c)
     }
 }
 
-bool report_read(report *out, const uint8_t *packet, size_t len)
+bool sonde_crash_report_read(sonde_crash_report *out, const uint8_t *packet, size_t len)
 {
     cursor c = { packet, len, len > sizeof(sonde_crash_crash) + SONDE_CRASH_REPORT_MAX };
 
@@ -81,14 +81,16 @@ bool report_read(report *out, const uint8_t *packet, size_t len)
     copy(&c, out->regs, out->head.regs_len * sizeof(uint64_t));
     copy(&c, out->frames, out->head.frames_len * sizeof(uint64_t));
     read_modules(out, &c);
-    process_block_read(&out->process, (sonde_str){ (const char *)take(&c, out->head.process_bytes),
-                                                   c.bad ? 0 : out->head.process_bytes });
+    sonde_process_block_read(&out->process,
+                             (sonde_str){ (const char *)take(&c, out->head.process_bytes),
+                                          c.bad ? 0 : out->head.process_bytes });
     out->thread_name = valid_text(out->head.thread_name,
                                   strnlen(out->head.thread_name, sizeof(out->head.thread_name)));
     return !c.bad;
 }
 
-const report_module *report_module_of(const report *r, uint64_t address)
+const sonde_crash_report_module *sonde_crash_module_of(const sonde_crash_report *r,
+                                                       uint64_t address)
 {
     uint32_t i;
 
@@ -100,14 +102,14 @@ const report_module *report_module_of(const report *r, uint64_t address)
 
 /* -- names ------------------------------------------------------------------------------------------ */
 
-void report_signal_name(int signo, char out[REPORT_NAME_ROOM])
+void sonde_crash_signal_name(int signo, char out[SONDE_CRASH_NAME_ROOM])
 {
     const char *name = sigabbrev_np(signo);
 
     if (name)
-        (void)snprintf(out, REPORT_NAME_ROOM, "SIG%s", name);
+        (void)snprintf(out, SONDE_CRASH_NAME_ROOM, "SIG%s", name);
     else
-        (void)snprintf(out, REPORT_NAME_ROOM, "signal %d", signo);
+        (void)snprintf(out, SONDE_CRASH_NAME_ROOM, "signal %d", signo);
 }
 
 static const struct {
@@ -151,7 +153,7 @@ static const struct {
     { SIGSYS, 1, "SYS_SECCOMP" },
 };
 
-const char *report_code_name(int signo, int code)
+const char *sonde_crash_code_name(int signo, int code)
 {
     size_t i;
 
@@ -161,7 +163,7 @@ const char *report_code_name(int signo, int code)
     return "UNKNOWN";
 }
 
-const char *report_register_name(const report *r, uint32_t i)
+const char *sonde_crash_register_name(const sonde_crash_report *r, uint32_t i)
 {
     static const char *const x86[] = { "r8",  "r9",  "r10", "r11", "r12", "r13",
                                        "r14", "r15", "rdi", "rsi", "rbp", "rbx",
@@ -179,7 +181,7 @@ const char *report_register_name(const report *r, uint32_t i)
     return NULL;
 }
 
-bool report_is_better(const report *newer, const report *older)
+bool sonde_crash_report_is_better(const sonde_crash_report *newer, const sonde_crash_report *older)
 {
     return newer->crash.si_code > 0 || older->crash.si_code <= 0;
 }

@@ -3,24 +3,24 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include <sys/utsname.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/format.h"
 #include "base/hex.h"
 #include "base/rng.h"
 #include "codec/json_write.h"
 
-#define SCHEMA        "1.8"
-#define HEX_ROOM      20
-#define TAGS_ROOM     512
-#define TIMESTAMP_LEN 32
+#define SCHEMA      "1.8"
+#define HEX_ROOM    20
+#define TAGS_ROOM   512
+#define SECONDS_LEN 19 /* "2026-11-25T15:04:05" */
 
 /* -- the case --------------------------------------------------------------------------------------- */
 
-static void make_uuid(char out[MESSAGE_UUID_ROOM])
+static void make_uuid(char out[SONDE_CRASH_UUID_ROOM])
 {
     uint64_t hi = (sonde_random_u64() & ~UINT64_C(0xf000)) | 0x4000;
     uint64_t lo = (sonde_random_u64() & ~(UINT64_C(3) << 62)) | UINT64_C(2) << 62;
@@ -28,83 +28,82 @@ static void make_uuid(char out[MESSAGE_UUID_ROOM])
 
     sonde_hex_u64(hi, hex);
     sonde_hex_u64(lo, hex + 16);
-    (void)snprintf(out, MESSAGE_UUID_ROOM, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12,
+    (void)snprintf(out, SONDE_CRASH_UUID_ROOM, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12,
                    hex + 16, hex + 20);
 }
 
-static void open_objects(crash_case *c)
+void sonde_crash_case_open(sonde_crash_case *c)
 {
     uint32_t i;
 
     for (i = 0; c->symbols.open && i < c->r.head.frames_len; i++) {
-        const report_module *m = report_module_of(&c->r, c->r.frames[i]);
+        const sonde_crash_report_module *m = sonde_crash_module_of(&c->r, c->r.frames[i]);
 
         if (m && !c->objects[m - c->r.modules])
             c->objects[m - c->r.modules] = c->symbols.open(c->symbols.user, c->pid, m);
     }
 }
 
-crash_case *crash_case_new(const uint8_t *packet, size_t len, pid_t pid,
-                           const crash_symbols *symbols, bool *out_malformed)
+sonde_crash_case *sonde_crash_case_new(const uint8_t *packet, size_t len, pid_t pid,
+                                       const sonde_crash_symbols *symbols, bool *out_malformed)
 {
-    crash_case *c = sonde_calloc(1, sizeof(*c));
+    sonde_crash_case *c = sonde_calloc(1, sizeof(*c));
 
     *out_malformed = false;
     if (!c)
         return NULL;
     c->packet = sonde_malloc(len);
     if (!c->packet) {
-        crash_case_free(c);
+        sonde_crash_case_free(c);
         return NULL;
     }
     memcpy(c->packet, packet, len);
-    if (!report_read(&c->r, c->packet, len)) {
+    if (!sonde_crash_report_read(&c->r, c->packet, len)) {
         *out_malformed = true;
-        crash_case_free(c);
+        sonde_crash_case_free(c);
         return NULL;
     }
     c->symbols = *symbols;
     c->pid = pid;
     make_uuid(c->uuid);
-    open_objects(c);
     return c;
 }
 
-void crash_case_free(crash_case *c)
+void sonde_crash_case_free(sonde_crash_case *c)
 {
     uint32_t i;
 
     if (!c)
         return;
-    for (i = 0; i < REPORT_MODULES_MAX; i++)
+    for (i = 0; i < SONDE_CRASH_REPORT_MODULES_MAX; i++)
         if (c->objects[i])
             c->symbols.close(c->symbols.user, c->objects[i]);
     sonde_free(c->packet);
     sonde_free(c);
 }
 
-void message_text(const report *r, char out[MESSAGE_TEXT_ROOM])
+void sonde_crash_text(const sonde_crash_report *r, char out[SONDE_CRASH_TEXT_ROOM])
 {
-    char name[REPORT_NAME_ROOM];
+    char name[SONDE_CRASH_NAME_ROOM];
 
-    report_signal_name(r->crash.signo, name);
-    (void)snprintf(out, MESSAGE_TEXT_ROOM, "process terminated by %s (%s)", name,
-                   report_code_name(r->crash.signo, r->crash.si_code));
+    sonde_crash_signal_name(r->crash.signo, name);
+    (void)snprintf(out, SONDE_CRASH_TEXT_ROOM, "process terminated by %s (%s)", name,
+                   sonde_crash_code_name(r->crash.signo, r->crash.si_code));
 }
 
 /* -- frames ----------------------------------------------------------------------------------------- */
 
 /* The functions at an address; 0: not known. */
-static size_t resolve(crash_case *c, const report_module *m, uint64_t address,
-                      crash_line lines[CRASH_LINES_MAX])
+static size_t resolve(sonde_crash_case *c, const sonde_crash_report_module *m, uint64_t address,
+                      sonde_crash_line lines[SONDE_CRASH_LINES_MAX])
 {
     void *object = m ? c->objects[m - c->r.modules] : NULL;
 
     return object ? c->symbols.resolve(c->symbols.user, object, address - m->head.bias, lines) : 0;
 }
 
-static void text_line(sonde_buf *b, uint32_t number, uint64_t address, const report_module *m,
-                      const crash_line *line)
+static void text_line(sonde_buf *b, uint32_t number, uint64_t address,
+                      const sonde_crash_report_module *m, const sonde_crash_line *line)
 {
     sonde_buf_printf(b, "#%u 0x%016llx", number, (unsigned long long)address);
     if (line)
@@ -117,13 +116,13 @@ static void text_line(sonde_buf *b, uint32_t number, uint64_t address, const rep
     sonde_buf_append_byte(b, '\n');
 }
 
-bool message_stack(crash_case *c, sonde_buf *out)
+bool sonde_crash_stack(sonde_crash_case *c, sonde_buf *out)
 {
-    crash_line lines[CRASH_LINES_MAX];
+    sonde_crash_line lines[SONDE_CRASH_LINES_MAX];
     uint32_t i;
 
     for (i = 0; i < c->r.head.frames_len; i++) {
-        const report_module *m = report_module_of(&c->r, c->r.frames[i]);
+        const sonde_crash_report_module *m = sonde_crash_module_of(&c->r, c->r.frames[i]);
         size_t n = resolve(c, m, c->r.frames[i], lines), k;
 
         for (k = 0; k < n; k++)
@@ -142,7 +141,7 @@ static void put_hex(sonde_json_writer *w, const char *key, uint64_t value)
     sonde_json_put_str(w, key, sonde_str_from(text));
 }
 
-static void put_module(sonde_json_writer *w, const report_module *m, uint64_t address)
+static void put_module(sonde_json_writer *w, const sonde_crash_report_module *m, uint64_t address)
 {
     char id[2 * SONDE_CRASH_BUILD_ID_MAX];
 
@@ -158,7 +157,7 @@ static void put_module(sonde_json_writer *w, const report_module *m, uint64_t ad
     sonde_json_put_str(w, "file_type", SONDE_STR("ELF"));
 }
 
-static void put_line(sonde_json_writer *w, const crash_line *line)
+static void put_line(sonde_json_writer *w, const sonde_crash_line *line)
 {
     sonde_json_put_str(w, "function", line->name);
     if (line->system_name.len)
@@ -169,8 +168,8 @@ static void put_line(sonde_json_writer *w, const crash_line *line)
         sonde_json_put_u64(w, "line", line->line);
 }
 
-static void put_frame(sonde_json_writer *w, uint64_t address, const report_module *m,
-                      const crash_line *line)
+static void put_frame(sonde_json_writer *w, uint64_t address, const sonde_crash_report_module *m,
+                      const sonde_crash_line *line)
 {
     sonde_json_begin_object(w);
     put_hex(w, "ip", address);
@@ -181,15 +180,15 @@ static void put_frame(sonde_json_writer *w, uint64_t address, const report_modul
     sonde_json_end_object(w);
 }
 
-static void put_frames(crash_case *c, sonde_json_writer *w)
+static void put_frames(sonde_crash_case *c, sonde_json_writer *w)
 {
-    crash_line lines[CRASH_LINES_MAX];
+    sonde_crash_line lines[SONDE_CRASH_LINES_MAX];
     uint32_t i;
 
     sonde_json_key(w, SONDE_STR("frames"));
     sonde_json_begin_array(w);
     for (i = 0; i < c->r.head.frames_len; i++) {
-        const report_module *m = report_module_of(&c->r, c->r.frames[i]);
+        const sonde_crash_report_module *m = sonde_crash_module_of(&c->r, c->r.frames[i]);
         size_t n = resolve(c, m, c->r.frames[i], lines), k;
 
         for (k = 0; k < n; k++)
@@ -202,18 +201,18 @@ static void put_frames(crash_case *c, sonde_json_writer *w)
 
 /* -- parts ------------------------------------------------------------------------------------------ */
 
-static void put_signal(const report *r, sonde_json_writer *w, const char *key)
+static void put_signal(const sonde_crash_report *r, sonde_json_writer *w, const char *key)
 {
-    char name[REPORT_NAME_ROOM];
+    char name[SONDE_CRASH_NAME_ROOM];
 
-    report_signal_name(r->crash.signo, name);
+    sonde_crash_signal_name(r->crash.signo, name);
     sonde_json_key(w, sonde_str_from(key));
     sonde_json_begin_object(w);
     sonde_json_put_i64(w, "si_signo", r->crash.signo);
     sonde_json_put_str(w, "si_signo_human_readable", sonde_str_from(name));
     sonde_json_put_i64(w, "si_code", r->crash.si_code);
     sonde_json_put_str(w, "si_code_human_readable",
-                       sonde_str_from(report_code_name(r->crash.signo, r->crash.si_code)));
+                       sonde_str_from(sonde_crash_code_name(r->crash.signo, r->crash.si_code)));
     put_hex(w, "si_addr", r->crash.address);
     sonde_json_end_object(w);
 }
@@ -234,7 +233,7 @@ static void put_tag(sonde_json_writer *w, const char *key, sonde_str value)
     sonde_json_str(w, (sonde_str){ text, end });
 }
 
-static void put_metadata(const process_block *p, sonde_json_writer *w)
+static void put_metadata(const sonde_process_block *p, sonde_json_writer *w)
 {
     sonde_json_key(w, SONDE_STR("metadata"));
     sonde_json_begin_object(w);
@@ -267,11 +266,11 @@ static void put_os(sonde_json_writer *w)
     sonde_json_end_object(w);
 }
 
-static void put_error(crash_case *c, sonde_json_writer *w)
+static void put_error(sonde_crash_case *c, sonde_json_writer *w)
 {
-    char text[MESSAGE_TEXT_ROOM];
+    char text[SONDE_CRASH_TEXT_ROOM];
 
-    message_text(&c->r, text);
+    sonde_crash_text(&c->r, text);
     sonde_json_key(w, SONDE_STR("error"));
     sonde_json_begin_object(w);
     sonde_json_put_bool(w, "is_crash", true);
@@ -289,7 +288,7 @@ static void put_error(crash_case *c, sonde_json_writer *w)
     sonde_json_end_object(w);
 }
 
-static void put_registers(const report *r, sonde_json_writer *w)
+static void put_registers(const sonde_crash_report *r, sonde_json_writer *w)
 {
     const char *name;
     uint32_t i;
@@ -301,7 +300,7 @@ static void put_registers(const report *r, sonde_json_writer *w)
                                                            : SONDE_STR("x86_64"));
     sonde_json_key(w, SONDE_STR("registers"));
     sonde_json_begin_object(w);
-    for (i = 0; i < r->head.regs_len && (name = report_register_name(r, i)) != NULL; i++)
+    for (i = 0; i < r->head.regs_len && (name = sonde_crash_register_name(r, i)) != NULL; i++)
         put_hex(w, name, r->regs[i]);
     sonde_json_end_object(w);
     sonde_json_end_object(w);
@@ -316,85 +315,62 @@ static void put_id(sonde_json_writer *w, sonde_str id, sonde_str thread_name)
     sonde_json_end_object(w);
 }
 
-static sonde_str thread_of(const payload_span *s)
+static void put_span_ids(const sonde_crash_report *r, const sonde_crash_open *open,
+                         sonde_json_writer *w)
 {
-    const sonde_str *name = span_meta_get(s, SONDE_STR("thread.name"));
-
-    return name ? *name : (sonde_str){ NULL, 0 };
-}
-
-static void put_span_ids(const report *r, const payload *spans, sonde_json_writer *w)
-{
-    uint32_t i, k, n = 0;
     char id[24];
+    size_t i;
 
     sonde_json_key(w, SONDE_STR("span_ids"));
     sonde_json_begin_array(w);
-    for (i = 0; spans && i < spans->chunks_len; i++)
-        for (k = 0; k < spans->chunks[i].spans_len && n < MESSAGE_SPANS_MAX; k++, n++) {
-            const payload_span *s = &spans->chunks[i].spans[k];
-
-            (void)snprintf(id, sizeof(id), "%llu", (unsigned long long)s->span_id);
-            put_id(w, sonde_str_from(id), thread_of(s));
-        }
-    if (n == 0 && r->head.span_id) {
+    for (i = 0; open && i < open->spans_len; i++) {
+        (void)snprintf(id, sizeof(id), "%llu", (unsigned long long)open->spans[i].low);
+        put_id(w, sonde_str_from(id), open->spans[i].thread_name);
+    }
+    if ((!open || open->spans_len == 0) && r->head.span_id) {
         (void)snprintf(id, sizeof(id), "%llu", (unsigned long long)r->head.span_id);
         put_id(w, sonde_str_from(id), r->thread_name);
     }
     sonde_json_end_array(w);
 }
 
-static void put_trace_id(sonde_json_writer *w, uint64_t high, uint64_t low, sonde_str thread_name)
+static void put_trace_id(sonde_json_writer *w, const sonde_crash_id *id)
 {
     char hex[32];
 
-    sonde_hex_u64(high, hex);
-    sonde_hex_u64(low, hex + 16);
-    put_id(w, (sonde_str){ hex, sizeof(hex) }, thread_name);
+    sonde_hex_u64(id->high, hex);
+    sonde_hex_u64(id->low, hex + 16);
+    put_id(w, (sonde_str){ hex, sizeof(hex) }, id->thread_name);
 }
 
-static uint64_t high_of(const payload_span *first)
+static void put_trace_ids(const sonde_crash_report *r, const sonde_crash_open *open,
+                          sonde_json_writer *w)
 {
-    const sonde_str *tid = span_meta_get(first, SONDE_STR("_dd.p.tid"));
-    uint64_t high = 0;
-
-    if (tid)
-        (void)sonde_hex_parse_u64(*tid, 0, &high);
-    return high;
-}
-
-static void put_trace_ids(const report *r, const payload *spans, sonde_json_writer *w)
-{
-    uint32_t i, n = 0;
+    const sonde_crash_id active = { r->head.trace_id_high, r->head.trace_id_low, r->thread_name };
+    size_t i;
 
     sonde_json_key(w, SONDE_STR("trace_ids"));
     sonde_json_begin_array(w);
-    for (i = 0; spans && i < spans->chunks_len && n < MESSAGE_SPANS_MAX; i++, n++) {
-        const payload_span *s = spans->chunks[i].spans;
-
-        put_trace_id(w, high_of(s), s->trace_id, thread_of(s));
-    }
-    if (n == 0 && (r->head.trace_id_low || r->head.trace_id_high))
-        put_trace_id(w, r->head.trace_id_high, r->head.trace_id_low, r->thread_name);
+    for (i = 0; open && i < open->traces_len; i++)
+        put_trace_id(w, &open->traces[i]);
+    if ((!open || open->traces_len == 0) && (active.low || active.high))
+        put_trace_id(w, &active);
     sonde_json_end_array(w);
 }
 
+/* To the nanosecond; libc's gmtime_r() takes a lock, which a copy of a crashed process may never get. */
 static void put_timestamp(int64_t unix_ns, sonde_json_writer *w)
 {
-    time_t seconds = (time_t)(unix_ns / SONDE_NS_PER_S);
-    struct tm t = { .tm_year = 70 };
-    char text[TIMESTAMP_LEN + 16];
-    size_t len;
+    char text[SONDE_RFC3339_LEN + 8];
 
-    (void)gmtime_r(&seconds, &t);
-    len = strftime(text, TIMESTAMP_LEN, "%Y-%m-%dT%H:%M:%S", &t);
-    (void)snprintf(text + len, sizeof(text) - len, ".%09lldZ",
+    (void)sonde_format_rfc3339(unix_ns, text); /* "2026-11-25T15:04:05.123Z" */
+    (void)snprintf(text + SECONDS_LEN, sizeof(text) - SECONDS_LEN, ".%09lldZ",
                    (long long)(unix_ns > 0 ? unix_ns % SONDE_NS_PER_S : 0));
     sonde_json_put_str(w, "timestamp", sonde_str_from(text));
 }
 
-static void write_report(crash_case *c, const process_block *p, const payload *spans,
-                         sonde_json_writer *w)
+static void write_report(sonde_crash_case *c, const sonde_process_block *p,
+                         const sonde_crash_open *open, sonde_json_writer *w)
 {
     sonde_json_begin_object(w);
     sonde_json_put_str(w, "data_schema_version", SONDE_STR(SCHEMA));
@@ -408,19 +384,20 @@ static void write_report(crash_case *c, const process_block *p, const payload *s
     sonde_json_put_u64(w, "tid", c->r.head.tid);
     sonde_json_end_object(w);
     put_signal(&c->r, w, "sig_info");
-    put_span_ids(&c->r, spans, w);
-    put_trace_ids(&c->r, spans, w);
+    put_span_ids(&c->r, open, w);
+    put_trace_ids(&c->r, open, w);
     put_registers(&c->r, w);
     put_timestamp(c->r.head.unix_ns, w);
     sonde_json_put_str(w, "uuid", sonde_str_from(c->uuid));
     sonde_json_end_object(w);
 }
 
-static void write_ping(const crash_case *c, const process_block *p, sonde_json_writer *w)
+static void write_ping(const sonde_crash_case *c, const sonde_process_block *p,
+                       sonde_json_writer *w)
 {
-    char text[MESSAGE_TEXT_ROOM];
+    char text[SONDE_CRASH_TEXT_ROOM];
 
-    message_text(&c->r, text);
+    sonde_crash_text(&c->r, text);
     sonde_json_begin_object(w);
     sonde_json_put_str(w, "crash_uuid", sonde_str_from(c->uuid));
     sonde_json_put_str(w, "kind", SONDE_STR("UnixSignal"));
@@ -433,7 +410,7 @@ static void write_ping(const crash_case *c, const process_block *p, sonde_json_w
 
 /* -- the envelope ----------------------------------------------------------------------------------- */
 
-static void put_application(const process_block *p, sonde_json_writer *w)
+static void put_application(const sonde_process_block *p, sonde_json_writer *w)
 {
     sonde_json_key(w, SONDE_STR("application"));
     sonde_json_begin_object(w);
@@ -464,18 +441,18 @@ static void put_host(sonde_json_writer *w)
     sonde_json_end_object(w);
 }
 
-static void tags_of_report(const crash_case *c, char out[TAGS_ROOM])
+static void tags_of_report(const sonde_crash_case *c, char out[TAGS_ROOM])
 {
-    const report *r = &c->r;
-    char name[REPORT_NAME_ROOM];
+    const sonde_crash_report *r = &c->r;
+    char name[SONDE_CRASH_NAME_ROOM];
 
-    report_signal_name(r->crash.signo, name);
+    sonde_crash_signal_name(r->crash.signo, name);
     (void)snprintf(out, TAGS_ROOM,
                    "data_schema_version:" SCHEMA ",uuid:%s,is_crash:true,incomplete:false,"
                    "si_signo:%d,si_signo_human_readable:%s,si_code:%d,si_code_human_readable:%s,"
                    "si_addr:0x%llx",
                    c->uuid, r->crash.signo, name, r->crash.si_code,
-                   report_code_name(r->crash.signo, r->crash.si_code),
+                   sonde_crash_code_name(r->crash.signo, r->crash.si_code),
                    (unsigned long long)r->crash.address);
 }
 
@@ -486,8 +463,8 @@ typedef struct log_entry {
     bool is_crash;
 } log_entry;
 
-static bool write_envelope(const crash_case *c, const process_block *p, const log_entry *log,
-                           unsigned seq, sonde_buf *out)
+static bool write_envelope(const sonde_crash_case *c, const sonde_process_block *p,
+                           const log_entry *log, unsigned seq, sonde_buf *out)
 {
     int64_t seconds = c->r.head.unix_ns / SONDE_NS_PER_S;
     sonde_json_writer w;
@@ -520,14 +497,14 @@ static bool write_envelope(const crash_case *c, const process_block *p, const lo
     return out->status == SONDE_OK;
 }
 
-bool message_ping(const crash_case *c, const process_block *process, sonde_buf *out)
+bool sonde_crash_ping(const sonde_crash_case *c, const sonde_process_block *process, sonde_buf *out)
 {
     char tags[TAGS_ROOM];
     sonde_json_writer w;
     sonde_buf json;
     bool ok;
 
-    sonde_buf_init(&json, MESSAGE_MAX_BYTES);
+    sonde_buf_init(&json, SONDE_CRASH_MESSAGE_MAX_BYTES);
     sonde_json_writer_init(&w, &json);
     write_ping(c, process, &w);
     (void)snprintf(tags, sizeof(tags), "uuid:%s,is_crash_ping:true", c->uuid);
@@ -538,17 +515,17 @@ bool message_ping(const crash_case *c, const process_block *process, sonde_buf *
     return ok;
 }
 
-bool message_report(crash_case *c, const process_block *process, const payload *spans,
-                    sonde_buf *out)
+bool sonde_crash_message(sonde_crash_case *c, const sonde_process_block *process,
+                         const sonde_crash_open *open, sonde_buf *out)
 {
     char tags[TAGS_ROOM];
     sonde_json_writer w;
     sonde_buf json;
     bool ok;
 
-    sonde_buf_init(&json, MESSAGE_MAX_BYTES);
+    sonde_buf_init(&json, SONDE_CRASH_MESSAGE_MAX_BYTES);
     sonde_json_writer_init(&w, &json);
-    write_report(c, process, spans, &w);
+    write_report(c, process, open, &w);
     tags_of_report(c, tags);
     ok = json.status == SONDE_OK &&
          write_envelope(c, process, &(log_entry){ sonde_buf_str(&json), "ERROR", tags, true }, 2,

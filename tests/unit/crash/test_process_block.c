@@ -1,7 +1,7 @@
 /* What a black box says about its process, and what it may not do to the reader. */
 #include "support/test.h"
 
-#include "agent/crash/process_block.h"
+#include "crash/process_block.h"
 
 #define TEXT(literal)                                                                              \
     {                                                                                              \
@@ -45,10 +45,10 @@ static void test_fields_are_read_wherever_they_stand(void **state)
                                         "tracer_language"
                                         "\xa1"
                                         "c");
-    process_block b;
+    sonde_process_block b;
 
     (void)state;
-    process_block_read(&b, block);
+    sonde_process_block_read(&b, block);
     assert_true(is(b.service, "web"));
     assert_true(is(b.env, "prod"));
     assert_true(is(b.language, "c"));
@@ -105,9 +105,9 @@ static void test_what_is_wrong_ends_the_reading(void **state)
 
     (void)state;
     for (i = 0; i < COUNT_OF(cases); i++) {
-        process_block b;
+        sonde_process_block b;
 
-        process_block_read(&b, cases[i].block);
+        sonde_process_block_read(&b, cases[i].block);
         if (!is(b.service, cases[i].service) || b.tags_len != 0)
             fail_msg("%s: service %.*s", cases[i].label, SONDE_STR_ARG(b.service));
     }
@@ -117,7 +117,7 @@ static void test_tags_end_at_their_ceiling(void **state)
 {
     uint8_t text[1 + 5 + 3 + 4 * 200];
     size_t len = 0;
-    process_block b;
+    sonde_process_block b;
     unsigned i;
 
     (void)state;
@@ -133,8 +133,8 @@ static void test_tags_end_at_their_ceiling(void **state)
         text[len++] = 0xa1;
         text[len++] = 'v';
     }
-    process_block_read(&b, (sonde_str){ (const char *)text, len });
-    assert_int_equal(b.tags_len, PROCESS_TAGS_MAX);
+    sonde_process_block_read(&b, (sonde_str){ (const char *)text, len });
+    assert_int_equal(b.tags_len, SONDE_PROCESS_TAGS_MAX);
 }
 
 int main(void)

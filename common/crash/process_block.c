@@ -9,17 +9,17 @@ static const struct {
     const char *key;
     size_t offset;
 } fields[] = {
-    { "runtime_id", offsetof(process_block, runtime_id) },
-    { "tracer_version", offsetof(process_block, tracer_version) },
-    { "tracer_language", offsetof(process_block, language) },
-    { "service_name", offsetof(process_block, service) },
-    { "service_env", offsetof(process_block, env) },
-    { "service_version", offsetof(process_block, version) },
-    { "process_tags", offsetof(process_block, process_tags) },
-    { "container_id", offsetof(process_block, container_id) },
+    { "runtime_id", offsetof(sonde_process_block, runtime_id) },
+    { "tracer_version", offsetof(sonde_process_block, tracer_version) },
+    { "tracer_language", offsetof(sonde_process_block, language) },
+    { "service_name", offsetof(sonde_process_block, service) },
+    { "service_env", offsetof(sonde_process_block, env) },
+    { "service_version", offsetof(sonde_process_block, version) },
+    { "process_tags", offsetof(sonde_process_block, process_tags) },
+    { "container_id", offsetof(sonde_process_block, container_id) },
 };
 
-static void read_tags(process_block *b, sonde_mp_reader *r)
+static void read_tags(sonde_process_block *b, sonde_mp_reader *r)
 {
     sonde_str key, value;
     uint32_t n;
@@ -27,12 +27,12 @@ static void read_tags(process_block *b, sonde_mp_reader *r)
     if (!sonde_mp_read_map(r, &n))
         return;
     while (n-- > 0 && sonde_mp_read_str(r, &key) && sonde_mp_read_str(r, &value))
-        if (key.len > 0 && b->tags_len < PROCESS_TAGS_MAX && sonde_utf8_valid(key) &&
+        if (key.len > 0 && b->tags_len < SONDE_PROCESS_TAGS_MAX && sonde_utf8_valid(key) &&
             sonde_utf8_valid(value))
-            b->tags[b->tags_len++] = (span_meta){ key, value };
+            b->tags[b->tags_len++] = (sonde_process_tag){ key, value };
 }
 
-static void read_field(process_block *b, sonde_mp_reader *r, sonde_str key)
+static void read_field(sonde_process_block *b, sonde_mp_reader *r, sonde_str key)
 {
     sonde_str value;
     size_t i;
@@ -50,13 +50,13 @@ static void read_field(process_block *b, sonde_mp_reader *r, sonde_str key)
     sonde_mp_skip(r);
 }
 
-void process_block_read(process_block *b, sonde_str msgpack)
+void sonde_process_block_read(sonde_process_block *b, sonde_str msgpack)
 {
     sonde_mp_reader r;
     sonde_str key;
     uint32_t n;
 
-    *b = (process_block){ .tags_len = 0 };
+    *b = (sonde_process_block){ .tags_len = 0 };
     sonde_mp_reader_init(&r, msgpack.ptr, msgpack.len);
     if (!sonde_mp_read_map(&r, &n))
         return;
