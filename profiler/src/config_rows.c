@@ -126,7 +126,7 @@ const sonde_prof__setting_row sonde_prof__setting_rows[] = {
     { .names = { "DD_PROFILING_NATIVE_ALLOCATION_PROFILING_FOLLOW_EXECS" }, .type = SONDE_PROF__TYPE_BOOL, .fallback = "true", .field = FIELD(follow_execs),
       .doc = "Off: programs this one executes are not preloaded." },
     { .names = { "DD_CRASHTRACKING_ENABLED" }, .type = SONDE_PROF__TYPE_BOOL, .fallback = "false", .field = FIELD(crash),
-      .doc = "Report fatal signals to an agent of ours behind a Unix socket, also when profiling is off." },
+      .doc = "Report fatal signals, also when profiling is off." },
     { .names = { "DD_PROFILING_SHOW_CONFIG" }, .type = SONDE_PROF__TYPE_BOOL, .fallback = "false", .field = FIELD(show_config), .key = "show_config",
       .doc = "Log what is in force at the start." },
 };

@@ -10,13 +10,13 @@
 
 #include "base/buf.h"
 #include "base/hex.h"
-#include "base/log.h"
 #include "codec/msgpack_write.h"
 
 #include "arena.h"
 #include "counts.h"
 #include "crash_state.h"
 #include "maps.h"
+#include "receiver.h"
 #include "slot.h"
 
 #define SOCKET_NAME     "crash.socket" /* beside the trace socket */
@@ -277,18 +277,18 @@ bool sonde_prof__crash_request(int signo, const struct sigaction *action, struct
 
 /* -- life ------------------------------------------------------------------------------------------- */
 
-static bool find_socket(const sonde_prof__config *c)
+/* Without one, or where nobody listens, the receiver does it. */
+static void find_socket(const sonde_prof__config *c)
 {
     struct sockaddr_un *to = &sonde_prof__crash_now.to;
     const char *slash = strrchr(c->agent.path, '/');
     size_t folder = slash ? (size_t)(slash - c->agent.path) + 1 : 0;
 
     if (c->agent.scheme != SONDE_URL_UNIX || folder + sizeof(SOCKET_NAME) > sizeof(to->sun_path))
-        return false;
+        return;
     to->sun_family = AF_UNIX;
     memcpy(to->sun_path, c->agent.path, folder);
     memcpy(to->sun_path + folder, SOCKET_NAME, sizeof(SOCKET_NAME));
-    return true;
 }
 
 static bool make_room(void)
@@ -313,12 +313,8 @@ sonde_status sonde_prof__crash_start(const sonde_prof__config *c)
 
     if (sonde_prof__crash_is_on())
         return SONDE_OK;
-    if (!find_socket(c)) {
-        SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "no crash reports: agent=%s reason=\"not a Unix socket\"",
-                         c->agent_text);
-        return SONDE_ERR_STATE;
-    }
-    if (!make_room())
+    find_socket(c);
+    if (!make_room() || !sonde_prof__receiver_start(c))
         return SONDE_ERR_NOMEM;
     have_key = pthread_key_create(&stack_key, free_stack) == 0;
     atomic_store_explicit(&owner, getpid(), memory_order_relaxed);

@@ -3,6 +3,8 @@
  *   fault ──▶ on_crash ──▶ report, in memory set aside ──▶ crash socket ──▶ agent
  *                └─▶ then the program's own handler; without one the default action
  *
+ * Where nobody listens on that socket a copy of the process sends the report (receiver.h).
+ *
  * Nothing is open until then: the handler connects, sends two packets and hangs up, without waiting for an answer.  So
  * no descriptor of the program's table is ours, and fork(), exec() and a new agent need no care.  The handler is installed
  * once and stays, after sonde_prof_stop() too.
@@ -27,7 +29,7 @@
 #define SONDE_PROF__CRASH_STACKS_MAX    8192u
 #define SONDE_PROF__CRASH_MODULES_BYTES ((size_t)512 << 10)
 
-/* Installs the handler, once.  SONDE_ERR_STATE: the agent is not behind a Unix socket. */
+/* Installs the handler, once. */
 sonde_status sonde_prof__crash_start(const sonde_prof__config *c);
 
 /* Signal-safe: yes. */

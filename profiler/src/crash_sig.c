@@ -24,7 +24,7 @@
 #include "maps.h"
 #include "sampler.h"
 
-#define OTHERS_NS (2 * (uint64_t)SONDE_NS_PER_S)
+#define OTHERS_NS (5 * (uint64_t)SONDE_NS_PER_S) /* a receiver may take nearly as long */
 #define HANDLED_NS                                                                                 \
     ((uint64_t)SONDE_NS_PER_S) /* between reports of a program that handles its faults */
 #define PAUSE_NS      (5 * SONDE_NS_PER_MS)
@@ -242,6 +242,9 @@ static bool connect_to_agent(int fd)
     const struct sockaddr_un *to = &sonde_prof__crash_now.to;
     int i;
 
+    if (to->sun_family != AF_UNIX)
+        return false;
+
     for (i = 0; i < CONNECT_TRIES; i++) {
         if (syscall(SYS_connect, fd, to, sizeof(*to)) == 0)
             return true;
@@ -275,14 +278,30 @@ static bool send_packet(const sonde_prof__crash_packet *p, size_t bytes)
     return ok;
 }
 
-static void report(int signo, const siginfo_t *info, const ucontext_t *u)
+/* What the program's handler was given before, and now raises or aborts for, is the better report. */
+static bool is_kept(const siginfo_t *info)
+{
+    const sonde_prof__crash_state *s = &sonde_prof__crash_now;
+
+    return s->kept_tid == (uint32_t)syscall(SYS_gettid) && info->si_code <= 0;
+}
+
+/* Our agent finds out by itself whether the process ends.  For another one that has to be known. */
+static void report(int signo, const siginfo_t *info, const ucontext_t *u, bool is_the_end)
 {
     sonde_prof__crash_state *s = &sonde_prof__crash_now;
 
-    if (send_packet(s->packet, put_packet(s->packet, signo, info, u)))
+    if (!is_kept(info))
+        s->packet_bytes = put_packet(s->packet, signo, info, u);
+    s->kept_tid = 0;
+    if (send_packet(s->packet, s->packet_bytes) || (is_the_end && sonde_prof__receiver_run())) {
         atomic_fetch_add_explicit(&s->reports, 1, memory_order_relaxed);
-    else
+        return;
+    }
+    if (is_the_end)
         atomic_fetch_add_explicit(&s->unsent, 1, memory_order_relaxed);
+    else
+        s->kept_tid = s->packet->head.tid;
 }
 
 /* False: another thread is at it, or this one was when it came here again. */
@@ -360,8 +379,10 @@ void sonde_prof__on_crash(int signo, siginfo_t *info, void *context)
     int saved = errno;
 
     if (enter()) {
-        if (is_due(sonde_prof__crash_asked(s)))
-            report(signo, info, context);
+        const struct sigaction *next = sonde_prof__crash_asked(s);
+
+        if (is_due(next))
+            report(signo, info, context, is_default(next));
         leave();
     }
     errno = saved;

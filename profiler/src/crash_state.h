@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <sys/un.h>
@@ -44,12 +45,19 @@ typedef struct sonde_prof__crash_state {
     uint32_t process_bytes;
     uint8_t process[SONDE_CRASH_PROCESS_MAX];
     uint8_t runtime_id[16];
-    sonde_prof__crash_packet *packet; /* whoever has `busy` writes it */
-    _Atomic uint32_t busy;            /* thread that reports; 0: none */
-    _Atomic uint64_t next_ns;         /* no report before, while the program has a handler */
-    _Atomic uint64_t died_ns;         /* the default action was due then; 0: never */
-    _Atomic uint64_t reports;         /* sent */
-    _Atomic uint64_t unsent;          /* the agent was away, or did not take it */
+    sonde_prof__crash_packet *packet; /* whoever has `busy` writes it, and the next two */
+    size_t packet_bytes;              /* of the report in it */
+    uint32_t kept_tid; /* it was told to nobody, and this thread's; 0: none is kept */
+    /* receiver.h */
+    int (*receive)(void *unused); /* NULL: none */
+    char *receiver_stack;         /* its upper end */
+    uint64_t receiver_ns;
+    _Atomic(const struct sonde_url *) agent; /* NULL: not known yet */
+    _Atomic uint32_t busy;                   /* thread that reports; 0: none */
+    _Atomic uint64_t next_ns;                /* no report before, while the program has a handler */
+    _Atomic uint64_t died_ns;                /* the default action was due then; 0: never */
+    _Atomic uint64_t reports;                /* sent */
+    _Atomic uint64_t unsent;                 /* the agent was away, or did not take it */
 } sonde_prof__crash_state;
 
 extern sonde_prof__crash_state sonde_prof__crash_now;
@@ -58,6 +66,9 @@ sonde_prof__crash_signal *sonde_prof__crash_signal_of(int signo); /* NULL: none 
 
 /* The program's, or whose it was before. */
 const struct sigaction *sonde_prof__crash_asked(const sonde_prof__crash_signal *s);
+
+/* receiver_sig.c */
+bool sonde_prof__receiver_run(void);
 
 void sonde_prof__on_crash(int signo, siginfo_t *info, void *context);
 

@@ -27,6 +27,7 @@
 #include "maps.h"
 #include "overhead.h"
 #include "profiler.h"
+#include "receiver.h"
 #include "samplers.h"
 #include "session.h"
 #include "slot.h"
@@ -467,6 +468,7 @@ static void tick(bool close_now)
     sonde_prof__lock_give(&lock);
     look_for_tracer();
     sonde_prof__crash_look();
+    sonde_prof__receiver_look(d.config, now);
     if (!is_asleep)
         end_and_send(now, close_now);
 }

@@ -108,13 +108,40 @@ static uint32_t rank_of(const ElfW(Sym) * s, const char *name, size_t len)
     return rank << 16 | (uint32_t)(len < 0xffff ? len : 0xffff);
 }
 
-static int by_address(const void *x, const void *y)
+static bool is_before(const candidate *a, const candidate *b)
 {
-    const candidate *a = x, *b = y;
+    return a->symbol.vaddr != b->symbol.vaddr ? a->symbol.vaddr < b->symbol.vaddr
+                                              : a->rank > b->rank;
+}
 
-    if (a->symbol.vaddr != b->symbol.vaddr)
-        return a->symbol.vaddr < b->symbol.vaddr ? -1 : 1;
-    return (a->rank < b->rank) - (a->rank > b->rank);
+static void sink(candidate *items, uint32_t at, uint32_t len)
+{
+    const candidate moved = items[at];
+    uint32_t child;
+
+    for (; (child = 2 * at + 1) < len; at = child) {
+        child += child + 1 < len && is_before(&items[child], &items[child + 1]);
+        if (!is_before(&moved, &items[child]))
+            break;
+        items[at] = items[child];
+    }
+    items[at] = moved;
+}
+
+/* By heap: qsort() of libc allocates, which the copy of a crashed process must not (receiver.h). */
+static void sort(candidate *items, uint32_t len)
+{
+    uint32_t i;
+
+    for (i = len / 2; i-- > 0;)
+        sink(items, i, len);
+    for (i = len; i-- > 1;) {
+        candidate last = items[i];
+
+        items[i] = items[0];
+        items[0] = last;
+        sink(items, 0, i);
+    }
 }
 
 typedef struct reading {
@@ -213,7 +240,7 @@ sonde_status sonde_prof__symbol_table_read(const sonde_prof__elf_source *file, s
     for (i = 0; i < r.entries && status == SONDE_OK; i++)
         take(&r, i);
     if (status == SONDE_OK && r.len > 0) {
-        qsort(r.items, r.len, sizeof(*r.items), by_address);
+        sort(r.items, r.len);
         status = finish(&r, max_bytes, out);
     }
     sonde_free(r.symbols);
@@ -272,13 +299,14 @@ void sonde_prof__symbols_done(sonde_prof__symbols *s)
     memset(s, 0, sizeof(*s));
 }
 
-static sonde_status read_object(const sonde_prof__loaded *object, size_t max_bytes,
-                                sonde_prof__symbol_table *out)
+sonde_status sonde_prof__symbol_table_of(const sonde_prof__loaded *object, size_t max_bytes,
+                                         sonde_prof__symbol_table *out)
 {
     sonde_status status = SONDE_ERR_NOT_FOUND;
     struct stat st;
     int fd;
 
+    memset(out, 0, sizeof(*out));
     if (object->flags & SONDE_PROF__OBJECT_VDSO) /* it has no file, and is in memory whole */
         return sonde_prof__symbol_table_read(
             &(sonde_prof__elf_source){ -1, (const uint8_t *)(uintptr_t)object->bias,
@@ -323,7 +351,8 @@ sonde_str sonde_prof__symbols_find(sonde_prof__symbols *s, const sonde_prof__loa
     if (!of)
         return (sonde_str){ "", 0 };
     if (!of->tried) {
-        sonde_status status = read_object(object, SONDE_PROF__SYMBOLS_BYTES - s->bytes, &of->table);
+        sonde_status status =
+            sonde_prof__symbol_table_of(object, SONDE_PROF__SYMBOLS_BYTES - s->bytes, &of->table);
 
         of->tried = true;
         s->full += status == SONDE_ERR_TOO_BIG || status == SONDE_ERR_NOMEM;

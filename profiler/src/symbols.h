@@ -45,6 +45,11 @@ typedef struct sonde_prof__elf_source {
 SONDE_MUST_USE sonde_status sonde_prof__symbol_table_read(const sonde_prof__elf_source *file,
                                                           size_t max_bytes,
                                                           sonde_prof__symbol_table *out);
+
+/* The same of the file an object was loaded from; SONDE_ERR_NOT_FOUND: it is not there, or another one by now. */
+SONDE_MUST_USE sonde_status sonde_prof__symbol_table_of(const sonde_prof__loaded *object,
+                                                        size_t max_bytes,
+                                                        sonde_prof__symbol_table *out);
 void sonde_prof__symbol_table_done(sonde_prof__symbol_table *t);
 
 /* The function at that address, "" for none. */

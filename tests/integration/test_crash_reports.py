@@ -34,6 +34,13 @@ SURVIVED = ["own-jump", "own-mend"]
 QUIET = ["quit", "ignored"]  # whoever ignores a signal hears nothing of us
 
 
+def alone(stack, how):
+    """Status and output without us."""
+    done = subprocess.run([stack.build / "tests/crashing", how], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          env={"SONDE_BLACKBOX": "false"}, timeout=180, check=False)
+    return done.returncode, done.stdout
+
+
 class Telemetry:
     """Takes what the agent passes on: .got is a list of (headers, body)."""
 
@@ -94,12 +101,6 @@ class CrashReports(unittest.TestCase):
     def crash(self, how, **env):
         return self.stack.start_program("crashing", how, env=self.environment(**env))
 
-    def alone(self, how):
-        """Status and output without us."""
-        done = subprocess.run([self.stack.build / "tests/crashing", how], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                              env={"SONDE_BLACKBOX": "false"}, timeout=180, check=False)
-        return done.returncode, done.stdout
-
     def fates(self):
         counts = self.crash_status()
         self.assertGreaterEqual(counts["reports_received"], sum_of(counts["reports"]))
@@ -107,7 +108,7 @@ class CrashReports(unittest.TestCase):
 
     def ends_like_alone(self, program, how):
         """The agent has looked at it by then: whoever is reaped first tells no status."""
-        status, output = self.alone(how)
+        status, output = alone(self.stack, how)
         self.assertEqual(program.wait(status), output, how)
 
     def report_of(self, how, **env):

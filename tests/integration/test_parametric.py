@@ -97,14 +97,46 @@ def process_presents_itself_as_another_library(s):
     same((stats["Lang"], stats["TracerVersion"]), ("cpp", "9.9.9"))
 
 
-@case()
-def process_crashes_when_asked(s):
+def crash(s):
     try:
         s.raw("GET", "/trace/crash")
         raise AssertionError("it answered")
     except OSError:
         pass
     assert s.process.wait(60) in ([1, -signal.SIGSEGV] if SANITIZED else [-signal.SIGSEGV])
+    return [log for e in s.agent.telemetry() if e["request_type"] == "logs" for log in e["payload"]["logs"]]
+
+
+@case({"DD_CRASHTRACKING_ENABLED": "false"})
+def process_crashes_when_asked(s):
+    same([log for log in crash(s) if "si_signo" in log["tags"]], [])
+
+
+@case({"DD_CRASHTRACKING_ENABLED": "true", "DD_SERVICE": "svc"})
+def process_reports_that_it_crashed(s):
+    if SANITIZED:  # the profiler does not start beside sanitizers
+        return
+    for _ in range(5):  # four seconds for a report, which a busy machine may need for other things
+        logs = crash(s)
+        if logs and logs[-1]["is_crash"]:
+            break
+        s.start()
+    ping, report = logs[-2:]
+    assert "is_crash_ping:true" in ping["tags"].split(",")
+    tags = dict(item.split(":") for item in report["tags"].split(","))
+    same((tags["si_signo"], tags["is_crash"]), ("11", "true"))
+    said = json.loads(report["message"])
+    same(said["error"]["is_crash"], True)
+    assert "service:svc" in said["metadata"]["tags"]
+    assert "control_crash" in [f.get("function") for f in said["error"]["stack"]["frames"]]
+
+
+@case({"DD_CRASHTRACKING_ENABLED": "true"}, start=False)
+def process_that_crashed_does_not_wait_for_an_agent_that_hangs(s):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        s.env = {**s.env, "DD_TRACE_AGENT_URL": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+        s.start()
+        same(crash(s), [])
 
 
 @case({"DD_TRACE_AGENT_URL": "http://127.0.0.1:1"})

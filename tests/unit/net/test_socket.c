@@ -80,6 +80,37 @@ static void test_socket_connects_to_what_listens_on_tcp(void **state)
     (void)close(listening);
 }
 
+static void test_socket_knows_which_hosts_need_no_look_up(void **state)
+{
+    static const char *const literal[] = { "127.0.0.1", "::1", "localhost", "LocalHost" };
+    sonde_url url = unix_url("/run/agent");
+    size_t i;
+
+    (void)state;
+    assert_true(sonde_is_literal(&url));
+    assert_status(sonde_resolve(&url), SONDE_OK);
+    for (i = 0; i < COUNT_OF(literal); i++) {
+        url = url_of(literal[i], 1);
+        assert_true(sonde_is_literal(&url));
+        assert_status(sonde_resolve(&url), SONDE_OK);
+        assert_string_equal(url.host, literal[i]);
+    }
+    url = url_of("agent.example", 1);
+    assert_false(sonde_is_literal(&url));
+}
+
+/* A form that only the resolver reads, without asking a name server. */
+static void test_socket_puts_an_address_in_the_place_of_a_name(void **state)
+{
+    sonde_url url = url_of("127.1", 8126);
+
+    (void)state;
+    assert_false(sonde_is_literal(&url));
+    assert_status(sonde_resolve(&url), SONDE_OK);
+    assert_string_equal(url.host, "127.0.0.1");
+    assert_int_equal(url.port, 8126);
+}
+
 static void test_socket_reports_connection_refused_with_its_errno(void **state)
 {
     sonde_url url;
@@ -327,6 +358,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_socket_connects_to_what_listens_on_tcp),
+        cmocka_unit_test(test_socket_knows_which_hosts_need_no_look_up),
+        cmocka_unit_test(test_socket_puts_an_address_in_the_place_of_a_name),
         cmocka_unit_test(test_socket_reports_connection_refused_with_its_errno),
         cmocka_unit_test(test_socket_refuses_to_listen_on_a_name),
         cmocka_unit_test(test_socket_names_the_address_that_is_in_use),
