@@ -10,7 +10,7 @@
  * Threads   start, look: the owner (crash.c).  run: the handler that has `busy`.
  * Bounds    one copy at a time; a stack of RECEIVER_STACK_BYTES, untouched until needed; RECEIVER_MEMORY_BYTES of its own;
  *           SEND_NS for all it does.
- * Source    docs/spec/crash-report.md, docs/decisions/0007-crash-receiver-is-a-copy.md */
+ * Source    docs/spec/crash-report.md, docs/decisions/0008-crash-receiver-is-a-copy.md */
 #ifndef SONDE_PROFILER_RECEIVER_H
 #define SONDE_PROFILER_RECEIVER_H
 
