@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/parse.h"
 #include "cli.h"
+#include "flame/export.h"
 #include "profile_output.h"
 
 #define ROWS      20
@@ -186,7 +187,7 @@ static sonde_status write_difference(const request *r, const flame *f, sonde_buf
     if (r->format == OUTPUT_TABLE)
         return write_table(f, r->rows, out);
     if (r->format == OUTPUT_FOLDED) {
-        export_folded(f, true, out);
+        sonde_flame_folded(&f->tree, FLAME_SIDES, out);
         return out->status;
     }
     sonde_buf_init(&title, 4 * PATH_MAX);

@@ -13,6 +13,7 @@
 #include "agent/profiles/pprof.h"
 #include "base/alloc.h"
 #include "codec/compress/compress.h"
+#include "flame/export.h"
 
 #define GZIP_LEVEL 6
 
@@ -219,6 +220,17 @@ static void write_page(const flames *fs, const output_facts *facts, sonde_buf *o
     sonde_buf_done(&note);
 }
 
+static void write_speedscope(const flames *fs, const output_facts *facts, sonde_buf *out)
+{
+    sonde_flame_column columns[PROFILE_COLUMNS_MAX];
+
+    for (size_t i = 0; i < fs->len; i++)
+        columns[i] = (sonde_flame_column){ .tree = &fs->all[i]->tree,
+                                           .type = fs->all[i]->type,
+                                           .unit = fs->all[i]->unit };
+    sonde_flame_speedscope(columns, fs->len, 0, sonde_str_from(facts->title), out);
+}
+
 /* Collapsed stacks have one column: samples, as those who read them expect. */
 static sonde_status write_folded(const profile *p, const output_facts *facts, sonde_buf *out)
 {
@@ -233,7 +245,7 @@ static sonde_status write_folded(const profile *p, const output_facts *facts, so
             status = SONDE_OK;
     }
     if (fs.len)
-        export_folded(fs.all[0], false, out);
+        sonde_flame_folded(&fs.all[0]->tree, 1, out);
     flames_done(&fs);
     return status;
 }
@@ -250,7 +262,7 @@ sonde_status output_write(output_format format, profile *p, const output_facts *
         return write_folded(p, facts, out);
     status = make_flames(p, facts->type, &fs);
     if (status == SONDE_OK && format == OUTPUT_SPEEDSCOPE)
-        export_speedscope((const flame *const *)fs.all, fs.len, sonde_str_from(facts->title), out);
+        write_speedscope(&fs, facts, out);
     else if (status == SONDE_OK && format == OUTPUT_HTML)
         write_page(&fs, facts, out);
     else if (status == SONDE_OK)

@@ -1,8 +1,4 @@
-/* agent/profiles/export.h - flames as files other programs, and people, read.
- *
- *   collapsed    a line for each stack: root;child;leaf VALUE        flamegraph.pl, inferno, speedscope
- *   speedscope   one JSON object, a profile for each flame           speedscope
- *   HTML         one page that needs nothing else                    a browser
+/* agent/profiles/export.h - flames as one page that needs nothing else; as files of others: flame/export.h.
  *
  * Threads   pure.
  * Bounds    the ceiling of the buffer, whose status tells of failures.
@@ -16,12 +12,6 @@
 #include "flame.h"
 
 #define EXPORT_MAX_BYTES (256u * 1024 * 1024)
-
-/* `;` and line ends in names become ':' and ' '.  compared: a line has the values of both sides. */
-void export_folded(const flame *f, bool compared, sonde_buf *out);
-
-/* Side 0 of each; `name` is the title. */
-void export_speedscope(const flame *const *flames, size_t len, sonde_str name, sonde_buf *out);
 
 typedef struct export_page {
     sonde_str title;

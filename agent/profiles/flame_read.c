@@ -5,8 +5,21 @@
 
 #include "base/parse.h"
 #include "codec/compress/compress.h"
+#include "flame/export.h"
 
 /* ---- collapsed stacks ---- */
+
+/* "memcpy", "add_[i]", "sys_read_[k]": what sonde_flame_folded() and other tools put behind a name is not part of it. */
+static uint32_t read_name(flame *f, uint32_t node, sonde_str name)
+{
+    bool is_inlined = sonde_str_ends(name, SONDE_STR(SONDE_FLAME_MARK_INLINED));
+    bool is_kernel = sonde_str_ends(name, SONDE_STR(SONDE_FLAME_MARK_KERNEL));
+
+    if (is_inlined || is_kernel)
+        name.len -= sizeof(SONDE_FLAME_MARK_INLINED) - 1;
+    return flame_child(f, node, name, is_kernel ? SONDE_STR("[kernel]") : SONDE_STR(""),
+                       is_inlined);
+}
 
 /* One stack and its value; false: it is none. */
 static bool read_line(flame *f, sonde_str line, unsigned side)
@@ -23,7 +36,7 @@ static bool read_line(flame *f, sonde_str line, unsigned side)
         value > INT64_MAX || stack.len == 0)
         return false;
     while (stack.len && depth++ < FLAME_READ_DEPTH_MAX)
-        node = flame_child(f, node, sonde_str_cut(&stack, ';'), (sonde_str){ NULL, 0 }, false);
+        node = read_name(f, node, sonde_str_cut(&stack, ';'));
     flame_count(f, node, side, (int64_t)value, (int64_t)value);
     return true;
 }

@@ -8,145 +8,28 @@
 #include "base/alloc.h"
 #include "codec/compress/compress.h"
 #include "dashboards/ui/ui_files.h"
+#include "flame/export.h"
 #include "profile_views.h"
 
 #define PAGE_PATH      "/ui/flamegraph.html"
 #define PAGE_DATA      "\"@PROFILE@\""
 #define PAGE_MAX_BYTES (1u * 1024 * 1024)
 
-/* ---- collapsed: "root;child;leaf 42" ---- */
-
-/* What separates frames and lines has no place in a name. */
-static void append_name(sonde_buf *out, sonde_str name)
-{
-    size_t i;
-
-    for (i = 0; i < name.len; i++) {
-        char c = name.ptr[i];
-
-        sonde_buf_append_byte(out, (uint8_t)(c == ';' ? ':' : (unsigned char)c < ' ' ? ' ' : c));
-    }
-}
-
-/* Nodes from below the root to `node`; the path is FLAMETREE_DEPTH_MAX long. */
-static size_t path_to(const flametree *f, size_t node, uint32_t path[FLAMETREE_DEPTH_MAX])
-{
-    size_t depth = f->tree.nodes[node].depth, i;
-
-    for (i = depth; i-- > 0; node = f->tree.nodes[node].parent)
-        path[i] = f->tree.nodes[node].frame;
-    return depth;
-}
-
-static void write_collapsed(const flametree *f, size_t column, sonde_buf *out)
-{
-    uint32_t path[FLAMETREE_DEPTH_MAX];
-    size_t i, k, depth;
-
-    for (i = 1; i < f->tree.nodes_len; i++) {
-        if (flametree_self(f, i, column) == 0)
-            continue;
-        depth = path_to(f, i, path);
-        for (k = 0; k < depth; k++) {
-            if (k)
-                sonde_buf_append_byte(out, ';');
-            append_name(out, sonde_flame_name(&f->tree, path[k]));
-        }
-        sonde_buf_printf(out, " %lld\n", (long long)flametree_self(f, i, column));
-    }
-}
-
 /* ---- speedscope ---- */
-
-static sonde_str speedscope_unit(sonde_str unit)
-{
-    static const char *const known[] = { "nanoseconds", "microseconds", "milliseconds", "seconds",
-                                         "bytes" };
-    size_t i;
-
-    for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-        if (sonde_str_eq(unit, sonde_str_from(known[i])))
-            return sonde_str_from(known[i]);
-    return SONDE_STR("none");
-}
-
-static void write_scope_frames(const flametree *f, sonde_json_writer *w)
-{
-    size_t i;
-
-    sonde_json_key(w, SONDE_STR("shared"));
-    sonde_json_begin_object(w);
-    sonde_json_key(w, SONDE_STR("frames"));
-    sonde_json_begin_array(w);
-    for (i = 1; i < f->tree.frames_len; i++) {
-        sonde_json_begin_object(w);
-        sonde_json_put_str(w, "name", sonde_flame_name(&f->tree, i));
-        if (sonde_flame_file(&f->tree, i).len)
-            sonde_json_put_str(w, "file", sonde_flame_file(&f->tree, i));
-        sonde_json_end_object(w);
-    }
-    sonde_json_end_array(w);
-    sonde_json_end_object(w);
-}
-
-static void write_scope_stack(const flametree *f, size_t node, sonde_json_writer *w)
-{
-    uint32_t path[FLAMETREE_DEPTH_MAX];
-    size_t k, depth = path_to(f, node, path);
-
-    sonde_json_begin_array(w);
-    for (k = 0; k < depth; k++)
-        sonde_json_u64(w, path[k] - 1);
-    sonde_json_end_array(w);
-}
-
-static void write_scope_profile(const flametree *f, size_t column, const pprof_type *type,
-                                sonde_json_writer *w)
-{
-    size_t i;
-
-    sonde_json_begin_object(w);
-    sonde_json_put_str(w, "type", SONDE_STR("sampled"));
-    sonde_json_put_str(w, "name", type->type);
-    sonde_json_put_str(w, "unit", speedscope_unit(type->unit));
-    sonde_json_put_i64(w, "startValue", 0);
-    sonde_json_put_i64(w, "endValue", f->totals[column]);
-    sonde_json_key(w, SONDE_STR("samples"));
-    sonde_json_begin_array(w);
-    for (i = 1; i < f->tree.nodes_len; i++)
-        if (flametree_self(f, i, column))
-            write_scope_stack(f, i, w);
-    sonde_json_end_array(w);
-    sonde_json_key(w, SONDE_STR("weights"));
-    sonde_json_begin_array(w);
-    for (i = 1; i < f->tree.nodes_len; i++)
-        if (flametree_self(f, i, column))
-            sonde_json_i64(w, flametree_self(f, i, column));
-    sonde_json_end_array(w);
-    sonde_json_end_object(w);
-}
 
 static void write_speedscope(const profile_answer *x, sonde_str name, sonde_buf *out)
 {
-    sonde_json_writer w;
+    const profile_list *l = &x->list;
+    sonde_flame_column columns[PROFILES_TYPES_MAX];
     size_t c;
 
-    sonde_json_writer_init(&w, out);
-    sonde_json_begin_object(&w);
-    sonde_json_put_str(&w, "$schema",
-                       SONDE_STR("https://www.speedscope.app/file-format-schema.json"));
-    sonde_json_put_str(&w, "version", SONDE_STR("0.0.1"));
-    sonde_json_put_str(&w, "name", name);
-    sonde_json_put_str(&w, "exporter", SONDE_STR("sonde"));
-    sonde_json_put_u64(&w, "activeProfileIndex",
-                       (uint64_t)(profiles_default_type(&x->list) - x->list.types));
-    write_scope_frames(&x->flame, &w);
-    sonde_json_key(&w, SONDE_STR("profiles"));
-    sonde_json_begin_array(&w);
-    for (c = 0; c < x->flame.tree.columns; c++)
-        write_scope_profile(&x->flame, c, &x->list.types[c], &w);
-    sonde_json_end_array(&w);
-    sonde_json_end_object(&w);
+    for (c = 0; c < l->types_len; c++)
+        columns[c] = (sonde_flame_column){ .tree = &x->flame.tree,
+                                           .column = (uint32_t)c,
+                                           .type = l->types[c].type,
+                                           .unit = l->types[c].unit };
+    sonde_flame_speedscope(columns, l->types_len, (size_t)(profiles_default_type(l) - l->types),
+                           name, out);
 }
 
 /* ---- a page ---- */
@@ -252,7 +135,8 @@ static sonde_status write_stored(store_reader *r, const profile_request *q, http
     return status;
 }
 
-static sonde_status write_pprof(const profile_answer *x, http_response *response)
+static sonde_status write_pprof(const profile_answer *x, const profile_request *q,
+                                http_response *response)
 {
     const profile_list *l = &x->list;
     int64_t start = l->len ? l->items[0].start_unix_ns : 0, end = start;
@@ -265,7 +149,7 @@ static sonde_status write_pprof(const profile_answer *x, http_response *response
         end = l->items[i].end_unix_ns > end ? l->items[i].end_unix_ns : end;
     }
     sonde_buf_init(&message, 64u * 1024 * 1024);
-    profile_write_pprof(&x->flame, l->types, start, end, &message);
+    profile_write_pprof(&x->flame, l->types, !q->filter.inverted, start, end, &message);
     status = gzip(&message, response);
     sonde_buf_done(&message);
     return status;
@@ -280,9 +164,9 @@ static sonde_status write_file(profile_answer *x, const profile_request *q, file
         name = x->list.items[0].service;
     switch (format) {
     case FILE_PPROF:
-        return write_pprof(x, response);
+        return write_pprof(x, q, response);
     case FILE_COLLAPSED:
-        write_collapsed(&x->flame, 0, &response->body);
+        sonde_flame_folded(&x->flame.tree, 1, &response->body);
         break;
     case FILE_SPEEDSCOPE:
         write_speedscope(x, name, &response->body);

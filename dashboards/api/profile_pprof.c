@@ -1,13 +1,26 @@
 /* profile_pprof.c - merged profiles as one pprof message: every node with a value of its own is a sample.
  *
  * Source    docs/spec/profile-batch.md, "pprof" */
+#include "base/alloc.h"
 #include "codec/pprof_write.h"
 #include "profile_views.h"
 
+/* A function inlined into what stands at another location: a location of its own, with the lines of both. */
+typedef struct inlining {
+    uint32_t into;     /* location */
+    uint32_t function; /* frame */
+} inlining;
+
+/* A location is the frame of its number or, from frames_len on, an inlining. */
 typedef struct message {
     const flametree *f;
     const pprof_type *types;
     sonde_buf *out;
+    bool is_upright;       /* else parents are the called: nothing is inlined into them */
+    uint32_t *location_of; /* node */
+    inlining *inlinings;
+    size_t inlinings_len;
+    sonde_table inlining_table; /* -> its location */
 } message;
 
 /* Numbers of texts: 0 "", then type and unit of each type, then those of the tree. */
@@ -29,14 +42,23 @@ static void write_types(const message *m)
         sonde_pprof_put_type(m->out, SONDE_PPROF_SAMPLE_TYPE, type_text(c), type_text(c) + 1);
 }
 
-/* A frame is a function, a location and a mapping of the same number. */
+static bool is_inlined(const message *m, size_t node)
+{
+    const sonde_flame_node *n = &m->f->tree.nodes[node];
+
+    return m->is_upright && n->is_inlined && n->parent;
+}
+
 static void write_sample(const message *m, size_t node)
 {
     size_t sample = sonde_pb_begin(m->out, SONDE_PPROF_SAMPLE), at, c;
     size_t mark = sonde_pb_begin(m->out, SONDE_PPROF_SAMPLE_LOCATIONS);
 
-    for (at = node; at; at = m->f->tree.nodes[at].parent)
-        sonde_pb_packed(m->out, m->f->tree.nodes[at].frame);
+    for (at = node; at; at = m->f->tree.nodes[at].parent) {
+        sonde_pb_packed(m->out, m->location_of[at]);
+        while (is_inlined(m, at)) /* the location has them, too */
+            at = m->f->tree.nodes[at].parent;
+    }
     sonde_pb_end(m->out, mark);
     mark = sonde_pb_begin(m->out, SONDE_PPROF_SAMPLE_VALUES);
     for (c = 0; c < m->f->tree.columns; c++)
@@ -55,23 +77,35 @@ static bool has_self(const flametree *f, size_t node)
     return false;
 }
 
+/* The innermost function first; the object is the outermost's. */
+static void write_location(const message *m, size_t id)
+{
+    size_t frames = m->f->tree.frames_len, outermost = id, at, mark;
+
+    while (outermost >= frames)
+        outermost = m->inlinings[outermost - frames].into;
+    mark = sonde_pprof_begin_location(m->out, id,
+                                      m->f->tree.frames[outermost].object ? outermost : 0, 0);
+    for (at = id; at >= frames; at = m->inlinings[at - frames].into)
+        sonde_pprof_put_line(m->out, m->inlinings[at - frames].function, 0);
+    sonde_pprof_put_line(m->out, outermost, 0);
+    sonde_pb_end(m->out, mark);
+}
+
+/* A frame is a function and, with an object, a mapping of the same number. */
 static void write_frame(const message *m, size_t index)
 {
     const sonde_flame_frame *fr = &m->f->tree.frames[index];
-    const sonde_pprof_mapping mapping = { .id = index,
-                                          .file = tree_text(m, fr->object),
-                                          .has_functions = true };
+    const sonde_pprof_mapping mapping = {
+        .id = index, .file = tree_text(m, fr->object), .has_functions = true, .has_inlines = true
+    };
     const sonde_pprof_function fn = { .id = index,
                                       .name = tree_text(m, fr->name),
                                       .system_name = tree_text(m, fr->name),
                                       .file = tree_text(m, fr->file) };
-    size_t mark;
 
     if (fr->object)
         sonde_pprof_put_mapping(m->out, &mapping);
-    mark = sonde_pprof_begin_location(m->out, index, fr->object ? index : 0, 0);
-    sonde_pprof_put_line(m->out, index, 0);
-    sonde_pb_end(m->out, mark);
     sonde_pprof_put_function(m->out, &fn);
 }
 
@@ -88,19 +122,76 @@ static void write_texts(const message *m)
         sonde_pb_str_always(m->out, SONDE_PPROF_TEXT, m->f->tree.texts[i]);
 }
 
-void profile_write_pprof(const flametree *f, const pprof_type *types, int64_t start_unix_ns,
-                         int64_t end_unix_ns, sonde_buf *out)
+/* ---- locations ---- */
+
+/* The location of a function inlined into `into`; 0: no memory. */
+static uint32_t use_inlining(message *m, uint32_t into, uint32_t function)
 {
-    const message m = { f, types, out };
+    const inlining what = { into, function };
+    const sonde_str key = { (const char *)&what, sizeof(what) };
+    void *known = sonde_table_get(&m->inlining_table, key);
+    uint32_t id = (uint32_t)(m->f->tree.frames_len + m->inlinings_len);
+
+    if (known)
+        return (uint32_t)(uintptr_t)known;
+    if (sonde_table_put(&m->inlining_table, key, (void *)(uintptr_t)id) != SONDE_OK)
+        return 0;
+    m->inlinings[m->inlinings_len++] = what;
+    return id;
+}
+
+static sonde_status find_locations(message *m)
+{
+    const sonde_flame *tree = &m->f->tree;
     size_t i;
 
-    write_types(&m);
-    for (i = 1; i < f->tree.nodes_len; i++)
-        if (has_self(f, i))
-            write_sample(&m, i);
-    for (i = 1; i < f->tree.frames_len; i++)
-        write_frame(&m, i);
-    write_texts(&m);
-    sonde_pb_int64(out, SONDE_PPROF_TIME, start_unix_ns);
-    sonde_pb_int64(out, SONDE_PPROF_DURATION, end_unix_ns - start_unix_ns);
+    m->location_of = (uint32_t *)sonde_calloc(tree->nodes_len, sizeof(*m->location_of));
+    m->inlinings = (inlining *)sonde_calloc(tree->nodes_len, sizeof(*m->inlinings));
+    if (!m->location_of || !m->inlinings)
+        return SONDE_ERR_NOMEM;
+    for (i = 1; i < tree->nodes_len; i++) { /* parents come first */
+        const sonde_flame_node *n = &tree->nodes[i];
+
+        m->location_of[i] =
+            is_inlined(m, i) ? use_inlining(m, m->location_of[n->parent], n->frame) : n->frame;
+        if (m->location_of[i] == 0)
+            return SONDE_ERR_NOMEM;
+    }
+    return SONDE_OK;
+}
+
+static void write_message(const message *m)
+{
+    const sonde_flame *tree = &m->f->tree;
+    size_t i;
+
+    write_types(m);
+    for (i = 1; i < tree->nodes_len; i++)
+        if (has_self(m->f, i))
+            write_sample(m, i);
+    for (i = 1; i < tree->frames_len; i++)
+        write_frame(m, i);
+    for (i = 1; i < tree->frames_len + m->inlinings_len; i++)
+        write_location(m, i);
+    write_texts(m);
+}
+
+void profile_write_pprof(const flametree *f, const pprof_type *types, bool is_upright,
+                         int64_t start_unix_ns, int64_t end_unix_ns, sonde_buf *out)
+{
+    message m = { .f = f, .types = types, .out = out, .is_upright = is_upright };
+    sonde_status status;
+
+    sonde_table_init(&m.inlining_table, FLAMETREE_NODES_MAX);
+    status = find_locations(&m);
+    if (status == SONDE_OK) {
+        write_message(&m);
+        sonde_pb_int64(out, SONDE_PPROF_TIME, start_unix_ns);
+        sonde_pb_int64(out, SONDE_PPROF_DURATION, end_unix_ns - start_unix_ns);
+    } else if (out->status == SONDE_OK) {
+        out->status = status;
+    }
+    sonde_table_done(&m.inlining_table);
+    sonde_free(m.location_of);
+    sonde_free(m.inlinings);
 }

@@ -90,6 +90,19 @@ static void write_nodes(drawing *d)
     sonde_json_end_array(d->w);
 }
 
+/* Numbers of the nodes that are inlined into their parents. */
+static void write_inlined(drawing *d)
+{
+    size_t i;
+
+    sonde_json_key(d->w, SONDE_STR("inlined"));
+    sonde_json_begin_array(d->w);
+    for (i = 0; i < d->f->tree.nodes_len; i++)
+        if (d->node_no[i] && d->f->tree.nodes[i].is_inlined)
+            sonde_json_u64(d->w, d->node_no[i] - 1);
+    sonde_json_end_array(d->w);
+}
+
 /* [name, object, file] */
 static void write_frames(drawing *d)
 {
@@ -118,6 +131,7 @@ sonde_status profile_write_tree(const flametree *f, const profile_request *q, so
     if (d.node_no && d.frame_no && d.frames) {
         find_least(&d, q);
         write_nodes(&d);
+        write_inlined(&d);
         write_frames(&d);
         status = SONDE_OK;
     }

@@ -31,8 +31,8 @@ SONDE_MUST_USE sonde_status profile_write_tree(const flametree *f, const profile
 void profile_want_timeline(const profile_request *q, profile_answer *x);
 void profile_write_timeline(sonde_json_writer *w, const profile_answer *x);
 
-/* A tree with a column for each of `types`, as a pprof message.  Labels are not kept. */
-void profile_write_pprof(const flametree *f, const pprof_type *types, int64_t start_unix_ns,
-                         int64_t end_unix_ns, sonde_buf *out);
+/* A tree with a column for each of `types`, as a pprof message; upright: not inverted.  Labels are not kept. */
+void profile_write_pprof(const flametree *f, const pprof_type *types, bool is_upright,
+                         int64_t start_unix_ns, int64_t end_unix_ns, sonde_buf *out);
 
 #endif /* SONDE_DASHBOARDS_API_PROFILE_VIEWS_H */

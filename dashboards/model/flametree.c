@@ -12,6 +12,8 @@
 #define TEXT_MAX     4096                  /* of a name; what is longer is cut */
 #define FIRST_FRAMES 256
 
+#define INLINED (1u << 31) /* in a stack, beside the frame */
+
 /* flametree_frame.matches */
 enum {
     OBJECT_ASKED = 1,
@@ -130,11 +132,16 @@ static uint32_t frame_of_line(flametree *f, const pprof_view *v, const pprof_loc
 
 /* ---- the stack of a sample ---- */
 
-static void push(flametree *f, uint32_t frame)
+static void push(flametree *f, uint32_t frame, bool is_inlined)
 {
     f->tree.cut += frame == 0;
     if (frame && f->stack_len < STACK_MAX)
-        f->stack[f->stack_len++] = frame;
+        f->stack[f->stack_len++] = frame | (is_inlined ? INLINED : 0);
+}
+
+static uint32_t frame_at(const flametree *f, size_t i)
+{
+    return f->stack[i] & ~INLINED;
 }
 
 /* Root first. */
@@ -148,13 +155,13 @@ static void build_stack(flametree *f, const pprof_view *v, const pprof_sample *s
         const pprof_location *l = &v->locations[s->locations[i]];
 
         for (k = l->lines; k-- > 0;)
-            push(f, frame_of_line(f, v, l, l->first_line + k));
+            push(f, frame_of_line(f, v, l, l->first_line + k), k + 1 < l->lines);
         if (l->lines == 0) {
             uint32_t *known = &f->location_frames[s->locations[i]];
 
             if (*known == 0)
                 *known = use_address(f, v, l);
-            push(f, *known);
+            push(f, *known, false);
         }
     }
 }
@@ -189,8 +196,8 @@ static bool stack_passes(flametree *f, const flametree_filter *filter)
     size_t i;
 
     for (i = 0; i < f->stack_len && (!object || !frame); i++) {
-        object = object || object_matches(f, f->stack[i], filter->object);
-        frame = frame || name_matches(f, f->stack[i], filter->frame);
+        object = object || object_matches(f, frame_at(f, i), filter->object);
+        frame = frame || name_matches(f, frame_at(f, i), filter->frame);
     }
     return object && frame;
 }
@@ -202,7 +209,7 @@ static bool shape_stack(flametree *f, const flametree_filter *filter)
 
     if (filter->focus.len) {
         for (i = 0; i < f->stack_len; i++)
-            if (sonde_str_eq(sonde_flame_name(&f->tree, f->stack[i]), filter->focus))
+            if (sonde_str_eq(sonde_flame_name(&f->tree, frame_at(f, i)), filter->focus))
                 break;
         if (i == f->stack_len)
             return false;
@@ -219,6 +226,8 @@ static bool shape_stack(flametree *f, const flametree_filter *filter)
         f->stack[f->stack_len - 1 - i] = f->stack[i];
         f->stack[i] = other;
     }
+    if (f->stack_len && (filter->focus.len || filter->inverted))
+        f->stack[0] &= ~INLINED; /* what one looks from is one function, however it got there */
     return true;
 }
 
@@ -335,7 +344,7 @@ static void count_objects(flametree *f, int64_t value)
     size_t i;
 
     for (i = f->stack_len; i-- > 0;) { /* the leaf's object: where the time went */
-        last = sonde_flame_object(&f->tree, f->stack[i]);
+        last = sonde_flame_object(&f->tree, frame_at(f, i));
         if (last.len)
             break;
     }
@@ -416,7 +425,7 @@ static void add_values(flametree *f, uint32_t node, const pprof_sample *s, size_
 
     f->sample_no++;
     for (i = 0; i < f->stack_len; i++) {
-        flametree_frame *frame = &f->frames[f->stack[i]];
+        flametree_frame *frame = &f->frames[frame_at(f, i)];
         bool first = frame->seen_by != f->sample_no;
 
         frame->seen_by = f->sample_no;
@@ -424,7 +433,7 @@ static void add_values(flametree *f, uint32_t node, const pprof_sample *s, size_
             uint8_t c = source->column_of[t];
 
             if (c != FLAMETREE_NO_COLUMN) {
-                int64_t *total = &f->frame_values[(f->stack[i] * f->tree.columns + c) * 2 + 1];
+                int64_t *total = &f->frame_values[(frame_at(f, i) * f->tree.columns + c) * 2 + 1];
 
                 *total = sonde_flame_add(*total, s->values[t]);
             }
@@ -492,11 +501,11 @@ static void add_sample(flametree *f, pprof_view *v, const pprof_sample *s,
         add_key(f, &f->endpoints, x.endpoint, value);
         count_objects(f, value);
     }
-    leaf = f->stack_len ? f->stack[f->stack_len - 1] : 0;
+    leaf = f->stack_len ? frame_at(f, f->stack_len - 1) : 0;
     if (!facts_pass(&x, filter) || !stack_passes(f, filter) || !shape_stack(f, filter))
         return;
     for (i = 0; i < f->stack_len && i < FLAMETREE_DEPTH_MAX; i++)
-        node = sonde_flame_child(&f->tree, node, f->stack[i], false);
+        node = sonde_flame_child(&f->tree, node, frame_at(f, i), (f->stack[i] & INLINED) != 0);
     add_values(f, node, s, v->types_len, source);
     add_leaf(f, leaf, s, v->types_len, source);
     if (value)

@@ -10,6 +10,8 @@
  *     flametree_finish(&f);                       // totals
  *     ... f.tree, flametree_self(), flametree_total() ...
  *
+ * Inverted, a node is below the function it called, and `is_inlined` says that it was inlined into those below it.
+ *
  * Threads   none.
  * Bounds    FLAMETREE_NODES_MAX nodes, FLAMETREE_FRAMES_MAX frames, with many columns FLAMETREE_VALUES_MAX of
  *           each; FLAMETREE_TEXT_MAX_BYTES of names: beyond them functions are left out of stacks, their
@@ -98,7 +100,7 @@ typedef struct flametree {
     uint32_t sample_no;
     uint32_t *line_frames, *location_frames; /* of the profile in hand: index + 1 */
     size_t line_frames_cap, location_frames_cap;
-    uint32_t *stack; /* root first */
+    uint32_t *stack; /* root first: frames, with a mark on inlined ones */
     size_t stack_len;
 } flametree;
 

@@ -179,6 +179,34 @@ class ProfileIntake(unittest.TestCase):
                        zip(scope["profiles"][1]["samples"], scope["profiles"][1]["weights"])}
             self.assertEqual(time_of, {"main;idle": 60, "main;serve;memcpy": 30, "main;serve;parse": 10})
 
+    def inlined(self, profile):
+        return [name for i in profile.locations for name in profile.names(i)[:-1]]
+
+    def test_inlined_functions_are_told_in_every_file(self):
+        with Intake() as i:
+            p = ProfileMaker(TYPES)
+            p.sample(["main", "work+add", "leaf"], [1, 10])
+            p.sample(["main", "work+add+carry"], [2, 20])
+            p.sample(["main", "work", "add"], [4, 40])
+            p.sample(["main", ("sys_read", "[kernel.kallsyms]", "")], [8, 80])
+            i.send(data=gzip.compress(p.message()))
+
+            answer = i.get("/flamegraph", service="shop", min_share=0)
+            self.assertEqual([answer["frames"][answer["nodes"][n][1]][0] for n in answer["inlined"]], ["add", "carry"])
+            self.assertEqual(sorted(self.download(i, service="shop", format="collapsed")[1].decode().splitlines()), [
+                "main;sys_read_[k] 80", "main;work;add 40", "main;work;add_[i];carry_[i] 20", "main;work;add_[i];leaf 10"])
+            scope = json.loads(self.download(i, service="shop", format="speedscope")[1])
+            names = [scope["shared"]["frames"][f]["name"] for f in sum(scope["profiles"][0]["samples"], [])]
+            self.assertEqual({n for n in names if "inlined" in n}, {"add (inlined)", "carry (inlined)"})
+
+            # in pprof they are lines of one location
+            merged = pprof.read(self.download(i, service="shop", format="pprof")[1])
+            self.assertEqual(sorted(";".join(stack) for stack, _, _ in merged.rows()),
+                             ["main;sys_read", "main;work;add", "main;work;add;carry", "main;work;add;leaf"])
+            self.assertEqual(sorted(self.inlined(merged)), ["add", "add", "carry"])  # of work+add, of work+add+carry
+            upside_down = pprof.read(self.download(i, service="shop", format="pprof", inverted=1)[1])
+            self.assertEqual(self.inlined(upside_down), [])
+
     def test_a_page_for_itself(self):
         with Intake() as i:
             evil = ProfileMaker(TYPES)

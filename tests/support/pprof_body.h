@@ -6,14 +6,16 @@
  *     pprof_body_end(&b);      // b.out
  *
  * A stack is root first; "object!name", or the name alone, of "demo"; "object!#64" is an address without a function; values end with -1.  A label's
- * value is a text, or a number behind '#'.  Written field by field with codec/pb_write.h, ids from 1. */
+ * value is a text, or a number behind '#'.  "outer+inner+innermost" is one
+ * location: functions inlined into the first.  Written field by field with codec/pb_write.h, ids from 1. */
 #ifndef SONDE_TESTS_SUPPORT_PPROF_BODY_H
 #define SONDE_TESTS_SUPPORT_PPROF_BODY_H
 
 #include "base/parse.h"
 #include "codec/pb_write.h"
 
-#define PPROF_BODY_ROWS 64
+#define PPROF_BODY_ROWS    64
+#define PPROF_BODY_INLINED 8
 
 typedef struct pprof_body {
     sonde_buf out;
@@ -102,7 +104,8 @@ static inline void pprof_body_sample(pprof_body *b, const char *stack, const int
 static inline void pprof_body_frame(pprof_body *b, uint64_t id, sonde_str text)
 {
     sonde_str name = text, object = SONDE_STR("/bin/demo");
-    size_t at, location = sonde_pb_begin(&b->out, 4), mark;
+    sonde_str names[PPROF_BODY_INLINED];
+    size_t at, location = sonde_pb_begin(&b->out, 4), mark, lines = 0, i;
     uint64_t address = 0;
 
     if (sonde_str_find(text, SONDE_STR("!"), &at)) {
@@ -117,15 +120,21 @@ static inline void pprof_body_frame(pprof_body *b, uint64_t id, sonde_str text)
         sonde_pb_end(&b->out, location);
         return;
     }
-    mark = sonde_pb_begin(&b->out, 4);
-    sonde_pb_varint(&b->out, 1, id);
-    sonde_pb_end(&b->out, mark);
+    while (lines < PPROF_BODY_INLINED && name.len)
+        names[lines++] = sonde_str_cut(&name, '+');
+    for (i = lines; i-- > 0;) { /* innermost first */
+        mark = sonde_pb_begin(&b->out, 4);
+        sonde_pb_varint(&b->out, 1, id + i * PPROF_BODY_ROWS);
+        sonde_pb_end(&b->out, mark);
+    }
     sonde_pb_end(&b->out, location);
-    mark = sonde_pb_begin(&b->out, 5);
-    sonde_pb_varint(&b->out, 1, id);
-    sonde_pb_varint(&b->out, 2, pprof_body_text(b, name));
-    sonde_pb_varint(&b->out, 4, pprof_body_text(b, SONDE_STR("demo.c")));
-    sonde_pb_end(&b->out, mark);
+    for (i = 0; i < lines; i++) {
+        mark = sonde_pb_begin(&b->out, 5);
+        sonde_pb_varint(&b->out, 1, id + i * PPROF_BODY_ROWS);
+        sonde_pb_varint(&b->out, 2, pprof_body_text(b, names[i]));
+        sonde_pb_varint(&b->out, 4, pprof_body_text(b, SONDE_STR("demo.c")));
+        sonde_pb_end(&b->out, mark);
+    }
 }
 
 static inline void pprof_body_end(pprof_body *b)

@@ -41,7 +41,7 @@ class ProfileMaker:
         return self._mappings.setdefault(path, len(self._mappings) + 1)
 
     def _location(self, frame):
-        """A frame: "function", ("function", "object", "file.c"), or (None, "object", address)."""
+        """A frame: "function", ("function", "object", "file.c"), or (None, "object", address); "outer+inner": inlined into it."""
         if isinstance(frame, str):
             frame = (frame, "/usr/bin/demo", "demo.c")
         return self._locations.setdefault(frame, len(self._locations) + 1)
@@ -64,7 +64,9 @@ class ProfileMaker:
             if name is None:
                 body += number(3, file)
             else:
-                body += number(3, 0x1000 + i) + chunk(4, number(1, self._function(name, file)))
+                body += number(3, 0x1000 + i)
+                for line in reversed(name.split("+")):  # innermost first
+                    body += chunk(4, number(1, self._function(line, file)))
             out += chunk(4, body)
         for (name, file), i in self._functions.items():
             out += chunk(5, number(1, i) + number(2, self._string(name)) + number(4, self._string(file)))

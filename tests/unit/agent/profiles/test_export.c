@@ -1,4 +1,4 @@
-/* test_export.c - what others read, byte by byte: collapsed stacks, speedscope's JSON, the data of the page. */
+/* test_export.c - the page of a profile: its data, byte by byte, and that it needs nothing else. */
 #include "agent/profiles/export.h"
 
 #include <string.h>
@@ -39,48 +39,6 @@ static sonde_buf new_buf(void)
 
     sonde_buf_init(&out, EXPORT_MAX_BYTES);
     return out;
-}
-
-static void test_collapsed(void **state)
-{
-    flame *f = sample();
-    sonde_buf out = new_buf();
-
-    (void)state;
-    export_folded(f, false, &out);
-    assert_str_equal(sonde_buf_str(&out), SONDE_STR("main 2\nmain;a:b 3\n"));
-    sonde_buf_reset(&out);
-    export_folded(f, true, &out);
-    assert_str_equal(sonde_buf_str(&out), SONDE_STR("main 2 0\nmain;a:b 3 5\nmain;in ner 0 7\n"));
-    sonde_buf_done(&out);
-    flame_close(f);
-}
-
-static void test_speedscope(void **state)
-{
-    const char *want =
-        "{\"$schema\":\"https://www.speedscope.app/file-format-schema.json\",\"version\":\"0.0.1\","
-        "\"exporter\":\"sonde@" SONDE_VERSION "\",\"name\":\"me\",\"activeProfileIndex\":0,"
-        "\"shared\":{\"frames\":[{\"name\":\"main\",\"file\":\"prog\"},{\"name\":\"a;b\"},"
-        "{\"name\":\"in\\nner\",\"file\":\"prog\"},{\"name\":\"f\"}]},\"profiles\":["
-        "{\"type\":\"sampled\",\"name\":\"cpu-time\",\"unit\":\"nanoseconds\",\"startValue\":0,"
-        "\"samples\":[[0],[0,1]],\"weights\":[2,3],\"endValue\":5},"
-        "{\"type\":\"sampled\",\"name\":\"lock-acquire\",\"unit\":\"none\",\"startValue\":0,"
-        "\"samples\":[[3]],\"weights\":[9],\"endValue\":9}]}\n";
-    flame *both[2] = { sample(), NULL };
-    sonde_buf out = new_buf();
-
-    (void)state;
-    assert_status(flame_open(&both[1]), SONDE_OK);
-    flame_set_type(both[1], SONDE_STR("lock-acquire"), SONDE_STR("count"));
-    flame_count(both[1], flame_child(both[1], 0, SONDE_STR("f"), (sonde_str){ NULL, 0 }, false), 0,
-                9, 1);
-    flame_sum(both[1]);
-    export_speedscope((const flame *const *)both, 2, SONDE_STR("me"), &out);
-    assert_str_equal(sonde_buf_str(&out), sonde_str_from(want));
-    sonde_buf_done(&out);
-    flame_close(both[0]);
-    flame_close(both[1]);
 }
 
 static void test_the_data_of_the_page(void **state)
@@ -156,17 +114,12 @@ static sonde_status without_memory(void *arg)
 {
     static const export_page page = { { "t", 1 }, { NULL, 0 }, false };
     const flame *f = arg;
-    sonde_buf out[3] = { new_buf(), new_buf(), new_buf() };
-    sonde_status status = SONDE_OK;
+    sonde_buf out = new_buf();
+    sonde_status status;
 
-    export_folded(f, false, &out[0]);
-    export_speedscope(&f, 1, SONDE_STR("x"), &out[1]);
-    export_html(&f, 1, &page, &out[2]);
-    for (size_t i = 0; i < COUNT_OF(out); i++) {
-        if (out[i].status != SONDE_OK)
-            status = out[i].status;
-        sonde_buf_done(&out[i]);
-    }
+    export_html(&f, 1, &page, &out);
+    status = out.status;
+    sonde_buf_done(&out);
     return status;
 }
 
@@ -182,8 +135,6 @@ static void test_without_memory_the_buffer_says_so(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_collapsed),
-        cmocka_unit_test(test_speedscope),
         cmocka_unit_test(test_the_data_of_the_page),
         cmocka_unit_test(test_the_page_knows_whose_a_value_is),
         cmocka_unit_test(test_the_page_needs_nothing_from_elsewhere),

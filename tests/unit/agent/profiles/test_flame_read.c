@@ -190,6 +190,23 @@ static void test_collapsed_stacks(void **state)
     flame_close(f);
 }
 
+static void test_marks_of_collapsed_stacks_are_no_part_of_names(void **state)
+{
+    flame *f = new_flame();
+
+    (void)state;
+    assert_status(flame_read(f, SONDE_STR("main;add_[i];sys_read_[k] 3\nmain;add 4"), NONE, 0),
+                  SONDE_OK);
+    assert_int_equal(f->tree.nodes_len, 5);
+    assert_str_equal(flame_name(f, 2), SONDE_STR("add"));
+    assert_true(f->tree.nodes[2].is_inlined);
+    assert_str_equal(flame_name(f, 3), SONDE_STR("sys_read"));
+    assert_str_equal(flame_object(f, 3), SONDE_STR("[kernel]"));
+    assert_str_equal(flame_name(f, 4), SONDE_STR("add"));
+    assert_false(f->tree.nodes[4].is_inlined);
+    flame_close(f);
+}
+
 static void test_what_is_no_profile_is_refused(void **state)
 {
     static const struct {
@@ -249,6 +266,7 @@ int main(void)
         cmocka_unit_test(test_compressed_ones),
         cmocka_unit_test(test_numbers_that_are_not_packed_and_tables_behind),
         cmocka_unit_test(test_collapsed_stacks),
+        cmocka_unit_test(test_marks_of_collapsed_stacks_are_no_part_of_names),
         cmocka_unit_test(test_what_is_no_profile_is_refused),
         cmocka_unit_test(test_without_memory_it_fails_or_counts),
     };

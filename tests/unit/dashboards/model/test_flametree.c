@@ -211,6 +211,49 @@ static const flametree_key *find_key(const flametree_keys *keys, const char *tex
     return NULL;
 }
 
+/* The nodes of one tree, as "name" or "(name)" when inlined, in order. */
+static void assert_nodes(const char *stack, const flametree_filter *filter, const char *want)
+{
+    static const flametree_source source = { .column_of = { 0 } };
+    char got[256] = "";
+    size_t i, len = 0;
+    pprof_body b;
+    pprof_view v;
+    flametree f;
+
+    pprof_body_begin(&b, "cpu-samples/count");
+    pprof_body_sample(&b, "main;work", (int64_t[]){ 1, -1 }, "");
+    pprof_body_sample(&b, stack, (int64_t[]){ 2, -1 }, "");
+    pprof_body_end(&b);
+    assert_status(flametree_init(&f, 1), SONDE_OK);
+    assert_status(pprof_view_decode(&v, sonde_buf_str(&b.out)), SONDE_OK);
+    flametree_add(&f, &v, filter, &source);
+    pprof_view_done(&v);
+    assert_status(flametree_finish(&f), SONDE_OK);
+    for (i = 1; i < f.tree.nodes_len; i++) {
+        bool in = f.tree.nodes[i].is_inlined;
+
+        len += (size_t)snprintf(got + len, sizeof(got) - len, " %s%.*s%s", in ? "(" : "",
+                                SONDE_STR_ARG(sonde_flame_name(&f.tree, f.tree.nodes[i].frame)),
+                                in ? ")" : "");
+    }
+    assert_string_equal(got + 1, want);
+    flametree_done(&f);
+    pprof_body_done(&b);
+}
+
+static void test_inlined_functions_are_marked_and_kept_apart_from_called_ones(void **state)
+{
+    const flametree_filter all = { .inverted = false }, focus = { .focus = SONDE_STR("work") };
+    const flametree_filter up = { .inverted = true };
+
+    (void)state;
+    assert_nodes("main+work+add;leaf", &all, "main work (work) (add) leaf");
+    assert_nodes("main+work+add;leaf", &focus, "work (add) leaf");
+    assert_nodes("main+work", &up, "work main");
+    assert_nodes("main+add+work", &up, "work main (add) main");
+}
+
 static void test_threads_endpoints_objects_and_roots_are_summed_up(void **state)
 {
     const flametree_filter one = { .thread = SONDE_STR("b") };
@@ -416,6 +459,7 @@ int main(void)
         cmocka_unit_test(test_filters_leave_samples_out),
         cmocka_unit_test(test_inverted_begins_with_the_leaf),
         cmocka_unit_test(test_a_focus_shows_what_it_calls_or_who_calls_it),
+        cmocka_unit_test(test_inlined_functions_are_marked_and_kept_apart_from_called_ones),
         cmocka_unit_test(test_threads_endpoints_objects_and_roots_are_summed_up),
         cmocka_unit_test(test_two_profiles_stand_side_by_side_in_two_columns),
         cmocka_unit_test(test_samples_fall_into_buckets_by_their_time_or_evenly),
