@@ -159,6 +159,7 @@ static const char *const stat_names[] = {
     [20] = "fp_guessed",
     [21] = "wall_discarded",
     [22] = "wall_reused",
+    [23] = "heap_started_late_ms",
 };
 static const char *const kind_names[SPB_KINDS] = {
     [SPB_CPU] = "cpu", [SPB_WALL] = "wall",           [SPB_ALLOC] = "alloc",   [SPB_LOCK] = "lock",

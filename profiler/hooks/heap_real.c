@@ -1,11 +1,12 @@
 /* heap_real.c - who allocates when we do not. */
 #include "heap_real.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <link.h>
 #include <stdatomic.h>
 #include <string.h>
+
+#include "real.h"
 
 #define ALIGNMENT 16u /* of malloc(), and of the size in front of a block */
 
@@ -49,7 +50,7 @@ size_t sonde_prof__early_size(const void *block)
 
 static void find(void *function, const char *name)
 {
-    void *at = dlsym(RTLD_NEXT, name);
+    void *at = sonde_prof__real_next(name);
 
     memcpy(function, &at, sizeof(at)); /* ISO C has no other way from object to function */
 }

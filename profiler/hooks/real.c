@@ -1,5 +1,18 @@
-/* real.c - finding what is behind us where RTLD_NEXT does not look. */
+/* real.c - finding what is behind us, also where RTLD_NEXT does not look. */
 #include "real.h"
+
+#include <stdint.h>
+
+#include "base/got.h"
+
+#include "late.h"
+
+void *sonde_prof__real_next(const char *name)
+{
+    if (!sonde_prof__came_late())
+        return dlsym(RTLD_NEXT, name);
+    return (void *)(uintptr_t)sonde_got_find(name, sonde_prof__late_here(), NULL);
+}
 
 /* A program in C whose plugin brings C++ along, unseen by others: the plugin's libraries know. */
 static void *find_behind(const char *name, const void *caller)
@@ -15,7 +28,7 @@ static void *find_behind(const char *name, const void *caller)
 
 void *sonde_prof__real_for(const char *name, const void *caller)
 {
-    void *at = dlsym(RTLD_NEXT, name);
+    void *at = sonde_prof__real_next(name);
 
     return at ? at : find_behind(name, caller);
 }

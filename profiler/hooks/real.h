@@ -8,7 +8,10 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-/* Declares real_NAME(): the next definition of NAME after ours; NULL: there is none; and known_NAME(), which does not look:
+/* The next definition after ours, or, where we came late, the one that everybody else has found; NULL: there is none. */
+void *sonde_prof__real_next(const char *name);
+
+/* Declares real_NAME(): that function; and known_NAME(), which does not look:
  * NULL before real_NAME() was called. */
 #define SONDE_PROF__REAL(name)                                                                     \
     static _Atomic(void *) found_##name;                                                           \
@@ -31,13 +34,13 @@
         } at = { atomic_load_explicit(&found_##name, memory_order_relaxed) };                      \
                                                                                                    \
         if (!at.object) {                                                                          \
-            at.object = dlsym(RTLD_NEXT, #name);                                                   \
+            at.object = sonde_prof__real_next(#name);                                              \
             atomic_store_explicit(&found_##name, at.object, memory_order_relaxed);                 \
         }                                                                                          \
         return at.function;                                                                        \
     }
 
-/* The same, and where that finds nothing, as the caller's own libraries have it; NULL: nobody has it. */
+/* The next one, and where that finds nothing, as the caller's own libraries have it; NULL: nobody has it. */
 void *sonde_prof__real_for(const char *name, const void *caller);
 
 #endif /* SONDE_PROFILER_HOOKS_REAL_H */

@@ -124,7 +124,7 @@ const sonde_prof__setting_row sonde_prof__setting_rows[] = {
     { .names = { "SONDE_PROFILING_MEMORY_LIMIT_MB" }, .type = SONDE_PROF__TYPE_BYTES, .fallback = "48", .clamp = true, .min = 8, .max = 65536, .unit_ns = MIB,
       .field = FIELD(memory_bytes), .option = OPTION(memory_bytes), .doc = "Ceiling of the profiler's memory, in MiB; a text such as 64MiB says its unit." },
     { .names = { "DD_PROFILING_NATIVE_ALLOCATION_PROFILING_FOLLOW_EXECS" }, .type = SONDE_PROF__TYPE_BOOL, .fallback = "true", .field = FIELD(follow_execs),
-      .doc = "Off: programs this one executes are not preloaded." },
+      .doc = "Off: programs this one executes are not preloaded; it is taken out of LD_PRELOAD before the program begins." },
     { .names = { "DD_CRASHTRACKING_ENABLED" }, .type = SONDE_PROF__TYPE_BOOL, .fallback = "false", .field = FIELD(crash),
       .doc = "Report fatal signals, also when profiling is off." },
     { .names = { "DD_PROFILING_SHOW_CONFIG" }, .type = SONDE_PROF__TYPE_BOOL, .fallback = "false", .field = FIELD(show_config), .key = "show_config",

@@ -22,6 +22,7 @@
 #include "heap.h"
 #include "hooks.h"
 #include "identity.h"
+#include "late.h"
 #include "link.h"
 #include "lock.h"
 #include "maps.h"
@@ -153,6 +154,7 @@ static void read_stats(void)
     d.stats.value[SONDE_PROF__STAT_CPU_PERIOD] = d.who.interval[SONDE_PROF__CPU];
     d.stats.value[SONDE_PROF__STAT_WALL_INTERVAL] = d.who.interval[SONDE_PROF__WALL];
     d.stats.value[SONDE_PROF__STAT_OVERHEAD_PPM] = d.overhead.ppm;
+    d.stats.value[SONDE_PROF__STAT_HEAP_LATE_MS] = sonde_prof__late_heap_ms();
 }
 
 static void close_batch(const sonde_prof__span_of_time *time)
@@ -440,6 +442,7 @@ static bool sleeps(uint64_t now)
 static void mind_samplers(uint64_t now)
 {
     sonde_prof__samplers_tick(now);
+    sonde_prof__late_tick(now);
     look_at_costs(now);
     sonde_prof__waits_tick(now);
 }

@@ -1,6 +1,7 @@
 /* profiler.c - start, stop, fork, exit: in which order its parts begin and end.
  *
- *   start   arena ▶ configuration ▶ drainer (objects first) ▶ crash reports ▶ samplers ▶ heap, waits ▶ libtrace is told
+ *   start   arena ▶ configuration ▶ drainer (objects first) ▶ crash reports ▶ samplers ▶ heap, waits ▶ slots, if we came late
+ *           ▶ libtrace is told
  *   stop    libtrace is told ▶ waits, heap ▶ samplers ▶ drainer (last window)
  *   fork    before: drainer ▶ endpoints ▶ samplers ▶ live heap ▶ arena; after: the other way round */
 #include "profiler.h"
@@ -29,6 +30,7 @@
 #include "frames.h"
 #include "heap.h"
 #include "hooks.h"
+#include "late.h"
 #include "lock.h"
 #include "maps.h"
 #include "samplers.h"
@@ -45,6 +47,7 @@ static sonde_prof__config *config;
 static _Atomic int32_t running;
 static _Atomic bool is_quiet; /* for crash reports alone: nothing is sampled or sent */
 static bool prepared;
+static bool stays_here; /* programs that are executed are not followed */
 _Atomic bool sonde_prof__child_waits;
 static _Atomic uint64_t child_since_ns;
 
@@ -198,6 +201,13 @@ static void start_waits(void)
     sonde_prof__waits_start(&settings);
 }
 
+static uint32_t late_groups(void)
+{
+    return SONDE_PROF__LATE_ALWAYS | (config->alloc ? SONDE_PROF__LATE_HEAP : 0u) |
+           (config->lock ? SONDE_PROF__LATE_LOCKS : 0u) | (config->io ? SONDE_PROF__LATE_IO : 0u) |
+           (config->exception ? SONDE_PROF__LATE_EXCEPTIONS : 0u);
+}
+
 static sonde_status start_sampling(void)
 {
     sonde_status status = start_samplers();
@@ -206,6 +216,7 @@ static sonde_status start_sampling(void)
         return status;
     start_heap();
     start_waits();
+    sonde_prof__late_start(late_groups(), sonde_mono_ns());
     return SONDE_OK;
 }
 
@@ -284,6 +295,7 @@ static sonde_status start_locked(const sonde_prof_options *options, bool only_if
     c = sonde_prof__config_new(options, NULL, NULL);
     if (!c)
         return SONDE_ERR_NOMEM;
+    stays_here = !c->follow_execs;
     profiles = c->enabled != SONDE_PROF__OFF && (!only_if_asked || c->is_asked_for);
     reason = profiles || c->crash ? why_not(c) : "";
     if (reason && *reason)
@@ -303,6 +315,11 @@ sonde_status sonde_prof__start(const sonde_prof_options *options, bool only_if_a
     status = start_locked(options, only_if_asked);
     sonde_prof__lock_give(&lock);
     return status;
+}
+
+bool sonde_prof__follows_execs(void)
+{
+    return !stays_here;
 }
 
 SONDE_API sonde_status sonde_prof_start(const sonde_prof_options *options)

@@ -12,6 +12,9 @@
 /* `only_if_asked`: linked, not preloaded: only when the environment says so. */
 sonde_status sonde_prof__start(const sonde_prof_options *options, bool only_if_asked);
 
+/* Whether programs this one executes are to be profiled; as the last start was told. */
+bool sonde_prof__follows_execs(void);
+
 /* DD_PROFILING_ENABLED=auto: starts to sample, unless it is being stopped.  The drainer, when it is time.  True: awake. */
 bool sonde_prof__awaken(void);
 

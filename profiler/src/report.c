@@ -192,6 +192,7 @@ static void put_internal(sonde_json_writer *j, const sonde_prof__stats *s)
         [SONDE_PROF__STAT_FP_GUESSED] = "fp_guessed",
         [SONDE_PROF__STAT_WALL_DISCARDED] = "wall_discarded",
         [SONDE_PROF__STAT_WALL_REUSED] = "wall_reused",
+        [SONDE_PROF__STAT_HEAP_LATE_MS] = "heap_started_late_ms",
     };
     uint32_t i;
 

@@ -9,6 +9,8 @@
 
 #include <sys/mman.h>
 
+#include "profiled_late.h"
+
 #define APART __attribute__((noinline, noclone))
 #define USED(block)                                                                                \
     do {                                                                                           \
@@ -116,6 +118,7 @@ int main(void)
 
     while (fgets(line, sizeof(line), stdin) && strcmp(line, "go\n") != 0)
         ;
+    load_late();
     small_and_freed();
     large_and_freed();
     kept_blocks();

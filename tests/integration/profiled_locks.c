@@ -9,6 +9,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "profiled_late.h"
+
 #define APART  __attribute__((noinline, noclone))
 #define ROUNDS 60
 
@@ -122,6 +124,7 @@ int main(void)
     (void)sem_init(&rounds, 0, 0);
     while (fgets(line, sizeof(line), stdin) && strcmp(line, "go\n") != 0)
         ;
+    load_late();
     m = all_rounds("m", wait_for_mutex);
     r = all_rounds("r", wait_for_rwlock);
     s = all_rounds("s", wait_for_semaphore);

@@ -146,6 +146,18 @@ class Profile(unittest.TestCase):
         self.assertEqual(pathlib.Path(env["LD_PRELOAD"]).name.split(".so")[0], "libsonde-profiler")
         self.assertFalse(pathlib.Path(env["DD_PROFILING_URL"][len("unix://"):]).parent.exists())
 
+    def test_programs_that_are_executed_are_followed_unless_told_otherwise(self):
+        library = str(BUILD / "lib" / "libsonde-profiler.so")
+        other = str(BUILD / "lib" / "libsonde-trace.so")
+        for before, follows, after in ((library, "1", library), (library, "0", ""), (f"{other}:{library}", "0", other),
+                                       (f"{library} {other}", "0", other), (f"{other}", "0", other)):
+            for words in (("env",), ("sh", "-c", "env; true")):  # by exec, by fork and exec
+                done = subprocess.run(["sh", "-c", 'exec "$@"', "sh", *words], stdout=subprocess.PIPE, timeout=PATIENCE_S, text=True, env={
+                    **os.environ, "LD_PRELOAD": before, "DD_PROFILING_DO_EXPORT": "0", "DD_TRACE_ENABLED": "0",
+                    "DD_PROFILING_NATIVE_ALLOCATION_PROFILING_FOLLOW_EXECS": follows})
+                env = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+                self.assertEqual((done.returncode, env.get("LD_PRELOAD", "")), (0, after), (before, follows, words))
+
     def test_what_is_preloaded_already_stays(self):
         done = sonde("run", "--profile", "--", "env", env={"LD_PRELOAD": str(BUILD / "lib" / "libsonde-trace.so")})
         env = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)

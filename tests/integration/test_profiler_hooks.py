@@ -37,13 +37,18 @@ def expected(blocks):
 class Profiled(unittest.TestCase):
     """Runs a program to its end; `uploads` are what the agent sent of it."""
 
+    by_preload = True
+
+    def how_it_comes(self, stack):
+        library = str(stack.build / "lib" / "libsonde-profiler.so")
+        return {"LD_PRELOAD": library} if self.by_preload else {"SONDE_LATE": library, "DD_PROFILING_ENABLED": "1"}
+
     def run_program(self, name, **env):
         with ProfileIntake() as intake, Stack() as stack:
             stack.start_agent(DD_APM_DD_URL="http://127.0.0.1:9", DD_APM_PROFILING_DD_URL=intake.url,
                               SONDE_AGENT_PROFILING_WINDOW="1")
             program = stack.start_program(name, env={
-                "LD_PRELOAD": str(stack.build / "lib" / "libsonde-profiler.so"),
-                "SONDE_PROFILING_BATCH_INTERVAL_MS": "500",
+                **self.how_it_comes(stack), "SONDE_PROFILING_BATCH_INTERVAL_MS": "500",
                 "DD_PROFILING_CPU_ENABLED": "0", "DD_PROFILING_WALLTIME_ENABLED": "0", **env})
             said = program.ask("go")
             seen = lambda: stack.agent_status()["profiles"]  # noqa: E731
@@ -110,6 +115,20 @@ class Locks(Profiled):
                   if stack[-1] in waited}
         self.assertEqual({function for function, _ in labels}, set(waited))
         self.assertEqual(len({kind for _, kind in labels}), 3, labels)
+
+
+class HeapLate(Heap):
+    """The library is loaded when the program is running."""
+
+    by_preload = False
+
+    def test_what_was_allocated_and_what_lives(self):
+        super().test_what_was_allocated_and_what_lives()
+        self.assertGreater(self.uploads[-1].event["internal"]["heap_started_late_ms"], 0)
+
+
+class LocksLate(Locks):
+    by_preload = False
 
 
 if __name__ == "__main__":
