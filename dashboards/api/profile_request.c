@@ -189,6 +189,7 @@ static sonde_status merge(store_reader *r, profile_request *q, const profile_sel
 {
     profiles_merge how = { .type = x->all_types ? (sonde_str){ "", 0 } : x->type,
                            .column = column,
+                           .beside = x->beside,
                            .filter = &q->filter,
                            .deadline_mono_ns = sonde_deadline(sonde_mono_ns(), API_DEADLINE_NS) };
 
@@ -231,12 +232,13 @@ static sonde_status use_trace(store_reader *r, profile_request *q, profile_answe
 
 static sonde_status init_flame(const profile_request *q, profile_answer *x)
 {
-    size_t columns = q->has_base ? 2 : 1;
+    size_t columns = q->has_base || x->beside.len ? 2 : 1;
     sonde_status status;
 
     if (x->all_types)
         columns = x->list.types_len ? x->list.types_len : 1;
     status = flametree_init(&x->flame, columns);
+    x->flame.lanes = x->wants_lanes ? &x->lanes : NULL;
     if (status == SONDE_OK && x->buckets_len)
         status = flametree_want_buckets(&x->flame, x->bucket_from_unix_ns, x->bucket_step_ns,
                                         x->buckets_len);
@@ -256,7 +258,10 @@ sonde_status profile_request_run(store_reader *r, profile_request *q, profile_an
     if (status != SONDE_OK)
         return status;
     choose_type(q, x);
-    status = init_flame(q, x);
+    if (x->wants_lanes)
+        status = profile_want_lanes(q, x);
+    if (status == SONDE_OK)
+        status = init_flame(q, x);
     if (status == SONDE_OK)
         status = merge(r, q, &q->selection, &x->list, 0, x);
     if (status == SONDE_OK && q->has_base)
@@ -267,6 +272,7 @@ sonde_status profile_request_run(store_reader *r, profile_request *q, profile_an
 void profile_answer_done(profile_answer *x)
 {
     flametree_done(&x->flame);
+    lanes_done(&x->lanes);
     sonde_free(x->ids);
     profile_list_done(&x->list);
     profile_list_done(&x->base_list);

@@ -126,6 +126,7 @@ static sonde_status read_profiles(api *a, store_reader *r, const http_request *r
         { "", list_profiles },
         { "/flamegraph", profile_answer_flamegraph },
         { "/top", profile_answer_top },
+        { "/lanes", profile_answer_lanes },
         { "/timeline", profile_answer_timeline },
         { "/traces", profile_answer_traces },
         { "/download", profile_answer_download },

@@ -16,6 +16,8 @@ SONDE_MUST_USE sonde_status profile_answer_top(store_reader *r, profile_request 
                                                http_response *response);
 SONDE_MUST_USE sonde_status profile_answer_timeline(store_reader *r, profile_request *q,
                                                     http_response *response);
+SONDE_MUST_USE sonde_status profile_answer_lanes(store_reader *r, profile_request *q,
+                                                 http_response *response);
 SONDE_MUST_USE sonde_status profile_answer_traces(store_reader *r, profile_request *q,
                                                   http_response *response);
 SONDE_MUST_USE sonde_status profile_answer_download(store_reader *r, profile_request *q,

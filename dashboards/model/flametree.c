@@ -274,6 +274,7 @@ typedef struct facts {
     sonde_str thread_name;
     sonde_str thread_id;
     sonde_str endpoint;
+    sonde_str state;
     char id_text[SONDE_I64_MAX_LEN];
     uint64_t span, root;
     int64_t unix_ns; /* 0: it does not say */
@@ -296,6 +297,8 @@ static void read_facts(const pprof_sample *s, facts *out)
                                                         sonde_format_i64(l->number, out->id_text) };
         } else if (sonde_str_eq(l->key, SONDE_STR("trace endpoint"))) {
             out->endpoint = l->text;
+        } else if (sonde_str_eq(l->key, SONDE_STR("thread state"))) {
+            out->state = l->text;
         } else if (sonde_str_eq(l->key, SONDE_STR("span id"))) {
             out->span = (uint64_t)l->number;
         } else if (sonde_str_eq(l->key, SONDE_STR("local root span id"))) {
@@ -416,6 +419,35 @@ static void count_buckets(flametree *f, const facts *x, const flametree_source *
     }
 }
 
+/* A sample with a time is the end of what it tells of. */
+static void count_lane(flametree *f, const facts *x, const flametree_source *source, uint8_t column,
+                       int64_t value)
+{
+    bool is_time = f->lanes->kinds == LANE_KINDS;
+    lane_kind kind = is_time ? lane_kind_of(x->state) : LANE_RUNNING;
+    int64_t from = source->start_unix_ns, to = source->end_unix_ns;
+
+    if (f->lanes->has_cpu && column == 0)
+        kind = LANE_RUNNING;
+    else if (f->lanes->has_cpu && kind == LANE_RUNNING)
+        return; /* as CPU time it is known better */
+    if (x->unix_ns) {
+        from = is_time ? x->unix_ns - value : x->unix_ns;
+        to = x->unix_ns;
+    }
+    lanes_add(f->lanes, x->thread_name, x->thread_id, kind, from, to, value);
+}
+
+static void count_lanes(flametree *f, const facts *x, const pprof_sample *s, size_t types,
+                        const flametree_source *source)
+{
+    size_t t;
+
+    for (t = 0; t < types; t++)
+        if (source->column_of[t] != FLAMETREE_NO_COLUMN && s->values[t] > 0)
+            count_lane(f, x, source, source->column_of[t], s->values[t]);
+}
+
 /* ---- adding ---- */
 
 static void add_values(flametree *f, uint32_t node, const pprof_sample *s, size_t types,
@@ -512,6 +544,8 @@ static void add_sample(flametree *f, pprof_view *v, const pprof_sample *s,
         count_root(f, &x, source, value);
     if (value && f->buckets_len)
         count_buckets(f, &x, source, value);
+    if (f->lanes)
+        count_lanes(f, &x, s, v->types_len, source);
 }
 
 /* Does the profile bring anything to a column? */

@@ -22,6 +22,7 @@
 
 #include "base/regex.h"
 #include "base/table.h"
+#include "dashboards/model/lanes.h"
 #include "dashboards/model/pprof_read.h"
 #include "flame/flame.h"
 
@@ -96,6 +97,8 @@ typedef struct flametree {
     int64_t bucket_from_ns, bucket_step_ns;
     size_t buckets_len;
     double *buckets;
+
+    lanes *lanes; /* the owner's; NULL: none */
 
     uint32_t sample_no;
     uint32_t *line_frames, *location_frames; /* of the profile in hand: index + 1 */

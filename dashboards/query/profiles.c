@@ -148,6 +148,8 @@ static bool map_columns(const profile_list *l, const profiles_merge *how, const 
         out->column_of[i] = FLAMETREE_NO_COLUMN;
         if (how->type.len && sonde_str_eq(v->types[i].type, how->type))
             out->column_of[i] = how->column;
+        else if (how->beside.len && sonde_str_eq(v->types[i].type, how->beside))
+            out->column_of[i] = (uint8_t)(how->column + 1);
         else if (how->type.len == 0 && t)
             out->column_of[i] = (uint8_t)(t - l->types);
         any |= out->column_of[i] != FLAMETREE_NO_COLUMN;

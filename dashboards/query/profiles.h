@@ -50,6 +50,7 @@ const pprof_type *profiles_find_type(const profile_list *l, sonde_str name); /* 
 typedef struct profiles_merge {
     sonde_str type;
     uint8_t column;
+    sonde_str beside; /* type that goes to the next column; empty: none */
     const flametree_filter *filter;
     uint64_t deadline_mono_ns;
 } profiles_merge;

@@ -136,6 +136,30 @@ class ProfileIntake(unittest.TestCase):
             self.assertEqual(line["step_s"], 5)
             self.assertLess(abs(sum(line["values"]) - 105), len(line["values"]))  # each is rounded
 
+    def test_what_each_thread_did_when(self):
+        with Intake() as i:
+            p = ProfileMaker([("cpu-time", "nanoseconds"), ("wall-time", "nanoseconds"), ("alloc-space", "bytes")])
+            at = lambda s: {"end_timestamp_ns": START + s * SECOND}
+            busy, idle = {"thread name": "busy", "thread id": 11}, {"thread name": "idle", "thread id": 12}
+            p.sample(["main", "work"], [2 * SECOND, 0, 0], {**busy, **at(10)})
+            p.sample(["main", "work"], [0, 2 * SECOND, 0], {**busy, **at(10), "thread state": "running"})
+            p.sample(["main", "lock"], [0, SECOND, 0], {**busy, **at(11), "thread state": "lock"})
+            p.sample(["main", "rest"], [0, 4 * SECOND, 0], {**idle, **at(12), "thread state": "sleep"})
+            p.sample(["main", "make"], [0, 0, 4096], {**idle, **at(20)})
+            i.send(data=gzip.compress(p.message()))
+
+            a = i.get("/lanes", **{"from": START // SECOND, "to": START // SECOND + 200}, service="shop")
+            self.assertEqual((a["step_ms"], a["start_ms"]), (1000, START // SECOND * 1000))
+            self.assertEqual(a["kinds"], ["running", "io", "lock", "waiting"])
+            self.assertEqual([(x["name"], x["id"]) for x in a["lanes"]], [("busy", "11"), ("idle", "12")])
+            seconds = [[{s: v // SECOND for s, v in enumerate(kind) if v} for kind in x["values"]] for x in a["lanes"]]
+            self.assertEqual(seconds, [[{8: 1, 9: 1}, {}, {10: 1}, {}], [{}, {}, {}, {8: 1, 9: 1, 10: 1, 11: 1}]])
+
+            a = i.get("/lanes", service="shop", type="alloc-space", limit=1)
+            self.assertEqual((a["kinds"], sum(a["lanes"][0]["values"][0])), (["value"], 4096))
+            a = i.get("/lanes", service="shop", frame="^lock$")  # where one function was
+            self.assertEqual([x["name"] for x in a["lanes"]], ["busy"])
+
     def test_traces_whose_requests_were_in_a_function(self):
         with Intake() as i:
             i.send()
