@@ -199,6 +199,16 @@ bool endpoint_is_failing(const endpoint *e)
     return e->backoff.failures > 0;
 }
 
+double endpoint_queue_filled(const endpoint *e)
+{
+    return e->limits.memory_bytes ? (double)held_bytes(e) / (double)e->limits.memory_bytes : 0;
+}
+
+double endpoint_connections_filled(const endpoint *e)
+{
+    return e->limits.requests ? (double)e->in_flight / (double)e->limits.requests : 0;
+}
+
 void endpoint_abandon(endpoint *e)
 {
     while (e->waiting.len)

@@ -120,6 +120,10 @@ void endpoint_done(endpoint *e, delivery *d, outcome what, unsigned http_status,
 bool endpoint_is_idle(const endpoint *e);    /* nothing waits, nothing is in flight */
 bool endpoint_is_failing(const endpoint *e); /* the last attempt failed */
 
+/* 0 to 1: of the memory, and of the requests that may be in flight. */
+double endpoint_queue_filled(const endpoint *e);
+double endpoint_connections_filled(const endpoint *e);
+
 /* Drops what waits in memory, with the reason shutdown. */
 void endpoint_abandon(endpoint *e);
 

@@ -93,6 +93,8 @@ static void write_endpoint(sonde_json_writer *w, const endpoint *e, const book *
     sonde_json_put_u64(w, "attempts", n->attempts);
     sonde_json_put_u64(w, "retries", n->retries);
     sonde_json_put_u64(w, "last_http_status", n->last_http_status);
+    sonde_json_put_double(w, "queue_filled", endpoint_queue_filled(e));
+    sonde_json_put_double(w, "connections_filled", endpoint_connections_filled(e));
     write_failures(w, n);
     sonde_json_put_str(w, "breaker", sonde_str_from(breaker_state(e, now)));
     if (e->spool.dir[0])

@@ -8,6 +8,7 @@
 /* clang-format off */
 #define COUNT SERIES_COUNT
 #define GAUGE SERIES_GAUGE
+#define FILL  SERIES_FILL
 const series_row series_rows[] = {
     { "agent.uptime_s",                           "heartbeat",                      GAUGE, "", false },
     { "receiver.payloads_dropped.media_type",     "receiver.error",                 COUNT, "", true },
@@ -29,6 +30,8 @@ const series_row series_rows[] = {
     { "sampler.events_kept",                      "trace_writer.events",            COUNT, "", false },
     { "trace_writer.spans_dropped.no_memory",     "trace_writer.errors",            COUNT, "", false },
     { "forwarder.*.retries",                      "trace_writer.retries",           COUNT, "", false },
+    { "forwarder.*.connections_filled",           "trace_writer.connection_fill",   FILL, "", false },
+    { "forwarder.*.queue_filled",                 "trace_writer.queue_fill",        FILL, "", false },
     { "forwarder.*.traces.dropped.*.payloads",    "trace_writer.dropped",           COUNT, "", false },
     { "forwarder.*.traces.dropped.*.bytes",       "trace_writer.dropped_bytes",     COUNT, "", false },
     { "stats_writer.payloads_out",                "stats_writer.payloads",          COUNT, "", false },
@@ -37,6 +40,8 @@ const series_row series_rows[] = {
     { "stats.buckets_out",                        "stats_writer.stats_buckets",     COUNT, "", false },
     { "stats_writer.splits",                      "stats_writer.splits",            COUNT, "", false },
     { "stats_writer.groups_dropped",              "stats_writer.errors",            COUNT, "", false },
+    { "forwarder.*.connections_filled",           "stats_writer.connection_fill",   FILL, "", false },
+    { "forwarder.*.queue_filled",                 "stats_writer.queue_fill",        FILL, "", false },
     { "forwarder.*.stats.dropped.*.payloads",     "stats_writer.dropped",           COUNT, "", false },
     { "forwarder.*.stats.dropped.*.bytes",        "stats_writer.dropped_bytes",     COUNT, "", false },
     { "receiver.stats_payloads_received", "receiver.stats_payload", COUNT, "", true },
@@ -45,6 +50,7 @@ const series_row series_rows[] = {
     { "receiver.stats_rejected_decode", "receiver.stats_payload_rejected", COUNT, "reason:decode", true },
     { "receiver.stats_rejected_timeout", "receiver.stats_payload_rejected", COUNT, "reason:timeout", true },
     { "otlp.payloads", "otlp.payload", COUNT, "", true },
+    { "otlp.traces_accepted", "otlp.traces", COUNT, "", true },
     { "otlp.spans_accepted", "otlp.spans", COUNT, "", true },
     { "sampler.signatures_priority", "sampler.size", GAUGE, "sampler:priority", false },
     { "sampler.signatures_no_priority", "sampler.size", GAUGE, "sampler:no_priority", false },
@@ -104,6 +110,16 @@ static series *place_for(series_set *s, const series_row *row)
     return &s->items[s->len++];
 }
 
+static void take(series *s, double value)
+{
+    if (strcmp(s->row->name, "heartbeat") == 0)
+        s->value = 1;
+    else if (s->row->kind != SERIES_FILL)
+        s->value += value;
+    else if (value > s->value)
+        s->value = value;
+}
+
 static void see(void *user, sonde_str path, double value)
 {
     size_t i;
@@ -112,7 +128,7 @@ static void see(void *user, sonde_str path, double value)
         const series_row *row = &series_rows[i];
 
         if (matches(path, sonde_str_from(row->path)))
-            place_for(user, row)->value += strcmp(row->name, "heartbeat") == 0 ? 1 : value;
+            take(place_for(user, row), value);
     }
 }
 

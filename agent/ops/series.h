@@ -20,7 +20,11 @@
 #define SERIES_MAX    128
 #define SERIES_PREFIX "datadog.trace_agent."
 
-typedef enum series_kind { SERIES_COUNT, SERIES_GAUGE } series_kind;
+typedef enum series_kind {
+    SERIES_COUNT,
+    SERIES_GAUGE,
+    SERIES_FILL, /* a gauge of 0 to 1: of several numbers the largest */
+} series_kind;
 
 typedef struct series_row {
     const char *path; /* in the status document; '*' stands for one part of it */

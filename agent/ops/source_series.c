@@ -53,8 +53,11 @@ static const source_row rows[] = {
 
 static const char *const success_tags[] = { "success:false", "success:true" };
 
-static const char *const timing_names[] = {
-#define X(name, text) [TIMING_##name] = text,
+static const struct {
+    const char *name;
+    uint64_t unit;
+} timing_rows[] = {
+#define X(name, text, unit) [TIMING_##name] = { text, unit },
     TIMING_MAP(X)
 #undef X
 };
@@ -79,27 +82,27 @@ static void put_line(const lines *to, const char *name, const char *suffix, uint
         to->line(to->user, (sonde_str){ text, (size_t)len });
 }
 
-static uint64_t to_ms(uint64_t ns)
+static uint64_t whole(uint64_t amount, uint64_t unit)
 {
-    return (ns + 500000) / 1000000;
+    return (amount + unit / 2) / unit;
 }
 
-/* How often since the last time, and how long then. */
-static void report_timing(const lines *to, const char *name, timing *t, const char *tags,
-                          const char *tag)
+/* How often since the last time, and how long or large then. */
+static void report_timing(const lines *to, const char *name, timing *t, uint64_t unit,
+                          const char *tags, const char *tag)
 {
     uint64_t count = atomic_load_explicit(&t->count, memory_order_relaxed);
-    uint64_t total = atomic_load_explicit(&t->total_ns, memory_order_relaxed);
-    uint64_t max = atomic_exchange_explicit(&t->max_ns, 0, memory_order_relaxed);
-    uint64_t n = count - t->reported_count, ns = total - t->reported_total;
+    uint64_t total = atomic_load_explicit(&t->total, memory_order_relaxed);
+    uint64_t max = atomic_exchange_explicit(&t->max, 0, memory_order_relaxed);
+    uint64_t n = count - t->reported_count, grew = total - t->reported_total;
 
     t->reported_count = count;
     t->reported_total = total;
     if (n == 0 && !to->everything)
         return;
     put_line(to, name, ".count", n, 'c', tags, tag);
-    put_line(to, name, ".max", to_ms(max), 'g', tags, tag);
-    put_line(to, name, ".avg", n ? to_ms(ns / n) : 0, 'g', tags, tag);
+    put_line(to, name, ".max", whole(max, unit), 'g', tags, tag);
+    put_line(to, name, ".avg", n ? whole(grew / n, unit) : 0, 'g', tags, tag);
 }
 
 static void report_source(const lines *to, payload_source *s)
@@ -116,7 +119,7 @@ static void report_source(const lines *to, payload_source *s)
     }
     memcpy(s->reported, now, sizeof(now));
     for (size_t i = 0; i < 2; i++)
-        report_timing(to, SERVE_NAME, &s->served[i], s->tags, success_tags[i]);
+        report_timing(to, SERVE_NAME, &s->served[i], SONDE_NS_PER_MS, s->tags, success_tags[i]);
 }
 
 void sources_to_statsd(const payload_sources *sources, bool everything,
@@ -134,7 +137,7 @@ void timings_to_statsd(timings *all, bool everything, void (*line)(void *user, s
     const lines to = { line, user, everything };
 
     for (size_t i = 0; all && i < TIMINGS; i++)
-        report_timing(&to, timing_names[i], &all->of[i], "", "");
+        report_timing(&to, timing_rows[i].name, &all->of[i], timing_rows[i].unit, "", "");
 }
 
 /* -- OpenMetrics ------------------------------------------------------------------------------------ */
@@ -159,13 +162,13 @@ static void put_row(const payload_sources *sources, const source_row *row, sonde
     }
 }
 
-static void put_timing(const char *name, const timing *t, const char *tags, const char *tag,
-                       sonde_buf *out)
+static void put_timing(const char *name, const timing *t, uint64_t unit, const char *tags,
+                       const char *tag, sonde_buf *out)
 {
     put_sample(out, name, "_count", tags, tag,
                (double)atomic_load_explicit(&t->count, memory_order_relaxed));
     put_sample(out, name, "_sum", tags, tag,
-               (double)atomic_load_explicit(&t->total_ns, memory_order_relaxed) / 1e6);
+               (double)atomic_load_explicit(&t->total, memory_order_relaxed) / (double)unit);
 }
 
 void sources_to_openmetrics(const payload_sources *sources, sonde_buf *out)
@@ -180,15 +183,15 @@ void sources_to_openmetrics(const payload_sources *sources, sonde_buf *out)
     series_put_type(out, SERVE_NAME, "summary");
     for (size_t i = 0; i < 2; i++)
         for (size_t k = 0; k < sources_len(sources); k++)
-            put_timing(SERVE_NAME, &sources_at(sources, k)->served[i], sources_at(sources, k)->tags,
-                       success_tags[i], out);
+            put_timing(SERVE_NAME, &sources_at(sources, k)->served[i], SONDE_NS_PER_MS,
+                       sources_at(sources, k)->tags, success_tags[i], out);
 }
 
 void timings_to_openmetrics(const timings *all, sonde_buf *out)
 {
     for (size_t i = 0; all && i < TIMINGS; i++) {
-        series_put_type(out, timing_names[i], "summary");
-        put_timing(timing_names[i], &all->of[i], "", "", out);
+        series_put_type(out, timing_rows[i].name, "summary");
+        put_timing(timing_rows[i].name, &all->of[i], timing_rows[i].unit, "", "", out);
     }
 }
 

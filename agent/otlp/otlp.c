@@ -199,6 +199,7 @@ void otlp_write_json(void *otlp_, sonde_json_writer *w)
     sonde_json_put_counter(w, "bytes_received", &c->bytes_received);
     sonde_json_put_counter(w, "payloads", &c->payloads);
     sonde_json_put_counter(w, "spans_decoded", &c->spans_decoded);
+    sonde_json_put_counter(w, "traces_accepted", &c->traces_accepted);
     sonde_json_put_counter(w, "spans_accepted", &c->spans_accepted);
     sonde_json_put_counter(w, "spans_rejected", &c->spans_rejected);
     sonde_json_put_counter(w, "strings_repaired", &c->strings_repaired);

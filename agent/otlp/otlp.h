@@ -59,7 +59,8 @@ typedef struct otlp_counters {
     _Atomic uint64_t bytes_received;   /* unpacked bodies of accepted requests */
     _Atomic uint64_t payloads;         /* handed on */
     _Atomic uint64_t spans_decoded;    /* in requests that decoded */
-    _Atomic uint64_t spans_accepted;   /* handed on */
+    _Atomic uint64_t traces_accepted;  /* handed on, as parts of them are seen in one request */
+    _Atomic uint64_t spans_accepted;   /* the same */
     _Atomic uint64_t spans_rejected;   /* the sink had no room; the client was told */
     _Atomic uint64_t strings_repaired; /* invalid UTF-8 */
     _Atomic uint64_t tags_cut;         /* beyond a ceiling */

@@ -181,15 +181,16 @@ static sonde_status push(otlp *o, payload *p, otlp_body *body, bool is_first)
 /* Nothing taken: refused, and the client may send it again; some taken: a partial success. */
 static void hand_on(otlp *o, otlp_builder *b, otlp_body *body, otlp_outcome *out)
 {
-    uint64_t accepted = 0, rejected = 0, payloads = 0;
+    uint64_t traces = 0, accepted = 0, rejected = 0, payloads = 0;
     sonde_status failure = SONDE_OK;
     payload *p;
 
     while ((p = otlp_build_take(b)) != NULL) {
-        uint64_t spans = count_spans(p);
+        uint64_t spans = count_spans(p), chunks = p->chunks_len;
         sonde_status status = push(o, p, body, payloads == 0);
 
         if (status == SONDE_OK) {
+            traces += chunks;
             accepted += spans;
             payloads++;
         } else {
@@ -198,6 +199,7 @@ static void hand_on(otlp *o, otlp_builder *b, otlp_body *body, otlp_outcome *out
         }
     }
     add(&o->counters.spans_decoded, accepted + rejected);
+    add(&o->counters.traces_accepted, traces);
     add(&o->counters.spans_accepted, accepted);
     add(&o->counters.spans_rejected, rejected);
     add(&o->counters.payloads, payloads);

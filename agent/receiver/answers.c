@@ -11,10 +11,11 @@ void answer_ok(http_response *response)
     response->static_body = SONDE_STR("OK\n");
 }
 
-static void rates_body(http_response *response, const rates_snapshot *rates)
+static void rates_body(receiver *r, http_response *response, const rates_snapshot *rates)
 {
     response->content_type = "application/json";
     sonde_buf_append_str(&response->body, rates->body);
+    timings_add(r->timings, TIMING_RATE_RESPONSE, rates->body.len);
 }
 
 void answer_rates(receiver *r, http_request *request, http_response *response)
@@ -28,8 +29,9 @@ void answer_rates(receiver *r, http_request *request, http_response *response)
     if (known.len && sonde_str_eq(known, version)) {
         response->content_type = "application/json";
         response->static_body = SONDE_STR("{}");
+        timings_add(r->timings, TIMING_RATE_RESPONSE, response->static_body.len);
     } else {
-        rates_body(response, rates);
+        rates_body(r, response, rates);
     }
     rates_put(rates);
 }
@@ -45,7 +47,7 @@ void answer_refused(receiver *r, const endpoint *e, http_request *request, http_
     if (e->answer == ANSWER_RATES) {
         rates_snapshot *rates = rates_cell_get(r->rates);
 
-        rates_body(response, rates);
+        rates_body(r, response, rates);
         rates_put(rates);
     } else if (e->answer == ANSWER_OK) {
         answer_ok(response);

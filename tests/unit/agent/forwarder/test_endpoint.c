@@ -107,6 +107,24 @@ static void test_deliveries_leave_in_the_order_they_came(void **state)
     assert_balanced(&e);
 }
 
+static void test_it_tells_how_full_it_is(void **state)
+{
+    endpoint e = make();
+    delivery *d;
+    uint64_t wake;
+
+    (void)state;
+    endpoint_push(&e, body(300, 1), 0);
+    endpoint_push(&e, body(200, 1), 0);
+    assert_true(endpoint_queue_filled(&e) == 0.5 && endpoint_connections_filled(&e) == 0);
+    d = endpoint_next(&e, 0, &wake);
+    assert_true(endpoint_queue_filled(&e) == 0.5); /* what is in flight is still held */
+    assert_true(endpoint_connections_filled(&e) > 0.33 && endpoint_connections_filled(&e) < 0.34);
+    endpoint_done(&e, d, OUTCOME_SENT, 200, 0, 0);
+    assert_true(endpoint_queue_filled(&e) == 0.2 && endpoint_connections_filled(&e) == 0);
+    endpoint_abandon(&e);
+}
+
 static void test_requests_in_flight_are_bounded_and_one_while_failing(void **state)
 {
     endpoint e = make();
@@ -574,6 +592,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answers_are_read_as_the_retry_table_says),
         cmocka_unit_test(test_deliveries_leave_in_the_order_they_came),
+        cmocka_unit_test(test_it_tells_how_full_it_is),
         cmocka_unit_test(test_requests_in_flight_are_bounded_and_one_while_failing),
         cmocka_unit_test(test_pauses_grow_up_to_ten_seconds),
         cmocka_unit_test(test_the_oldest_makes_room_within_the_byte_ceiling),

@@ -128,6 +128,29 @@ static void test_sums_look_at_name_and_tag(void **state)
     assert_true(series_sum(&now, "no such", "") == 0);
 }
 
+static void test_of_several_queues_the_fullest_is_told(void **state)
+{
+    static series_set none, now;
+    sonde_buf got;
+
+    (void)state;
+    read(&now, "{\"forwarder\":[{\"queue_filled\":0.25,\"connections_filled\":0.4},"
+               "{\"queue_filled\":0.75,\"connections_filled\":0},{\"queue_filled\":0}]}");
+    sonde_buf_init(&got, 8192);
+    series_to_statsd(&none, &now, false, add_line, &got);
+    assert_string_equal(sonde_buf_cstr(&got),
+                        "datadog.trace_agent.trace_writer.queue_fill:0.75|g\n"
+                        "datadog.trace_agent.stats_writer.queue_fill:0.75|g\n"
+                        "datadog.trace_agent.trace_writer.connection_fill:0.4|g\n"
+                        "datadog.trace_agent.stats_writer.connection_fill:0.4|g\n");
+    sonde_buf_reset(&got);
+    series_to_openmetrics(&now, &got);
+    assert_non_null(strstr(sonde_buf_cstr(&got),
+                           "# TYPE datadog_trace_agent_trace_writer_queue_fill gauge\n"
+                           "datadog_trace_agent_trace_writer_queue_fill 0.75\n"));
+    sonde_buf_done(&got);
+}
+
 static void test_no_number_is_counted_twice_in_a_metric(void **state)
 {
     (void)state;
@@ -146,6 +169,7 @@ int main(void)
         cmocka_unit_test(test_counts_are_sent_as_what_they_grew_by),
         cmocka_unit_test(test_the_page_holds_each_family_once_and_together),
         cmocka_unit_test(test_sums_look_at_name_and_tag),
+        cmocka_unit_test(test_of_several_queues_the_fullest_is_told),
         cmocka_unit_test(test_no_number_is_counted_twice_in_a_metric),
     };
 

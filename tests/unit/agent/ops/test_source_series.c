@@ -92,6 +92,26 @@ static void test_a_timing_is_a_count_the_most_and_the_average_in_whole_milliseco
     sources_close(sources);
 }
 
+static void test_sizes_are_told_in_bytes(void **state)
+{
+    static timings all;
+    sonde_buf got;
+
+    (void)state;
+    memset(&all, 0, sizeof(all));
+    sonde_buf_init(&got, 1 << 16);
+    timings_add(&all, TIMING_RATE_RESPONSE, 2);
+    timings_add(&all, TIMING_RATE_RESPONSE, 61);
+    timings_to_statsd(&all, false, add_line, &got);
+    assert_string_equal(sonde_buf_cstr(&got), P "receiver.rate_response_bytes.count:2|c\n" P
+                                                "receiver.rate_response_bytes.max:61|g\n" P
+                                                "receiver.rate_response_bytes.avg:31|g\n");
+    sonde_buf_reset(&got);
+    timings_to_openmetrics(&all, &got);
+    must_hold(&got, "datadog_trace_agent_receiver_rate_response_bytes_sum 63\n");
+    sonde_buf_done(&got);
+}
+
 static void test_the_page_has_each_family_once_with_labels(void **state)
 {
     static timings all;
@@ -238,6 +258,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_counts_grow_under_the_tags_of_their_tracer),
         cmocka_unit_test(test_a_timing_is_a_count_the_most_and_the_average_in_whole_milliseconds),
+        cmocka_unit_test(test_sizes_are_told_in_bytes),
         cmocka_unit_test(test_the_page_has_each_family_once_with_labels),
         cmocka_unit_test(test_the_last_minute_is_the_last_whole_one),
         cmocka_unit_test(test_each_minute_is_summed_up_in_the_log),

@@ -139,6 +139,7 @@ static void a_request_is_answered_in_its_own_type(void **state)
     assert_non_null(strstr(answer.text, "Content-Type: " JSON));
     assert_int_equal(f.held_len, 1);
     assert_string_equal(f.held[0]->endpoint_version, "opentelemetry_v1");
+    assert_int_equal(otlp_read_counters(f.o)->traces_accepted, 1);
     assert_int_equal(otlp_read_counters(f.o)->spans_accepted, 1);
     assert_int_equal(otlp_read_counters(f.o)->requests_accepted, 2);
 }
