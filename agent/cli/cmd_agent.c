@@ -14,7 +14,7 @@
 #include "check_config.h"
 #include "cli.h"
 #include "local_intake.h"
-#include "log_file.h"
+#include "log_outputs.h"
 
 #define INTAKE_STOP_NS (UINT64_C(5) * SONDE_NS_PER_S)
 #define TEXT_MAX_BYTES (1024u * 1024)
@@ -132,15 +132,6 @@ static void open_supervisor(notify *out)
                 sonde_str_from(getenv("WATCHDOG_USEC")), sonde_str_from(getenv("WATCHDOG_PID")));
 }
 
-static void use_log_file(const agent_config *c)
-{
-    sonde_error error = { 0 };
-
-    if (log_file_use(c->log_file, c->log_file_bytes, (unsigned)c->log_file_rolls, &error) !=
-        SONDE_OK)
-        SONDE_LOG_ALWAYS(SONDE_LOG_WARN, "%s", error.message);
-}
-
 /* Whatever cannot be read leaves the agent as it runs. */
 static void reload(agent_main *agent, const notify *supervisor, const cli_line *line)
 {
@@ -152,7 +143,7 @@ static void reload(agent_main *agent, const notify *supervisor, const cli_line *
     if (!c) {
         SONDE_LOG_ALWAYS(SONDE_LOG_ERROR, "reload failed, going on as before");
     } else {
-        use_log_file(c);
+        log_outputs_use(c);
         agent_main_reload(agent, c);
         config_put(c);
     }
@@ -173,7 +164,7 @@ static int serve(const command *self, agent_config *c, const cli_line *line)
     }
     tame_malloc();
     signals_block();
-    use_log_file(c);
+    log_outputs_use(c);
     open_supervisor(&supervisor);
     if (start(c, &supervisor, &in, &agent, &error) == SONDE_OK) {
         notify_send(&supervisor, "READY=1\nSTATUS=%s",

@@ -12,7 +12,6 @@
 #include <sys/uio.h>
 
 #include "base/error.h"
-#include "base/log.h"
 #include "base/mutex.h"
 
 #define ROLLED_PATH_MAX (PATH_MAX + 12) /* and ".4294967295" */
@@ -74,7 +73,7 @@ static bool is_full(void)
            atomic_load_explicit(&log_file.max_bytes, memory_order_relaxed);
 }
 
-static void write_line(void *user, sonde_log_level level, const char *line, size_t len)
+void log_file_write(void *user, sonde_log_level level, const char *line, size_t len)
 {
     const struct iovec parts[] = { { (void *)(uintptr_t)line, len },
                                    { (void *)(uintptr_t) "\n", 1 } };
@@ -98,10 +97,6 @@ sonde_status log_file_use(sonde_str path, uint64_t max_bytes, unsigned rolls,
     sonde_status status;
     int why;
 
-    if (path.len == 0) {
-        sonde_log_set_sink(NULL, NULL);
-        return SONDE_OK;
-    }
     if (path.len >= PATH_MAX)
         return sonde_fail(out_error, SONDE_ERR_TOO_BIG, "log_file: a path this long");
     sonde_mutex_lock(&log_file.mu);
@@ -117,6 +112,5 @@ sonde_status log_file_use(sonde_str path, uint64_t max_bytes, unsigned rolls,
     sonde_mutex_unlock(&log_file.mu);
     if (status != SONDE_OK)
         return sonde_fail_sys(out_error, why, "log_file %.*s", SONDE_STR_ARG(path));
-    sonde_log_set_sink(write_line, NULL);
     return SONDE_OK;
 }

@@ -141,7 +141,8 @@ static void note_variable(builder *b, const known_key *key)
         sonde_str name = sonde_str_cut(&names, ',');
 
         if (env_get(b->options, name, &value) && value.len)
-            note(b, "%.*s: %s has no effect here", SONDE_STR_ARG(name), key->name);
+            note(b, "%.*s: " KNOWN_FORMAT, SONDE_STR_ARG(name),
+                 KNOWN_ARG(sonde_str_from(key->name), key));
     }
 }
 

@@ -145,7 +145,11 @@ typedef struct agent_config {
     sonde_str min_tls; /* "tlsv1.2" */
     int32_t log_level; /* sonde_log_level */
     bool log_format_json;
-    sonde_str log_file;      /* "": standard error */
+    config_switch log_to_console; /* AUTO: when there is no file */
+    bool log_to_syslog;
+    sonde_str syslog_uri; /* "": the local daemon */
+    bool syslog_rfc;      /* 5424 */
+    sonde_str log_file;      /* "": none */
     sonde_str apm_log_file;  /* as configured; log_file is what counts */
     bool no_log_file;        /* as the last */
     uint64_t log_file_bytes; /* at which it is begun anew */

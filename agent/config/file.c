@@ -121,9 +121,10 @@ static bool is_section(sonde_str path)
 static void warn_unknown(walk *w, sonde_str path, sonde_str place)
 {
     const config_key *nearest = key_nearest(path);
+    const known_key *known = known_find(path);
 
-    if (known_find(path))
-        note(w->b, "%.*s: %.*s has no effect here", SONDE_STR_ARG(place), SONDE_STR_ARG(path));
+    if (known)
+        note(w->b, "%.*s: " KNOWN_FORMAT, SONDE_STR_ARG(place), KNOWN_ARG(path, known));
     else if (nearest)
         warn(w->b, "%.*s: %s: unknown key, passed over; did you mean %s?", SONDE_STR_ARG(place),
              SONDE_LOG_QUOTE(path), nearest->name);

@@ -46,7 +46,13 @@ extern const size_t config_keys_len;
 typedef struct known_key {
     const char *name;
     const char *env; /* as in config_key; NULL: none is looked at */
+    const char *why; /* or what does it instead; NULL: nothing to say */
 } known_key;
+
+/* "KEY has no effect here: WHY" for a note. */
+#define KNOWN_FORMAT "%.*s has no effect here%s%s"
+#define KNOWN_ARG(name, key)                                                                       \
+    SONDE_STR_ARG(name), (key)->why ? ": " : "", (key)->why ? (key)->why : ""
 
 extern const known_key known_keys[];
 extern const size_t known_keys_len;

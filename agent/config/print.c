@@ -40,7 +40,8 @@ static void print_known(sonde_buf *out)
                           "(`.*`: the whole section):\n\n");
     for (size_t i = 0; i < known_keys_len; i++)
         if (!key_find(sonde_str_from(known_keys[i].name)))
-            sonde_buf_printf(out, "`%s`\n", known_keys[i].name);
+            sonde_buf_printf(out, "* `%s`%s%s\n", known_keys[i].name, known_keys[i].why ? ": " : "",
+                             known_keys[i].why ? known_keys[i].why : "");
 }
 
 void config_print_markdown(sonde_buf *out)

@@ -349,6 +349,12 @@ static refusal set_endpoints(builder *b, sonde_str text, config_endpoints *out)
     return NULL;
 }
 
+/* "ENC[handle]": Datadog's agent asks a program of the user's for it.  Sent as it is it would be a wrong key. */
+static bool is_of_a_backend(sonde_str text)
+{
+    return sonde_str_starts(text, SONDE_STR("ENC[")) && sonde_str_ends(text, SONDE_STR("]"));
+}
+
 static refusal set_value(builder *b, const config_key *key, sonde_str text)
 {
     void *field = field_of(b->c, key);
@@ -356,6 +362,8 @@ static refusal set_value(builder *b, const config_key *key, sonde_str text)
     switch (key->type) {
     case KEY_TEXT:
     case KEY_SECRET:
+        if (is_of_a_backend(text))
+            return "a secret of a backend, which is not resolved here";
         *(sonde_str *)field = keep(b, text);
         return NULL;
     case KEY_BOOL:

@@ -46,7 +46,7 @@ class Operations(unittest.TestCase):
 
 class CheckConfig(Operations):
     def test_every_key_is_shown_with_its_value_and_origin(self):
-        file = self.write("datadog.yaml", f"api_key: {KEY}\nenv: one\nlog_to_syslog: true\n")
+        file = self.write("datadog.yaml", f"api_key: {KEY}\nenv: one\ntls_handshake_timeout: 5s\n")
         self.write("conf.d/10.yaml", "site: two.example\n")
         status, out, _ = self.run_sonde("agent", "-c", file, "--check-config", DD_APM_ERROR_TPS="3")
         self.assertEqual(status, 0, out)
@@ -54,7 +54,7 @@ class CheckConfig(Operations):
         self.assertIn(f"env: one  # {file}:2:1", out)
         self.assertIn(f"site: two.example  # {file.parent}/conf.d/10.yaml:1:1", out)
         self.assertIn("apm_config.errors_per_second: 3  # DD_APM_ERROR_TPS", out)
-        self.assertIn("log_to_syslog has no effect here", out)
+        self.assertIn(f"note: {file}:3:1: tls_handshake_timeout has no effect here: a request to an intake has 10 s in all", out)
         self.assertIn("configuration is good", out)
 
     def test_what_is_wrong_makes_the_exit_status(self):
@@ -69,6 +69,30 @@ class CheckConfig(Operations):
         status, _, error = self.run_sonde("agent", "-c", self.write("datadog.yaml", "a: ["), "--check-config")
         self.assertEqual(status, 1)
         self.assertIn("datadog.yaml:", error)
+
+
+class Log(Operations):
+    def test_it_goes_to_file_console_and_syslog_as_configured_and_again_after_a_reload(self):
+        path, kept = self.stack.dir / "syslog", self.stack.dir / "agent.txt"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
+            daemon.bind(str(path))
+            daemon.settimeout(120)
+            text = (f"api_key: {KEY}\nlog_file: {kept}\nlog_to_syslog: true\nsyslog_uri: unixgram://{path}\n"
+                    "apm_config:\n  apm_dd_url: http://127.0.0.1:1\n")
+            file = self.write("datadog.yaml", text)
+            self.stack.start_agent("-c", file, DD_API_KEY=None, DD_APM_DD_URL=None)
+            line = daemon.recv(65536).decode()
+            self.assertRegex(line, rf"^<30>sonde-agent\[{self.stack.agent.pid}\]: info sonde agent: ")
+            message = line.partition("]: ")[2]
+            self.assertIn(message, kept.read_text())
+            self.assertNotIn(message, self.log())
+            self.write("datadog.yaml", text.replace("log_to_syslog: true", "log_to_console: true"))
+            self.stack.agent.signal(signal.SIGHUP)
+            wait_until(self.log, lambda: "reload done" in self.log() and "reload done" in kept.read_text())
+            daemon.setblocking(False)
+            with self.assertRaises(BlockingIOError):
+                while True:
+                    self.assertNotIn(b"reload done", daemon.recv(65536))
 
 
 class Completion(Operations):

@@ -273,11 +273,25 @@ static void test_unknown_keys_are_warned_about_with_the_nearest_known(void **sta
     }
 }
 
+static void test_a_secret_of_a_backend_is_refused_and_no_key(void **state)
+{
+    static const char *const variables[] = { "DD_API_KEY=ENC[vault://key]", NULL };
+    agent_config *c = load("api_key: ENC[one]\nsecret_backend_command: /bin/secrets\n", variables);
+
+    (void)state;
+    assert_int_equal(c->warnings_len, 2);
+    assert_non_null(
+        strstr(c->warnings[0].ptr, "a secret of a backend, which is not resolved here"));
+    assert_int_equal(c->notes_len, 1);
+    assert_int_equal(c->api_key.len, 0);
+    config_put(c);
+}
+
 static void test_keys_without_effect_are_noted_and_no_warning(void **state)
 {
     static const char *const variables[] = { "DD_APM_INTERNAL_PROFILING_ENABLED=true",
                                              "DD_INSTRUMENTATION_INSTALL_ID=", NULL };
-    agent_config *c = load("log_to_syslog: true\nlogs_config:\n  a: 1\n"
+    agent_config *c = load("tls_handshake_timeout: 5s\nlogs_config:\n  a: 1\n"
                            "apm_config:\n  internal_profiling:\n    enabled: true\n"
                            "network_path:\n",
                            variables);
@@ -285,13 +299,16 @@ static void test_keys_without_effect_are_noted_and_no_warning(void **state)
     (void)state;
     assert_int_equal(c->warnings_len, 0);
     assert_int_equal(c->notes_len, 5);
-    assert_text(c->notes[0], "t.yaml:1:1: log_to_syslog has no effect here");
+    assert_text(c->notes[0], "t.yaml:1:1: tls_handshake_timeout has no effect here: "
+                             "a request to an intake has 10 s in all");
     assert_text(c->notes[1], "t.yaml:2:1: logs_config has no effect here");
-    assert_text(c->notes[2],
-                "t.yaml:6:5: apm_config.internal_profiling.enabled has no effect here");
+    assert_text(
+        c->notes[2],
+        "t.yaml:6:5: apm_config.internal_profiling.enabled has no effect here: any profiler "
+        "can be preloaded");
     assert_text(c->notes[4],
                 "DD_APM_INTERNAL_PROFILING_ENABLED: apm_config.internal_profiling.enabled "
-                "has no effect here");
+                "has no effect here: any profiler can be preloaded");
     config_put(c);
 }
 
@@ -881,6 +898,7 @@ int main(void)
         cmocka_unit_test(test_an_empty_socket_variable_switches_it_off),
         cmocka_unit_test(test_bad_values_are_named_and_the_value_before_stays),
         cmocka_unit_test(test_unknown_keys_are_warned_about_with_the_nearest_known),
+        cmocka_unit_test(test_a_secret_of_a_backend_is_refused_and_no_key),
         cmocka_unit_test(test_keys_without_effect_are_noted_and_no_warning),
         cmocka_unit_test(test_a_key_without_a_variable_of_its_own_has_one_made_from_its_name),
         cmocka_unit_test(test_overrides_win_over_the_file_in_byte_order),
