@@ -147,8 +147,8 @@ typedef struct agent_config {
     bool log_format_json;
     config_switch log_to_console; /* AUTO: when there is no file */
     bool log_to_syslog;
-    sonde_str syslog_uri; /* "": the local daemon */
-    bool syslog_rfc;      /* 5424 */
+    sonde_str syslog_uri;    /* "": the local daemon */
+    bool syslog_rfc;         /* 5424 */
     sonde_str log_file;      /* "": none */
     sonde_str apm_log_file;  /* as configured; log_file is what counts */
     bool no_log_file;        /* as the last */
