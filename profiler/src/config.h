@@ -118,6 +118,8 @@ typedef struct sonde_prof__config {
     bool follow_execs;
     bool show_config;
     bool crash;           /* reports of fatal signals */
+    uint32_t crash_guard; /* enum sonde_prof__enabled; guard.h */
+    bool is_guarded;      /* less than was told is sampled: an earlier run crashed */
     uint32_t cpu_engine;  /* enum sonde_prof__cpu_engine */
     uint32_t wall_engine; /* sonde_prof__wall_engine, samplers.h */
     uint32_t signal;

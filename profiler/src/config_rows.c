@@ -127,6 +127,8 @@ const sonde_prof__setting_row sonde_prof__setting_rows[] = {
       .doc = "Off: programs this one executes are not preloaded; it is taken out of LD_PRELOAD before the program begins." },
     { .names = { "DD_CRASHTRACKING_ENABLED" }, .type = SONDE_PROF__TYPE_BOOL, .fallback = "false", .field = FIELD(crash),
       .doc = "Report fatal signals, also when profiling is off." },
+    { .names = { "SONDE_PROFILING_CRASH_GUARD" }, .type = SONDE_PROF__TYPE_CHOICE, .fallback = "auto", .choices = "false=0=no=off=f,true=1=yes=on=t,auto",
+      .field = FIELD(crash_guard), .doc = "After a crash within 10 s of its start a program is profiled CPU only the next time, after another one not at all for an hour. auto: where fatal signals are reported; true: they are watched for this alone." },
     { .names = { "DD_PROFILING_SHOW_CONFIG" }, .type = SONDE_PROF__TYPE_BOOL, .fallback = "false", .field = FIELD(show_config), .key = "show_config",
       .doc = "Log what is in force at the start." },
 };

@@ -313,8 +313,9 @@ sonde_status sonde_prof__crash_start(const sonde_prof__config *c)
 
     if (sonde_prof__crash_is_on())
         return SONDE_OK;
-    find_socket(c);
-    if (!make_room() || !sonde_prof__receiver_start(c))
+    if (c->crash)
+        find_socket(c);
+    if (c->crash && (!make_room() || !sonde_prof__receiver_start(c)))
         return SONDE_ERR_NOMEM;
     have_key = pthread_key_create(&stack_key, free_stack) == 0;
     atomic_store_explicit(&owner, getpid(), memory_order_relaxed);

@@ -29,7 +29,7 @@
 #define SONDE_PROF__CRASH_STACKS_MAX    8192u
 #define SONDE_PROF__CRASH_MODULES_BYTES ((size_t)512 << 10)
 
-/* Installs the handler, once. */
+/* Installs the handler, once; with nothing to report, for the guard (guard.h). */
 sonde_status sonde_prof__crash_start(const sonde_prof__config *c);
 
 /* Signal-safe: yes. */

@@ -21,6 +21,7 @@
 
 #include "base/clock.h"
 
+#include "guard.h"
 #include "maps.h"
 #include "sampler.h"
 
@@ -362,6 +363,7 @@ static void go_on(sonde_prof__crash_signal *s, siginfo_t *info, void *context)
     struct sigaction once = *next;
 
     if (is_default(next)) {
+        sonde_prof__guard_crashed(info);
         die(s->signo, info);
         return;
     }
@@ -378,7 +380,7 @@ void sonde_prof__on_crash(int signo, siginfo_t *info, void *context)
     sonde_prof__crash_signal *s = sonde_prof__crash_signal_of(signo);
     int saved = errno;
 
-    if (enter()) {
+    if (sonde_prof__crash_now.packet && enter()) {
         const struct sigaction *next = sonde_prof__crash_asked(s);
 
         if (is_due(next))

@@ -45,9 +45,10 @@ typedef struct sonde_prof__crash_state {
     uint32_t process_bytes;
     uint8_t process[SONDE_CRASH_PROCESS_MAX];
     uint8_t runtime_id[16];
-    sonde_prof__crash_packet *packet; /* whoever has `busy` writes it, and the next two */
-    size_t packet_bytes;              /* of the report in it */
-    uint32_t kept_tid; /* it was told to nobody, and this thread's; 0: none is kept */
+    sonde_prof__crash_packet
+        *packet; /* whoever has `busy` writes it, and the next two; NULL: nothing is reported */
+    size_t packet_bytes; /* of the report in it */
+    uint32_t kept_tid;   /* it was told to nobody, and this thread's; 0: none is kept */
     /* receiver.h */
     int (*receive)(void *unused); /* NULL: none */
     char *receiver_stack;         /* its upper end */

@@ -19,6 +19,7 @@
 #include "counts.h"
 #include "crash.h"
 #include "endpoints.h"
+#include "guard.h"
 #include "heap.h"
 #include "hooks.h"
 #include "identity.h"
@@ -472,6 +473,7 @@ static void tick(bool close_now)
     look_for_tracer();
     sonde_prof__crash_look();
     sonde_prof__receiver_look(d.config, now);
+    sonde_prof__guard_look(now);
     if (!is_asleep)
         end_and_send(now, close_now);
 }

@@ -28,6 +28,7 @@
 #include "endpoints.h"
 #include "files.h"
 #include "frames.h"
+#include "guard.h"
 #include "heap.h"
 #include "hooks.h"
 #include "late.h"
@@ -133,6 +134,7 @@ static void stop_parts(void);
 /* A program that is over before anything was sampled waits for no thread of ours. */
 static void at_exit(void)
 {
+    sonde_prof__guard_end();
     if (config && !config->crash && !sonde_prof__drainer_has_work())
         return;
     if (config && !config->flush_on_exit) {
@@ -236,7 +238,7 @@ static sonde_status start_parts(void)
 
     if (status != SONDE_OK)
         return status;
-    if (config->crash)
+    if (config->crash || (!is_quiet && sonde_prof__guard_is_on(config)))
         (void)sonde_prof__crash_start(config); /* said so itself; profiling goes on without */
     if (is_quiet)
         return sonde_prof__crash_is_on() ? SONDE_OK : SONDE_ERR_STATE;
@@ -280,6 +282,18 @@ static sonde_status start_with(sonde_prof__config *c, bool profiles)
     return status;
 }
 
+/* Less than was told where an earlier run crashed; false: nothing. */
+static bool heed_crashes(sonde_prof__config *c)
+{
+    sonde_prof__allowed allowed = sonde_prof__guard_begin(c, sonde_mono_ns());
+
+    if (allowed == SONDE_PROF__ALLOW_CPU) {
+        c->wall = c->alloc = c->heap = c->lock = c->io = c->exception = false;
+        c->is_guarded = true;
+    }
+    return allowed != SONDE_PROF__ALLOW_NOTHING;
+}
+
 static sonde_status start_locked(const sonde_prof_options *options, bool only_if_asked)
 {
     sonde_prof__config *c;
@@ -298,6 +312,10 @@ static sonde_status start_locked(const sonde_prof_options *options, bool only_if
     stays_here = !c->follow_execs;
     profiles = c->enabled != SONDE_PROF__OFF && (!only_if_asked || c->is_asked_for);
     reason = profiles || c->crash ? why_not(c) : "";
+    if (profiles && !reason && !heed_crashes(c)) {
+        profiles = false;
+        reason = c->crash ? NULL : "";
+    }
     if (reason && *reason)
         SONDE_LOG_ALWAYS(SONDE_LOG_ERROR, "not profiling: reason=\"%s\"", reason);
     if (reason || (!profiles && atomic_load_explicit(&running, memory_order_relaxed))) {
@@ -353,8 +371,10 @@ static void stop_parts(void)
 SONDE_API void sonde_prof_stop(void)
 {
     sonde_prof__lock_take(&lock);
-    if (sonde_prof_is_running())
+    if (sonde_prof_is_running()) {
+        sonde_prof__guard_end();
         stop_parts();
+    }
     sonde_prof__lock_give(&lock);
 }
 

@@ -171,7 +171,7 @@ static void put_by_kind(sonde_json_writer *j, const char *prefix, const uint64_t
     }
 }
 
-static void put_internal(sonde_json_writer *j, const sonde_prof__stats *s)
+static void put_internal(sonde_json_writer *j, const sonde_prof__stats *s, bool is_guarded)
 {
     static const char *const names[SONDE_PROF__STATS_LEN] = {
         [SONDE_PROF__STAT_HANDLER_NS] = "handler_ns",
@@ -199,6 +199,8 @@ static void put_internal(sonde_json_writer *j, const sonde_prof__stats *s)
     sonde_json_key(j, SONDE_STR("internal"));
     sonde_json_begin_object(j);
     sonde_json_put_str(j, "sonde_version", SONDE_STR(SONDE_VERSION));
+    if (is_guarded)
+        sonde_json_put_str(j, "crash_guard", SONDE_STR("cpu only"));
     put_by_kind(j, "samples", s->samples);
     put_by_kind(j, "lost", s->lost);
     for (i = 0; i < SONDE_PROF__STATS_LEN; i++)
@@ -271,7 +273,7 @@ static void write_event(sonde_buf *out, const sonde_prof__report_facts *f, uint6
         sonde_json_str(&j, f->who->process_tags);
     else
         sonde_json_null(&j);
-    put_internal(&j, f->stats);
+    put_internal(&j, f->stats, f->who->config->is_guarded);
     put_info(&j, f->who);
     sonde_json_end_object(&j);
     if (tags.status != SONDE_OK && out->status == SONDE_OK)

@@ -2,12 +2,15 @@
 
 import http.server
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
 import threading
+import time
 import unittest
+from pathlib import Path
 
 sys.path.insert(0, sys.path[0] + "/../support")
 from stack import Stack, get_json, sum_of, wait_until
@@ -96,7 +99,8 @@ class CrashReports(unittest.TestCase):
     def environment(self, **env):
         return {"DD_TRACE_AGENT_URL": f"unix://{self.socket}", "DD_ENV": "prod", "DD_CRASHTRACKING_ENABLED": "true",
                 "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false", "DD_REMOTE_CONFIGURATION_ENABLED": "false",
-                "DD_PROFILING_ENABLED": "false", "LD_PRELOAD": str(self.stack.build / "lib" / "libsonde-profiler.so"), **env}
+                "DD_PROFILING_ENABLED": "false", "XDG_RUNTIME_DIR": str(self.stack.dir),
+                "LD_PRELOAD": str(self.stack.build / "lib" / "libsonde-profiler.so"), **env}
 
     def crash(self, how, **env):
         return self.stack.start_program("crashing", how, env=self.environment(**env))
@@ -233,6 +237,64 @@ class CrashReports(unittest.TestCase):
         for env in {"DD_CRASHTRACKING_ENABLED": "false"}, {"DD_CRASHTRACKING_ENABLED": ""}:
             self.ends_like_alone(self.crash("null", **env), "null")
         self.assertEqual(self.crash_status()["reports_received"], 0)
+
+
+class CrashGuard(unittest.TestCase):
+    """Who crashes as soon as it is profiled is profiled less; nobody reports anything here."""
+
+    def setUp(self):
+        self.stack = self.enterContext(Stack())
+        self.marks = lambda: list(self.stack.dir.glob("sonde-crash-*"))
+
+    def run_it(self, *command, kill=None, **env):
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("DD_", "SONDE_"))} | {
+            "DD_TRACE_AGENT_URL": "http://127.0.0.1:9", "SONDE_PROFILING_CRASH_GUARD": "true", "SONDE_BLACKBOX": "false",
+            "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false", "XDG_RUNTIME_DIR": str(self.stack.dir),
+            "LD_PRELOAD": str(self.stack.build / "lib" / "libsonde-profiler.so"), **env}
+        program = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=env)
+        if kill:
+            maps = Path("/proc") / str(program.pid) / "task"
+            wait_until("it is profiled", lambda: len(list(maps.iterdir())) > 1)
+            program.send_signal(kill)
+        said = program.communicate(timeout=180)[1]
+        return program.returncode, said
+
+    def crashing(self, how, **env):
+        return self.run_it(self.stack.build / "tests/crashing", how, **env)
+
+    def test_first_less_then_nothing_for_an_hour(self):
+        self.assertEqual(self.crashing("null"), (-signal.SIGSEGV, ""))
+        status, said = self.crashing("thread-overflow")
+        self.assertEqual(status, -signal.SIGSEGV)
+        self.assertIn("profiling CPU only: the last run crashed within 10 s of its start", said)
+        status, said = self.crashing("abort")
+        self.assertEqual(status, -signal.SIGABRT)
+        self.assertIn("not profiling: the last two runs crashed", said)
+        mark, = self.marks()
+        self.assertIn(f'again_now="rm {mark}"', said)
+        an_hour_ago = time.time() - 3601
+        os.utime(mark, (an_hour_ago, an_hour_ago))
+        status, said = self.crashing("own-mend")
+        self.assertEqual(status, 0)
+        self.assertIn("profiling CPU only", said)
+        self.assertEqual(self.marks(), [])  # it ended in order
+        self.assertEqual(self.crashing("own-mend"), (0, ""))
+
+    def test_who_is_killed_or_just_ends_has_not_crashed(self):
+        for end in signal.SIGKILL, signal.SIGTERM, signal.SIGABRT, signal.SIGSEGV:  # the last two from outside
+            self.assertEqual(self.run_it("sleep", "600", kill=end), (-end, ""))
+        self.assertEqual(self.run_it("sh", "-c", "exit 3"), (3, ""))
+        self.assertEqual(self.crashing("own-exit")[1], "")  # its own handler ends it
+        self.assertEqual(self.marks(), [])
+
+    def test_switched_off_it_neither_writes_nor_reads(self):
+        off = {"SONDE_PROFILING_CRASH_GUARD": "false"}
+        self.assertEqual(self.crashing("null", **off), (-signal.SIGSEGV, ""))
+        self.assertEqual(self.crashing("null", SONDE_PROFILING_CRASH_GUARD="auto"), (-signal.SIGSEGV, ""))  # no reports
+        self.assertEqual(self.marks(), [])
+        self.crashing("null")
+        self.assertEqual(len(self.marks()), 1)
+        self.assertEqual(self.crashing("null", **off), (-signal.SIGSEGV, ""))
 
 
 if __name__ == "__main__":
