@@ -153,6 +153,7 @@ static void label_kind(encoder *e, const profile_sample *s)
         label_str(e, KEY_STATE, name_of(e, states, sizeof(states) / sizeof(states[0]), s->detail));
         break;
     case PROFILE_LOCK:
+    case PROFILE_RELEASE:
         label_str(e, KEY_LOCK, s->text);
         label_str(e, KEY_LOCK_TYPE, name_of(e, locks, sizeof(locks) / sizeof(locks[0]), s->detail));
         break;

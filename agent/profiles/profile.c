@@ -418,6 +418,8 @@ static const profile_column all_columns[] = {
     COLUMN("inuse-space",       "bytes",       PROFILE_LIVE, 1),
     COLUMN("lock-acquire",      "count",       PROFILE_LOCK, 0),
     COLUMN("lock-acquire-wait", "nanoseconds", PROFILE_LOCK, 1),
+    COLUMN("lock-release",      "count",       PROFILE_RELEASE, 0),
+    COLUMN("lock-release-wait", "nanoseconds", PROFILE_RELEASE, 1),
     COLUMN("exception-samples", "count",       PROFILE_EXCEPTION, 0),
     IO_COLUMNS("socket-read",   PROFILE_SOCKET_READ),
     IO_COLUMNS("socket-write",  PROFILE_SOCKET_WRITE),

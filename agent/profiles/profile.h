@@ -32,6 +32,7 @@ typedef enum profile_kind {
     PROFILE_ALLOC,       /* objects, bytes */
     PROFILE_LIVE,        /* objects, bytes */
     PROFILE_LOCK,        /* acquisitions, ns waited */
+    PROFILE_RELEASE,     /* the same, by who let go */
     PROFILE_EXCEPTION,   /* estimate */
     PROFILE_SOCKET_READ, /* of all I/O: operations, ns, bytes */
     PROFILE_SOCKET_WRITE,
@@ -105,9 +106,10 @@ typedef struct profile_sample {
     uint64_t span_id, local_root_id;
     uint32_t node;
     uint32_t thread;
-    uint32_t text;  /* string: name of the lock, type of the exception */
-    uint8_t kind;   /* profile_kind */
-    uint8_t detail; /* WALL: state; LOCK: kind of lock; I/O: operation; CUSTOM: which of `custom` */
+    uint32_t text; /* string: name of the lock, type of the exception */
+    uint8_t kind;  /* profile_kind */
+    uint8_t
+        detail; /* WALL: state; LOCK, RELEASE: kind of lock; I/O: operation; CUSTOM: which of `custom` */
     int64_t events; /* sampling events it stands for */
     int64_t value[3];
 } profile_sample;
@@ -241,7 +243,7 @@ typedef struct profile_column {
     int8_t value;         /* index of profile_sample.value, -1: events */
 } profile_column;
 
-#define PROFILE_COLUMNS_MAX (28u + PROFILE_CUSTOM_MAX)
+#define PROFILE_COLUMNS_MAX (30u + PROFILE_CUSTOM_MAX)
 
 /* The columns there are, in the order of the format; returns how many. */
 size_t profile_columns(const profile *p, profile_column out[PROFILE_COLUMNS_MAX]);

@@ -432,7 +432,8 @@ static bool set_values(merge *m, const spb_sample *s, profile_sample *row)
         row->value[1] = s->rest[1];
         return true;
     case SPB_LOCK:
-        row->kind = PROFILE_LOCK;
+    case SPB_RELEASE:
+        row->kind = s->kind == SPB_LOCK ? PROFILE_LOCK : PROFILE_RELEASE;
         row->value[1] = s->rest[1];
         row->text = text_of(m, s->rest[2]);
         row->detail = small(s->rest[3]);

@@ -33,6 +33,7 @@ typedef enum spb_kind {
     SPB_IO,
     SPB_EXCEPTION,
     SPB_CUSTOM,
+    SPB_RELEASE,
     SPB_KINDS
 } spb_kind;
 
@@ -111,7 +112,8 @@ typedef struct spb_node {
 
 /* `rest` are the columns behind n:
  *   CPU ns | WALL ns, state | ALLOC objects, bytes | LOCK acquisitions, ns, name, lock kind |
- *   IO operations, ns, bytes, operation, class | EXCEPTION estimate, type | CUSTOM value, type, unit */
+ *   IO operations, ns, bytes, operation, class | EXCEPTION estimate, type | CUSTOM value, type, unit |
+ *   RELEASE as LOCK */
 #define SPB_REST_MAX 5
 typedef struct spb_sample {
     spb_kind kind;

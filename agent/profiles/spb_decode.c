@@ -337,7 +337,7 @@ static bool read_rows(walk *w, bool (*read_row)(walk *w, uint32_t left))
 
 static const uint8_t rest_columns[SPB_KINDS] = {
     [SPB_CPU] = 1, [SPB_WALL] = 2,      [SPB_ALLOC] = 2,  [SPB_LOCK] = 4,
-    [SPB_IO] = 5,  [SPB_EXCEPTION] = 2, [SPB_CUSTOM] = 3,
+    [SPB_IO] = 5,  [SPB_EXCEPTION] = 2, [SPB_CUSTOM] = 3, [SPB_RELEASE] = 4,
 };
 
 static bool read_sample(walk *w, spb_sample *s, uint64_t *at)

@@ -162,8 +162,9 @@ static const char *const stat_names[] = {
     [23] = "heap_started_late_ms",
 };
 static const char *const kind_names[SPB_KINDS] = {
-    [SPB_CPU] = "cpu", [SPB_WALL] = "wall",           [SPB_ALLOC] = "alloc",   [SPB_LOCK] = "lock",
-    [SPB_IO] = "io",   [SPB_EXCEPTION] = "exception", [SPB_CUSTOM] = "custom",
+    [SPB_CPU] = "cpu",       [SPB_WALL] = "wall",       [SPB_ALLOC] = "alloc",
+    [SPB_LOCK] = "lock",     [SPB_IO] = "io",           [SPB_EXCEPTION] = "exception",
+    [SPB_CUSTOM] = "custom", [SPB_RELEASE] = "release",
 };
 
 bool upload_stat_name(size_t id, size_t part, char out[64])

@@ -50,7 +50,7 @@ size_t sonde_prof__early_size(const void *block)
 
 static void find(void *function, const char *name)
 {
-    void *at = sonde_prof__real_next(name);
+    void *at = sonde_prof__real_next(name, NULL);
 
     memcpy(function, &at, sizeof(at)); /* ISO C has no other way from object to function */
 }

@@ -1,8 +1,9 @@
-/* lock.c - waits for mutexes, read-write locks and semaphores.
+/* lock.c - waits for mutexes, read-write locks, spin locks and semaphores, and who lets them go.
  *
  * Looked at first: what nobody holds costs a load, no clock, and goes straight to the real function.  A lock that is taken between the
  * look and the call is waited for untimed, a chance of nanoseconds.  What is looked at are the words that glibc's headers
- * name; with another C library every call is timed. */
+ * name; with another C library every call is timed.  Whoever lets go looks at a table of who waits (waiters.h), before the real
+ * call: behind it the lock may be gone. */
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -10,7 +11,6 @@
 #include <threads.h>
 #include <time.h>
 
-#include "base/clock.h"
 #include "sonde/export.h"
 
 #include "profiler/src/waits.h"
@@ -18,11 +18,6 @@
 #include "real.h"
 
 #define CALLER __builtin_return_address(0)
-
-static inline bool looks(void)
-{
-    return sonde_prof__waits_look(&sonde_prof__locks_on);
-}
 
 #if defined(__GLIBC__)
 static inline bool is_mutex_held(const pthread_mutex_t *m)
@@ -68,17 +63,16 @@ static inline bool is_mine(int error)
     static __attribute__((noinline)) int timed_##name(const void *caller, LIST PARAMS)             \
     {                                                                                              \
         __typeof__(&(name)) real = real_##name();                                                  \
-        uint64_t from;                                                                             \
+        sonde_prof__wait wait;                                                                     \
         int error;                                                                                 \
                                                                                                    \
         if (!real)                                                                                 \
             return ENOSYS;                                                                         \
-        if (!looks())                                                                              \
+        if (!sonde_prof__waits_look_at(1u << (kind)))                                              \
             return real ARGS;                                                                      \
-        from = sonde_mono_ns();                                                                    \
+        wait = sonde_prof__wait_begin(lock);                                                       \
         error = real ARGS;                                                                         \
-        if (is_mine(error))                                                                        \
-            sonde_prof__lock_waited(lock, kind, sonde_mono_ns() - from, caller);                   \
+        sonde_prof__wait_end(&wait, lock, kind, is_mine(error), caller);                           \
         return error;                                                                              \
     }                                                                                              \
                                                                                                    \
@@ -118,19 +112,18 @@ LOCK(pthread_rwlock_clockwrlock, is_held_for_writers, SONDE_PROF__RWLOCK_WRITE,
     SONDE_API int name PARAMS                                                                      \
     {                                                                                              \
         __typeof__(&(name)) real = real_##name();                                                  \
-        uint64_t from;                                                                             \
+        sonde_prof__wait wait;                                                                     \
         int result;                                                                                \
                                                                                                    \
         if (!real) {                                                                               \
             errno = ENOSYS;                                                                        \
             return -1;                                                                             \
         }                                                                                          \
-        if (!is_semaphore_empty(lock) || !looks())                                                 \
+        if (!is_semaphore_empty(lock) || !sonde_prof__waits_look_at(SONDE_PROF__SEMAPHORES))       \
             return real ARGS;                                                                      \
-        from = sonde_mono_ns();                                                                    \
+        wait = sonde_prof__wait_begin(lock);                                                       \
         result = real ARGS;                                                                        \
-        if (result == 0)                                                                           \
-            sonde_prof__lock_waited(lock, SONDE_PROF__SEMAPHORE, sonde_mono_ns() - from, CALLER);  \
+        sonde_prof__wait_end(&wait, lock, SONDE_PROF__SEMAPHORE, result == 0, CALLER);             \
         return result;                                                                             \
     }
 
@@ -145,19 +138,75 @@ SONDE_PROF__REAL(mtx_lock)
 SONDE_API int mtx_lock(mtx_t *lock)
 {
     __typeof__(&mtx_lock) real = real_mtx_lock();
-    uint64_t from;
+    sonde_prof__wait wait;
     int result;
 
     if (!real)
         return thrd_error;
-    if (!is_mutex_held((const pthread_mutex_t *)(const void *)lock) || !looks())
+    if (!is_mutex_held((const pthread_mutex_t *)(const void *)lock) ||
+        !sonde_prof__waits_look_at(SONDE_PROF__MUTEXES))
         return real(lock);
-    from = sonde_mono_ns();
+    wait = sonde_prof__wait_begin(lock);
     result = real(lock);
-    if (result == thrd_success)
-        sonde_prof__lock_waited(lock, SONDE_PROF__MUTEX, sonde_mono_ns() - from, CALLER);
+    sonde_prof__wait_end(&wait, lock, SONDE_PROF__MUTEX, result == thrd_success, CALLER);
     return result;
 }
+
+/* -- spin locks: tried first, as the word is not the same everywhere ---------------------------------- */
+
+SONDE_PROF__REAL(pthread_spin_lock)
+SONDE_PROF__REAL(pthread_spin_trylock)
+
+SONDE_API int pthread_spin_lock(pthread_spinlock_t *lock)
+{
+    __typeof__(&pthread_spin_lock) real = real_pthread_spin_lock();
+    __typeof__(&pthread_spin_trylock) try = real_pthread_spin_trylock();
+    sonde_prof__wait wait;
+    int error;
+
+    if (!real)
+        return ENOSYS;
+    if (!try || !sonde_prof__waits_look_at(SONDE_PROF__SPINS))
+        return real(lock);
+    if (try(lock) == 0)
+        return 0;
+    wait = sonde_prof__wait_begin(lock);
+    error = real(lock);
+    sonde_prof__wait_end(&wait, lock, SONDE_PROF__SPIN, is_mine(error), CALLER);
+    return error;
+}
+
+/* -- letting go --------------------------------------------------------------------------------------- */
+
+/* ALL: who waits for it waits for this thread; else one of them may go on.  Out of line as above. */
+#define RELEASE(name, all, type, ...)                                                              \
+    SONDE_PROF__REAL(name)                                                                         \
+    static __attribute__((noinline)) int told_##name(type *lock, const void *caller)               \
+    {                                                                                              \
+        __typeof__(&(name)) real = real_##name();                                                  \
+                                                                                                   \
+        if (!real) {                                                                               \
+            __VA_ARGS__;                                                                           \
+        }                                                                                          \
+        if (sonde_prof__waits_outermost())                                                         \
+            sonde_prof__released(lock, all, caller);                                               \
+        return real(lock);                                                                         \
+    }                                                                                              \
+                                                                                                   \
+    SONDE_API int name(type *lock)                                                                 \
+    {                                                                                              \
+        __typeof__(&(name)) real = known_##name();                                                 \
+                                                                                                   \
+        if (real && !sonde_prof__is_waited_for(lock))                                              \
+            return real(lock);                                                                     \
+        return told_##name(lock, CALLER);                                                          \
+    }
+
+RELEASE(pthread_mutex_unlock, true, pthread_mutex_t, return ENOSYS)
+RELEASE(pthread_rwlock_unlock, true, pthread_rwlock_t, return ENOSYS)
+RELEASE(pthread_spin_unlock, true, pthread_spinlock_t, return ENOSYS)
+RELEASE(mtx_unlock, true, mtx_t, return thrd_error)
+RELEASE(sem_post, false, sem_t, errno = ENOSYS; return -1)
 
 /* Asking the loader takes locks and memory: not when somebody is in the middle of it, or in a signal handler. */
 __attribute__((constructor(101))) static void find_all(void)
@@ -175,4 +224,11 @@ __attribute__((constructor(101))) static void find_all(void)
     (void)real_sem_timedwait();
     (void)real_sem_clockwait();
     (void)real_mtx_lock();
+    (void)real_pthread_spin_lock();
+    (void)real_pthread_spin_trylock();
+    (void)real_pthread_mutex_unlock();
+    (void)real_pthread_rwlock_unlock();
+    (void)real_pthread_spin_unlock();
+    (void)real_mtx_unlock();
+    (void)real_sem_post();
 }

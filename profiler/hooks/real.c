@@ -7,9 +7,14 @@
 
 #include "late.h"
 
-void *sonde_prof__real_next(const char *name)
+void *sonde_prof__real_next(const char *name, const char *version)
 {
-    if (!sonde_prof__came_late())
+    bool late = sonde_prof__came_late();
+    void *at = version ? dlvsym(late ? RTLD_DEFAULT : RTLD_NEXT, name, version) : NULL;
+
+    if (at)
+        return at;
+    if (!late)
         return dlsym(RTLD_NEXT, name);
     return (void *)(uintptr_t)sonde_got_find(name, sonde_prof__late_here(), NULL);
 }
@@ -28,7 +33,7 @@ static void *find_behind(const char *name, const void *caller)
 
 void *sonde_prof__real_for(const char *name, const void *caller)
 {
-    void *at = sonde_prof__real_next(name);
+    void *at = sonde_prof__real_next(name, NULL);
 
     return at ? at : find_behind(name, caller);
 }

@@ -8,12 +8,16 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-/* The next definition after ours, or, where we came late, the one that everybody else has found; NULL: there is none. */
-void *sonde_prof__real_next(const char *name);
+/* The next definition after ours, or, where we came late, the one that everybody else has found, of that version where there
+ * is such a one (NULL: any); NULL: there is none. */
+void *sonde_prof__real_next(const char *name, const char *version);
 
 /* Declares real_NAME(): that function; and known_NAME(), which does not look:
  * NULL before real_NAME() was called. */
-#define SONDE_PROF__REAL(name)                                                                     \
+#define SONDE_PROF__REAL(name) SONDE_PROF__REAL_OF(name, NULL)
+
+/* The same of the VERSION of that name, where there is such a one. */
+#define SONDE_PROF__REAL_OF(name, version)                                                         \
     static _Atomic(void *) found_##name;                                                           \
                                                                                                    \
     static inline __attribute__((unused)) __typeof__(&(name)) known_##name(void)                   \
@@ -34,7 +38,7 @@ void *sonde_prof__real_next(const char *name);
         } at = { atomic_load_explicit(&found_##name, memory_order_relaxed) };                      \
                                                                                                    \
         if (!at.object) {                                                                          \
-            at.object = sonde_prof__real_next(#name);                                              \
+            at.object = sonde_prof__real_next(#name, version);                                     \
             atomic_store_explicit(&found_##name, at.object, memory_order_relaxed);                 \
         }                                                                                          \
         return at.function;                                                                        \

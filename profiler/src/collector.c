@@ -55,9 +55,12 @@ static uint32_t thread_of(sonde_prof__collector *c, const sonde_prof__slot *slot
                           const sonde_prof__sample *s)
 {
     uint32_t tid = atomic_load_explicit(&slot->tid, memory_order_relaxed), before, number;
+    bool is_own = s->kind != SONDE_PROF__RELEASE && !slot->is_reserved;
     const sonde_prof__slot *about =
-        s->tid == tid || tid == 0 ? slot : sonde_prof__slot_find(s->tid);
+        s->tid == tid || (tid == 0 && is_own) ? slot : sonde_prof__slot_find(s->tid);
 
+    if (sonde_prof__is_nobodys(s))
+        return 0;
     before = c->dict.threads_len;
     number = sonde_prof__dict_thread(&c->dict, s->tid, about ? about->start_mono_ns : 0);
     if (about && (number > before || tid == 0))

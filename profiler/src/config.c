@@ -14,6 +14,8 @@
 #include "base/parse.h"
 #include "base/setting.h"
 
+#include "waits.h"
+
 #define FIELD(name)     offsetof(sonde_prof__config, name)
 #define TEXTS_MAX_BYTES (256u * 1024)
 #define FILE_MAX_BYTES  (64u * 1024)
@@ -454,6 +456,40 @@ static bool has_word(sonde_str list, sonde_str word)
     return false;
 }
 
+static uint32_t lock_kinds_of(sonde_str word)
+{
+    static const struct {
+        const char *name;
+        uint32_t kinds;
+    } all[] = {
+        { "mutex", SONDE_PROF__MUTEXES },   { "rwlock", SONDE_PROF__RWLOCKS },
+        { "sem", SONDE_PROF__SEMAPHORES },  { "spin", SONDE_PROF__SPINS },
+        { "cond", SONDE_PROF__CONDITIONS },
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        if (sonde_str_eq_nocase(word, sonde_str_from(all[i].name)))
+            return all[i].kinds;
+    return 0;
+}
+
+static void settle_locks(sonde_prof__config *c)
+{
+    sonde_str rest = c->lock_kinds_told;
+
+    while (rest.len > 0) {
+        sonde_str one = sonde_str_trim(sonde_str_cut(&rest, ','));
+        uint32_t kinds = lock_kinds_of(one);
+
+        c->lock_kinds |= kinds;
+        if (one.len > 0 && kinds == 0)
+            complain("SONDE_PROFILING_LOCK_KINDS", one, "not a kind of lock",
+                     SONDE_STR("the others"));
+    }
+    c->lock = c->lock && c->lock_kinds != 0;
+}
+
 static void settle(sonde_prof__config *c)
 {
     if (!is_told(c, FIELD(enabled)) && has_word(c->injection, SONDE_STR("profiler"))) {
@@ -463,6 +499,7 @@ static void settle(sonde_prof__config *c)
     c->is_asked_for = c->is_asked_for || is_told(c, FIELD(enabled));
     settle_preset(c);
     settle_events(c);
+    settle_locks(c);
     settle_identity(c);
     settle_agent(c);
     c->cpu_period_ns = (uint64_t)(1e9 / c->cpu_frequency);

@@ -109,6 +109,8 @@ typedef struct sonde_prof__config {
     bool endpoint_counts;
     uint32_t max_frames;
     bool cpu, wall, alloc, heap, lock, io, exception;
+    sonde_str lock_kinds_told;
+    uint32_t lock_kinds; /* what that says, as waits.h has it */
     uint64_t heap_sample_bytes;
     bool timeline;
     uint32_t compression; /* 0 none, else gzip */

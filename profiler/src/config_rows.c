@@ -82,6 +82,8 @@ const sonde_prof__setting_row sonde_prof__setting_rows[] = {
     { .names = { "DD_PROFILING_ALLOCATION_ENABLED" }, .type = SONDE_PROF__TYPE_BOOL, .fallback = "true", .field = FIELD(alloc), .option = OPTION(alloc), .doc = "Allocation samples." },
     { .names = { "DD_PROFILING_HEAP_ENABLED", "DD_HEAP_SAMPLING_ENABLED" }, .type = SONDE_PROF__TYPE_BOOL, .fallback = "true", .field = FIELD(heap), .option = OPTION(heap), .doc = "The live heap, of the same samples." },
     { .names = { "DD_PROFILING_LOCK_ENABLED" }, .type = SONDE_PROF__TYPE_BOOL, .fallback = "true", .field = FIELD(lock), .option = OPTION(lock), .doc = "Samples of waits for locks." },
+    { .names = { "SONDE_PROFILING_LOCK_KINDS" }, .type = SONDE_PROF__TYPE_TEXT, .fallback = "mutex,rwlock,sem", .field = FIELD(lock_kinds_told),
+      .doc = "Which locks, of mutex, rwlock, sem, spin and cond. With spin each lock is tried first; a wait for a condition is mostly a thread without work." },
     { .names = { "SONDE_PROFILING_IO_ENABLED" }, .type = SONDE_PROF__TYPE_BOOL, .fallback = "false", .field = FIELD(io), .option = OPTION(io), .doc = "Samples of blocking I/O." },
     { .names = { "DD_PROFILING_EXCEPTION_ENABLED" }, .type = SONDE_PROF__TYPE_BOOL, .fallback = "false", .field = FIELD(exception), .option = OPTION(exception), .doc = "Samples of C++ exceptions." },
     { .names = { "DD_PROFILING_NATIVE_PRESET" }, .type = SONDE_PROF__TYPE_CHOICE, .fallback = "", .choices = "default,default-pid,cpu_only,alloc_only,alloc_live_heap,cpu_live_heap",

@@ -36,6 +36,8 @@
     X(crash_no_stack,   "threads without an alternate stack for crash reports")                           \
     X(frames_full,      "sections of generated code's unwind information beyond the ceilings")              \
     X(heap_no_slot,     "sampled allocations of threads without a slot: lost")                      \
+    X(waiters_full,     "waits for locks that found the table full: who lets go is not seen")       \
+    X(releases_full,    "stacks of who lets a lock go that found no room")                          \
     X(sig_blocked,      "threads that block our signal, at the last look")
 /* clang-format on */
 

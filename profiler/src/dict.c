@@ -282,7 +282,9 @@ static uint32_t frame_of_end(uint8_t end)
 
 uint32_t sonde_prof__dict_stack(sonde_prof__dict *d, const sonde_prof__sample *s)
 {
-    uint32_t unknown = frame_of_end(s->depth ? s->end : SONDE_PROF__NO_RULE);
+    uint32_t unknown = sonde_prof__is_nobodys(s)
+                           ? SONDE_PROF__FRAME_LOST
+                           : frame_of_end(s->depth ? s->end : SONDE_PROF__NO_RULE);
     const sonde_prof__loaded *object = NULL;
     uint32_t node = 0, i = s->depth;
     bool ok = true;

@@ -48,6 +48,8 @@ static const column columns[] = {
     { 0, 1, "inuse-space", "bytes", 0 },
     { SONDE_PROF__LOCK, 0, "lock-acquire", "count", 0 },
     { SONDE_PROF__LOCK, 1, "lock-acquire-wait", "nanoseconds", 0 },
+    { SONDE_PROF__RELEASE, 0, "lock-release", "count", 0 },
+    { SONDE_PROF__RELEASE, 1, "lock-release-wait", "nanoseconds", 0 },
     { SONDE_PROF__EXCEPTION, 0, "exception-samples", "count", 0 },
     IO_COLUMNS("socket-read", 0),
     IO_COLUMNS("socket-write", 1),
@@ -273,7 +275,7 @@ static void label_extra(writer *w, const sonde_prof__tally *r)
 
     if (r->key.kind == SONDE_PROF__WALL && r->key.extra[0] < sizeof(states) / sizeof(states[0]))
         label_text(w, "thread state", sonde_str_from(states[r->key.extra[0]]));
-    else if (r->key.kind == SONDE_PROF__LOCK)
+    else if (r->key.kind == SONDE_PROF__LOCK || r->key.kind == SONDE_PROF__RELEASE)
         label_text(w, "lock name", sonde_prof__dict_text(d, r->key.extra[0]));
     else if (r->key.kind == SONDE_PROF__IO &&
              r->key.extra[0] < sizeof(operations) / sizeof(operations[0]))

@@ -193,7 +193,7 @@ static void start_heap(void)
 static void start_waits(void)
 {
     const sonde_prof__wait_settings settings = {
-        .lock = config->lock,
+        .locks = config->lock ? config->lock_kinds : 0,
         .io = config->io,
         .exception = config->exception,
         .lock_mean_ns = config->lock_interval_ns,

@@ -156,8 +156,9 @@ static void put_endpoint_counts(sonde_json_writer *j, const sonde_prof__pprof *p
     sonde_free(sums);
 }
 
-static const char *const kind_names[SONDE_PROF__KINDS] = { "",     "cpu", "wall",      "alloc",
-                                                           "lock", "io",  "exception", "custom" };
+static const char *const kind_names[SONDE_PROF__KINDS] = { "",          "cpu",    "wall",
+                                                           "alloc",     "lock",   "io",
+                                                           "exception", "custom", "release" };
 
 static void put_by_kind(sonde_json_writer *j, const char *prefix, const uint64_t *by)
 {

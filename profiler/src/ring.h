@@ -21,7 +21,7 @@ typedef struct sonde_prof__ring {
     uint32_t size;                                  /* a power of two */
     _Atomic uint32_t head;                          /* written by the producer */
     _Atomic uint32_t lost[SONDE_PROF__KINDS];       /* records */
-    _Atomic uint64_t lost_value[SONDE_PROF__KINDS]; /* of value[0] (ALLOC, LOCK: value[1]) */
+    _Atomic uint64_t lost_value[SONDE_PROF__KINDS]; /* see sonde_prof__worth() */
     _Alignas(64) _Atomic uint32_t tail;             /* written by the consumer */
 } sonde_prof__ring;
 

@@ -27,10 +27,8 @@ static uint32_t left_from(const sonde_prof__ring *r, uint32_t position)
 
 static bool lose(sonde_prof__ring *r, const sonde_prof__sample *s)
 {
-    bool in_second = s->kind == SONDE_PROF__ALLOC || s->kind == SONDE_PROF__LOCK;
-
     atomic_fetch_add_explicit(&r->lost[s->kind], s->events, memory_order_relaxed);
-    atomic_fetch_add_explicit(&r->lost_value[s->kind], (uint64_t)s->value[in_second ? 1 : 0],
+    atomic_fetch_add_explicit(&r->lost_value[s->kind], (uint64_t)sonde_prof__worth(s),
                               memory_order_relaxed);
     return false;
 }

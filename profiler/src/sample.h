@@ -13,12 +13,14 @@
  *   IO          operations, est.         ns, est.            bytes, est.            operation | class << 8
  *   EXCEPTION   estimate                 its type's name     -                      -
  *   CUSTOM      value                    type                unit                   -
+ *   RELEASE     acquisitions, est.       waited ns, est.     address of the lock    lock kind: what LOCK says, by who let go
  *
  * Threads   a record is written by one thread and read by one, see ring.h.
  * Source    docs/spec/profile-batch.md */
 #ifndef SONDE_PROFILER_SAMPLE_H
 #define SONDE_PROFILER_SAMPLE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef enum sonde_prof__kind { /* numbers are those of the batch format */
@@ -29,6 +31,7 @@ typedef enum sonde_prof__kind { /* numbers are those of the batch format */
                                 SONDE_PROF__IO = 5,
                                 SONDE_PROF__EXCEPTION = 6,
                                 SONDE_PROF__CUSTOM = 7,
+                                SONDE_PROF__RELEASE = 8,
                                 SONDE_PROF__KINDS
 } sonde_prof__kind;
 
@@ -63,6 +66,26 @@ typedef struct sonde_prof__sample {
     int64_t value[4];
     uint64_t frames[];
 } sonde_prof__sample;
+
+/* How many of `value`, from the first on, are sums of what happened. */
+static inline unsigned sonde_prof__sums_of(uint32_t kind)
+{
+    return kind == SONDE_PROF__ALLOC || kind == SONDE_PROF__LOCK || kind == SONDE_PROF__RELEASE ? 2
+           : kind == SONDE_PROF__IO                                                             ? 3
+                                                                                                : 1;
+}
+
+/* What a lost one is worth. */
+static inline int64_t sonde_prof__worth(const sonde_prof__sample *s)
+{
+    return s->value[sonde_prof__sums_of(s->kind) == 2 ? 1 : 0];
+}
+
+/* Of a release nobody saw: no thread, no stack. */
+static inline bool sonde_prof__is_nobodys(const sonde_prof__sample *s)
+{
+    return s->kind == SONDE_PROF__RELEASE && s->tid == 0;
+}
 
 #define SONDE_PROF__SAMPLE_BYTES_MAX (sizeof(sonde_prof__sample) + 512 * sizeof(uint64_t))
 

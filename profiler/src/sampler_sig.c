@@ -99,18 +99,28 @@ static uint32_t walk(sonde_prof__slot *slot, const sonde_prof__regs *regs, uint8
     return n;
 }
 
-static bool put(sonde_prof__slot *slot, sonde_prof__sample *s, uint32_t depth,
-                const uint64_t *frames)
+static bool put_whole(sonde_prof__slot *slot, const sonde_prof__sample *s, const uint64_t *frames)
 {
-    bool ok;
+    bool ok = sonde_prof__ring_put(&slot->ring, s, frames);
 
-    s->depth = (uint16_t)depth;
-    s->tid = atomic_load_explicit(&slot->tid, memory_order_relaxed);
-    sonde_prof__context_read(slot, &s->context);
-    ok = sonde_prof__ring_put(&slot->ring, s, frames);
     if (!ok || sonde_prof__ring_is_filling(&slot->ring))
         sonde_prof__samplers_wake();
     return ok;
+}
+
+/* Whose it is. */
+static void sign(sonde_prof__sample *s, const sonde_prof__slot *slot, uint32_t depth)
+{
+    s->depth = (uint16_t)depth;
+    s->tid = atomic_load_explicit(&slot->tid, memory_order_relaxed);
+    sonde_prof__context_read(slot, &s->context);
+}
+
+static bool put(sonde_prof__slot *slot, sonde_prof__sample *s, uint32_t depth,
+                const uint64_t *frames)
+{
+    sign(s, slot, depth);
+    return put_whole(slot, s, frames);
 }
 
 /* False: a sampler interrupted a sampler of this thread; what it would have said is lost. */
@@ -152,6 +162,38 @@ __attribute__((noinline)) bool sonde_prof__sample_here(sonde_prof__sample *s, co
     n = walk(slot, &regs, &s->end);
     first = first_of(slot, n, caller);
     ok = put(slot, s, n - first, slot->frames + first);
+    leave(slot);
+    return ok;
+}
+
+__attribute__((noinline)) bool sonde_prof__stack_here(sonde_prof__sample *s, uint64_t *frames,
+                                                      const void *caller)
+{
+    sonde_prof__slot *slot = sonde_prof__self.slot;
+    sonde_prof__regs regs = { 0, 0, 0, 0, NULL, NULL };
+    uint32_t n, first, i;
+
+    if (!slot || !enter(slot))
+        return false;
+    REGS_HERE(regs);
+    n = walk(slot, &regs, &s->end);
+    first = first_of(slot, n, caller);
+    sign(s, slot, n - first);
+    for (i = first; i < n; i++)
+        frames[i - first] = slot->frames[i];
+    leave(slot);
+    return true;
+}
+
+bool sonde_prof__sample_put(sonde_prof__sample *s, const uint64_t *frames)
+{
+    sonde_prof__slot *slot = sonde_prof__self.slot;
+    bool ok;
+
+    if (!slot || !enter(slot))
+        return false;
+    s->mono_ns = sonde_mono_ns();
+    ok = put_whole(slot, s, frames);
     leave(slot);
     return ok;
 }

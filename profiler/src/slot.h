@@ -32,6 +32,12 @@ typedef struct sonde_prof__look {
     uint64_t frames[SONDE_PROF__LOOK_FRAMES];
 } sonde_prof__look;
 
+/* A thread's place in the table of those that wait for a lock (waiters.h). */
+typedef struct sonde_prof__waiter {
+    uint32_t place; /* + 1; 0: none */
+    uint32_t state; /* the place's, when it was taken */
+} sonde_prof__waiter;
+
 typedef struct sonde_prof__slot {
     _Atomic uint32_t tid; /* 0: free */
     uint32_t generation;  /* one more each time the slot is taken */
@@ -62,6 +68,8 @@ typedef struct sonde_prof__slot {
         wall_events; /* what the wall sampler asks of the thread's next handler; 0: nothing */
     _Atomic int64_t wall_ns;
     bool no_wall_signals; /* about to exec; guarded by the lock of wall.c */
+
+    sonde_prof__waiter waiter; /* the thread's own */
 
     /* The registry's (threads.c), guarded by its lock. */
     _Atomic uint32_t
@@ -107,6 +115,14 @@ sonde_prof__slot *sonde_prof__slot_at(uint32_t number);
  * that calls this one.  `s` gives kind, events and values; the rest is filled here.  False: lost, and counted.
  * Signal-safe: yes. */
 bool sonde_prof__sample_here(sonde_prof__sample *s, const void *caller);
+
+/* The same into `s` and `frames` (SONDE_PROF__FRAMES_MAX of them), in no ring.  False: a sampler of this thread was
+ * interrupted, or it has no slot.  Signal-safe: yes. */
+bool sonde_prof__stack_here(sonde_prof__sample *s, uint64_t *frames, const void *caller);
+
+/* A whole sample, maybe about another thread, into the calling thread's ring.  False: lost, and counted.
+ * Signal-safe: yes. */
+bool sonde_prof__sample_put(sonde_prof__sample *s, const uint64_t *frames);
 
 /* The active span of the slot's thread, read on that thread.  Signal-safe: yes. */
 void sonde_prof__context_read(const sonde_prof__slot *slot, sonde_prof__context *out);

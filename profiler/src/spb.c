@@ -312,14 +312,9 @@ void sonde_prof__spb_endpoints(sonde_buf *b, const sonde_prof__endpoint *e, uint
 
 /* -- samples ---------------------------------------------------------------------------------------- */
 
-static const uint8_t values[SONDE_PROF__KINDS] = {
-    [SONDE_PROF__CPU] = 1,    [SONDE_PROF__WALL] = 1, [SONDE_PROF__ALLOC] = 2,
-    [SONDE_PROF__LOCK] = 2,   [SONDE_PROF__IO] = 3,   [SONDE_PROF__EXCEPTION] = 1,
-    [SONDE_PROF__CUSTOM] = 1,
-};
 static const uint8_t extras[SONDE_PROF__KINDS] = {
     [SONDE_PROF__WALL] = 1,      [SONDE_PROF__LOCK] = 2,   [SONDE_PROF__IO] = 2,
-    [SONDE_PROF__EXCEPTION] = 1, [SONDE_PROF__CUSTOM] = 2,
+    [SONDE_PROF__EXCEPTION] = 1, [SONDE_PROF__CUSTOM] = 2, [SONDE_PROF__RELEASE] = 2,
 };
 
 #define COLUMNS_OF_ALL 5 /* dt, thread, context, node, events */
@@ -340,7 +335,7 @@ static void put_row(sonde_buf *b, const sonde_prof__tally *r, int64_t dt)
     sonde_mp_write_u64(b, r->key.context);
     sonde_mp_write_u64(b, r->key.node);
     sonde_mp_write_u64(b, r->events);
-    for (i = 0; i < values[r->key.kind]; i++)
+    for (i = 0; i < sonde_prof__sums_of(r->key.kind); i++)
         if (r->key.kind == SONDE_PROF__CUSTOM)
             sonde_mp_write_i64(b, r->value[i]);
         else
@@ -367,7 +362,7 @@ bool sonde_prof__spb_samples(sonde_buf *b, const sonde_prof__window *w, uint32_t
     begin(b, 4, SONDE_PROF__SAMPLES);
     sonde_mp_write_u64(b, kind);
     sonde_mp_write_u64(b, time->start_unix_ns);
-    sonde_mp_write_array(b, len * (COLUMNS_OF_ALL + (uint32_t)values[kind] + extras[kind]));
+    sonde_mp_write_array(b, len * (COLUMNS_OF_ALL + sonde_prof__sums_of(kind) + extras[kind]));
     for (i = from; rows < len; i++) {
         const sonde_prof__tally *r = &w->rows[i];
         int64_t t;

@@ -28,6 +28,7 @@
 #include "sampler.h"
 #include "samplers.h"
 #include "slot_table.h"
+#include "waiters.h"
 
 #define OURS_MAX             8u
 #define MAIN_STACK_BYTES_MAX (UINT64_C(64) << 20)
@@ -150,6 +151,7 @@ static sonde_prof__slot *take_locked(uint32_t tid)
 static void release_locked(sonde_prof__slot *slot)
 {
     sonde_prof__sampler_detach(slot);
+    sonde_prof__waiter_forget(slot);
     delist(slot);
     atomic_store_explicit(&slot->record, NULL, memory_order_relaxed);
     atomic_store_explicit(&slot->next, first_free, memory_order_release);
@@ -491,6 +493,7 @@ void sonde_prof__threads_postfork_child(void)
 
     sonde_prof__lock_init(&lock);
     lock_is_ours = false;
+    sonde_prof__waiters_postfork_child();
     for (i = 0; i < OURS_MAX; i++)
         atomic_store_explicit(&ours[i], 0, memory_order_relaxed);
     atomic_store_explicit(&ended_ns, 0, memory_order_relaxed);
@@ -503,6 +506,7 @@ void sonde_prof__threads_postfork_child(void)
         atomic_store_explicit(&slot->timer, -1, memory_order_relaxed); /* not inherited */
         atomic_store_explicit(&slot->busy, 0, memory_order_relaxed);
         atomic_store_explicit(&slot->tid, 0, memory_order_relaxed);
+        slot->waiter = (sonde_prof__waiter){ 0, 0 };
         empty(&slot->ring);
         if (slot == mine || slot->is_reserved)
             continue;

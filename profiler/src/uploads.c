@@ -98,6 +98,8 @@ static void describe(sonde_prof__uploads *u, const sonde_prof__closed *c)
     };
     for (kind = 1; kind < SONDE_PROF__KINDS; kind++)
         u->last.events += c->window->samples[kind];
+    if (c->window->rows_of[SONDE_PROF__RELEASE])
+        u->pprof.kinds |= 1u << SONDE_PROF__RELEASE;
 }
 
 /* Calls `done` with the encoded profile; false: it could not be encoded. */

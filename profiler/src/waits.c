@@ -7,12 +7,15 @@
 
 #include "base/clock.h"
 
+#include "arena.h"
 #include "context.h"
 #include "poisson.h"
+#include "waiters.h"
 
 #define NS_PER_US 1000u
 
-_Atomic bool sonde_prof__locks_on, sonde_prof__io_on, sonde_prof__throws_on;
+_Atomic uint32_t sonde_prof__locks_on;
+_Atomic bool sonde_prof__io_on, sonde_prof__throws_on;
 
 /* One kind of wait: what was asked for, what is in force, and how many were sampled since the last look. */
 typedef struct rate {
@@ -62,25 +65,75 @@ static int64_t whole(double x)
 
 /* -- samples ---------------------------------------------------------------------------------------- */
 
-void sonde_prof__lock_waited(const volatile void *lock, enum sonde_prof__lock_kind kind,
-                             uint64_t ns, const void *caller)
+/* By whoever let go: what the waiter says, with another stack. */
+static void say_who(sonde_prof__sample *s, const sonde_prof__release *r)
+{
+    s->kind = SONDE_PROF__RELEASE;
+    s->tid = r ? r->tid : 0;
+    s->depth = r ? r->depth : 0;
+    s->end = r ? r->end : 0;
+    s->context = r ? r->context : (sonde_prof__context){ 0, 0, 0, 0 };
+    (void)sonde_prof__sample_put(s, r ? r->frames : NULL);
+}
+
+static void waited(const volatile void *lock, enum sonde_prof__lock_kind kind, uint64_t ns,
+                   const sonde_prof__release *r, const void *caller)
 {
     sonde_prof__tls *self = &sonde_prof__self;
     sonde_prof__sample s = { .kind = SONDE_PROF__LOCK, .events = 1 };
+    double weight = weight_of(&locks, &self->lock_credit, &self->lock_mean, ns);
+
+    if (weight == 0 || !sonde_prof__slot_mine())
+        return;
+    s.value[0] = whole(weight);
+    s.value[1] = whole(weight * (double)ns);
+    s.value[2] = (int64_t)(uintptr_t)lock;
+    s.value[3] = kind;
+    sonde_prof__context_add(self->slot, SONDE_PROF__COST_LOCK_NS, (uint64_t)s.value[1]);
+    (void)sonde_prof__sample_here(&s, caller);
+    say_who(&s, r);
+}
+
+void sonde_prof__lock_waited(const volatile void *lock, enum sonde_prof__lock_kind kind,
+                             uint64_t ns, const sonde_prof__release *r, const void *caller)
+{
+    sonde_prof__self.depth++;
+    waited(lock, kind, ns, r, caller);
+    sonde_prof__self.depth--;
+}
+
+sonde_prof__wait sonde_prof__wait_begin(const volatile void *lock)
+{
+    sonde_prof__tls *self = &sonde_prof__self;
+    sonde_prof__wait w = { 0, { 0, 0 } };
+    sonde_prof__slot *slot;
     int saved = errno;
-    double weight;
 
     self->depth++;
-    weight = weight_of(&locks, &self->lock_credit, &self->lock_mean, ns);
-    if (weight > 0 && sonde_prof__slot_mine()) {
-        s.value[0] = whole(weight);
-        s.value[1] = whole(weight * (double)ns);
-        s.value[2] = (int64_t)(uintptr_t)lock;
-        s.value[3] = kind;
-        sonde_prof__context_add(self->slot, SONDE_PROF__COST_LOCK_NS, (uint64_t)s.value[1]);
-        (void)sonde_prof__sample_here(&s, caller);
-    }
+    if (self->lock_mean == 0)
+        draw(&locks, &self->lock_credit, &self->lock_mean);
+    slot = sonde_prof__slot_mine();
+    w.from_ns = sonde_mono_ns();
+    if (slot)
+        w.waiter = sonde_prof__waiter_add(slot, lock, w.from_ns + (uint64_t)self->lock_credit);
     self->depth--;
+    errno = saved;
+    return w;
+}
+
+void sonde_prof__wait_end(const sonde_prof__wait *w, const volatile void *lock,
+                          enum sonde_prof__lock_kind kind, bool is_mine, const void *caller)
+{
+    sonde_prof__tls *self = &sonde_prof__self;
+    uint64_t ns = sonde_mono_ns() - w->from_ns;
+    sonde_prof__release *r = NULL;
+    int saved = errno;
+
+    if (self->slot)
+        r = sonde_prof__waiter_remove(self->slot, w->waiter);
+    if (is_mine)
+        sonde_prof__lock_waited(lock, kind, ns, r, caller);
+    sonde_prof__release_put(r);
     errno = saved;
 }
 
@@ -145,19 +198,31 @@ static void begin(rate *r, uint64_t mean_ns)
     atomic_store_explicit(&r->sampled, 0, memory_order_relaxed);
 }
 
+/* For the rest of the process's life: a wait may be under way. */
+static void open_releases(void)
+{
+    if (!atomic_load_explicit(&sonde_prof__releases, memory_order_relaxed))
+        atomic_store_explicit(&sonde_prof__releases,
+                              (sonde_prof__release *)sonde_prof__pages_map(
+                                  SONDE_PROF__RELEASES_MAX * sizeof(sonde_prof__release)),
+                              memory_order_release);
+}
+
 void sonde_prof__waits_start(const sonde_prof__wait_settings *settings)
 {
     begin(&locks, settings->lock_mean_ns);
     begin(&io, settings->io_mean_ns);
     last_look_ns = next_look_ns = 0;
-    atomic_store_explicit(&sonde_prof__locks_on, settings->lock, memory_order_relaxed);
+    if (settings->locks)
+        open_releases();
+    atomic_store_explicit(&sonde_prof__locks_on, settings->locks, memory_order_relaxed);
     atomic_store_explicit(&sonde_prof__io_on, settings->io, memory_order_relaxed);
     atomic_store_explicit(&sonde_prof__throws_on, settings->exception, memory_order_relaxed);
 }
 
 void sonde_prof__waits_stop(void)
 {
-    atomic_store_explicit(&sonde_prof__locks_on, false, memory_order_relaxed);
+    atomic_store_explicit(&sonde_prof__locks_on, 0, memory_order_relaxed);
     atomic_store_explicit(&sonde_prof__io_on, false, memory_order_relaxed);
     atomic_store_explicit(&sonde_prof__throws_on, false, memory_order_relaxed);
 }
@@ -189,19 +254,17 @@ void sonde_prof__waits_tick(uint64_t now_mono_ns)
     last_look_ns = now_mono_ns;
 }
 
-static uint64_t mean_of(const _Atomic bool *on, const rate *r)
+static uint64_t mean_of(bool on, const rate *r)
 {
-    return atomic_load_explicit(on, memory_order_relaxed)
-               ? (uint64_t)atomic_load_explicit(&r->mean_us, memory_order_relaxed) * NS_PER_US
-               : 0;
+    return on ? (uint64_t)atomic_load_explicit(&r->mean_us, memory_order_relaxed) * NS_PER_US : 0;
 }
 
 uint64_t sonde_prof__lock_mean(void)
 {
-    return mean_of(&sonde_prof__locks_on, &locks);
+    return mean_of(atomic_load_explicit(&sonde_prof__locks_on, memory_order_relaxed) != 0, &locks);
 }
 
 uint64_t sonde_prof__io_mean(void)
 {
-    return mean_of(&sonde_prof__io_on, &io);
+    return mean_of(atomic_load_explicit(&sonde_prof__io_on, memory_order_relaxed), &io);
 }

@@ -7,7 +7,7 @@
  * doubles at the next tick, until it is back at what was asked for; that biases nothing.
  *
  * Threads   all, but start, stop and tick: one at a time.  Signal-safe: no.
- * See also  poisson.h, heap.h */
+ * See also  poisson.h, heap.h; waiters.h: who let go */
 #ifndef SONDE_PROFILER_WAITS_H
 #define SONDE_PROFILER_WAITS_H
 
@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "slot.h"
+#include "waiters.h"
 
 #define SONDE_PROF__WAITS_PER_S       83u
 #define SONDE_PROF__WAIT_MEAN_NS      1000000u
@@ -26,8 +27,19 @@ enum sonde_prof__lock_kind { /* those of the batch format */
                              SONDE_PROF__MUTEX = 0,
                              SONDE_PROF__RWLOCK_READ = 1,
                              SONDE_PROF__RWLOCK_WRITE = 2,
+                             SONDE_PROF__SPIN = 3,
+                             SONDE_PROF__CONDITION = 4,
                              SONDE_PROF__SEMAPHORE = 5
 };
+
+/* What is asked for; bits of enum sonde_prof__lock_kind. */
+#define SONDE_PROF__MUTEXES    (1u << SONDE_PROF__MUTEX)
+#define SONDE_PROF__RWLOCKS    (1u << SONDE_PROF__RWLOCK_READ | 1u << SONDE_PROF__RWLOCK_WRITE)
+#define SONDE_PROF__SPINS      (1u << SONDE_PROF__SPIN)
+#define SONDE_PROF__CONDITIONS (1u << SONDE_PROF__CONDITION)
+#define SONDE_PROF__SEMAPHORES (1u << SONDE_PROF__SEMAPHORE)
+#define SONDE_PROF__LOCKS_AS_USUAL                                                                 \
+    (SONDE_PROF__MUTEXES | SONDE_PROF__RWLOCKS | SONDE_PROF__SEMAPHORES)
 
 enum sonde_prof__io_operation {
     SONDE_PROF__IO_READ,
@@ -41,7 +53,7 @@ enum sonde_prof__io_class { SONDE_PROF__IO_UNKNOWN, SONDE_PROF__IO_FILE, SONDE_P
 
 /* Zero: off, but for the means, where it is SONDE_PROF__WAIT_MEAN_NS. */
 typedef struct sonde_prof__wait_settings {
-    bool lock;
+    uint32_t locks; /* which kinds */
     bool io;
     bool exception;
     uint64_t lock_mean_ns;
@@ -57,17 +69,42 @@ uint64_t sonde_prof__io_mean(void);
 
 /* -- for the hooks ----------------------------------------------------------------------------------- */
 
-extern _Atomic bool sonde_prof__locks_on, sonde_prof__io_on, sonde_prof__throws_on;
+extern _Atomic uint32_t sonde_prof__locks_on; /* kinds */
+extern _Atomic bool sonde_prof__io_on, sonde_prof__throws_on;
+
+/* Not on a thread of ours, nor inside of another hook. */
+static inline bool sonde_prof__waits_outermost(void)
+{
+    return sonde_prof__self.depth == 0 && !sonde_prof__self.gone;
+}
 
 static inline bool sonde_prof__waits_look(const _Atomic bool *on)
 {
-    return atomic_load_explicit(on, memory_order_relaxed) && sonde_prof__self.depth == 0 &&
-           !sonde_prof__self.gone;
+    return atomic_load_explicit(on, memory_order_relaxed) && sonde_prof__waits_outermost();
 }
 
-/* The calling thread waited that long.  errno is kept. */
+static inline bool sonde_prof__waits_look_at(uint32_t kinds)
+{
+    return (atomic_load_explicit(&sonde_prof__locks_on, memory_order_relaxed) & kinds) != 0 &&
+           sonde_prof__waits_outermost();
+}
+
+typedef struct sonde_prof__wait {
+    uint64_t from_ns;
+    sonde_prof__waiter waiter;
+} sonde_prof__wait;
+
+/* The calling thread is about to wait for `lock`, and has waited: it is a sample when the lock is its own now.  errno is
+ * kept. */
+sonde_prof__wait sonde_prof__wait_begin(const volatile void *lock);
+void sonde_prof__wait_end(const sonde_prof__wait *w, const volatile void *lock,
+                          enum sonde_prof__lock_kind kind, bool is_mine, const void *caller);
+
+/* What wait_end() says of a lock that is the thread's now; `r` NULL: nobody was seen to let go. */
 void sonde_prof__lock_waited(const volatile void *lock, enum sonde_prof__lock_kind kind,
-                             uint64_t ns, const void *caller);
+                             uint64_t ns, const sonde_prof__release *r, const void *caller);
+
+/* The calling thread waited that long.  errno is kept. */
 void sonde_prof__io_waited(int fd, enum sonde_prof__io_operation operation, uint64_t ns,
                            uint64_t bytes, const void *caller);
 

@@ -124,12 +124,6 @@ static sonde_prof__tally *row_for(sonde_prof__window *w, const sonde_prof__tally
 
 /* -- samples ---------------------------------------------------------------------------------------- */
 
-static const uint8_t columns[SONDE_PROF__KINDS] = {
-    [SONDE_PROF__CPU] = 1,    [SONDE_PROF__WALL] = 1, [SONDE_PROF__ALLOC] = 2,
-    [SONDE_PROF__LOCK] = 2,   [SONDE_PROF__IO] = 3,   [SONDE_PROF__EXCEPTION] = 1,
-    [SONDE_PROF__CUSTOM] = 1,
-};
-
 static uint32_t address_string(sonde_prof__dict *d, int64_t address)
 {
     char text[18] = "0x";
@@ -157,6 +151,7 @@ static void take_extra(sonde_prof__tally_key *key, sonde_prof__dict *d, const so
         key->extra[0] = (uint32_t)s->value[1];
         break;
     case SONDE_PROF__LOCK:
+    case SONDE_PROF__RELEASE:
         key->extra[0] = address_string(d, s->value[2]);
         key->extra[1] = (uint32_t)s->value[3];
         break;
@@ -176,12 +171,6 @@ static void take_extra(sonde_prof__tally_key *key, sonde_prof__dict *d, const so
     }
 }
 
-/* What a lost one is worth. */
-static int64_t worth(const sonde_prof__sample *s)
-{
-    return s->value[s->kind == SONDE_PROF__ALLOC || s->kind == SONDE_PROF__LOCK ? 1 : 0];
-}
-
 void sonde_prof__window_add(sonde_prof__window *w, sonde_prof__dict *d, const sonde_prof__sample *s,
                             uint32_t thread)
 {
@@ -194,18 +183,19 @@ void sonde_prof__window_add(sonde_prof__window *w, sonde_prof__dict *d, const so
     key.context = sonde_prof__dict_context(d, &s->context);
     key.node = sonde_prof__dict_stack(d, s);
     take_extra(&key, d, s);
-    w->ends[s->end % SONDE_PROF__ENDS]++;
+    if (!sonde_prof__is_nobodys(s))
+        w->ends[s->end % SONDE_PROF__ENDS]++;
     r = row_for(w, &key);
     if (!r) {
         w->lost[s->kind] += s->events;
-        w->lost_value[s->kind] += (uint64_t)worth(s);
+        w->lost_value[s->kind] += (uint64_t)sonde_prof__worth(s);
         return;
     }
     if (r->events == 0)
         r->mono_ns = s->mono_ns;
     r->events += s->events;
     w->samples[s->kind] += s->events;
-    for (i = 0; i < columns[s->kind]; i++)
+    for (i = 0; i < sonde_prof__sums_of(s->kind); i++)
         r->value[i] += s->value[i];
 }
 

@@ -25,7 +25,7 @@ typedef struct sonde_prof__tally_key {
     uint32_t context;
     uint32_t node;
     uint32_t extra
-        [2]; /* WALL state; LOCK name, kind; IO operation, class; EXCEPTION type; CUSTOM type, unit */
+        [2]; /* WALL state; LOCK, RELEASE name, kind; IO operation, class; EXCEPTION type; CUSTOM type, unit */
 } sonde_prof__tally_key;
 
 typedef struct sonde_prof__tally {

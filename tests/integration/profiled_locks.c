@@ -1,6 +1,7 @@
 /* profiled_locks - waits for locks that another thread holds, and says how long; links nothing of ours.
  *
- * "go" does it all and answers with the nanoseconds waited by each function; the next line ends it. */
+ * "go" does it all and answers with the nanoseconds waited by each function; the next line ends it.  wait_for_X() is kept
+ * waiting by lets_go_of_X(), on another thread. */
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdint.h>
@@ -14,9 +15,13 @@
 #define APART  __attribute__((noinline, noclone))
 #define ROUNDS 60
 
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER, of_condition = PTHREAD_MUTEX_INITIALIZER;
 static pthread_rwlock_t rwlock = PTHREAD_RWLOCK_INITIALIZER;
+static pthread_cond_t condition = PTHREAD_COND_INITIALIZER;
+static pthread_spinlock_t spin;
 static sem_t semaphore, holds, rounds;
+static int is_true;
+static volatile int calls; /* counted behind the last call of a function: it is no jump then */
 
 static uint64_t now_ns(void)
 {
@@ -26,7 +31,7 @@ static uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static void hold_ms(long ms)
+static APART void hold_ms(long ms)
 {
     const struct timespec pause = { 0, ms * 1000000 };
 
@@ -34,26 +39,57 @@ static void hold_ms(long ms)
     (void)nanosleep(&pause, NULL);
 }
 
-/* Holds each kind of lock in turn, when it is asked to. */
-static void *holder(void *kind)
+static APART void lets_go_of_mutex(void)
 {
+    (void)pthread_mutex_lock(&mutex);
+    hold_ms(4);
+    (void)pthread_mutex_unlock(&mutex);
+    calls++;
+}
+
+static APART void lets_go_of_rwlock(void)
+{
+    (void)pthread_rwlock_wrlock(&rwlock);
+    hold_ms(4);
+    (void)pthread_rwlock_unlock(&rwlock);
+    calls++;
+}
+
+static APART void lets_go_of_semaphore(void)
+{
+    hold_ms(4);
+    (void)sem_post(&semaphore);
+    calls++;
+}
+
+static APART void lets_go_of_spin(void)
+{
+    (void)pthread_spin_lock(&spin);
+    hold_ms(4);
+    (void)pthread_spin_unlock(&spin);
+    calls++;
+}
+
+static APART void lets_go_of_condition(void)
+{
+    hold_ms(4);
+    (void)pthread_mutex_lock(&of_condition);
+    is_true = 1;
+    (void)pthread_mutex_unlock(&of_condition);
+    (void)pthread_cond_signal(&condition);
+    calls++;
+}
+
+/* One of those, when it is asked to. */
+static void *holder(void *what)
+{
+    void (*const *hold)(void) = (void (*const *)(void))what;
     int i;
 
     for (i = 0; i < ROUNDS; i++) {
         while (sem_wait(&rounds) != 0)
             ;
-        if (*(const char *)kind == 'm') {
-            (void)pthread_mutex_lock(&mutex);
-            hold_ms(4);
-            (void)pthread_mutex_unlock(&mutex);
-        } else if (*(const char *)kind == 'r') {
-            (void)pthread_rwlock_wrlock(&rwlock);
-            hold_ms(4);
-            (void)pthread_rwlock_unlock(&rwlock);
-        } else {
-            hold_ms(4);
-            (void)sem_post(&semaphore);
-        }
+        (*hold)();
     }
     return NULL;
 }
@@ -86,13 +122,35 @@ static APART uint64_t wait_for_semaphore(void)
     return now_ns() - from;
 }
 
-static uint64_t all_rounds(const char *kind, uint64_t (*wait_once)(void))
+static APART uint64_t wait_for_spin(void)
+{
+    uint64_t from = now_ns();
+
+    (void)pthread_spin_lock(&spin);
+    from = now_ns() - from;
+    (void)pthread_spin_unlock(&spin);
+    return from;
+}
+
+static APART uint64_t wait_for_condition(void)
+{
+    uint64_t from = now_ns();
+
+    (void)pthread_mutex_lock(&of_condition);
+    while (!is_true)
+        (void)pthread_cond_wait(&condition, &of_condition);
+    is_true = 0;
+    (void)pthread_mutex_unlock(&of_condition);
+    return now_ns() - from;
+}
+
+static uint64_t all_rounds(void (*hold)(void), uint64_t (*wait_once)(void))
 {
     uint64_t waited = 0;
     pthread_t thread;
     int i;
 
-    if (pthread_create(&thread, NULL, holder, (void *)(uintptr_t)kind) != 0)
+    if (pthread_create(&thread, NULL, holder, &hold) != 0)
         abort();
     for (i = 0; i < ROUNDS; i++) {
         (void)sem_post(&rounds);
@@ -116,21 +174,25 @@ static APART void nobody_holds(void)
 
 int main(void)
 {
-    unsigned long long m, r, s;
+    unsigned long long m, r, s, p, c;
     char line[64];
 
     (void)sem_init(&semaphore, 0, 0);
     (void)sem_init(&holds, 0, 0);
     (void)sem_init(&rounds, 0, 0);
+    (void)pthread_spin_init(&spin, PTHREAD_PROCESS_PRIVATE);
     while (fgets(line, sizeof(line), stdin) && strcmp(line, "go\n") != 0)
         ;
     load_late();
-    m = all_rounds("m", wait_for_mutex);
-    r = all_rounds("r", wait_for_rwlock);
-    s = all_rounds("s", wait_for_semaphore);
+    m = all_rounds(lets_go_of_mutex, wait_for_mutex);
+    r = all_rounds(lets_go_of_rwlock, wait_for_rwlock);
+    s = all_rounds(lets_go_of_semaphore, wait_for_semaphore);
+    p = all_rounds(lets_go_of_spin, wait_for_spin);
+    c = all_rounds(lets_go_of_condition, wait_for_condition);
     nobody_holds();
-    printf("{\"wait_for_mutex\": %llu, \"wait_for_rwlock\": %llu, \"wait_for_semaphore\": %llu}\n",
-           m, r, s);
+    printf("{\"mutex\": %llu, \"rwlock\": %llu, \"semaphore\": %llu, \"spin\": %llu, "
+           "\"condition\": %llu}\n",
+           m, r, s, p, c);
     (void)fflush(stdout);
     return fgets(line, sizeof(line), stdin) ? 0 : 1;
 }

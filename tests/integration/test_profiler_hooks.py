@@ -4,7 +4,11 @@ Samples are random, so sums are compared within six standard deviations of what 
 profiler fails this once in 5e8 runs, one that weights wrongly at once.
 """
 
+import collections
+import errno
 import math
+import os
+import subprocess
 import sys
 import unittest
 from pathlib import Path
@@ -12,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 from profile_intake import ProfileIntake  # noqa: E402
-from stack import Stack, wait_until  # noqa: E402
+from stack import BUILD_DIR, Stack, wait_until  # noqa: E402
 
 MEAN = 65536
 
@@ -101,20 +105,53 @@ class Heap(Profiled):
 
 
 class Locks(Profiled):
+    TYPES = {"mutex": "mutex", "rwlock": "rwlock read", "semaphore": "semaphore", "spin": "spin", "condition": "condition"}
+
+    def sums(self, kind):
+        """By function at the end of the stack and by type of the lock: a column."""
+        sums = collections.Counter()
+        for upload in self.uploads:
+            for stack, values, label in upload.profile.rows():
+                if values.get(kind):
+                    sums[stack[-1], label["lock type"]] += values[kind]
+        return sums
+
     def test_waits_are_where_they_were_waited_and_free_locks_nowhere(self):
         waited = self.run_program("profiled_locks", DD_PROFILING_ALLOCATION_ENABLED="0")
-        functions = [*waited, "nobody_holds"]
-        ns, times = self.totals(functions, "lock-acquire-wait"), self.totals(functions, "lock-acquire")
+        ns, times = self.sums("lock-acquire-wait"), self.sums("lock-acquire")
         lost = self.lost("lock")
-        for function, want in waited.items():
+        for name in ("mutex", "rwlock", "semaphore"):
+            key, want = ("wait_for_" + name, self.TYPES[name]), waited[name]
             # 60 waits of 4 ms and a mean of 1 ms: nearly all are sampled; the program's own clock readings are wider
-            self.assertLessEqual(abs(ns[function] - want), 0.25 * want + lost, (function, ns, waited))
-            self.assertGreater(times[function], 20, (function, times))
-        self.assertEqual(times["nobody_holds"], 0)
-        labels = {(stack[-1], label["lock type"]) for u in self.uploads for stack, _, label in u.profile.rows()
-                  if stack[-1] in waited}
-        self.assertEqual({function for function, _ in labels}, set(waited))
-        self.assertEqual(len({kind for _, kind in labels}), 3, labels)
+            self.assertLessEqual(abs(ns[key] - want), 0.25 * want + lost, (name, ns, waited))
+            self.assertGreater(times[key], 20, (name, times))
+        self.assertEqual([key for key in times if key[0] == "nobody_holds" or key[1] in ("spin", "condition")], [])
+
+    def test_who_lets_go_is_told_what_others_waited(self):
+        waited = self.run_program("profiled_locks", DD_PROFILING_ALLOCATION_ENABLED="0",
+                                  SONDE_PROFILING_LOCK_KINDS="mutex,rwlock,sem,spin,cond")
+        by_waiter, by_releaser = self.sums("lock-acquire-wait"), self.sums("lock-release-wait")
+        lost = self.lost("lock"), self.lost("release")
+        for name, kind in self.TYPES.items():
+            mine, theirs = by_waiter["wait_for_" + name, kind], by_releaser["lets_go_of_" + name, kind]
+            self.assertLessEqual(abs(mine - waited[name]), 0.25 * waited[name] + lost[0], (name, by_waiter, waited))
+            # what is missing was waited when nobody held it any more, until the machine let the waiter run
+            self.assertGreater(theirs, 0.5 * mine - lost[1], (name, by_releaser, by_waiter))
+        if lost == (0, 0):
+            self.assertEqual(sum(by_releaser.values()), sum(by_waiter.values()))
+            for kind in self.TYPES.values():
+                self.assertEqual(sum(v for (_, k), v in by_releaser.items() if k == kind),
+                                 sum(v for (_, k), v in by_waiter.items() if k == kind), kind)
+
+    def test_errors_are_those_of_libc(self):
+        build = Path(BUILD_DIR)
+        run = lambda **env: subprocess.run(  # noqa: E731
+            [build / "tests" / "lock_errors"], env={**os.environ, **env}, stdout=subprocess.PIPE, text=True, timeout=60, check=True).stdout
+        alone = run()
+        self.assertIn("ETIMEDOUT", alone.replace(" %d\n" % errno.ETIMEDOUT, "ETIMEDOUT"))
+        for kinds in ("", "mutex,rwlock,sem,spin,cond"):
+            self.assertEqual(run(LD_PRELOAD=str(build / "lib" / "libsonde-profiler.so"), DD_PROFILING_DO_EXPORT="0",
+                                 SONDE_PROFILING_LOCK_KINDS=kinds), alone, kinds)
 
 
 class HeapLate(Heap):

@@ -36,7 +36,9 @@ static int teardown(void **state)
 
 static void start(void)
 {
-    const sonde_prof__wait_settings settings = { .lock = true, .io = true, .exception = true };
+    const sonde_prof__wait_settings settings = { .locks = SONDE_PROF__LOCKS_AS_USUAL,
+                                                 .io = true,
+                                                 .exception = true };
 
     sonde_prof__waits_start(&settings);
     sonde_prof__self.rng = 88172645463325252u; /* the same luck each time */
@@ -48,6 +50,8 @@ typedef struct sums {
     double value[2];
     int64_t last[4];
     uint8_t kind;
+    uint32_t releases; /* of these: their sums must be the same */
+    double released[2];
 } sums;
 
 static void drain(sums *t)
@@ -56,6 +60,13 @@ static void drain(sums *t)
     const sonde_prof__sample *s;
 
     for (; (s = sonde_prof__ring_peek(r)) != NULL; sonde_prof__ring_pop(r)) {
+        if (s->kind == SONDE_PROF__RELEASE) {
+            t->releases++;
+            t->released[0] += (double)s->value[0];
+            t->released[1] += (double)s->value[1];
+            assert_true(s->value[2] == t->last[2] && s->value[3] == t->last[3]);
+            continue;
+        }
         t->records++;
         t->value[0] += (double)s->value[0];
         t->value[1] += (double)s->value[1];
@@ -78,7 +89,7 @@ static void test_sums_of_samples_are_those_of_the_waits(void **state)
         uint64_t w = i % 50 == 49 ? waits[4] : waits[i % 4];
         double s = w ? (double)w : 1, x = exp(-s / MEAN_NS) / -expm1(-s / MEAN_NS);
 
-        sonde_prof__lock_waited(&lock, SONDE_PROF__RWLOCK_WRITE, w, NULL);
+        sonde_prof__lock_waited(&lock, SONDE_PROF__RWLOCK_WRITE, w, NULL, NULL);
         n++;
         ns += (double)w;
         var_n += x + 0.25; /* and what rounding adds */
@@ -89,6 +100,8 @@ static void test_sums_of_samples_are_those_of_the_waits(void **state)
     assert_true(t.last[2] == (int64_t)(uintptr_t)&lock);
     assert_int_equal(t.last[3], SONDE_PROF__RWLOCK_WRITE);
     assert_true(t.records > 10000);
+    assert_int_equal(t.releases, t.records);
+    assert_true(t.released[0] == t.value[0] && t.released[1] == t.value[1]);
     assert_true(fabs(t.value[0] - n) < 5 * sqrt(var_n));
     assert_true(fabs(t.value[1] - ns) < 5 * sqrt(var_ns));
     sonde_prof__waits_stop();
@@ -151,7 +164,7 @@ static void test_many_samples_make_the_interval_longer_and_few_bring_it_back(voi
     sonde_prof__waits_tick(now);
     for (second = 0; second < 20; second++) {
         for (i = 0; i < 10000; i++) { /* ten seconds of waiting each */
-            sonde_prof__lock_waited(&lock, SONDE_PROF__MUTEX, MEAN_NS, NULL);
+            sonde_prof__lock_waited(&lock, SONDE_PROF__MUTEX, MEAN_NS, NULL, NULL);
             drain(&t);
         }
         now += SONDE_NS_PER_S;

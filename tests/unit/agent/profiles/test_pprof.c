@@ -170,6 +170,8 @@ static void test_columns_are_in_the_order_of_the_format(void **state)
         "inuse-space",
         "lock-acquire",
         "lock-acquire-wait",
+        "lock-release",
+        "lock-release-wait",
         "exception-samples",
         "socket-read-time",
         "socket-read-time-samples",
@@ -196,7 +198,7 @@ static void test_columns_are_in_the_order_of_the_format(void **state)
     assert_int_equal(m->n_sample_type, COUNT_OF(order));
     for (size_t i = 0; i < COUNT_OF(order); i++)
         assert_string_equal(text(m, m->sample_type[i]->type), order[i]);
-    assert_string_equal(text(m, m->sample_type[27]->unit), "items");
+    assert_string_equal(text(m, m->sample_type[29]->unit), "items");
     assert_int_equal(m->n_sample, PROFILE_KINDS);
     for (size_t i = 0; i < m->n_sample; i++)
         assert_int_equal(m->sample[i]->n_value, COUNT_OF(order));
@@ -233,6 +235,8 @@ static void test_each_column_has_the_value_it_is_named_after(void **state)
         { "inuse-space", 7 },
         { "lock-acquire", 5 },
         { "lock-acquire-wait", 7 },
+        { "lock-release", 5 },
+        { "lock-release-wait", 7 },
         { "exception-samples", 5 },
         { "socket-read-time", 7 },
         { "socket-read-size", 11 },
