@@ -121,6 +121,8 @@ static bool encode(sonde_prof__uploads *u, bool sends, bool again)
     if (status == SONDE_OK && sends && !again)
         sonde_prof__report_push(&u->reports, sonde_buf_str(&profile), sonde_buf_str(&event),
                                 u->last.events);
+    else if (status == SONDE_OK && !again)
+        u->reports.seq++; /* the next file is another one */
     sonde_buf_done(&profile);
     sonde_buf_done(&event);
     return status == SONDE_OK;
