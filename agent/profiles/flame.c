@@ -46,9 +46,7 @@ static sonde_str object_of(const profile *p, const profile_location *l)
     const char *slash = path.len ? memrchr(path.ptr, '/', path.len) : NULL;
 
     if (l->mapping == PROFILE_MAP_SYNTHETIC)
-        return l->address == PROFILE_KERNEL || l->address >= PROFILE_KERNEL_SYMBOL
-                   ? SONDE_STR("[kernel]")
-                   : (sonde_str){ NULL, 0 };
+        return profile_location_is_kernel(l) ? SONDE_STR("[kernel]") : (sonde_str){ NULL, 0 };
     return slash ? sonde_str_sub(path, (size_t)(slash - path.ptr) + 1, path.len) : path;
 }
 

@@ -388,7 +388,9 @@ static void write_lines(encoder *e, uint32_t location, uint32_t from, uint32_t l
 static void write_location(encoder *e, uint32_t location, uint32_t part, uint32_t lines)
 {
     const profile_location *l = &e->p->locations[location];
-    uint32_t mapping = l->mapping > PROFILE_MAP_SYNTHETIC ? map_id(&e->mappings, l->mapping) : 0;
+    uint32_t mapping = l->mapping > PROFILE_MAP_SYNTHETIC || profile_location_is_kernel(l)
+                           ? map_id(&e->mappings, l->mapping)
+                           : 0;
     size_t mark = sonde_pprof_begin_location(e->out, e->location_first[location] + part, mapping,
                                              l->mapping != PROFILE_MAP_SYNTHETIC ? l->address : 0);
 
@@ -488,6 +490,15 @@ static void write_head(encoder *e)
                     string_index(e, profile_string(e->p, default_type(e))));
 }
 
+/* As perf names it; of what has no place, only the kernel's code is given this mapping. */
+static void name_kernel(profile *p)
+{
+    profile_mapping *m = &p->mappings[PROFILE_MAP_SYNTHETIC];
+
+    m->path = profile_string(p, SONDE_STR("[kernel.kallsyms]"));
+    m->has_functions = true;
+}
+
 /* Everything that will be interned while rows are written, so that ids fit the maps. */
 static void intern_words(encoder *e)
 {
@@ -514,6 +525,8 @@ static void intern_words(encoder *e)
     for (uint32_t i = 1; i < e->p->locations_len; i++) {
         if (e->p->locations[i].mapping == PROFILE_MAP_SYNTHETIC)
             (void)synthetic_function(e, i);
+        if (profile_location_is_kernel(&e->p->locations[i]))
+            name_kernel(e->p);
     }
 }
 

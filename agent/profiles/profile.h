@@ -90,6 +90,12 @@ typedef struct profile_location {
     bool symbolized;
 } profile_location;
 
+static inline bool profile_location_is_kernel(const profile_location *l)
+{
+    return l->mapping == PROFILE_MAP_SYNTHETIC &&
+           (l->address == PROFILE_KERNEL || l->address >= PROFILE_KERNEL_SYMBOL);
+}
+
 typedef struct profile_node {
     uint32_t parent; /* 0: this is the outermost frame */
     uint32_t location;

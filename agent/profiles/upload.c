@@ -160,6 +160,8 @@ static const char *const stat_names[] = {
     [21] = "wall_discarded",
     [22] = "wall_reused",
     [23] = "heap_started_late_ms",
+    [24] = "cpu_engine",
+    [25] = "event_failures",
 };
 static const char *const kind_names[SPB_KINDS] = {
     [SPB_CPU] = "cpu",       [SPB_WALL] = "wall",       [SPB_ALLOC] = "alloc",

@@ -1,7 +1,7 @@
 /* exec.c - no signal of ours waits for the program that takes this one's place.
  *
- * Timers and their signals end with exec; a queued signal of the wall sampler would not, and its default is to end the
- * process.  libc's variants call each other inside, unseen, so each one is here. */
+ * Timers and their signals end with exec; a queued signal of the wall sampler or of a perf event would not, and its default is
+ * to end the process.  libc's variants call each other inside, unseen, so each one is here. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -10,7 +10,7 @@
 #include "sonde/export.h"
 
 #include "profiler/src/arena.h"
-#include "profiler/src/wall.h"
+#include "profiler/src/samplers.h"
 
 #include "real.h"
 
@@ -41,10 +41,10 @@ __attribute__((constructor)) static void find_real(void)
             errno = ENOSYS;                                                                        \
             return -1;                                                                             \
         }                                                                                          \
-        sonde_prof__wall_exec_begin();                                                             \
+        sonde_prof__exec_begin();                                                                  \
         (void)(call);                                                                              \
         error = errno;                                                                             \
-        sonde_prof__wall_exec_failed();                                                            \
+        sonde_prof__exec_failed();                                                                 \
         errno = error;                                                                             \
         return -1;                                                                                 \
     } while (0)

@@ -10,7 +10,9 @@
 #include "arena.h"
 #include "counts.h"
 #include "endpoints.h"
+#include "events.h"
 #include "heap.h"
+#include "kernel.h"
 #include "maps.h"
 #include "proc.h"
 #include "samplers.h"
@@ -33,6 +35,7 @@ void sonde_prof__collector_done(sonde_prof__collector *c)
     sonde_prof__dict_done(&c->dict);
     sonde_prof__window_done(&c->window);
     sonde_prof__living_done(&c->living);
+    sonde_prof__kernel_forget();
     sonde_free(c->endpoints);
     c->endpoints = NULL;
     c->endpoints_len = c->endpoints_cap = 0;
@@ -221,6 +224,8 @@ void sonde_prof__collector_stats(const sonde_prof__collector *c, sonde_prof__sta
     s->value[SONDE_PROF__STAT_FP_GUESSED] = count(&sonde_prof__count.fp_guessed);
     s->value[SONDE_PROF__STAT_WALL_DISCARDED] = count(&sonde_prof__count.wall_discarded);
     s->value[SONDE_PROF__STAT_WALL_REUSED] = count(&sonde_prof__count.wall_reused);
+    s->value[SONDE_PROF__STAT_CPU_ENGINE] = sonde_prof__events_mode();
+    s->value[SONDE_PROF__STAT_EVENT_FAILURES] = count(&sonde_prof__count.event_failures);
 }
 
 void sonde_prof__collector_next(sonde_prof__collector *c, uint32_t timed_max)

@@ -19,6 +19,8 @@
 #define FIELD(name)     offsetof(sonde_prof__config, name)
 #define TEXTS_MAX_BYTES (256u * 1024)
 #define FILE_MAX_BYTES  (64u * 1024)
+#define TIMER_HZ_MAX    1000.0 /* below a tick of the scheduler nothing is gained */
+#define PERF_HZ_MAX     10000.0
 #define DEFAULT_SOCKET  "/var/run/datadog/apm.socket"
 
 typedef struct sources {
@@ -406,7 +408,7 @@ static bool take_event_key(sonde_prof__config *c, bool is_cpu, sonde_str key, so
     if (!is_told(c, FIELD(cpu_frequency))) {
         double hz = is_period ? 1e9 / (double)number : (double)number;
 
-        c->cpu_frequency = hz < 1 ? 1 : hz > 1000 ? 1000 : hz;
+        c->cpu_frequency = hz < 1 ? 1 : hz > PERF_HZ_MAX ? PERF_HZ_MAX : hz;
     }
     return true;
 }
@@ -502,6 +504,8 @@ static void settle(sonde_prof__config *c)
     settle_locks(c);
     settle_identity(c);
     settle_agent(c);
+    if (c->cpu_engine != SONDE_PROF__ENGINE_PERF && c->cpu_frequency > TIMER_HZ_MAX)
+        c->cpu_frequency = TIMER_HZ_MAX;
     c->cpu_period_ns = (uint64_t)(1e9 / c->cpu_frequency);
     c->heap = c->heap && c->alloc;
 }

@@ -20,6 +20,8 @@
     X(breaker_shallow,  "times the depth was cut to 128 because handlers took long")                \
     X(breaker_open,     "times the CPU sampler was off for a minute because handlers took long")    \
     X(timer_failures,   "CPU timers that could not be made")                                        \
+    X(event_failures,   "threads whose perf event could not be had: sampled by their timer")         \
+    X(event_stuck,      "threads whose perf event did not end in time before exec")                  \
     X(slots_full,       "threads that found the table full")                                        \
     X(rings_failed,     "slots without memory for a ring")                                          \
     X(threads_seen,     "threads that were given a slot")                                           \

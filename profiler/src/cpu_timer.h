@@ -23,6 +23,12 @@ void sonde_prof__timer_disarm(sonde_prof__slot *slot);
  * clock is returned, as a number of periods, or threads shorter than a tick would hardly be seen. */
 uint32_t sonde_prof__timer_end(sonde_prof__slot *slot);
 
+/* Whole periods of the thread's CPU clock that no sample has stood for yet; on the slot's thread.  What wakes the thread, a
+ * timer or an event (events.h), says only when to look: no signal that came late or not at all makes a sum wrong. */
+uint32_t sonde_prof__cpu_owed(const sonde_prof__slot *slot);
+void sonde_prof__cpu_restart(sonde_prof__slot *slot,
+                             uint64_t period_ns); /* from now on, at a random point */
+
 uint64_t sonde_prof__thread_cpu_ns(void); /* CPU time of the calling thread */
 uint64_t
 sonde_prof__cpu_ns_of(uint32_t tid); /* of another one of the process; UINT64_MAX: it is gone */

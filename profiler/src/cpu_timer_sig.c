@@ -57,15 +57,23 @@ uint64_t sonde_prof__thread_cpu_ns(void)
     return (uint64_t)t.tv_sec * SONDE_NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
-/* What the timer of the slot will do from now on. */
-static bool begin(sonde_prof__slot *slot, int timer, uint64_t first_ns, uint64_t period_ns)
+/* What is counted of the slot's thread from now on. */
+static void count_from_now(sonde_prof__slot *slot, uint64_t first_ns, uint64_t period_ns)
 {
-    bool is_mine = sonde_prof__self.slot == slot;
-
-    slot->armed_cpu_ns = is_mine ? sonde_prof__thread_cpu_ns() : UINT64_MAX;
+    slot->armed_cpu_ns =
+        sonde_prof__self.slot == slot
+            ? sonde_prof__thread_cpu_ns()
+            : sonde_prof__cpu_ns_of(atomic_load_explicit(&slot->tid, memory_order_relaxed));
     slot->phase_ns = first_ns;
     slot->sampled_ns = 0;
+    slot->counted_generation = slot->generation;
     atomic_store_explicit(&slot->period_ns, period_ns, memory_order_relaxed);
+}
+
+/* The same, and what the timer of the slot will do. */
+static bool begin(sonde_prof__slot *slot, int timer, uint64_t first_ns, uint64_t period_ns)
+{
+    count_from_now(slot, first_ns, period_ns);
     return set(timer, first_ns, period_ns);
 }
 
@@ -96,17 +104,29 @@ void sonde_prof__timer_disarm(sonde_prof__slot *slot)
         (void)syscall(SYS_timer_delete, timer);
 }
 
-uint32_t sonde_prof__timer_end(sonde_prof__slot *slot)
+uint32_t sonde_prof__cpu_owed(const sonde_prof__slot *slot)
 {
-    bool was_armed = atomic_load_explicit(&slot->timer, memory_order_relaxed) >= 0;
     uint64_t period = atomic_load_explicit(&slot->period_ns, memory_order_relaxed), used, due;
 
-    sonde_prof__timer_disarm(slot);
-    if (!was_armed || slot->armed_cpu_ns == UINT64_MAX)
+    if (slot->armed_cpu_ns == UINT64_MAX || period == 0)
         return 0;
     used = sonde_prof__thread_cpu_ns() - slot->armed_cpu_ns;
     due = used < slot->phase_ns ? 0 : ((used - slot->phase_ns) / period + 1) * period;
     return due > slot->sampled_ns ? (uint32_t)((due - slot->sampled_ns) / period) : 0;
+}
+
+void sonde_prof__cpu_restart(sonde_prof__slot *slot, uint64_t period_ns)
+{
+    count_from_now(slot, phase(slot, period_ns), period_ns);
+}
+
+uint32_t sonde_prof__timer_end(sonde_prof__slot *slot)
+{
+    bool was_counted = atomic_load_explicit(&slot->timer, memory_order_relaxed) >= 0 ||
+                       atomic_load_explicit(&slot->event_on, memory_order_relaxed) != 0;
+
+    sonde_prof__timer_disarm(slot);
+    return was_counted ? sonde_prof__cpu_owed(slot) : 0;
 }
 
 void sonde_prof__timer_set(sonde_prof__slot *slot, uint64_t period_ns)

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/digest.h"
 
+#include "kernel.h"
 #include "maps.h"
 #include "unwind.h"
 
@@ -280,6 +281,33 @@ static uint32_t frame_of_end(uint8_t end)
     }
 }
 
+/* The kernel's function by its name, or just the kernel. */
+static uint64_t kernel_place(sonde_prof__dict *d, uint64_t address)
+{
+    uint32_t at = (uint32_t)sonde_hash(0, &address, sizeof(address)) % SONDE_PROF__KERNEL_PLACES;
+    uint32_t name;
+
+    if (d->kernel[at].address != address) {
+        name = sonde_prof__dict_string(d, sonde_prof__kernel_name(address));
+        d->kernel[at].address = address;
+        d->kernel[at].vaddr =
+            name ? SONDE_PROF__FRAME_KERNEL_SYMBOL + (uint64_t)name : SONDE_PROF__FRAME_KERNEL;
+    }
+    return d->kernel[at].vaddr;
+}
+
+/* One node for however many frames without a name. */
+static uint32_t kernel_child(sonde_prof__dict *d, uint32_t parent, uint64_t address)
+{
+    uint64_t vaddr = kernel_place(d, address);
+    const sonde_prof__node *above = sonde_prof__trie_node(&d->trie, parent);
+
+    if (vaddr == SONDE_PROF__FRAME_KERNEL && above && above->map == SONDE_PROF__SYNTHETIC &&
+        above->vaddr == vaddr)
+        return parent;
+    return sonde_prof__trie_child(&d->trie, parent, SONDE_PROF__SYNTHETIC, vaddr);
+}
+
 uint32_t sonde_prof__dict_stack(sonde_prof__dict *d, const sonde_prof__sample *s)
 {
     uint32_t unknown = sonde_prof__is_nobodys(s)
@@ -296,6 +324,11 @@ uint32_t sonde_prof__dict_stack(sonde_prof__dict *d, const sonde_prof__sample *s
     while (ok && i-- > 0) {
         uint64_t pc = s->frames[i];
 
+        if (SONDE_PROF__IS_KERNEL(pc)) {
+            node = kernel_child(d, node, pc);
+            ok = node != 0;
+            continue;
+        }
         if (!object || pc - object->start >= object->length)
             object = sonde_prof__maps_find(pc);
         node = sonde_prof__trie_child(&d->trie, node, object ? object->id : 0,

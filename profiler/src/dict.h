@@ -28,6 +28,8 @@
 #define SONDE_PROF__THREADS_MAX  65536u
 #define SONDE_PROF__CONTEXTS_MAX 65536u /* of one batch */
 
+#define SONDE_PROF__KERNEL_PLACES 256u /* functions of the kernel whose strings are at hand */
+
 typedef struct sonde_prof__thread {
     uint32_t tid;
     uint32_t name; /* string */
@@ -59,7 +61,11 @@ typedef struct sonde_prof__dict {
     sonde_prof__contexts now;    /* of this batch */
     sonde_prof__contexts before; /* of the last one: its numbers still hold */
     uint32_t contexts_len;       /* numbers given */
-    struct {                     /* up to here it is in a batch */
+    struct {                     /* the kernel's frames asked for last, by hash */
+        uint64_t address;
+        uint64_t vaddr; /* as a node has it */
+    } kernel[SONDE_PROF__KERNEL_PLACES];
+    struct { /* up to here it is in a batch */
         uint32_t strings;
         uint32_t nodes;
         uint32_t maps;

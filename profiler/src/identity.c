@@ -15,6 +15,7 @@
 #include "base/process_tags.h"
 #include "base/rng.h"
 
+#include "events.h"
 #include "hooks.h"
 #include "process_ctx.h"
 
@@ -195,5 +196,7 @@ void sonde_prof__identity_hello(const sonde_prof__identity *id, sonde_prof__hell
     out->hostname = c->hostname;
     out->libc = sonde_str_from(id->libc);
     out->process_tags = id->process_tags;
-    out->flags = c->timeline ? SONDE_PROF__TIMELINE : 0;
+    out->flags =
+        (c->timeline ? SONDE_PROF__TIMELINE : 0u) |
+        (sonde_prof__events_mode() == SONDE_PROF__PERF_KERNEL ? SONDE_PROF__KERNEL_FRAMES : 0u);
 }

@@ -81,6 +81,7 @@ typedef struct writer {
     uint32_t roots_mask;
     const column *shown[COLUMNS_MAX];
     uint32_t shown_len;
+    bool has_kernel;
     bool no_memory;
 } writer;
 
@@ -169,10 +170,18 @@ static uint64_t value_of(const column *c, const sonde_prof__tally *r)
 
 /* -- stacks ----------------------------------------------------------------------------------------- */
 
+static bool is_kernel(uint32_t map, uint64_t vaddr)
+{
+    return map == SONDE_PROF__SYNTHETIC &&
+           (vaddr == SONDE_PROF__FRAME_KERNEL || vaddr >= SONDE_PROF__FRAME_KERNEL_SYMBOL);
+}
+
 static uint32_t place_of(writer *w, uint32_t map, uint64_t vaddr)
 {
     uint32_t place = sonde_prof__trie_child(&w->places, 0, map, vaddr);
 
+    if (is_kernel(map, vaddr))
+        w->has_kernel = true;
     if (map >= SONDE_PROF__FIRST_MAP && map - SONDE_PROF__FIRST_MAP < sonde_prof__maps_len())
         w->maps[map - SONDE_PROF__FIRST_MAP] = 1;
     w->no_memory = w->no_memory || place == 0;
@@ -438,6 +447,9 @@ static sonde_str name_of(writer *w, const sonde_prof__node *place,
 {
     const sonde_prof__loaded *object = sonde_prof__maps_by_id(place->map);
 
+    if (place->map == SONDE_PROF__SYNTHETIC && place->vaddr >= SONDE_PROF__FRAME_KERNEL_SYMBOL)
+        return sonde_prof__dict_text(w->p->dict,
+                                     (uint32_t)(place->vaddr - SONDE_PROF__FRAME_KERNEL_SYMBOL));
     if (place->map == SONDE_PROF__SYNTHETIC)
         return sonde_str_from(place->vaddr < sizeof(synthetic) / sizeof(synthetic[0])
                                   ? synthetic[place->vaddr]
@@ -448,6 +460,20 @@ static sonde_str name_of(writer *w, const sonde_prof__node *place,
     return sonde_prof__symbols_find(w->p->symbols, object, place->vaddr);
 }
 
+/* Behind all objects. */
+static uint32_t kernel_mapping(void)
+{
+    return sonde_prof__maps_len() + 1;
+}
+
+/* 0: none. */
+static uint32_t mapping_of(const sonde_prof__node *place, const sonde_prof__loaded *object)
+{
+    if (object)
+        return object->id - SONDE_PROF__FIRST_MAP + 1;
+    return is_kernel(place->map, place->vaddr) ? kernel_mapping() : 0;
+}
+
 static void put_location(writer *w, uint32_t id)
 {
     const sonde_prof__node *place = sonde_prof__trie_node(&w->places, id);
@@ -456,7 +482,7 @@ static void put_location(writer *w, uint32_t id)
     sonde_str name = name_of(w, place, room);
     uint64_t function = intern(w, &w->functions, name);
     size_t mark =
-        sonde_pprof_begin_location(w->out, id, object ? object->id - SONDE_PROF__FIRST_MAP + 1 : 0,
+        sonde_pprof_begin_location(w->out, id, mapping_of(place, object),
                                    place->map == SONDE_PROF__SYNTHETIC ? 0 : place->vaddr);
 
     if (function) {
@@ -499,6 +525,16 @@ static void put_mapping(writer *w, const sonde_prof__loaded *l)
     sonde_pprof_put_mapping(w->out, &m);
 }
 
+/* As perf names it. */
+static void put_kernel_mapping(writer *w)
+{
+    const sonde_pprof_mapping m = { .id = kernel_mapping(),
+                                    .file = word(w, "[kernel.kallsyms]"),
+                                    .has_functions = true };
+
+    sonde_pprof_put_mapping(w->out, &m);
+}
+
 /* The program first, then what is mentioned. */
 static void put_mappings(writer *w)
 {
@@ -513,6 +549,8 @@ static void put_mappings(writer *w)
                 put_mapping(w, l);
         }
     }
+    if (w->has_kernel)
+        put_kernel_mapping(w);
 }
 
 /* -- all of it -------------------------------------------------------------------------------------- */

@@ -173,6 +173,7 @@ static sonde_status start_samplers(void)
         .frames_max = config->max_frames < SONDE_PROF__FRAMES_MAX ? config->max_frames
                                                                   : SONDE_PROF__FRAMES_MAX,
         .wall_engine = (sonde_prof__wall_engine)config->wall_engine,
+        .perf = config->cpu_engine == SONDE_PROF__ENGINE_PERF,
     };
 
     return sonde_prof__samplers_start(&settings);

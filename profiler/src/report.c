@@ -19,6 +19,8 @@
 #include "codec/gzip_write.h"
 #include "codec/json_write.h"
 
+#include "events.h"
+
 #define PPROF_MAX_BYTES ((size_t)64 << 20) /* not packed */
 #define EVENT_MAX_BYTES ((size_t)1 << 20)
 #define BODY_MAX_BYTES  (SONDE_PROF__REPORT_MAX_BYTES + EVENT_MAX_BYTES + 4096)
@@ -110,7 +112,9 @@ void sonde_prof__report_tags(sonde_buf *b, const sonde_prof__identity *who, uint
     tag_number(b, "profile_seq", seq);
     tag_number(b, "process_id", who->pid);
     tag(b, "cpu_arch", sonde_str_from(sonde_prof__arch));
-    tag(b, "include_kernel", SONDE_STR("false"));
+    tag(b, "include_kernel",
+        sonde_prof__events_mode() == SONDE_PROF__PERF_KERNEL ? SONDE_STR("true")
+                                                             : SONDE_STR("false"));
     if (unknown_frames)
         tag(b, "remote_symbols", SONDE_STR("yes"));
     tag(b, "runtime_os", SONDE_STR("linux"));
@@ -194,6 +198,8 @@ static void put_internal(sonde_json_writer *j, const sonde_prof__stats *s, bool 
         [SONDE_PROF__STAT_WALL_DISCARDED] = "wall_discarded",
         [SONDE_PROF__STAT_WALL_REUSED] = "wall_reused",
         [SONDE_PROF__STAT_HEAP_LATE_MS] = "heap_started_late_ms",
+        [SONDE_PROF__STAT_CPU_ENGINE] = "cpu_engine",
+        [SONDE_PROF__STAT_EVENT_FAILURES] = "event_failures",
     };
     uint32_t i;
 

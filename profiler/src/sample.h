@@ -3,7 +3,7 @@
  *   sampler (handler, hook, wall thread) ──▶ ring of the thread ──▶ drainer ──▶ call trie ──▶ batch or pprof
  *
  * A record is this head and `depth` addresses behind it, the interrupted frame first, as
- * sonde_prof__unwind() writes them.  What a kind measures stands in `value`:
+ * sonde_prof__unwind() writes them; those of the kernel, if there are any, in front of them.  What a kind measures stands in `value`:
  *
  *   kind        value[0]                 value[1]            value[2]               value[3]
  *   CPU         nanoseconds              -                   -                      -
@@ -87,6 +87,10 @@ static inline bool sonde_prof__is_nobodys(const sonde_prof__sample *s)
     return s->kind == SONDE_PROF__RELEASE && s->tid == 0;
 }
 
-#define SONDE_PROF__SAMPLE_BYTES_MAX (sizeof(sonde_prof__sample) + 512 * sizeof(uint64_t))
+/* Frames of the kernel lie in the upper half of all addresses, those of programs never. */
+#define SONDE_PROF__IS_KERNEL(address) ((address) >> 63 != 0)
+
+/* 64 frames of the kernel, 512 of the program. */
+#define SONDE_PROF__SAMPLE_BYTES_MAX (sizeof(sonde_prof__sample) + (64 + 512) * sizeof(uint64_t))
 
 #endif /* SONDE_PROFILER_SAMPLE_H */

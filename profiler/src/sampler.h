@@ -16,6 +16,7 @@ extern const char sonde_prof__wall_cookie; /* in siginfo of the wall sampler's s
 typedef struct sonde_prof__sampling {
     _Atomic bool cpu; /* samples are taken */
     _Atomic bool wall;
+    _Atomic uint32_t perf; /* sonde_prof__perf: what wakes threads for CPU samples */
     _Atomic uint64_t cpu_period_ns;
     _Atomic uint32_t frames_max;
     _Atomic uint32_t wake;        /* a futex: 1 the drainer shall look */

@@ -21,6 +21,7 @@
 #include "context.h"
 #include "counts.h"
 #include "cpu_timer.h"
+#include "events.h"
 #include "maps.h"
 #include "samplers.h"
 
@@ -258,21 +259,60 @@ static void account(uint64_t start_ns, uint64_t cpu_start_ns)
     atomic_fetch_add_explicit(&sonde_prof__sampling_now.long_ones, 1, memory_order_relaxed);
 }
 
-static void put_cpu(sonde_prof__slot *slot, const siginfo_t *info, sonde_prof__sample *s,
-                    uint32_t depth)
+/* What a signal is of. */
+typedef enum source { FOREIGN, BY_TIMER, BY_EVENT, BY_WALL } source;
+
+static void put_cpu(sonde_prof__slot *slot, uint32_t events, sonde_prof__sample *s, uint32_t depth,
+                    const uint64_t *frames)
+{
+    uint64_t ns = events * atomic_load_explicit(&slot->period_ns, memory_order_relaxed);
+
+    s->kind = SONDE_PROF__CPU;
+    s->events = events;
+    s->value[0] = (int64_t)ns;
+    (void)put(slot, s, depth, frames);
+    slot->sampled_ns += ns;
+    sonde_prof__context_add(slot, SONDE_PROF__COST_CPU_NS, ns);
+}
+
+/* What the clock owes goes to the moments the kernel noted, evenly: to several when the signal had to wait for the end of a
+ * system call.  They have this stack in common, under frames of the kernel of their own. */
+static void put_events(sonde_prof__slot *slot, sonde_prof__sample *s, uint32_t depth)
+{
+    void *page = atomic_load_explicit(&slot->event_page, memory_order_seq_cst); /* after `busy` */
+    uint32_t waiting = page ? sonde_prof__event_waiting(page) : 0, i, part, kernel = 0;
+    uint32_t owed = sonde_prof__cpu_owed(slot), moments = waiting ? waiting : 1;
+
+    for (i = 0; i < moments; i++) {
+        if (waiting)
+            kernel = sonde_prof__event_next(page, slot->frames, SONDE_PROF__KERNEL_FRAMES_MAX);
+        part = (uint32_t)((uint64_t)owed * (i + 1) / moments - (uint64_t)owed * i / moments);
+        if (part > 0)
+            put_cpu(slot, part, s, depth + kernel, slot->frames - kernel);
+    }
+    if (page)
+        sonde_prof__event_skip(page);
+}
+
+static void put_timer(sonde_prof__slot *slot, const siginfo_t *info, sonde_prof__sample *s,
+                      uint32_t depth)
+{
+    put_cpu(slot, 1 + (info->si_overrun > 0 ? (uint32_t)info->si_overrun : 0), s, depth,
+            slot->frames);
+}
+
+/* The overhead may have made the period another one. */
+static void mind_period(sonde_prof__slot *slot, source by)
 {
     uint64_t wanted =
         atomic_load_explicit(&sonde_prof__sampling_now.cpu_period_ns, memory_order_relaxed);
-    uint64_t period = atomic_load_explicit(&slot->period_ns, memory_order_relaxed);
 
-    s->kind = SONDE_PROF__CPU;
-    s->events = 1 + (info->si_overrun > 0 ? (uint32_t)info->si_overrun : 0);
-    s->value[0] = (int64_t)(period * s->events);
-    (void)put(slot, s, depth, slot->frames);
-    slot->sampled_ns += period * s->events;
-    sonde_prof__context_add(slot, SONDE_PROF__COST_CPU_NS, period * s->events);
-    if (period != wanted && wanted != 0)
+    if (wanted == 0 || wanted == atomic_load_explicit(&slot->period_ns, memory_order_relaxed))
+        return;
+    if (by == BY_TIMER)
         sonde_prof__timer_set(slot, wanted);
+    else
+        sonde_prof__cpu_restart(slot, wanted);
 }
 
 /* What the wall sampler asked of this thread.  Its signal is lost while another of the same number is pending: so
@@ -287,7 +327,7 @@ static void put_wall(sonde_prof__slot *slot, uint32_t events, sonde_prof__sample
     SONDE_PROF__COUNT(wall_signals);
 }
 
-static void sample(sonde_prof__slot *slot, const siginfo_t *info, bool is_cpu,
+static void sample(sonde_prof__slot *slot, const siginfo_t *info, source by,
                    const ucontext_t *interrupted)
 {
     uint32_t events = atomic_exchange_explicit(&slot->wall_events, 0, memory_order_acquire), n;
@@ -295,17 +335,21 @@ static void sample(sonde_prof__slot *slot, const siginfo_t *info, bool is_cpu,
     uint64_t all[16];
     sonde_prof__regs regs = sonde_prof__regs_of(interrupted, all);
 
-    if (!is_cpu && events == 0)
+    if (by == BY_WALL && events == 0)
         return; /* answered before */
     s.mono_ns = sonde_mono_ns();
     n = walk(slot, &regs, &s.end);
-    if (is_cpu)
-        put_cpu(slot, info, &s, n);
+    if (by == BY_TIMER)
+        put_timer(slot, info, &s, n);
+    else if (by == BY_EVENT)
+        put_events(slot, &s, n);
+    if (by != BY_WALL)
+        mind_period(slot, by);
     if (events != 0)
         put_wall(slot, events, &s, n);
 }
 
-static void take(bool is_cpu, const siginfo_t *info, const ucontext_t *interrupted)
+static void take(source by, const siginfo_t *info, const ucontext_t *interrupted)
 {
     uint64_t start_ns = sonde_mono_ns(), cpu_start_ns = 0;
     sonde_prof__slot *slot = slot_of_self();
@@ -315,7 +359,7 @@ static void take(bool is_cpu, const siginfo_t *info, const ucontext_t *interrupt
     if (start_ns <
         atomic_load_explicit(&sonde_prof__sampling_now.watch_until, memory_order_relaxed))
         cpu_start_ns = sonde_prof__thread_cpu_ns();
-    sample(slot, info, is_cpu, interrupted);
+    sample(slot, info, by, interrupted);
     leave(slot);
     account(start_ns, cpu_start_ns);
 }
@@ -336,19 +380,33 @@ static void chain(int signo, siginfo_t *info, void *context)
         to->sa_handler(signo);
 }
 
+static source source_of(const siginfo_t *info)
+{
+    if (info->si_code == SI_TIMER && info->si_value.sival_ptr == &sonde_prof__cpu_cookie)
+        return BY_TIMER;
+    if (info->si_code == SI_QUEUE && info->si_value.sival_ptr == &sonde_prof__wall_cookie)
+        return BY_WALL;
+    if (info->si_code == POLL_IN && sonde_prof__event_is(slot_of_self(), info))
+        return BY_EVENT;
+    return FOREIGN;
+}
+
+bool sonde_prof__signal_is_ours(const siginfo_t *info)
+{
+    return source_of(info) != FOREIGN;
+}
+
 void sonde_prof__on_signal(int signo, siginfo_t *info, void *context)
 {
     int saved = errno;
-    bool is_cpu = info->si_code == SI_TIMER && info->si_value.sival_ptr == &sonde_prof__cpu_cookie;
-    bool is_wall =
-        info->si_code == SI_QUEUE && info->si_value.sival_ptr == &sonde_prof__wall_cookie;
+    source by = source_of(info);
 
-    if (is_cpu && atomic_load_explicit(&sonde_prof__sampling_now.cpu, memory_order_acquire))
-        take(true, info, context);
-    else if (is_wall && atomic_load_explicit(&sonde_prof__sampling_now.wall, memory_order_acquire))
-        take(false, info, context);
-    else if (!is_cpu && !is_wall)
+    if (by == FOREIGN)
         chain(signo, info, context);
+    else if (atomic_load_explicit(by == BY_WALL ? &sonde_prof__sampling_now.wall
+                                                : &sonde_prof__sampling_now.cpu,
+                                  memory_order_acquire))
+        take(by, info, context);
     errno = saved;
 }
 

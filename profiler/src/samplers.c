@@ -13,6 +13,7 @@
 
 #include "counts.h"
 #include "cpu_timer.h"
+#include "events.h"
 #include "lock.h"
 #include "proc.h"
 #include "sampler.h"
@@ -59,6 +60,7 @@ void sonde_prof__samplers_set_interval(uint64_t cpu_period_ns, uint64_t wall_int
                               memory_order_relaxed);
     if (wall_interval_ns)
         sonde_prof__wall_set_interval(wall_interval_ns);
+    sonde_prof__events_wake();
 }
 
 uint64_t sonde_prof__samplers_cpu_period_ns(void)
@@ -83,17 +85,22 @@ uint64_t sonde_prof__samplers_own_ns(void)
 
 void sonde_prof__sampler_attach(sonde_prof__slot *slot)
 {
-    if (atomic_load_explicit(&sonde_prof__sampling_now.cpu, memory_order_relaxed) &&
-        atomic_load_explicit(&slot->timer, memory_order_relaxed) < 0 &&
+    if (!atomic_load_explicit(&sonde_prof__sampling_now.cpu, memory_order_relaxed) ||
+        atomic_load_explicit(&slot->event_on, memory_order_relaxed) != 0)
+        return;
+    if (atomic_load_explicit(&slot->timer, memory_order_relaxed) < 0 &&
         !sonde_prof__timer_arm(
             slot, now.signo,
             atomic_load_explicit(&sonde_prof__sampling_now.cpu_period_ns, memory_order_relaxed)))
         SONDE_PROF__COUNT(timer_failures);
+    sonde_prof__events_wake();
 }
 
 void sonde_prof__sampler_detach(sonde_prof__slot *slot)
 {
     sonde_prof__timer_disarm(slot);
+    if (atomic_exchange_explicit(&slot->event_on, 0, memory_order_relaxed) != 0)
+        sonde_prof__events_wake();
 }
 
 static void disarm(sonde_prof__slot *slot)
@@ -101,15 +108,24 @@ static void disarm(sonde_prof__slot *slot)
     sonde_prof__timer_disarm(slot);
 }
 
+/* Also in a forked child. */
+static void start_events(void)
+{
+    if (now.perf && atomic_load_explicit(&sonde_prof__sampling_now.cpu, memory_order_relaxed))
+        sonde_prof__events_start(now.signo);
+}
+
 static void cpu_on(void)
 {
     atomic_store_explicit(&sonde_prof__sampling_now.cpu, true, memory_order_release);
     sonde_prof__threads_each(sonde_prof__sampler_attach);
+    start_events();
 }
 
 static void cpu_off(void)
 {
     atomic_store_explicit(&sonde_prof__sampling_now.cpu, false, memory_order_release);
+    sonde_prof__events_stop();
     sonde_prof__threads_each(disarm);
 }
 
@@ -189,15 +205,61 @@ bool sonde_prof__signal_is_in(const sigset_t *set)
            sigismember(set, now.signo) == 1;
 }
 
-bool sonde_prof__signal_is_ours(const siginfo_t *info)
-{
-    return (info->si_code == SI_TIMER && info->si_value.sival_ptr == &sonde_prof__cpu_cookie) ||
-           (info->si_code == SI_QUEUE && info->si_value.sival_ptr == &sonde_prof__wall_cookie);
-}
-
 void sonde_prof__signal_take_out(sigset_t *set)
 {
     (void)sigdelset(set, now.signo);
+}
+
+/* What waits on the thread: ours is gone, another's goes on waiting. */
+static void take_pending(void)
+{
+    const struct timespec at_once = { 0, 0 };
+    sigset_t set, before;
+    siginfo_t info;
+
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, now.signo);
+    (void)pthread_sigmask(SIG_BLOCK, &set, &before);
+    /* The kernel's masks have 64 bits. */
+    while (syscall(SYS_rt_sigtimedwait, &set, &info, &at_once, 8) == now.signo) {
+        if (sonde_prof__signal_is_ours(&info))
+            continue;
+        (void)syscall(SYS_rt_tgsigqueueinfo, getpid(), syscall(SYS_gettid), now.signo, &info);
+        break;
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* The slot of the calling thread; NULL in a child of vfork(), which has its parent's memory, and no signals. */
+static sonde_prof__slot *slot_of_caller(void)
+{
+    sonde_prof__slot *slot = sonde_prof__self.slot;
+
+    return slot && atomic_load_explicit(&slot->tid, memory_order_relaxed) ==
+                       (uint32_t)syscall(SYS_gettid)
+               ? slot
+               : NULL;
+}
+
+void sonde_prof__exec_begin(void)
+{
+    sonde_prof__slot *slot = slot_of_caller();
+    bool may_wait = slot && sonde_prof__wall_refuse(slot, true);
+
+    if (slot && sonde_prof__event_hold(slot))
+        may_wait = true;
+    if (may_wait)
+        take_pending();
+}
+
+void sonde_prof__exec_failed(void)
+{
+    sonde_prof__slot *slot = slot_of_caller();
+
+    if (!slot)
+        return;
+    (void)sonde_prof__wall_refuse(slot, false);
+    sonde_prof__event_release(slot);
 }
 
 /* -- the circuit breaker ---------------------------------------------------------------------------- */
@@ -348,6 +410,7 @@ static void tick_locked(uint64_t now_mono_ns)
         next_scan_ns = now_mono_ns + SCAN_NS;
         scan_if_changed();
         start_wall();
+        start_events();
     }
     if (now_mono_ns >= next_slow_ns) {
         next_slow_ns = now_mono_ns + SLOW_NS;
@@ -389,6 +452,7 @@ void sonde_prof__samplers_postfork_parent(void)
 void sonde_prof__samplers_postfork_child(void)
 {
     sonde_prof__lock_init(&life);
+    sonde_prof__events_postfork_child();
     sonde_prof__threads_postfork_child();
     sonde_prof__wall_postfork_child();
 }

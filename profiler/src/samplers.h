@@ -42,6 +42,7 @@ typedef struct sonde_prof__sampler_settings {
     uint32_t wall_threads;     /* looked at per round; 0: SONDE_PROF__WALL_THREADS */
     uint32_t frames_max;       /* 0: SONDE_PROF__FRAMES_MAX */
     sonde_prof__wall_engine wall_engine;
+    bool perf; /* perf events wake threads for CPU samples, where they can be had */
 } sonde_prof__sampler_settings;
 
 /* Also to start again after stop.  SONDE_ERR_SYS: the signal cannot be had; SONDE_ERR_NOMEM. */
@@ -79,6 +80,11 @@ void sonde_prof__samplers_unblock(void); /* our signal, on the calling thread */
  * our signal, or we are not there: the caller goes to libc. */
 bool sonde_prof__signal_request(int signo, const struct sigaction *action,
                                 struct sigaction *out_old);
+
+/* The calling thread is about to exec, or has failed to: no signal of ours waits for the program that comes, which would end
+ * by it.  Timers' signals end with exec; those of the wall sampler and of perf events do not. */
+void sonde_prof__exec_begin(void);
+void sonde_prof__exec_failed(void);
 
 /* For those who wait for signals: ours is in the set, and we are there. */
 bool sonde_prof__signal_is_in(const sigset_t *set);

@@ -16,7 +16,8 @@
 #include "ring.h"
 #include "unwind.h"
 
-#define SONDE_PROF__SLOTS_MAX 8192
+#define SONDE_PROF__SLOTS_MAX         8192
+#define SONDE_PROF__KERNEL_FRAMES_MAX 64
 
 struct sonde_thread_ctx;
 
@@ -58,10 +59,22 @@ typedef struct sonde_prof__slot {
     uint64_t
         armed_cpu_ns;  /* the thread's CPU time then; UINT64_MAX: armed from elsewhere, not known */
     uint64_t phase_ns; /* from there to the first expiry */
-    uint64_t sampled_ns; /* since then */
+    uint64_t sampled_ns;         /* since then */
+    uint32_t counted_generation; /* whose thread these are about */
+
+    /* The thread's perf event, in place of the timer (events.h); by sonde-perf but for the first two. */
+    _Atomic uint32_t event_on; /* a futex: 1 it is running; 0 also by whoever takes the slot away */
+    _Atomic bool event_held;   /* none wanted: the thread is about to exec */
+    _Atomic int event_known;   /* its descriptor, or the last one's: what siginfo says; -1 */
+    _Atomic(void *) event_page; /* its ring; NULL: none */
+    int event_fd;               /* -1: none */
+    uint32_t event_generation;  /* of the thread it was made for, or could not be made */
+    uint64_t event_period_ns;
 
     sonde_prof__ring ring;
-    uint64_t frames[SONDE_PROF__FRAMES_MAX]; /* where a walk writes: never the interrupted stack */
+    uint64_t *frames; /* in `room`: where a walk writes, never the interrupted stack */
+    uint64_t
+        room[SONDE_PROF__KERNEL_FRAMES_MAX + SONDE_PROF__FRAMES_MAX]; /* the kernel's go first */
 
     sonde_prof__look *wall; /* NULL: never looked at */
     _Atomic uint32_t

@@ -21,6 +21,7 @@
 #include "arena.h"
 #include "counts.h"
 #include "cpu_timer.h"
+#include "events.h"
 #include "files.h"
 #include "hooks.h"
 #include "lock.h"
@@ -92,6 +93,9 @@ static sonde_prof__slot *make(uint32_t number)
     if (!slot)
         return NULL;
     slot->number = number;
+    slot->frames = slot->room + SONDE_PROF__KERNEL_FRAMES_MAX;
+    slot->event_fd = -1;
+    atomic_store_explicit(&slot->event_known, -1, memory_order_relaxed);
     atomic_store_explicit(&slot->timer, -1, memory_order_relaxed);
     atomic_store_explicit(&sonde_prof__slots.at[number], slot, memory_order_relaxed);
     atomic_store_explicit(&sonde_prof__slots.count, number + 1, memory_order_release);
@@ -137,6 +141,7 @@ static sonde_prof__slot *take_locked(uint32_t tid)
     slot->name[0] = '\0';
     slot->foreign = NULL;
     slot->no_wall_signals = false;
+    atomic_store_explicit(&slot->event_held, false, memory_order_relaxed);
     slot->seen = scan_number;
     atomic_store_explicit(&slot->wall_events, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->wall_ns, 0, memory_order_relaxed);
@@ -419,6 +424,20 @@ void sonde_prof__threads_each(void (*each)(sonde_prof__slot *slot))
     sonde_prof__lock_give(&lock);
 }
 
+bool sonde_prof__thread_if_still(sonde_prof__slot *slot, uint32_t generation,
+                                 void (*then)(sonde_prof__slot *slot))
+{
+    bool is_still;
+
+    sonde_prof__lock_take(&lock);
+    is_still = slot->generation == generation &&
+               atomic_load_explicit(&slot->tid, memory_order_relaxed) != 0;
+    if (is_still)
+        then(slot);
+    sonde_prof__lock_give(&lock);
+    return is_still;
+}
+
 void sonde_prof__threads_read_names(void)
 {
     uint32_t i, tid;
@@ -504,6 +523,7 @@ void sonde_prof__threads_postfork_child(void)
         sonde_prof__slot *slot = sonde_prof__slot_at(i - 1);
 
         atomic_store_explicit(&slot->timer, -1, memory_order_relaxed); /* not inherited */
+        sonde_prof__event_forget(slot);
         atomic_store_explicit(&slot->busy, 0, memory_order_relaxed);
         atomic_store_explicit(&slot->tid, 0, memory_order_relaxed);
         slot->waiter = (sonde_prof__waiter){ 0, 0 };

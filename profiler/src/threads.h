@@ -31,6 +31,10 @@ sonde_prof__slot *sonde_prof__slot_reserve(void);
 /* Calls for each thread that has a slot, under the registry's lock. */
 void sonde_prof__threads_each(void (*each)(sonde_prof__slot *slot));
 
+/* Calls under the registry's lock, if the slot is still that thread's; else false. */
+bool sonde_prof__thread_if_still(sonde_prof__slot *slot, uint32_t generation,
+                                 void (*then)(sonde_prof__slot *slot));
+
 /* The calling thread begins (with stack bounds and all) or ends.  `entry` is the address of its first function, when that
  * has returned to the caller: CPU time no timer told of is put down to it; 0: to where the thread is. */
 void sonde_prof__thread_begin(void);

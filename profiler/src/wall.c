@@ -417,42 +417,9 @@ void sonde_prof__wall_stop(void)
     (void)pthread_join(wall.thread, NULL);
 }
 
-/* What waits on the thread: ours is gone, another's goes on waiting. */
-static void take_pending(void)
+bool sonde_prof__wall_refuse(sonde_prof__slot *slot, bool refuse)
 {
-    const struct timespec at_once = { 0, 0 };
-    sigset_t set, before;
-    siginfo_t info;
-
-    (void)sigemptyset(&set);
-    (void)sigaddset(&set, wall.signo);
-    (void)pthread_sigmask(SIG_BLOCK, &set, &before);
-    /* The kernel's masks have 64 bits. */
-    while (syscall(SYS_rt_sigtimedwait, &set, &info, &at_once, 8) == wall.signo) {
-        if (sonde_prof__signal_is_ours(&info))
-            continue;
-        (void)syscall(SYS_rt_tgsigqueueinfo, getpid(), syscall(SYS_gettid), wall.signo, &info);
-        break;
-    }
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-}
-
-/* The slot of the calling thread; NULL in a child of vfork(), which has its parent's memory, and no signals. */
-static sonde_prof__slot *slot_of_caller(void)
-{
-    sonde_prof__slot *slot = sonde_prof__self.slot;
-
-    return slot && atomic_load_explicit(&slot->tid, memory_order_relaxed) ==
-                       (uint32_t)syscall(SYS_gettid)
-               ? slot
-               : NULL;
-}
-
-static bool refuse_signals(bool refuse)
-{
-    sonde_prof__slot *slot = wall.own ? slot_of_caller() : NULL;
-
-    if (!slot)
+    if (!wall.own)
         return false;
     sonde_prof__lock_take(&wall.sending);
     slot->no_wall_signals = refuse;
@@ -460,17 +427,6 @@ static bool refuse_signals(bool refuse)
     atomic_store_explicit(&slot->wall_ns, 0, memory_order_relaxed);
     sonde_prof__lock_give(&wall.sending);
     return true;
-}
-
-void sonde_prof__wall_exec_begin(void)
-{
-    if (refuse_signals(true))
-        take_pending();
-}
-
-void sonde_prof__wall_exec_failed(void)
-{
-    (void)refuse_signals(false);
 }
 
 void sonde_prof__wall_postfork_child(void)

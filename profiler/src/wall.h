@@ -30,10 +30,9 @@ bool sonde_prof__wall_is_running(void);
 void sonde_prof__wall_no_signals(void);     /* from now on: the signal is not ours any more */
 void sonde_prof__wall_postfork_child(void); /* its thread is not there any more */
 
-/* The calling thread is about to become another program, or has failed to: from the first on no signal of the wall sampler
- * is under way to it.  One that is would end a program that does not expect it. */
-void sonde_prof__wall_exec_begin(void);
-void sonde_prof__wall_exec_failed(void);
+/* No signal of the wall sampler is sent to the slot's thread from now on, or may be again; one may be under way.  False: there
+ * was no wall sampler. */
+bool sonde_prof__wall_refuse(sonde_prof__slot *slot, bool refuse);
 
 /* One round, dt after the last one; what the thread does.  For tests. */
 void sonde_prof__wall_round(uint64_t dt_ns);

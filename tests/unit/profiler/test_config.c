@@ -168,7 +168,7 @@ static void every_variable_is_read_and_nonsense_is_the_default(void **state)
         { "SONDE_PROFILING_SIGNAL", "40", "40" },
         { "SONDE_PROFILING_SIGNAL", "99", "27" },
         { "SONDE_PROFILING_CPU_FREQUENCY", "250", "250" },
-        { "SONDE_PROFILING_CPU_FREQUENCY", "100000", "1000" },
+        { "SONDE_PROFILING_CPU_FREQUENCY", "100000", "1000" }, /* by timers */
         { "SONDE_PROFILING_WALL_INTERVAL_MS", "10", "10000000" },
         { "SONDE_PROFILING_WALL_INTERVAL_MS", "0", "50000000" },
         { "SONDE_PROFILING_WALL_THREADS_PER_TICK", "4", "4" },
@@ -198,6 +198,25 @@ static void every_variable_is_read_and_nonsense_is_the_default(void **state)
         print_field(c, row_named(cases[i].name), got);
         if (strcmp(got, cases[i].want) != 0)
             fail_msg("%s: got %s, want %s", text, got, cases[i].want);
+        sonde_prof__config_free(c);
+    }
+}
+
+static void perf_events_are_not_bound_to_the_scheduler(void **state)
+{
+    static const struct {
+        const char *hz;
+        uint64_t period_ns;
+    } cases[] = { { "SONDE_PROFILING_CPU_FREQUENCY=10000", 100000 },
+                  { "SONDE_PROFILING_CPU_FREQUENCY=20000", 100000 },
+                  { "DD_PROFILING_NATIVE_EVENTS=sCPU frequency=5000", 200000 } };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        sonde_prof__config *c = WITH("SONDE_PROFILING_CPU_ENGINE=perf", cases[i].hz);
+
+        assert_int_equal(c->cpu_period_ns, cases[i].period_ns);
         sonde_prof__config_free(c);
     }
 }
@@ -474,6 +493,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_said_is_the_defaults),
         cmocka_unit_test(every_variable_is_read_and_nonsense_is_the_default),
+        cmocka_unit_test(perf_events_are_not_bound_to_the_scheduler),
         cmocka_unit_test(an_option_goes_before_the_environment_and_that_before_the_file),
         cmocka_unit_test(a_shorter_struct_is_an_older_caller),
         cmocka_unit_test(the_agent_is_looked_for_in_order),

@@ -517,11 +517,11 @@ static void test_no_signal_is_under_way_when_a_program_begins(void **state)
     sonde_prof__self.slot = sonde_prof__slot_find(my_tid());
     sonde_prof__wall_round(DT_NS); /* this very thread is running */
     assert_true(is_pending());
-    sonde_prof__wall_exec_begin();
+    sonde_prof__exec_begin();
     assert_false(is_pending());
     sonde_prof__wall_round(DT_NS);
     assert_false(is_pending());
-    sonde_prof__wall_exec_failed();
+    sonde_prof__exec_failed();
     sonde_prof__wall_round(DT_NS);
     assert_true(is_pending());
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -540,11 +540,11 @@ static void test_anothers_signal_goes_on_waiting(void **state)
     (void)pthread_sigmask(SIG_BLOCK, &set, &before);
     sonde_prof__self.slot = sonde_prof__slot_find(my_tid());
     assert_int_equal(pthread_kill(pthread_self(), SIGPROF), 0);
-    sonde_prof__wall_exec_begin();
+    sonde_prof__exec_begin();
     assert_true(is_pending());
     assert_int_equal(sigwaitinfo(&set, &info), SIGPROF);
     assert_int_not_equal(info.si_code, SI_QUEUE);
-    sonde_prof__wall_exec_failed();
+    sonde_prof__exec_failed();
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 

@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/hex.h"
 #include "profiler/src/counts.h"
 #include "profiler/src/endpoints.h"
+#include "profiler/src/kernel.h"
 #include "profiler/src/maps.h"
 #include "profiler/src/unwind.h"
 #include "profiler/src/window.h"
@@ -175,6 +177,58 @@ static void callers_that_are_not_known_hang_below_a_frame_that_says_so(void **st
     }
 }
 
+/* The lowest address of the upper half is before every function of the kernel. */
+static void frames_of_the_kernel_are_named_or_one(void **state)
+{
+    const uint64_t nowhere = UINT64_C(1) << 63;
+    scene *s = *state;
+    const sonde_prof__node *leaf;
+    one o;
+    sonde_prof__sample *p = make(&o, SONDE_PROF__CPU, nowhere + 16);
+
+    p->depth = 3;
+    p->frames[1] = nowhere;
+    p->frames[2] = 0x2000;
+    leaf = sonde_prof__trie_node(&s->d.trie, sonde_prof__dict_stack(&s->d, p));
+    assert_int_equal(leaf->map, SONDE_PROF__SYNTHETIC);
+    assert_int_equal(leaf->vaddr, SONDE_PROF__FRAME_KERNEL);
+    assert_int_equal(sonde_prof__trie_node(&s->d.trie, leaf->parent)->vaddr, 0x2000);
+    sonde_prof__kernel_forget();
+}
+
+static void a_function_of_the_kernel_is_its_name(void **state)
+{
+    static uint64_t stext;
+    scene *s = *state;
+    const sonde_prof__node *leaf, *again;
+    char first[17] = "";
+    FILE *f = fopen("/proc/kallsyms", "re");
+    one o;
+
+    if (f) {
+        if (fread(first, 1, 16, f) == 16)
+            (void)sonde_hex_parse_u64(sonde_str_from(first), 0, &stext);
+        (void)fclose(f);
+    }
+    if (stext == 0)
+        skip(); /* addresses are not shown */
+    leaf = sonde_prof__trie_node(&s->d.trie,
+                                 sonde_prof__dict_stack(&s->d, make(&o, SONDE_PROF__CPU, stext)));
+    assert_int_equal(leaf->map, SONDE_PROF__SYNTHETIC);
+    assert_true(leaf->vaddr > SONDE_PROF__FRAME_KERNEL_SYMBOL);
+    assert_true(sonde_str_eq(
+        sonde_prof__dict_text(&s->d, (uint32_t)leaf->vaddr - SONDE_PROF__FRAME_KERNEL_SYMBOL),
+        sonde_prof__kernel_name(stext)));
+    assert_status(sonde_prof__dict_restart(&s->d), SONDE_OK); /* strings are numbered anew */
+    (void)sonde_prof__dict_string(&s->d, SONDE_STR("another"));
+    again = sonde_prof__trie_node(&s->d.trie,
+                                  sonde_prof__dict_stack(&s->d, make(&o, SONDE_PROF__CPU, stext)));
+    assert_true(sonde_str_eq(
+        sonde_prof__dict_text(&s->d, (uint32_t)again->vaddr - SONDE_PROF__FRAME_KERNEL_SYMBOL),
+        sonde_prof__kernel_name(stext)));
+    sonde_prof__kernel_forget();
+}
+
 static void stacks_beyond_the_ceiling_are_other_and_the_session_is_full(void **state)
 {
     scene *s = *state;
@@ -339,6 +393,8 @@ int main(void)
         CASE(a_full_window_loses_by_kind_and_by_value),
         CASE(halves_are_rounded_to_the_even_number),
         CASE(callers_that_are_not_known_hang_below_a_frame_that_says_so),
+        CASE(frames_of_the_kernel_are_named_or_one),
+        CASE(a_function_of_the_kernel_is_its_name),
         CASE(stacks_beyond_the_ceiling_are_other_and_the_session_is_full),
         CASE(strings_are_numbered_once_cut_and_bounded),
         CASE(a_thread_id_that_is_used_again_is_another_thread),

@@ -328,6 +328,45 @@ static profile *inlined(void)
     return p;
 }
 
+static void test_the_kernels_code_has_its_mapping(void **state)
+{
+    profile_sample row = { .kind = PROFILE_CPU, .events = 1, .value = { 10 } };
+    Sonde__Pprof__Profile *m;
+    const Sonde__Pprof__Location *named, *unnamed;
+    uint32_t name;
+    profile *p;
+
+    (void)state;
+    assert_status(profile_open(&p), SONDE_OK);
+    p->enabled[PROFILE_CPU] = true;
+    name = profile_string(p, SONDE_STR("vfs_read"));
+    row.node = profile_node_of(
+        p, 0,
+        profile_location_of(p, PROFILE_MAP_SYNTHETIC, PROFILE_KERNEL_SYMBOL + (uint64_t)name));
+    row.node =
+        profile_node_of(p, row.node, profile_location_of(p, PROFILE_MAP_SYNTHETIC, PROFILE_KERNEL));
+    row.node =
+        profile_node_of(p, row.node, profile_location_of(p, PROFILE_MAP_SYNTHETIC, PROFILE_LOST));
+    profile_add(p, &row);
+    m = encode(p, &(pprof_options){ .start_unix_ns = 1 });
+    assert_int_equal(m->n_mapping, 1);
+    assert_string_equal(text(m, m->mapping[0]->filename), "[kernel.kallsyms]");
+    assert_int_equal(location(m, m->sample[0]->location_id[0])->mapping_id, 0); /* "[lost]" */
+    unnamed = location(m, m->sample[0]->location_id[1]);
+    named = location(m, m->sample[0]->location_id[2]);
+    assert_int_equal(named->mapping_id, m->mapping[0]->id);
+    assert_int_equal(unnamed->mapping_id, m->mapping[0]->id);
+    assert_int_equal(named->address, 0);
+    for (size_t i = 0; i < m->n_function; i++) {
+        if (m->function[i]->id == named->line[0]->function_id)
+            assert_string_equal(text(m, m->function[i]->name), "vfs_read");
+        if (m->function[i]->id == unnamed->line[0]->function_id)
+            assert_string_equal(text(m, m->function[i]->name), "[kernel]");
+    }
+    give_back(m);
+    profile_close(p);
+}
+
 static void test_inlined_functions_are_locations_of_their_own_or_lines_of_one(void **state)
 {
     profile *p = inlined();
@@ -469,6 +508,7 @@ int main(void)
         cmocka_unit_test(test_each_column_has_the_value_it_is_named_after),
         cmocka_unit_test(test_no_row_has_more_labels_than_twelve_or_one_twice),
         cmocka_unit_test(test_frames_that_are_no_code_have_a_name_and_no_address),
+        cmocka_unit_test(test_the_kernels_code_has_its_mapping),
         cmocka_unit_test(test_inlined_functions_are_locations_of_their_own_or_lines_of_one),
         cmocka_unit_test(test_without_times_rows_are_summed_up),
         cmocka_unit_test(test_deep_stacks_are_cut_at_their_roots),
