@@ -16,6 +16,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/thread.h"
 #include "net/server/callbacks.h"
 #include "net/server/internal.h"
@@ -26,6 +27,7 @@
 #define DEFAULT_IDLE_TIMEOUT_S    60u
 #define DEFAULT_READ_TIMEOUT_S    5u
 #define POOL_STACK_BYTES          (512u * 1024)
+#define REFUSED_TEXT              "Error processing request (HTTP response code is %u"
 #define CLOSE_GRACE_NS            (100 * (uint64_t)SONDE_NS_PER_MS) /* for the 503 of those who waited */
 
 void server_get(http_server *s)
@@ -89,9 +91,12 @@ static void on_log(void *cls, const char *fmt, va_list args)
 {
     http_listening *on = cls;
 
-    (void)args;
-    if (strncmp(fmt, "Error processing request", 24) == 0)
-        atomic_fetch_add_explicit(&on->server->counters.refused_head, 1, memory_order_relaxed);
+    if (strncmp(fmt, REFUSED_TEXT, sizeof(REFUSED_TEXT) - 1) != 0)
+        return;
+    atomic_fetch_add_explicit(&on->server->counters.refused_head, 1, memory_order_relaxed);
+    SONDE_LOG(SONDE_LOG_WARN,
+              "request refused: status=%u reason=\"head malformed, or longer than %u bytes\"",
+              va_arg(args, unsigned), HTTP_HEAD_MAX_BYTES);
 }
 
 /* ---- opening and closing ---- */

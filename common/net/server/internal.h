@@ -22,7 +22,7 @@
 #include "net/server/conn_watch.h"
 #include "net/server/http_server.h"
 
-#define HTTP_HEAD_MAX_BYTES     32768
+#define HTTP_HEAD_MAX_BYTES     32768u /* docs/decisions/0010 */
 #define HTTP_BODY_FIRST_BYTES   8192
 #define HTTP_RESPONSE_MAX_BYTES (64u << 20)
 

@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "net/http_plain.h"
 #include "net/server/http_server.h"
 #include "net/socket.h"
@@ -511,12 +512,22 @@ static void test_server_lets_before_answer_and_drains_the_body(void **state)
     (void)close(fd);
 }
 
+static char logged[1024];
+
+static void keep_line(void *user, sonde_log_level level, const char *line, size_t len)
+{
+    (void)user, (void)level;
+    (void)snprintf(logged, sizeof(logged), "%.*s", (int)len, line);
+}
+
 static void test_server_refuses_heads_it_cannot_read(void **state)
 {
     static char big[60000];
     int fd;
 
     (void)state;
+    sonde_log_set_pause(0);
+    sonde_log_set_sink(keep_line, NULL);
     ask_once("nonsense\r\n\r\n");
     assert_true(answer.status == 400 || answer.status == 0);
     ask_once("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n");
@@ -527,6 +538,10 @@ static void test_server_refuses_heads_it_cannot_read(void **state)
     memcpy(big + 50000, "\r\n\r\n", 5);
     ask_once(big);
     assert_int_equal(answer.status, 431);
+    sonde_log_set_sink(NULL, NULL);
+    assert_non_null(strstr(logged,
+                           "request refused: status=431 reason=\"head malformed, or longer than "
+                           "32768 bytes\""));
 
     memcpy(big + 20000, "\r\n\r\n", 5); /* a long head that fits */
     fd = raw_connect(f.port);
