@@ -212,6 +212,7 @@ void sonde_prof__collector_stats(const sonde_prof__collector *c, sonde_prof__sta
     memcpy(s->ends, c->window.ends, sizeof(s->ends));
     s->value[SONDE_PROF__STAT_HANDLER_NS] = count(&sonde_prof__count.handler_ns);
     s->value[SONDE_PROF__STAT_HANDLER_MAX_NS] = count(&sonde_prof__count.handler_max_ns);
+    s->value[SONDE_PROF__STAT_HOOK_NS] = count(&sonde_prof__count.hook_ns);
     s->value[SONDE_PROF__STAT_DRAIN_NS] = c->drain_ns;
     s->value[SONDE_PROF__STAT_ARENA_BYTES] = sonde_prof__arena_bytes();
     s->value[SONDE_PROF__STAT_LIVE_ENTRIES] = sonde_prof__live_len();

@@ -15,10 +15,13 @@
     X(swallowed,        "of these, those whose default would have ended the process")               \
     X(handler_lost,     "times the program took our signal by the bare system call: off from then on") \
     X(handler_ns,       "time in the handler")                                                      \
+    X(hook_ns,          "time in hooks that took a sample")                                         \
     X(handler_max_ns,   "the longest")                                                              \
     X(handler_long,     "handlers of more than a millisecond of CPU")                               \
     X(breaker_shallow,  "times the depth was cut to 128 because handlers took long")                \
     X(breaker_open,     "times the CPU sampler was off for a minute because handlers took long")    \
+    X(made_rarer,       "times samples were made rarer because they cost too much")                 \
+    X(shed,             "times less was kept because memory was short")                             \
     X(timer_failures,   "CPU timers that could not be made")                                        \
     X(event_failures,   "threads whose perf event could not be had: sampled by their timer")         \
     X(event_stuck,      "threads whose perf event did not end in time before exec")                  \

@@ -360,6 +360,7 @@ static void apply_overhead(void)
     const sonde_prof__config *c = d.config;
     const sonde_prof__overhead *o = &d.overhead;
     uint32_t wall_step = o->step + (o->shed >= SONDE_PROF__SHED_WALL ? SONDE_PROF__STEPS_MAX : 0u);
+    uint32_t wait_step = o->step + (o->shed >= SONDE_PROF__SHED_LOCKS ? SONDE_PROF__STEPS_MAX : 0u);
 
     SONDE_LOG(SONDE_LOG_INFO, "sampling adapts: step=%u shed=%u overhead_ppm=%u", o->step, o->shed,
               o->ppm);
@@ -368,6 +369,7 @@ static void apply_overhead(void)
         c->wall ? sonde_prof__interval_at(c->wall_interval_ns, wall_step) : 0);
     if (c->alloc)
         sonde_prof__heap_set_mean(sonde_prof__interval_at(c->heap_sample_bytes, o->step));
+    sonde_prof__waits_set_step(wait_step);
     atomic_store_explicit(&sonde_prof__heap_live, c->heap && o->shed < SONDE_PROF__SHED_LIVE,
                           memory_order_relaxed);
 }
@@ -377,7 +379,8 @@ static void look_at_costs(uint64_t now)
     struct timespec cpu = { 0, 0 };
     sonde_prof__costs c = {
         .now_mono_ns = now,
-        .own_ns = atomic_load_explicit(&sonde_prof__count.handler_ns, memory_order_relaxed),
+        .own_ns = atomic_load_explicit(&sonde_prof__count.handler_ns, memory_order_relaxed) +
+                  atomic_load_explicit(&sonde_prof__count.hook_ns, memory_order_relaxed),
         .memory_bytes = sonde_prof__arena_bytes(),
         .memory_max = d.config->memory_bytes,
     };

@@ -5,6 +5,8 @@
 
 #include "base/clock.h"
 
+#include "counts.h"
+
 #define LOOK_NS  ((uint64_t)SONDE_NS_PER_S)
 #define CALM_NS  (30 * (uint64_t)SONDE_NS_PER_S)
 #define LEAST_NS (2 * (uint64_t)SONDE_NS_PER_MS) /* a second */
@@ -40,16 +42,20 @@ static void mind_time(sonde_prof__overhead *o, uint64_t own, uint64_t cpu, uint6
     if (budget < least)
         budget = least;
     o->ppm = cpu ? (uint32_t)((double)own * 1e6 / (double)cpu) : 0;
-    if ((double)own > budget && o->step < SONDE_PROF__STEPS_MAX)
+    if ((double)own > budget && o->step < SONDE_PROF__STEPS_MAX) {
         o->step++;
+        SONDE_PROF__COUNT(made_rarer);
+    }
     if (held(&o->low_since_ns, (double)own < budget / 2, now) && o->step > 0)
         o->step--;
 }
 
 static void mind_memory(sonde_prof__overhead *o, const sonde_prof__costs *c)
 {
-    if (c->memory_bytes > c->memory_max / 8 * 7 && o->shed < SONDE_PROF__SHED_WALL)
+    if (c->memory_bytes > c->memory_max / 8 * 7 && o->shed < SONDE_PROF__SHED_WALL) {
         o->shed++;
+        SONDE_PROF__COUNT(shed);
+    }
     if (held(&o->slim_since_ns, c->memory_bytes < c->memory_max / 4 * 3, c->now_mono_ns) &&
         o->shed > 0)
         o->shed--;

@@ -1,8 +1,9 @@
 /* overhead.h - how much the samplers may cost: less often when they use too much time, less kept when memory is short.
  *
- *   once a second:  own time > budget ──▶ a step down: CPU period x 1.5 (8 at most), wall interval x 2, heap interval x 2
+ *   once a second:  own time > budget ──▶ a step down: CPU period x 1.5 (8 at most), intervals of wall, heap, locks and I/O x 2
  *                   own time < half of it for 30 s ──▶ a step back
- *                   memory above 7/8 of the ceiling ──▶ shed more: timeline, live heap, locks and I/O, wall samples
+ *                   memory above 7/8 of the ceiling ──▶ shed more: timeline, live heap; locks, I/O and exceptions, then wall
+ *                                                       samples a 64th as often
  *                   memory below 3/4 for 30 s ──▶ shed less
  *
  * The budget is a share of the process's CPU time, and 2 ms a second at least.

@@ -149,6 +149,14 @@ static uint32_t first_of(const sonde_prof__slot *slot, uint32_t n, const void *c
     return n > 1 ? 1 : 0;
 }
 
+/* What a hook took for a sample.  Long by the clock: another thread had the CPU. */
+static void account_hook(uint64_t start_ns)
+{
+    uint64_t took = sonde_mono_ns() - start_ns;
+
+    SONDE_PROF__COUNT_ADD(hook_ns, took < LONG_NS ? took : LONG_NS);
+}
+
 __attribute__((noinline)) bool sonde_prof__sample_here(sonde_prof__sample *s, const void *caller)
 {
     sonde_prof__slot *slot = sonde_prof__self.slot;
@@ -164,6 +172,7 @@ __attribute__((noinline)) bool sonde_prof__sample_here(sonde_prof__sample *s, co
     first = first_of(slot, n, caller);
     ok = put(slot, s, n - first, slot->frames + first);
     leave(slot);
+    account_hook(s->mono_ns);
     return ok;
 }
 
@@ -177,12 +186,14 @@ __attribute__((noinline)) bool sonde_prof__stack_here(sonde_prof__sample *s, uin
     if (!slot || !enter(slot))
         return false;
     REGS_HERE(regs);
+    s->mono_ns = sonde_mono_ns();
     n = walk(slot, &regs, &s->end);
     first = first_of(slot, n, caller);
     sign(s, slot, n - first);
     for (i = first; i < n; i++)
         frames[i - first] = slot->frames[i];
     leave(slot);
+    account_hook(s->mono_ns);
     return true;
 }
 

@@ -78,6 +78,7 @@ uint64_t sonde_prof__samplers_wall_interval_ns(void)
 uint64_t sonde_prof__samplers_own_ns(void)
 {
     return atomic_load_explicit(&sonde_prof__count.handler_ns, memory_order_relaxed) +
+           atomic_load_explicit(&sonde_prof__count.hook_ns, memory_order_relaxed) +
            sonde_prof__threads_own_cpu_ns();
 }
 

@@ -25,6 +25,7 @@ typedef struct rate {
 } rate;
 
 static rate locks, io;
+static _Atomic uint32_t step_now;
 static uint64_t next_look_ns, last_look_ns;
 
 /* -- credit ----------------------------------------------------------------------------------------- */
@@ -169,18 +170,19 @@ void sonde_prof__io_waited(int fd, enum sonde_prof__io_operation operation, uint
     errno = saved;
 }
 
-/* Each throw is one point in THROWS_PER_SAMPLE: no credit is kept for what is so rare. */
+/* Each throw is one point in THROWS_PER_SAMPLE, or more: no credit is kept for what is so rare. */
 void sonde_prof__threw(const char *type_name, const void *caller)
 {
     sonde_prof__tls *self = &sonde_prof__self;
     sonde_prof__sample s = { .kind = SONDE_PROF__EXCEPTION, .events = 1 };
+    uint64_t each = (uint64_t)SONDE_PROF__THROWS_PER_SAMPLE
+                    << atomic_load_explicit(&step_now, memory_order_relaxed);
 
     self->depth++;
     if (self->rng == 0)
         self->rng = sonde_prof__random_seed(self, sonde_mono_ns());
-    if (sonde_prof__random(&self->rng) % SONDE_PROF__THROWS_PER_SAMPLE == 0 &&
-        sonde_prof__slot_mine()) {
-        s.value[0] = SONDE_PROF__THROWS_PER_SAMPLE;
+    if (sonde_prof__random(&self->rng) % each == 0 && sonde_prof__slot_mine()) {
+        s.value[0] = (int64_t)each;
         s.value[1] = (int64_t)(uintptr_t)type_name;
         (void)sonde_prof__sample_here(&s, caller);
     }
@@ -213,6 +215,7 @@ void sonde_prof__waits_start(const sonde_prof__wait_settings *settings)
     begin(&locks, settings->lock_mean_ns);
     begin(&io, settings->io_mean_ns);
     last_look_ns = next_look_ns = 0;
+    atomic_store_explicit(&step_now, 0, memory_order_relaxed);
     if (settings->locks)
         open_releases();
     atomic_store_explicit(&sonde_prof__locks_on, settings->locks, memory_order_relaxed);
@@ -227,16 +230,42 @@ void sonde_prof__waits_stop(void)
     atomic_store_explicit(&sonde_prof__throws_on, false, memory_order_relaxed);
 }
 
-/* Doubling and halving: the number of samples is inverse to the interval, so a few seconds find it. */
+/* What an interval is not below: what was asked for, and more when there is need. */
+static uint32_t least_us(const rate *r)
+{
+    const uint32_t max = SONDE_PROF__WAIT_MEAN_NS_MAX / NS_PER_US;
+    uint32_t us = r->asked_us, i;
+
+    for (i = atomic_load_explicit(&step_now, memory_order_relaxed); i > 0 && us < max; i--)
+        us *= 2;
+    return us < max || us == r->asked_us ? us : max;
+}
+
+static void keep_least(rate *r)
+{
+    uint32_t least = least_us(r);
+
+    if (atomic_load_explicit(&r->mean_us, memory_order_relaxed) < least)
+        atomic_store_explicit(&r->mean_us, least, memory_order_relaxed);
+}
+
+void sonde_prof__waits_set_step(uint32_t step)
+{
+    atomic_store_explicit(&step_now, step, memory_order_relaxed);
+    keep_least(&locks);
+    keep_least(&io);
+}
+
+/* The number of samples is inverse to the interval, so a few seconds find it. */
 static void adapt(rate *r, double seconds)
 {
     double per_s = (double)atomic_exchange_explicit(&r->sampled, 0, memory_order_relaxed) / seconds;
-    uint32_t mean = atomic_load_explicit(&r->mean_us, memory_order_relaxed);
+    uint32_t mean = atomic_load_explicit(&r->mean_us, memory_order_relaxed), least = least_us(r);
 
     if (per_s > SONDE_PROF__WAITS_PER_S && mean < SONDE_PROF__WAIT_MEAN_NS_MAX / NS_PER_US)
         mean *= 2;
-    else if (per_s < SONDE_PROF__WAITS_PER_S / 2 && mean > r->asked_us)
-        mean = mean / 2 > r->asked_us ? mean / 2 : r->asked_us;
+    else if (per_s < SONDE_PROF__WAITS_PER_S / 2 && mean > least)
+        mean = mean / 2 > least ? mean / 2 : least;
     atomic_store_explicit(&r->mean_us, mean, memory_order_relaxed);
 }
 

@@ -4,7 +4,8 @@
  *                                     └─ used up ─▶ weight, stack ──▶ ring (LOCK, IO)
  *
  * A wait weighs 1/p with the interval its credit was drawn with.  When more waits are sampled than WAITS_PER_S, the interval
- * doubles at the next tick, until it is back at what was asked for; that biases nothing.
+ * doubles at the next tick; when less than half of that, it halves, down to what was asked for, times 2^step.  That biases
+ * nothing (docs/decisions/0010-intervals-of-waits.md).
  *
  * Threads   all, but start, stop and tick: one at a time.  Signal-safe: no.
  * See also  poisson.h, heap.h; waiters.h: who let go */
@@ -63,6 +64,9 @@ typedef struct sonde_prof__wait_settings {
 void sonde_prof__waits_start(const sonde_prof__wait_settings *settings);
 void sonde_prof__waits_stop(void);
 void sonde_prof__waits_tick(uint64_t now_mono_ns); /* often; looks once a second */
+
+/* All of them 2^step times as rare as asked for, from now on; 0 at the start. */
+void sonde_prof__waits_set_step(uint32_t step);
 
 uint64_t sonde_prof__lock_mean(void); /* ns; 0: off */
 uint64_t sonde_prof__io_mean(void);

@@ -2,6 +2,7 @@
 #include "support/test.h"
 
 #include "base/clock.h"
+#include "profiler/src/counts.h"
 #include "profiler/src/overhead.h"
 
 #define SECOND ((uint64_t)SONDE_NS_PER_S)
@@ -32,6 +33,7 @@ static void pass(machine *m, unsigned n, uint64_t own, uint64_t cpu)
 
 static void too_much_makes_samples_rarer_and_calm_brings_them_back(void **state)
 {
+    uint64_t rarer;
     machine m;
 
     (void)state;
@@ -39,8 +41,10 @@ static void too_much_makes_samples_rarer_and_calm_brings_them_back(void **state)
     pass(&m, 5, 9 * MS, 1000 * MS);
     assert_int_equal(m.o.step, 0);
     assert_int_equal(m.o.ppm, 9000);
+    rarer = atomic_load(&sonde_prof__count.made_rarer);
     pass(&m, 1, 11 * MS, 1000 * MS);
     assert_int_equal(m.o.step, 1);
+    assert_int_equal(atomic_load(&sonde_prof__count.made_rarer), rarer + 1);
     pass(&m, 20, 11 * MS, 1000 * MS);
     assert_int_equal(m.o.step, SONDE_PROF__STEPS_MAX);
     pass(&m, 100, 6 * MS, 1000 * MS); /* neither too much nor little */
@@ -67,6 +71,7 @@ static void a_process_that_does_little_has_two_milliseconds_a_second(void **stat
 
 static void memory_is_given_up_in_order_and_taken_back(void **state)
 {
+    uint64_t shed = atomic_load(&sonde_prof__count.shed);
     machine m;
 
     (void)state;
@@ -79,6 +84,7 @@ static void memory_is_given_up_in_order_and_taken_back(void **state)
     assert_int_equal(m.o.shed, SONDE_PROF__SHED_TIMELINE);
     pass(&m, 10, 0, SECOND);
     assert_int_equal(m.o.shed, SONDE_PROF__SHED_WALL);
+    assert_int_equal(atomic_load(&sonde_prof__count.shed), shed + SONDE_PROF__SHED_WALL);
     m.c.memory_bytes = 650; /* between the two */
     pass(&m, 100, 0, SECOND);
     assert_int_equal(m.o.shed, SONDE_PROF__SHED_WALL);

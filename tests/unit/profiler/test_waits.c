@@ -182,12 +182,49 @@ static void test_many_samples_make_the_interval_longer_and_few_bring_it_back(voi
     assert_int_equal(sonde_prof__lock_mean(), 0);
 }
 
+/* Memory is short, and is not any more: other intervals, the same sums. */
+static void test_a_step_makes_all_rarer_and_changes_no_sum(void **state)
+{
+    enum { N = 64000 };
+    uint64_t now = 1000 * (uint64_t)SONDE_NS_PER_S;
+    double var = 0, throws_var = 0;
+    sums t = { 0 }, throws = { 0 };
+    int i, lock;
+
+    (void)state;
+    start();
+    for (i = 0; i < N; i++) {
+        if (i % 16000 == 0) {
+            uint32_t step = i / 16000 % 2 ? 6 : 1;
+
+            sonde_prof__waits_set_step(step);
+            throws_var += 16000.0 * (SONDE_PROF__THROWS_PER_SAMPLE << step);
+            now += SONDE_NS_PER_S;
+            sonde_prof__waits_tick(now); /* no I/O: half the interval, but not below the least */
+            assert_int_equal(sonde_prof__io_mean(), (uint64_t)MEAN_NS << (step == 6 ? 6
+                                                                          : i == 0  ? 1
+                                                                                    : 5));
+        }
+        sonde_prof__lock_waited(&lock, SONDE_PROF__MUTEX, MEAN_NS, NULL, NULL);
+        var += 64.0 * MEAN_NS * MEAN_NS; /* at most */
+        drain(&t);
+        sonde_prof__threw("", NULL);
+        drain(&throws);
+    }
+    assert_true(fabs(t.value[1] - (double)N * MEAN_NS) < 5 * sqrt(var));
+    assert_true(fabs(throws.value[0] - N) < 5 * sqrt(throws_var));
+    sonde_prof__waits_set_step(30);
+    assert_int_equal(sonde_prof__io_mean(), SONDE_PROF__WAIT_MEAN_NS_MAX);
+    sonde_prof__waits_stop();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sums_of_samples_are_those_of_the_waits),
         cmocka_unit_test(test_calls_of_io_say_what_they_were_on),
         cmocka_unit_test(test_one_throw_in_a_hundred_is_sampled),
+        cmocka_unit_test(test_a_step_makes_all_rarer_and_changes_no_sum),
         cmocka_unit_test(test_many_samples_make_the_interval_longer_and_few_bring_it_back),
     };
 
