@@ -1,5 +1,6 @@
 /* profiler_storm.c - what programs do that profilers trip over, a part a name: forks, spawn, exec, dlopen, threads, altstack, deep, fibers,
- * signals, fetched, files, memory, overflow, undumpable, stopped.
+ * signals, fetched, files, memory, overflow, undumpable, stopped; throw, churn, libraries, descriptors, chroot, addresses, seccomp
+ * (profiler_storm_limits.c).
  *
  *   profiler_storm PART SCALE MODULE
  *
@@ -33,13 +34,16 @@
 
 #include "sonde/profiler.h"
 
+#include "profiler_storm.h"
+
 #define THREADS 4
 #define FIBERS  8
 
 extern char **environ;
 
-static const char *self_path, *module_path;
-static uint64_t scale;
+static const char *self_path;
+const char *storm_module;
+uint64_t storm_scale;
 
 static void fail(const char *what)
 {
@@ -48,7 +52,7 @@ static void fail(const char *what)
     _exit(99);
 }
 
-static void expect(bool ok, const char *what)
+void expect(bool ok, const char *what)
 {
     if (!ok)
         fail(what);
@@ -56,7 +60,7 @@ static void expect(bool ok, const char *what)
 
 /* -- work ------------------------------------------------------------------------------------------- */
 
-static __attribute__((noinline)) uint64_t mix(uint64_t seed, uint64_t rounds)
+__attribute__((noinline)) uint64_t mix(uint64_t seed, uint64_t rounds)
 {
     uint64_t x = seed | 1, i;
 
@@ -68,7 +72,7 @@ static __attribute__((noinline)) uint64_t mix(uint64_t seed, uint64_t rounds)
     return x;
 }
 
-static __attribute__((noinline)) uint64_t climb(uint64_t seed, unsigned depth)
+__attribute__((noinline)) uint64_t climb(uint64_t seed, unsigned depth)
 {
     volatile char frame[64];
     uint64_t below;
@@ -78,8 +82,7 @@ static __attribute__((noinline)) uint64_t climb(uint64_t seed, unsigned depth)
     return below + (uint64_t)frame[seed % sizeof(frame)];
 }
 
-/* Blocks of many sizes, each filled with what it shall hold. */
-static uint64_t churn_memory(uint64_t seed, int rounds)
+uint64_t churn_memory(uint64_t seed, int rounds)
 {
     enum { BLOCKS = 64 };
     struct {
@@ -116,7 +119,7 @@ static uint64_t churn_memory(uint64_t seed, int rounds)
 
 /* -- threads ---------------------------------------------------------------------------------------- */
 
-static void in_threads(void *(*run)(void *))
+void in_threads(void *(*run)(void *))
 {
     pthread_t threads[THREADS];
     uintptr_t i;
@@ -142,7 +145,7 @@ static void *makes_threads(void *arg)
 {
     uint64_t i;
 
-    for (i = 0; i < 250 * scale; i++) {
+    for (i = 0; i < 250 * storm_scale; i++) {
         pthread_t thread;
         void *result;
 
@@ -174,7 +177,7 @@ static void *makes_processes(void *arg)
 {
     uint64_t i;
 
-    for (i = 0; i < 20 * scale; i++) {
+    for (i = 0; i < 20 * storm_scale; i++) {
         pid_t child = fork();
         int status;
 
@@ -210,7 +213,7 @@ static void *spawns(void *arg)
     char *const argv[] = { (char *)(uintptr_t)self_path, (char *)(uintptr_t) "exit", code, NULL };
     uint64_t i;
 
-    for (i = 0; i < 5 * scale; i++) {
+    for (i = 0; i < 5 * storm_scale; i++) {
         pid_t child = 0;
         int status;
 
@@ -245,15 +248,15 @@ static void part_exec(void)
     char left[24];
     pthread_t thread;
 
-    if (scale == 0)
+    if (storm_scale == 0)
         return;
     expect(pthread_create(&thread, NULL, burns_for_ever, NULL) == 0, "pthread_create");
     (void)climb(2, 30);
     (void)mix(3, 3000000);
-    (void)snprintf(left, sizeof(left), "%llu", (unsigned long long)(scale - 1));
+    (void)snprintf(left, sizeof(left), "%llu", (unsigned long long)(storm_scale - 1));
     (void)execl("/no/such/program", "x", (char *)NULL);
     expect(errno == ENOENT, "exec of nothing fails");
-    (void)execl(self_path, self_path, "exec", left, module_path, (char *)NULL);
+    (void)execl(self_path, self_path, "exec", left, storm_module, (char *)NULL);
     fail("exec");
 }
 
@@ -261,7 +264,7 @@ static void part_overflow(void)
 {
     uint64_t i;
 
-    for (i = 0; i < 2 * scale; i++) {
+    for (i = 0; i < 2 * storm_scale; i++) {
         pid_t child = fork();
         int status;
 
@@ -282,7 +285,7 @@ static void part_stopped(void)
 {
     uint64_t i;
 
-    for (i = 0; i < scale; i++) {
+    for (i = 0; i < storm_scale; i++) {
         pid_t child = fork();
         int status, k;
 
@@ -312,8 +315,8 @@ static void *loads(void *arg)
     } found;
     uint64_t i;
 
-    for (i = 0; i < 100 * scale; i++) {
-        void *library = dlopen(module_path, RTLD_NOW | RTLD_LOCAL);
+    for (i = 0; i < 100 * storm_scale; i++) {
+        void *library = dlopen(storm_module, RTLD_NOW | RTLD_LOCAL);
 
         expect(library != NULL, "dlopen");
         found.object = dlsym(library, "storm_module");
@@ -360,22 +363,22 @@ static void part_altstack(void)
     expect(stack.ss_sp && sigaltstack(&stack, NULL) == 0, "sigaltstack");
     expect(sigaction(SIGUSR1, &burn, NULL) == 0 && sigaction(SIGUSR2, &jump, NULL) == 0,
            "sigaction");
-    for (i = 0; i < 500 * scale; i++) {
+    for (i = 0; i < 500 * storm_scale; i++) {
         (void)raise(SIGUSR1);
         if (sigsetjmp(out_of_handler, 1) == 0) {
             (void)raise(SIGUSR2);
             fail("the handler jumps");
         }
     }
-    expect((uint64_t)handled == 1000 * scale, "every signal is handled once");
+    expect((uint64_t)handled == 1000 * storm_scale, "every signal is handled once");
 }
 
 static void part_deep(void)
 {
     uint64_t i;
 
-    for (i = 0; i < 20 * scale; i++)
-        expect(climb(i, 12000) != 1, "a deep stack");
+    for (i = 0; i < 20 * storm_scale; i++)
+        expect(climb(i, 30000) != 1, "a deep stack");
 }
 
 static ucontext_t back_to_main, fibers[FIBERS];
@@ -385,7 +388,7 @@ static void fiber(int number)
 {
     uint64_t i;
 
-    for (i = 0; i < 100 * scale; i++) {
+    for (i = 0; i < 100 * storm_scale; i++) {
         (void)climb(i, 8);
         fiber_steps++;
         (void)swapcontext(&fibers[number], number + 1 < FIBERS ? &fibers[number + 1] : &fibers[0]);
@@ -406,7 +409,7 @@ static void part_fibers(void)
         makecontext(&fibers[i], (void (*)(void))(uintptr_t)fiber, 1, i);
     }
     expect(swapcontext(&back_to_main, &fibers[0]) == 0, "swapcontext");
-    expect(fiber_steps == FIBERS * 100 * scale, "every fiber's steps");
+    expect(fiber_steps == FIBERS * 100 * storm_scale, "every fiber's steps");
     for (i = 0; i < FIBERS; i++)
         free(stacks[i]);
 }
@@ -441,7 +444,7 @@ static void part_signals(void)
            "SIGPROF stays ours");
     expect(sigaction(SIGALRM, &alarm, NULL) == 0 && setitimer(ITIMER_REAL, &every, NULL) == 0,
            "setitimer");
-    for (i = 0; i < 2000 * scale; i++) {
+    for (i = 0; i < 2000 * storm_scale; i++) {
         errno = 4711;
         (void)mix(i, 500);
         expect(errno == 4711, "errno");
@@ -450,7 +453,8 @@ static void part_signals(void)
     expect(setitimer(ITIMER_REAL, &never, NULL) == 0, "setitimer");
     count = (uint64_t)profs;
     /* Of one number one signal is pending at most: one that meets the profiler's is lost. */
-    expect(count <= 2000 * scale && count >= 1500 * scale, "the program's own SIGPROF is handled");
+    expect(count <= 2000 * storm_scale && count >= 1500 * storm_scale,
+           "the program's own SIGPROF is handled");
     expect(signal(SIGPROF, SIG_IGN) != SIG_ERR, "signal");
     (void)raise(SIGPROF);
     expect((uint64_t)profs == count, "an ignored signal is ignored");
@@ -470,7 +474,7 @@ static void part_fetched(void)
     expect(pthread_sigmask(SIG_SETMASK, &all, &before) == 0, "pthread_sigmask");
     fd = signalfd(-1, &all, SFD_NONBLOCK | SFD_CLOEXEC);
     expect(fd >= 0, "signalfd");
-    for (i = 0; i < 20 * scale; i++) {
+    for (i = 0; i < 20 * storm_scale; i++) {
         (void)mix(i, 2000000);
         expect(read(fd, &read_info, sizeof(read_info)) < 0 && errno == EAGAIN, "nothing to read");
         expect(sigtimedwait(&all, &info, &at_once) < 0 && errno == EAGAIN, "no signal waits");
@@ -488,35 +492,11 @@ static void part_fetched(void)
     expect(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0, "pthread_sigmask");
 }
 
-/* -- descriptors ------------------------------------------------------------------------------------ */
-
-/* A program that closes what it does not know, and then opens files of its own. */
-static void part_files(void)
-{
-    char name[] = "/tmp/profiler_storm_XXXXXX", text[64], have[64];
-    uint64_t i;
-    int fd;
-
-    for (i = 0; i < 200 * scale; i++) {
-        (void)mix(i, 20000);
-        (void)syscall(SYS_close_range, 3u, ~0u, 0u);
-        (void)memcpy(name + strlen(name) - 6, "XXXXXX", 6);
-        fd = mkstemp(name);
-        expect(fd == 3, "the first descriptor is the lowest one");
-        (void)snprintf(text, sizeof(text), "round %llu", (unsigned long long)i);
-        expect(write(fd, text, sizeof(text)) == (ssize_t)sizeof(text), "write");
-        (void)mix(i, 100000);
-        expect(pread(fd, have, sizeof(have), 0) == (ssize_t)sizeof(have) &&
-                   memcmp(text, have, sizeof(text)) == 0,
-               "a file holds what was written, and nothing else");
-        expect(lseek(fd, 0, SEEK_END) == (off_t)sizeof(text), "nobody else writes to it");
-        expect(unlink(name) == 0 && close(fd) == 0, "close");
-    }
-}
+/* -- memory ------------------------------------------------------------------------------------------ */
 
 static void *churns(void *arg)
 {
-    (void)churn_memory((uintptr_t)arg, (int)(20000 * scale));
+    (void)churn_memory((uintptr_t)arg, (int)(20000 * storm_scale));
     return arg;
 }
 
@@ -539,11 +519,28 @@ static const struct {
     const char *name;
     void (*run)(void);
 } parts[] = {
-    { "threads", part_threads }, { "forks", part_forks },           { "spawn", part_spawn },
-    { "exec", part_exec },       { "dlopen", part_dlopen },         { "altstack", part_altstack },
-    { "deep", part_deep },       { "fibers", part_fibers },         { "signals", part_signals },
-    { "files", part_files },     { "memory", part_memory },         { "overflow", part_overflow },
-    { "stopped", part_stopped }, { "undumpable", part_undumpable }, { "fetched", part_fetched },
+    { "threads", part_threads },
+    { "forks", part_forks },
+    { "spawn", part_spawn },
+    { "exec", part_exec },
+    { "dlopen", part_dlopen },
+    { "altstack", part_altstack },
+    { "deep", part_deep },
+    { "fibers", part_fibers },
+    { "signals", part_signals },
+    { "files", part_files },
+    { "memory", part_memory },
+    { "overflow", part_overflow },
+    { "stopped", part_stopped },
+    { "undumpable", part_undumpable },
+    { "fetched", part_fetched },
+    { "throw", part_throw },
+    { "churn", part_churn },
+    { "libraries", part_libraries },
+    { "descriptors", part_descriptors },
+    { "chroot", part_chroot },
+    { "addresses", part_addresses },
+    { "seccomp", part_seccomp },
 };
 
 /* To standard error, and only by a profiler that is there. */
@@ -573,9 +570,9 @@ int main(int argc, char **argv)
     if (argc != 4)
         return 2;
     self_path = argv[0];
-    module_path = argv[3];
+    storm_module = argv[3];
     for (i = 0; argv[2][i]; i++)
-        scale = scale * 10 + (uint64_t)(argv[2][i] - '0');
+        storm_scale = storm_scale * 10 + (uint64_t)(argv[2][i] - '0');
     for (i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
         if (strcmp(parts[i].name, argv[1]) == 0) {
             parts[i].run();

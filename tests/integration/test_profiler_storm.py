@@ -1,13 +1,19 @@
 """What programs do that profilers trip over (profiler_storm.c): with the profiler preloaded each part says and returns what it
 does without, and samples were taken.
 
-SONDE_SOAK=1: for SONDE_SOAK_MINUTES (30), under every malloc that is installed.
+SONDE_SOAK=1: for SONDE_SOAK_MINUTES (30), parts, sizes and the malloc by chance (SONDE_SOAK_SEED), of every malloc that is
+installed.
 """
 
 import ctypes.util
 import os
+import random
+import shutil
+import struct
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 import unittest
 from pathlib import Path
@@ -17,41 +23,85 @@ SOAK = os.environ.get("SONDE_SOAK") == "1"
 MINUTES = float(os.environ.get("SONDE_SOAK_MINUTES", "30"))
 PROFILER = BUILD / "lib/libsonde-profiler.so"
 PARTS = ("threads", "forks", "spawn", "exec", "dlopen", "altstack", "deep", "fibers", "signals", "files", "memory",
-         "overflow", "stopped", "undumpable", "fetched")
+         "overflow", "stopped", "undumpable", "fetched", "throw", "churn", "libraries", "descriptors", "chroot", "addresses",
+         "seccomp")
+SOURCES = Path(__file__).resolve().parent
 FASTEST = {"SONDE_PROFILING_CPU_FREQUENCY": "1000", "SONDE_PROFILING_WALL_INTERVAL_MS": "1",
-           "DD_PROFILING_HEAP_SAMPLE_SIZE": "65536", "SONDE_PROFILING_MAX_OVERHEAD": "100",
+           "DD_PROFILING_HEAP_SAMPLE_SIZE": "65536", "SONDE_PROFILING_IO_ENABLED": "1",
+           "DD_PROFILING_EXCEPTION_ENABLED": "1", "SONDE_PROFILING_LOCK_INTERVAL_US": "100", "SONDE_PROFILING_IO_INTERVAL_US": "100",
+           "SONDE_PROFILING_MAX_OVERHEAD": "100",
            "SONDE_PROFILING_BATCH_INTERVAL_MS": "200", "DD_TRACE_AGENT_URL": "http://127.0.0.1:9",
            "DD_PROFILING_NATIVE_LIBRARY_LOG_LEVEL": "off"}
 MALLOCS = ("jemalloc", "tcmalloc_minimal", "mimalloc")
 
 
-def run(part, scale, *preloaded):
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("DD_", "SONDE_"))}
+def run(part, scale, module, *preloaded, **env):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("DD_", "SONDE_"))} | env
     if preloaded:
         environment |= {**FASTEST, "LD_PRELOAD": ":".join(str(p) for p in preloaded)}
-    done = subprocess.run([BUILD / "tests/profiler_storm", part, str(scale), BUILD / "tests/libprofiler_storm_module.so"],
-                          capture_output=True, text=True, env=environment, timeout=1200)
+    done = subprocess.run([BUILD / "tests/profiler_storm", part, str(scale), module], capture_output=True, text=True,
+                          env=environment, timeout=1200)
     return done.returncode, done.stdout, done.stderr
 
 
 class Storm(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = Path(tempfile.mkdtemp())
+        cls.addClassCleanup(shutil.rmtree, folder)
+        cls.thrower = folder / "libthrow.so"
+        cls.clock = folder / "clock"
+        compiler = next(filter(shutil.which, ("c++", "g++", "clang++")), None)
+        if compiler:
+            subprocess.run([compiler, "-O2", "-fPIC", "-shared", "-o", cls.thrower, SOURCES / "profiler_storm_throw.cpp"], check=True)
+
     def check(self, part, scale, *mallocs):
-        self.assertEqual(run(part, scale, *mallocs)[:2], (0, f"{part}: good\n"))
-        self.assertEqual(run(part, scale, PROFILER, *mallocs), (0, f"{part}: good\n", "sampled\n"))
+        module = self.thrower if part == "throw" else BUILD / "tests/libprofiler_storm_module.so"
+        if not module.exists():
+            self.skipTest("there is no C++ compiler")
+        self.assertEqual(run(part, scale, module, *mallocs)[:2], (0, f"{part}: good\n"))
+        self.assertEqual(run(part, scale, module, PROFILER, *mallocs), (0, f"{part}: good\n", "sampled\n"))
+
+    def test_a_clock_that_jumps(self):
+        """That of this process only."""
+        step_clock = BUILD / "tests/libstep_clock.so"
+        if not step_clock.exists():
+            self.skipTest("libstep_clock.so is not built")
+        self.clock.write_bytes(bytes(8))
+        is_over = threading.Event()
+
+        def jump():
+            with open(self.clock, "r+b", buffering=0) as file:
+                hours = random.Random(1)
+                while not is_over.wait(0.01):
+                    file.seek(0)
+                    file.write(struct.pack("=q", hours.randrange(-1000, 1000) * 3600 * 10**9))
+
+        thread = threading.Thread(target=jump)
+        thread.start()
+        try:
+            for part in "memory", "threads", "forks":
+                self.assertEqual(run(part, 1, "", PROFILER, step_clock, STEP_CLOCK_FILE=str(self.clock)),
+                                 (0, f"{part}: good\n", "sampled\n"))
+        finally:
+            is_over.set()
+            thread.join()
 
     def test_soak(self):
         if not SOAK:
             self.skipTest("SONDE_SOAK=1 asks for it")
-        found = [lib for lib in map(ctypes.util.find_library, MALLOCS) if lib]
+        found = [[], *([lib] for lib in map(ctypes.util.find_library, MALLOCS) if lib)]
+        seed = int(os.environ.get("SONDE_SOAK_SEED", random.randrange(1 << 30)))
+        chance = random.Random(seed)
         end = time.time() + MINUTES * 60
-        rounds = 0
+        runs = 0
+        print(f"  SONDE_SOAK_SEED={seed}", flush=True)
         while time.time() < end:
-            for malloc in [[], *([lib] for lib in found)]:
-                for part in PARTS:
-                    with self.subTest(part=part, malloc=malloc, round=rounds):
-                        self.check(part, 5, *malloc)
-            rounds += 1
-        print(f"  {rounds} rounds under glibc's malloc {' '.join(found)}")
+            part, malloc, scale = chance.choice(PARTS), chance.choice(found), chance.randrange(1, 6)
+            with self.subTest(part=part, malloc=malloc, scale=scale, run=runs, seed=seed):
+                self.check(part, scale, *malloc)
+            runs += 1
+        print(f"  {runs} runs under glibc's malloc {' '.join(m for malloc in found for m in malloc)}")
 
 
 def test_of(part):
