@@ -26,6 +26,7 @@
     X(event_failures,   "threads whose perf event could not be had: sampled by their timer")         \
     X(event_stuck,      "threads whose perf event did not end in time before exec")                  \
     X(slots_full,       "threads that found the table full")                                        \
+    X(crowd_passed,     "threads of a crowd that have no slot: others stand for them")              \
     X(rings_failed,     "slots without memory for a ring")                                          \
     X(threads_seen,     "threads that were given a slot")                                           \
     X(records_full,     "libtrace's records that could not be remembered")                          \
@@ -40,7 +41,7 @@
     X(endpoints_lost,   "endpoints that found the list full")                                       \
     X(crash_no_stack,   "threads without an alternate stack for crash reports")                           \
     X(frames_full,      "sections of generated code's unwind information beyond the ceilings")              \
-    X(heap_no_slot,     "sampled allocations of threads without a slot: lost")                      \
+    X(heap_no_slot,     "sampled allocations of threads without a slot: lost, unless others stand for those")                      \
     X(waiters_full,     "waits for locks that found the table full: who lets go is not seen")       \
     X(releases_full,    "stacks of who lets a lock go that found no room")                          \
     X(sig_blocked,      "threads that block our signal, at the last look")

@@ -74,7 +74,10 @@ static void say(void *block, size_t bytes, bool is_region, const void *caller)
     s.value[2] = (int64_t)(uintptr_t)block;
     s.value[3] = serial;
     if (atomic_load_explicit(&sonde_prof__heap_live, memory_order_relaxed))
-        lives = remember(block, bytes, is_region, weight, serial);
+        lives = remember(
+            block, bytes, is_region,
+            weight * atomic_load_explicit(&sonde_prof__self.slot->weight, memory_order_relaxed),
+            serial);
     sonde_prof__context_add(sonde_prof__self.slot, SONDE_PROF__COST_ALLOC_BYTES,
                             (uint64_t)s.value[1]);
     if (!sonde_prof__sample_here(&s, caller) && lives)

@@ -109,6 +109,18 @@ static bool put_whole(sonde_prof__slot *slot, const sonde_prof__sample *s, const
     return ok;
 }
 
+void sonde_prof__sample_weigh(sonde_prof__sample *s, const sonde_prof__slot *slot)
+{
+    uint32_t weight = atomic_load_explicit(&slot->weight, memory_order_relaxed);
+    unsigned i;
+
+    if (weight <= 1)
+        return;
+    s->events *= weight;
+    for (i = 0; i < sonde_prof__sums_of(s->kind); i++)
+        s->value[i] *= weight;
+}
+
 /* Whose it is. */
 static void sign(sonde_prof__sample *s, const sonde_prof__slot *slot, uint32_t depth)
 {
@@ -121,6 +133,7 @@ static bool put(sonde_prof__slot *slot, sonde_prof__sample *s, uint32_t depth,
                 const uint64_t *frames)
 {
     sign(s, slot, depth);
+    sonde_prof__sample_weigh(s, slot);
     return put_whole(slot, s, frames);
 }
 

@@ -5,7 +5,8 @@
  *
  * Threads   the fields say who writes them.  Everything a handler reads is plain memory of ours or a relaxed
  *           atomic.  Nothing here allocates on the thread it is about.
- * Bounds    SONDE_PROF__SLOTS_MAX threads at once; further ones are not sampled (counter `slots_full`). */
+ * Bounds    SONDE_PROF__SLOTS_MAX threads at once; further ones are not sampled (counter `slots_full`).  Of a crowd, more than
+ *           half of them, one thread in k is sampled and stands for k (threads.h). */
 #ifndef SONDE_PROFILER_SLOT_H
 #define SONDE_PROFILER_SLOT_H
 
@@ -47,7 +48,8 @@ typedef struct sonde_prof__slot {
     sonde_prof__stack stack; /* 0, 0 until known */
     char name[16];           /* the drainer's; from /proc/self/task/TID/comm */
 
-    _Atomic uint8_t busy; /* a sampler is at work on this thread: others pass by */
+    _Atomic uint8_t busy;   /* a sampler is at work on this thread: others pass by */
+    _Atomic uint8_t weight; /* threads it stands for; the registry's */
 
     /* libtrace's record of this thread; NULL: none.  By any thread (hooks.c). */
     _Atomic(struct sonde_thread_ctx *) record;
@@ -105,6 +107,7 @@ typedef struct sonde_prof__tls {
     uint16_t depth;    /* hooks entered: only the outermost counts */
     uint8_t gone;      /* the thread is past its destructors: hooks pass through */
     uint8_t own_files; /* a thread of ours, whose descriptors are its own */
+    uint8_t passed; /* it found no slot, by turn or by fullness: a scan gives it one, or nobody */
 } sonde_prof__tls;
 
 _Static_assert(sizeof(sonde_prof__tls) <= 64, "static TLS is scarce");
@@ -132,6 +135,9 @@ bool sonde_prof__sample_here(sonde_prof__sample *s, const void *caller);
 /* The same into `s` and `frames` (SONDE_PROF__FRAMES_MAX of them), in no ring.  False: a sampler of this thread was
  * interrupted, or it has no slot.  Signal-safe: yes. */
 bool sonde_prof__stack_here(sonde_prof__sample *s, uint64_t *frames, const void *caller);
+
+/* Makes it stand for as many threads as the slot's does.  Signal-safe: yes. */
+void sonde_prof__sample_weigh(sonde_prof__sample *s, const sonde_prof__slot *slot);
 
 /* A whole sample, maybe about another thread, into the calling thread's ring.  False: lost, and counted.
  * Signal-safe: yes. */

@@ -32,6 +32,7 @@
 #include "waiters.h"
 
 #define OURS_MAX             8u
+#define SHARE_MAX            64u
 #define MAIN_STACK_BYTES_MAX (UINT64_C(64) << 20)
 #define PAGE_BYTES           UINT64_C(4096)
 
@@ -40,6 +41,7 @@ static uint32_t first_free;             /* number + 1; guarded by lock, like all
 static _Atomic uint32_t ours[OURS_MAX]; /* threads of ours */
 static _Atomic uint64_t ended_ns;       /* CPU time of those that have ended */
 static uint32_t scan_number;
+static uint32_t used; /* slots that are not free */
 static _Atomic bool started;
 static bool lock_is_ours; /* between prefork and postfork */
 
@@ -127,7 +129,24 @@ static void give_ring(sonde_prof__slot *slot)
         SONDE_PROF__COUNT(rings_failed);
 }
 
-static sonde_prof__slot *take_locked(uint32_t tid)
+/* Of so many threads one in which is sampled: each power of two halves what is left of the table. */
+static uint32_t share_of(uint32_t threads)
+{
+    uint32_t k = 1;
+
+    while (k < SHARE_MAX && threads >= SONDE_PROF__SLOTS_MAX - SONDE_PROF__SLOTS_MAX / (2 * k))
+        k *= 2;
+    return k;
+}
+
+/* Who is one in 2k is one in k, too. */
+static bool is_chosen(uint32_t tid, uint32_t k)
+{
+    return (tid * UINT32_C(2654435769) >> 16 & (k - 1)) == 0;
+}
+
+/* NULL: full, counted. */
+static sonde_prof__slot *take_locked(uint32_t tid, uint32_t share)
 {
     sonde_prof__slot *slot = take_free_locked();
 
@@ -135,6 +154,8 @@ static sonde_prof__slot *take_locked(uint32_t tid)
         SONDE_PROF__COUNT(slots_full);
         return NULL;
     }
+    used++;
+    atomic_store_explicit(&slot->weight, (uint8_t)share, memory_order_relaxed);
     slot->generation++;
     slot->start_mono_ns = sonde_mono_ns();
     slot->stack = (sonde_prof__stack){ 0, 0, NULL };
@@ -158,6 +179,7 @@ static void release_locked(sonde_prof__slot *slot)
     sonde_prof__sampler_detach(slot);
     sonde_prof__waiter_forget(slot);
     delist(slot);
+    used--;
     atomic_store_explicit(&slot->record, NULL, memory_order_relaxed);
     atomic_store_explicit(&slot->next, first_free, memory_order_release);
     first_free = slot->number + 1;
@@ -170,6 +192,7 @@ sonde_prof__slot *sonde_prof__slot_reserve(void)
     sonde_prof__lock_take(&lock);
     slot = take_free_locked();
     if (slot) {
+        used++;
         slot->is_reserved = true;
         give_ring(slot);
     }
@@ -243,10 +266,18 @@ static void make_key(void)
 static sonde_prof__slot *begin_locked(uint32_t tid)
 {
     sonde_prof__slot *slot = sonde_prof__slot_find(tid);
+    uint32_t share;
 
     if (slot)
         release_locked(slot);
-    return take_locked(tid);
+    share = share_of(used);
+    slot = NULL;
+    if (is_chosen(tid, share))
+        slot = take_locked(tid, share);
+    else
+        SONDE_PROF__COUNT(crowd_passed);
+    sonde_prof__self.passed = slot == NULL; /* and asks no more */
+    return slot;
 }
 
 /* `stack` as far as it is known. */
@@ -300,7 +331,7 @@ sonde_prof__slot *sonde_prof__slot_mine(void)
     sonde_prof__lock_give(&lock);
     if (slot)
         sonde_prof__self.slot = slot;
-    else
+    else if (!sonde_prof__self.passed)
         slot = begin((sonde_prof__stack){ 0, 0, NULL });
     sonde_prof__self.depth--;
     return slot;
@@ -373,10 +404,12 @@ uint64_t sonde_prof__threads_own_cpu_ns(void)
 static void look_locked(void *user, uint32_t tid)
 {
     sonde_prof__slot *slot = sonde_prof__slot_find(tid);
+    uint32_t share = *(const uint32_t *)user;
 
-    (void)user;
-    if (!slot && !is_ours(tid)) {
-        slot = take_locked(tid);
+    if (slot && atomic_load_explicit(&slot->weight, memory_order_relaxed) > share)
+        atomic_store_explicit(&slot->weight, (uint8_t)share, memory_order_relaxed);
+    if (!slot && !is_ours(tid) && is_chosen(tid, share)) {
+        slot = take_locked(tid, share);
         if (slot) {
             if (tid == (uint32_t)getpid())
                 slot->stack = stack_of_main();
@@ -404,10 +437,12 @@ static void release_those_not_seen_locked(void)
 /* A thread that begins while the list is read is marked as seen by taking its slot. */
 void sonde_prof__threads_scan(void)
 {
+    uint32_t share = share_of(sonde_prof__proc_task_count());
+
     sonde_prof__self.depth++;
     sonde_prof__lock_take(&lock);
     scan_number++;
-    if (sonde_prof__proc_tasks(look_locked, NULL))
+    if (sonde_prof__proc_tasks(look_locked, &share))
         release_those_not_seen_locked();
     sonde_prof__lock_give(&lock);
     sonde_prof__self.depth--;
@@ -519,7 +554,8 @@ void sonde_prof__threads_postfork_child(void)
     for (i = 0; i < SONDE_PROF__SLOT_LISTS; i++)
         atomic_store_explicit(&sonde_prof__slots.first[i], 0, memory_order_relaxed);
     first_free = 0;
-    for (i = sonde_prof__slots_count(); i > 0; i--) {
+    used = sonde_prof__slots_count();
+    for (i = used; i > 0; i--) {
         sonde_prof__slot *slot = sonde_prof__slot_at(i - 1);
 
         atomic_store_explicit(&slot->timer, -1, memory_order_relaxed); /* not inherited */
@@ -530,11 +566,14 @@ void sonde_prof__threads_postfork_child(void)
         empty(&slot->ring);
         if (slot == mine || slot->is_reserved)
             continue;
+        used--;
         atomic_store_explicit(&slot->record, NULL, memory_order_relaxed);
         atomic_store_explicit(&slot->next, first_free, memory_order_relaxed);
         first_free = i;
     }
+    sonde_prof__self.passed = 0;
     if (mine) {
+        atomic_store_explicit(&mine->weight, 1, memory_order_relaxed); /* for itself */
         mine->generation++;
         enlist(mine, my_tid());
         sonde_prof__sampler_attach(mine);

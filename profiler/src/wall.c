@@ -87,6 +87,7 @@ static void put(const sonde_prof__slot *slot, weight w, sonde_prof__state state,
     s.value[0] = w.ns;
     s.value[1] = state;
     sonde_prof__context_read_remote(slot, &s.context);
+    sonde_prof__sample_weigh(&s, slot);
     if (!sonde_prof__ring_put(&wall.own->ring, &s, frames) ||
         sonde_prof__ring_is_filling(&wall.own->ring))
         sonde_prof__samplers_wake();
