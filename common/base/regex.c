@@ -67,6 +67,8 @@ static uint32_t emit_set(maker *m, const regex_node *n)
     rune_set s = { .first = re->ranges };
     uint32_t i;
 
+    if (n->set->number && (m->counting || n->set->is_written))
+        return emit(m, STEP_SET, n->set->number - 1, 0);
     if (re->ranges + n->ranges > SONDE_REGEX_RANGES_MAX) {
         m->too_big = true;
         return 0;
@@ -82,7 +84,9 @@ static uint32_t emit_set(maker *m, const regex_node *n)
     }
     if (!m->counting)
         re->set[re->sets] = s;
-    return emit(m, STEP_SET, re->sets++, 0);
+    n->set->is_written = !m->counting;
+    n->set->number = ++re->sets;
+    return emit(m, STEP_SET, n->set->number - 1, 0);
 }
 
 static void emit_node(maker *m, const regex_node *n);

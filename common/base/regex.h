@@ -3,8 +3,8 @@
  * For host processes, which no regex library may enter, and for what users of the agent filter and replace
  * (docs/decisions/0005-own-regex-for-rules.md).  The syntax is the one Go's regexp package takes:
  * literals, `.`, classes with ranges and [:names:], \d \s \w, groups, alternation, * + ? {n,m} and their
- * lazy forms, ^ $ \A \z \b \B, flags i m s U, \Q...\E.  Not here, though RE2 has them: \p{...}, and letters
- * beyond ASCII under the flag i.  A pattern is turned into a small program whose states are all followed at
+ * lazy forms, ^ $ \A \z \b \B, flags i m s U, \Q...\E, \p{...} with general categories and common scripts.  Not here,
+ * though RE2 has them: other scripts, and letters beyond ASCII under the flag i, \p{Lu} and \p{Ll} among them.  A pattern is turned into a small program whose states are all followed at
  * once, so that no pattern and no text make it slow.
  *
  * Text is UTF-8; a byte that is not counts as U+FFFD.

@@ -7,9 +7,10 @@
 #include <string.h>
 
 #include "base/regex.h"
+#include "base/regex_unicode.h"
 
 #define REPEAT_MAX     1000
-#define CLASS_MAX      1024 /* ranges while a class is read */
+#define CLASS_MAX      2048 /* ranges while a class is read */
 #define KELVIN_SIGN    0x212au
 #define LONG_S         0x17fu
 #define NO_SUCH_ESCAPE "an escape that is not one"
@@ -270,6 +271,60 @@ static bool take_named_class(parser *p)
     return true;
 }
 
+static void take_range(void *parser_, uint32_t lo, uint32_t hi)
+{
+    parser *p = (parser *)parser_;
+
+    if (p->class_len > 0 && lo == p->class_[p->class_len - 1].hi + 1)
+        p->class_[p->class_len - 1].hi = hi;
+    else
+        add_range(p, lo, hi);
+}
+
+static void add_unicode_class(parser *p, sonde_str name, bool negated)
+{
+    const uint32_t *more = regex_unicode_folded(name);
+    uint32_t from = p->class_len;
+
+    if (!regex_unicode_walk(name, take_range, p))
+        (void)fail(p, SONDE_ERR_INVALID, "this class of Unicode is not known here");
+    else if (!more && (p->flags & FLAG_FOLD))
+        (void)fail(p, SONDE_ERR_INVALID, "case beyond ASCII is not known here");
+    for (; more && *more && (p->flags & FLAG_FOLD); more++)
+        add_range(p, *more, *more);
+    if (negated)
+        negate_class(p, from);
+}
+
+/* \pL \p{Greek} \p{^L} and their opposites with \P; false: it is none of them, nothing was taken. */
+static bool take_unicode_class(parser *p)
+{
+    sonde_str name = sonde_str_sub(p->rest, 2, p->rest.len);
+    bool negated = peek(p, 1) == 'P';
+    size_t len = 1, i;
+
+    if (peek(p, 0) != '\\' || (peek(p, 1) | 0x20) != 'p')
+        return false;
+    if (peek(p, 2) == '{') {
+        name = sonde_str_sub(name, 1, name.len);
+        if (!sonde_str_find(name, SONDE_STR("}"), &len))
+            return fail(p, SONDE_ERR_SYNTAX, NO_SUCH_ESCAPE);
+        step(p, 2);
+    }
+    step(p, 2 + len);
+    name = sonde_str_sub(name, 0, len);
+    if (name.len > 1 && name.ptr[0] == '^') {
+        negated = !negated;
+        name = sonde_str_sub(name, 1, name.len);
+    }
+    for (i = 0; i < name.len && is_word((unsigned char)name.ptr[i]); i++)
+        ;
+    if (name.len == 0 || i < name.len)
+        return fail(p, SONDE_ERR_SYNTAX, NO_SUCH_ESCAPE);
+    add_unicode_class(p, name, negated);
+    return true;
+}
+
 /* -- escapes -------------------------------------------------------------------------------------- */
 
 static bool take_hex(parser *p, uint32_t *out)
@@ -317,9 +372,8 @@ static bool take_escape(parser *p, uint32_t *out)
     step(p, 2);
     if (c < 0)
         return fail(p, SONDE_ERR_SYNTAX, "a backslash at the end");
-    if (c >= 0x80 || c == 'p' || c == 'P')
-        return c < 0x80 ? fail(p, SONDE_ERR_INVALID, "classes of Unicode are not known here")
-                        : fail(p, SONDE_ERR_SYNTAX, NO_SUCH_ESCAPE);
+    if (c >= 0x80)
+        return fail(p, SONDE_ERR_SYNTAX, NO_SUCH_ESCAPE);
     if (c == 'x')
         return take_hex(p, out);
     if (c == '0' || (c >= '1' && c <= '7' && peek(p, 0) >= '0' && peek(p, 0) <= '7')) {
@@ -347,7 +401,9 @@ static regex_node *set_node(parser *p)
 
     clean_class(p, 0);
     copy = (regex_range *)sonde_arena_zalloc(p->arena, p->class_len + 1, sizeof(*copy));
-    if (!n || !copy) {
+    if (n)
+        n->set = (regex_set_cell *)sonde_arena_zalloc(p->arena, 1, sizeof(*n->set));
+    if (!n || !copy || !n->set) {
         (void)fail(p, SONDE_ERR_NOMEM, "no memory");
         return NULL;
     }
@@ -421,7 +477,8 @@ static regex_node *class_node(parser *p)
         first = false;
         if (p->rest.len == 0)
             (void)fail(p, SONDE_ERR_SYNTAX, "a class without its end");
-        else if (!take_named_class(p) && !take_perl_class(p))
+        else if (!take_named_class(p) && !take_perl_class(p) && !take_unicode_class(p) &&
+                 p->status == SONDE_OK)
             (void)take_class_range(p);
     }
     step(p, 1);
@@ -450,8 +507,10 @@ static regex_node *escape_node(parser *p)
     if (edge || p->status != SONDE_OK)
         return edge;
     p->class_len = 0;
-    if (take_perl_class(p))
-        return set_node(p);
+    if (take_perl_class(p) || take_unicode_class(p))
+        return p->status == SONDE_OK ? set_node(p) : NULL;
+    if (p->status != SONDE_OK)
+        return NULL;
     return take_escape(p, &rune) ? rune_node(p, rune) : NULL;
 }
 

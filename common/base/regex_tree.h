@@ -40,6 +40,12 @@ enum {
 
 #define REGEX_UNBOUNDED UINT32_MAX
 
+/* A set stands in the program once, however often its node does. */
+typedef struct regex_set_cell {
+    uint32_t number; /* in the program, + 1; 0: not yet */
+    bool is_written;
+} regex_set_cell;
+
 typedef struct regex_node {
     regex_op op;
     bool lazy;
@@ -49,6 +55,7 @@ typedef struct regex_node {
     uint32_t weight;          /* how often counted repetitions make it stand in the program */
     const regex_range *range; /* sorted, apart from each other */
     uint32_t ranges;
+    regex_set_cell *set;
     struct regex_node *child; /* first one */
     struct regex_node *next;  /* of the parent */
 } regex_node;

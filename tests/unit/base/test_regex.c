@@ -182,8 +182,19 @@ static void test_what_does_not_compile_says_whether_re2_would_take_it(void **sta
         { "(?P<a-b>a)", SONDE_ERR_SYNTAX },
         { "\xff", SONDE_ERR_SYNTAX },
         { "\\\xc3\xa9", SONDE_ERR_SYNTAX },
-        { "\\pL", SONDE_ERR_INVALID },
-        { "[\\p{Greek}]", SONDE_ERR_INVALID },
+        { "\\p", SONDE_ERR_SYNTAX },
+        { "\\p{", SONDE_ERR_SYNTAX },
+        { "\\p{}", SONDE_ERR_SYNTAX },
+        { "\\p{L", SONDE_ERR_SYNTAX },
+        { "\\p{L-u}", SONDE_ERR_SYNTAX },
+        { "\\p{^}", SONDE_ERR_SYNTAX },
+        { "[a-\\pL]", SONDE_ERR_SYNTAX },
+        { "[\\p]", SONDE_ERR_SYNTAX },
+        { "\\pX", SONDE_ERR_INVALID },
+        { "\\p{Cn}", SONDE_ERR_INVALID }, /* nor does RE2 know it */
+        { "\\p{Lx}", SONDE_ERR_INVALID },
+        { "[\\p{Cherokee}]", SONDE_ERR_INVALID },
+        { "(?i)\\p{Lu}", SONDE_ERR_INVALID },
         { "(?i)\xc3\xa9", SONDE_ERR_INVALID },
         { "(?i)[a-\xc3\xa9]", SONDE_ERR_INVALID },
         { "(?:ab(?:cd|ef){500}){2}", SONDE_ERR_TOO_BIG },
@@ -199,6 +210,82 @@ static void test_what_does_not_compile_says_whether_re2_would_take_it(void **sta
             fail_msg("%s: %s", cases[i].pattern, error.message);
         assert_int_equal(error.status, cases[i].status);
         assert_null(re);
+    }
+}
+
+/* From Unicode's own table of characters. */
+static void test_classes_of_unicode_are_those_of_their_names(void **state)
+{
+    static const struct {
+        const char *pattern;
+        const char *text;
+        bool matches;
+    } cases[] = {
+        { "^\\pL+$", "a\xc3\xa9\xce\xa9\xd0\xb4\xe6\xbc\xa2\xd7\x90",
+          true },                                      /* a e' Omega de han alef */
+        { "\\pL", "1-_ \xe2\x82\xac\xd9\xa3", false }, /* euro, arabic three */
+        { "^\\PL+$", "1-_ \xe2\x82\xac", true },
+        { "^\\p{^L}$", "1", true },
+        { "^\\P{^L}$", "1", false },
+        { "^\\P{^L}$", "x", true },
+        { "^\\p{Lu}\\p{Ll}$", "\xc3\x89\xc3\xa9", true }, /* E' e' */
+        { "^\\p{Lu}\\p{Ll}$", "\xc3\xa9\xc3\x89", false },
+        { "^\\p{Lu}\\p{Ll}\\p{Lu}\\p{Ll}$", "\xc4\x80\xc4\x81\xc4\xb9\xc4\xba",
+          true }, /* by turns, either way */
+        { "\\p{Ll}", "\xc4\x80\xc4\xb9", false },
+        { "\\p{Lu}", "\xc4\x81\xc4\xba", false },
+        { "^\\p{Lt}$", "\xc7\x85", true },                /* D with small z and caron */
+        { "^\\p{Nd}+$", "09\xd9\xa3\xe0\xa5\xa9", true }, /* arabic, devanagari three */
+        { "\\p{Nd}", "\xe2\x85\xa7\xc2\xbd", false },     /* roman eight, one half */
+        { "^\\p{Nl}\\p{No}$", "\xe2\x85\xa7\xc2\xbd", true },
+        { "^\\pN{3}$", "7\xe2\x85\xa7\xc2\xbd", true },
+        { "^\\p{P}+$", "!-_()\xc2\xab\xe2\x80\x94", true }, /* guillemet, em dash */
+        { "^\\p{Pd}\\p{Pi}\\p{Pc}\\p{Ps}\\p{Pe}$", "\xe2\x80\x94\xc2\xab_()", true },
+        { "^\\p{S}+$", "$+^\xe2\x82\xac\xc2\xa9\xf0\x9f\x98\x80",
+          true }, /* euro, copyright, a face */
+        { "^\\p{Sc}\\p{Sm}\\p{Sk}\\p{So}$", "$+^\xc2\xa9", true },
+        { "\\pP|\\pL", "$+^1 ", false },
+        { "^\\pZ{3}$", " \xc2\xa0\xe2\x80\xa8", true }, /* no-break, line separator */
+        { "\\pZ", "\t\n", false },
+        { "^\\p{Cc}+$", "\t\n\x7f\xc2\x85", true },
+        { "^\\pM$", "\xcc\x81", true },     /* combining acute */
+        { "\\pC|\\pL", "\xcd\xb8", false }, /* U+0378 is assigned to nothing */
+        { "^\\p{Co}$", "\xee\x80\x80", true },
+        { "^\\p{Co}$", "\xf4\x8f\xbf\xbd", true }, /* U+10FFFD, nearly the last */
+        { "^\\p{Any}{2}$", "a\xf4\x8f\xbf\xbf", true },
+        { "^\\p{Greek}+$", "\xce\xa9\xcf\x89\xe1\xbc\x80", true },
+        { "\\p{Greek}", "aд", false },
+        { "^\\p{Cyrillic}+$", "дом", true },
+        { "^\\p{Latin}+$", "aZ\xc3\xa9", true },
+        { "\\p{Latin}", "1\xc2\xb5", false }, /* the micro sign belongs to all */
+        { "^\\p{Han}\\p{Hiragana}\\p{Katakana}\\p{Hangul}$", "漢あアᄀ", true },
+        { "^[\\p{L}\\p{N}_-]+$", "дом_7-\xe2\x85\xa7", true },
+        { "^[^\\p{L}\\d]+$", "!? ", true },
+        { "[^\\p{L}\\d]", "aд1", false },
+        { "^[\\PL]$", "1", true },
+        { "^[\\p{Lu}\\p{Ll}\\p{Lt}]$", "\xc7\x85", true },
+        { "^\\p{L}{1,200}$", "дом", true }, /* one set, however often it stands there */
+        { "(?i)^\\pL\\p{Nd}$",
+          "\xcd\x85"
+          "1",
+          true }, /* a mark that folds to iota */
+        { "^\\pL\\p{Nd}$",
+          "\xcd\x85"
+          "1",
+          false },
+        { "(?i)\\p{Greek}", "\xc2\xb5", true },
+        { "(?i)a\\p{Any}", "A1", true },
+        { "(?i)\\P{L}", "a", false },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        sonde_regex *re = compile(cases[i].pattern);
+
+        if (sonde_regex_matches(re, sonde_str_from(cases[i].text)) != cases[i].matches)
+            fail_msg("%s: \"%s\"", cases[i].pattern, cases[i].text);
+        sonde_regex_free(re);
     }
 }
 
@@ -371,6 +458,9 @@ static void test_every_ceiling_is_met(void **state)
         len += (size_t)snprintf(text + len, sizeof(text) - len, "(?P<n%d>a)", i);
     assert_status(compile_text(text, len), SONDE_ERR_TOO_BIG);
     len = (size_t)snprintf(text, sizeof(text), "(?:[^\xc3\xa0\xc3\xa2\xc3\xa4\xc3\xa6]){1000}");
+    assert_status(compile_text(text, len), SONDE_OK); /* one set */
+    for (i = 0, len = 0; i < 8; i++)
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "\\p{L}");
     assert_status(compile_text(text, len), SONDE_ERR_TOO_BIG);
     len = (size_t)snprintf(text, sizeof(text), "%s", "((((a*)*)*)*){1000}");
     assert_status(compile_text(text, len), SONDE_ERR_TOO_BIG);
@@ -405,6 +495,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_patterns_match_as_in_re2),
         cmocka_unit_test(test_what_does_not_compile_says_whether_re2_would_take_it),
+        cmocka_unit_test(test_classes_of_unicode_are_those_of_their_names),
         cmocka_unit_test(test_a_match_is_found_where_a_backtracking_matcher_finds_it),
         cmocka_unit_test(test_groups_are_where_a_backtracking_matcher_finds_them),
         cmocka_unit_test(test_groups_are_found_by_name),
