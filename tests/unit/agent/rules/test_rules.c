@@ -360,7 +360,7 @@ static void test_a_rule_that_cannot_be_used_is_an_error(void **state)
         "DD_APM_REPLACE_TAGS=[{\"pattern\":\"a\",\"repl\":\"b\"}]",
         "DD_APM_REPLACE_TAGS=[{\"name\":\"a\",\"repl\":\"b\"}]",
         "DD_APM_REPLACE_TAGS=[{\"name\":\"a\",\"pattern\":\"(\"}]",
-        "DD_APM_REPLACE_TAGS=[{\"name\":\"a\",\"pattern\":\"\\\\pL\"}]",
+        "DD_APM_REPLACE_TAGS=[{\"name\":\"a\",\"pattern\":\"\\\\pX\"}]",
         "DD_APM_REPLACE_TAGS=[{\"name\":\"a\",\"pattern\":\"a\"}",
         "DD_APM_REPLACE_TAGS=[{\"name\":[],\"pattern\":\"a\"}]",
         "DD_APM_REPLACE_TAGS={\"name\":\"a\",\"pattern\":\"a\"}",
