@@ -13,28 +13,12 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/folder.h"
 #include "base/str.h"
 
 #include "spool.h"
 
 #define HOST_SHOWN 40
-
-/* Like mkdir -p, for the owner only: bodies hold what nobody else should read. */
-static bool make_folders(const char *path)
-{
-    char part[SPOOL_PATH_MAX];
-    size_t i, len = strlen(path);
-
-    for (i = 1; i <= len; i++) {
-        if (path[i] != '/' && path[i] != '\0')
-            continue;
-        memcpy(part, path, i);
-        part[i] = '\0';
-        if (mkdir(part, 0700) != 0 && errno != EEXIST)
-            return false;
-    }
-    return true;
-}
 
 sonde_status storage_open(const char *path, int *out_fd, sonde_error *out_error)
 {
@@ -43,7 +27,7 @@ sonde_status storage_open(const char *path, int *out_fd, sonde_error *out_error)
 
     if (strlen(path) + STORAGE_NAME_MAX + 2 > SPOOL_PATH_MAX)
         return sonde_fail(out_error, SONDE_ERR_CONFIG, "%s: the path is too long", path);
-    if (!make_folders(path))
+    if (sonde_folder_make(path) != SONDE_OK)
         return sonde_fail_sys(out_error, errno, "%s", path);
     (void)snprintf(lock, sizeof(lock), "%s/lock", path);
     fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

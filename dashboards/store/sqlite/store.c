@@ -2,10 +2,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/folder.h"
 #include "base/thread.h"
 #include "internal.h"
 
@@ -14,25 +14,13 @@
 #define DEFAULT_PROFILE_S  (7ull * 86400)
 #define WRITER_STACK_BYTES (512u * 1024)
 
-/* Like mkdir -p, for the owner only: spans may hold what nobody else should read. */
 static sonde_status make_dir(const char *dir, sonde_error *out_error)
 {
-    char path[1024];
-    size_t i, len = strlen(dir);
+    sonde_status status = strlen(dir) < 1024 - 32 ? sonde_folder_make(dir) : SONDE_ERR_CONFIG;
 
-    if (len == 0 || len >= sizeof(path) - 32)
-        return sonde_fail(out_error, SONDE_ERR_CONFIG, "data folder \"%s\": empty or too long",
-                          dir);
-    memcpy(path, dir, len + 1);
-    for (i = 1; i <= len; i++) {
-        if (path[i] != '/' && path[i] != '\0')
-            continue;
-        path[i] = '\0';
-        if (mkdir(path, 0700) != 0 && errno != EEXIST)
-            return sonde_fail_sys(out_error, errno, "cannot make %s", path);
-        path[i] = i < len ? '/' : '\0';
-    }
-    return SONDE_OK;
+    if (status == SONDE_ERR_CONFIG)
+        return sonde_fail(out_error, status, "data folder \"%s\": empty or too long", dir);
+    return status == SONDE_OK ? status : sonde_fail_sys(out_error, errno, "cannot make %s", dir);
 }
 
 static sonde_status open_files(store *s, size_t max_stats_keys, sonde_error *out_error)
