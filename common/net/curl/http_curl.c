@@ -42,6 +42,7 @@ typedef struct transfer {
     bool head_ended; /* of the answer, not of an interim one */
     uint64_t start_mono_ns, deadline_mono_ns;
     void (*done)(void *user, const http_curl_answer *answer);
+    bool (*take)(void *user, sonde_str part); /* NULL: kept in `body` */
     void *user;
     char error[CURL_ERROR_SIZE];
 } transfer;
@@ -117,6 +118,8 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
     size_t len = size * count;
     size_t room = t->body.max_bytes - t->body.len;
 
+    if (t->take)
+        return t->take(t->user, (sonde_str){ data, len }) ? len : CURL_WRITEFUNC_ERROR;
     sonde_buf_append(&t->body, data, len < room ? len : room);
     t->body_cut |= len > room;
     return len;
@@ -299,6 +302,7 @@ static sonde_status transfer_new(const http_curl *c, const http_curl_request *re
     sonde_buf_init(&t->body,
                    request->max_answer_bytes ? request->max_answer_bytes : ANSWER_MAX_BYTES);
     t->done = request->done;
+    t->take = request->take;
     t->user = request->user;
     t->start_mono_ns = sonde_mono_ns();
     t->deadline_mono_ns =
@@ -341,6 +345,8 @@ static sonde_status status_of(CURLcode code)
         return SONDE_ERR_INVALID;
     case CURLE_OUT_OF_MEMORY:
         return SONDE_ERR_NOMEM;
+    case CURLE_WRITE_ERROR:
+        return SONDE_ERR_TOO_BIG;
     case CURLE_ABORTED_BY_CALLBACK:
         return SONDE_ERR_CLOSED;
     default: /* no HTTP, or broken HTTP */
@@ -678,6 +684,7 @@ sonde_status http_curl_call(http_curl *c, const http_curl_request *request, http
     sonde_mutex_init(&k.mu, SONDE_RANK_QUEUE);
     sonde_cond_init(&k.ended);
     with_done.done = end_call;
+    with_done.take = NULL;
     with_done.user = &k;
     status = http_curl_send(c, &with_done);
     if (status == SONDE_OK) {

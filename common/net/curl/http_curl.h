@@ -53,6 +53,9 @@ typedef struct http_curl_request {
     sonde_str body;             /* borrowed until done() */
     unsigned timeout_ms;     /* whole transfer; 0: 10 000.  An answer that is there is read first */
     size_t max_answer_bytes; /* 0: 64 KiB */
+    /* Not NULL: takes the body piece by piece, on the client's thread, and `answer.body` stays empty; false gives the
+     * request up (SONDE_ERR_TOO_BIG).  For http_curl_send() only. */
+    bool (*take)(void *user, sonde_str part);
     void (*done)(void *user, const http_curl_answer *answer);
     void *user;
 } http_curl_request;

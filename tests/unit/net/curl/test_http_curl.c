@@ -316,6 +316,62 @@ static void tally_done(tally *t)
     sonde_mutex_done(&t->mu);
 }
 
+/* A body that is taken piece by piece. */
+typedef struct taker {
+    tally tally; /* first: `done` knows it as that */
+    size_t bytes, max_bytes;
+    sonde_status status;
+    size_t body_len;
+} taker;
+
+static bool take_part(void *user, sonde_str part)
+{
+    taker *t = user;
+
+    t->bytes += part.len;
+    return t->bytes <= t->max_bytes;
+}
+
+static void end_taking(void *user, const http_curl_answer *answer)
+{
+    taker *t = user;
+
+    t->status = answer->status;
+    t->body_len = answer->body.len;
+    count_end(&t->tally, answer);
+}
+
+static void test_curl_hands_a_body_on_until_it_is_enough(void **state)
+{
+    static const raw_step steps[] = {
+        { .answer = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789", .then = RAW_CLOSE },
+    };
+    static const struct {
+        size_t max_bytes;
+        sonde_status status;
+    } cases[] = { { 10, SONDE_OK }, { 9, SONDE_ERR_TOO_BIG } };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        http_curl *c = open_client(0);
+        taker t = { .max_bytes = cases[i].max_bytes };
+
+        open_script(steps, COUNT_OF(steps));
+        tally_init(&t.tally, c);
+        t.tally.request = (http_curl_request){
+            .method = "GET", .url = url, .take = take_part, .done = end_taking, .user = &t
+        };
+        assert_status(http_curl_send(c, &t.tally.request), SONDE_OK);
+        tally_await(&t.tally, 1);
+        http_curl_close(c, 0);
+        assert_status(t.status, cases[i].status);
+        assert_int_equal(t.bytes, 10);
+        assert_int_equal(t.body_len, 0);
+        tally_done(&t.tally);
+        raw_server_close(&server);
+    }
+}
+
 static http_result say_ok(void *user, http_request *request, http_response *response)
 {
     (void)user, (void)request, (void)response;
@@ -597,6 +653,7 @@ int main(void)
         cmocka_unit_test(test_curl_does_not_follow_redirects),
         cmocka_unit_test(test_curl_names_what_went_wrong_and_no_secrets),
         cmocka_unit_test(test_curl_keeps_the_password_of_a_proxy_to_itself),
+        cmocka_unit_test(test_curl_hands_a_body_on_until_it_is_enough),
         cmocka_unit_test(test_curl_ends_every_transfer_exactly_once),
         cmocka_unit_test(test_curl_refuses_transfers_beyond_its_ceiling),
         cmocka_unit_test(test_curl_aborts_what_is_in_flight_at_the_deadline_of_close),
