@@ -128,6 +128,9 @@ typedef struct config_profiling {
     bool inlines_in_one; /* all functions at an address in one location of the pprof */
     uint64_t window_ns;
     uint64_t symbol_bytes;
+    uint64_t symbol_disk_bytes; /* 0: nothing is kept on disk */
+    bool debuginfod;            /* ask the servers below for debug files */
+    sonde_str debuginfod_urls;  /* apart by spaces */
 } config_profiling;
 
 typedef struct agent_config {

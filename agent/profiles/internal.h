@@ -20,6 +20,8 @@ struct profiles {
     upload_sink sink;
     origin *origin; /* borrowed; NULL: none */
     const sonde_clock *clock;
+    symbols_disk *symbols_disk;   /* NULL: none */
+    symbols_fetch *symbols_fetch; /* NULL: none */
     symbols *symbols;
     upload_frame frame;
 

@@ -3,14 +3,18 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/folder.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "internal.h"
 #include "symbolize.h"
+#include "symbols_disk.h"
+#include "symbols_fetch.h"
 
 #define STACK_BYTES ((size_t)1024 * 1024)
 #define LOOK_NS     ((uint64_t)SONDE_NS_PER_S) /* how often windows are looked at while there are any */
@@ -157,14 +161,58 @@ static void *run(void *arg)
 
 /* ---- life ---- */
 
+/* Without a disk, and without others' debug files, it works all the same. */
+static void open_disk(profiles *p)
+{
+    const agent_config *c = p->config;
+    char folder[SONDE_FOLDER_MAX];
+    sonde_status status = SONDE_ERR_CONFIG;
+
+    if (c->profiling.symbol_disk_bytes == 0)
+        return;
+    if (snprintf(folder, sizeof(folder), "%.*s/symbols", SONDE_STR_ARG(c->data_dir)) <
+        (int)sizeof(folder))
+        status = symbols_disk_open(folder, c->profiling.symbol_disk_bytes, &p->symbols_disk);
+    if (status != SONDE_OK)
+        SONDE_LOG(SONDE_LOG_WARN, "symbols are not kept on disk: folder=%s error=\"%s\"",
+                  SONDE_LOG_QUOTE(sonde_str_from(folder)),
+                  status == SONDE_ERR_SYS ? strerror(errno) : sonde_status_str(status));
+}
+
+static void open_fetch(profiles *p)
+{
+    const agent_config *c = p->config;
+    const symbols_fetch_options options = { .urls = c->profiling.debuginfod_urls,
+                                            .disk = p->symbols_disk,
+                                            .egress = c->egress,
+                                            .user_agent = "sonde",
+                                            .clock = p->clock };
+    sonde_error error = { .message = "sonde.profiling.symbol_disk_cache is 0 or cannot be used" };
+
+    if (!c->profiling.debuginfod)
+        return;
+    if (!p->symbols_disk || symbols_fetch_open(&options, &p->symbols_fetch, &error) != SONDE_OK)
+        SONDE_LOG(SONDE_LOG_WARN, "debug files are not fetched: error=\"%s\"", error.message);
+}
+
+static sonde_status open_symbols(profiles *p, const profiles_options *options)
+{
+    symbols_options of_symbols = { .max_bytes = (size_t)p->config->profiling.symbol_bytes,
+                                   .lines = p->config->profiling.lines,
+                                   .clock = options->clock };
+
+    open_disk(p);
+    open_fetch(p);
+    of_symbols.disk = p->symbols_disk;
+    of_symbols.fetch = p->symbols_fetch;
+    return symbols_open(&of_symbols, &p->symbols);
+}
+
 sonde_status profiles_open(const profiles_options *options, profiles **out_profiles,
                            sonde_error *out_error)
 {
     const agent_config *c = options->config;
     profiles *p = sonde_calloc(1, sizeof(*p));
-    const symbols_options of_symbols = { .max_bytes = (size_t)c->profiling.symbol_bytes,
-                                         .lines = c->profiling.lines,
-                                         .clock = options->clock };
     sonde_status status;
 
     if (!p)
@@ -184,7 +232,7 @@ sonde_status profiles_open(const profiles_options *options, profiles **out_profi
     p->frame.inlines_in_one = c->profiling.inlines_in_one;
     p->frame.via = options->via;
     p->frame.tags = options->tags;
-    status = symbols_open(&of_symbols, &p->symbols);
+    status = open_symbols(p, options);
     if (status == SONDE_OK)
         status = sonde_thread_start(&p->thread, "agent-profiles", STACK_BYTES, run, p);
     p->has_thread = status == SONDE_OK;
@@ -221,6 +269,8 @@ void profiles_close(profiles *p)
     sonde_table_done(&p->sessions);
     windows_done(&p->windows);
     symbols_close(p->symbols);
+    symbols_fetch_close(p->symbols_fetch);
+    symbols_disk_close(p->symbols_disk);
     (void)pthread_cond_destroy(&p->wake);
     sonde_mutex_done(&p->mu);
     config_put(p->config);

@@ -15,60 +15,13 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "base/table.h"
-#include "symbols_internal.h"
+#include "symbols_disk.h"
+#include "symbols_fetch.h"
+#include "symbols_object.h"
 
 #define DEFAULT_MAX_BYTES ((size_t)256 * 1024 * 1024)
-#define KEY_MAX_BYTES     160
 #define AWAIT_FILES_NS    (5 * (uint64_t)SONDE_NS_PER_S)
 #define OBJECT_BYTES      512 /* one without an index, key and all */
-
-struct symbol_object {
-    symbols *of;
-    char key[KEY_MAX_BYTES];
-    sonde_str path;         /* owned */
-    symbol_request request; /* path: the one above; build_id: below */
-    uint8_t build_id[SYMBOLS_BUILD_ID_MAX];
-    unsigned refs; /* guarded by symbols.mu, as everything down to is_to_open */
-    size_t bytes;
-    symbol_object *newer, *older; /* by use */
-    int fd;                       /* -1: none, or indexed already */
-    uint64_t tried_mono_ns;       /* to open it; 0: never */
-    symbol_object *next_to_open;
-    bool is_to_open;
-    size_t index_bytes; /* of `bytes` */
-    bool indexed;       /* written by the resolving thread, which alone reads it without mu */
-    /* the resolving thread's */
-    uint64_t looked_mono_ns;
-    symbol_index index;
-    dwarf_reader *dwarf; /* NULL: none */
-    int map_fd;          /* of generated code: its map; -1: none */
-    off_t map_bytes;     /* as it was when it was read */
-    struct timespec map_time;
-};
-
-struct symbols {
-    symbols_options options;
-    sonde_mutex mu;
-    sonde_table objects;
-    symbol_object *newest, *oldest;
-    size_t bytes;
-    unsigned open_fds;
-    symbol_object *to_open; /* each with a reference */
-    unsigned opening;       /* files somebody is at */
-    pthread_cond_t opened;  /* opening fell to 0 */
-    sonde_buf names;        /* of the last answer; the resolving thread's */
-    symbols_counters counters;
-};
-
-static void count(_Atomic uint64_t *counter)
-{
-    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
-}
-
-static uint64_t now(const symbols *s)
-{
-    return s->options.clock->mono_ns(s->options.clock->user);
-}
 
 /* ---- the list by use ---- */
 
@@ -115,7 +68,7 @@ static void forget_locked(symbols *s, symbol_object *o)
     if (o->fd >= 0)
         s->open_fds--;
     free_object(o);
-    count(&s->counters.objects_evicted);
+    symbols_count(&s->counters.objects_evicted);
 }
 
 /* Objects nobody refers to make room, the one unused longest first. */
@@ -133,20 +86,20 @@ static void evict_locked(symbols *s)
 
 /* ---- objects ---- */
 
-static void write_key(const symbol_request *r, char out[KEY_MAX_BYTES])
+static void write_key(const symbol_request *r, char out[SYMBOL_KEY_MAX_BYTES])
 {
     size_t len = r->build_id_len < SYMBOLS_BUILD_ID_MAX ? r->build_id_len : SYMBOLS_BUILD_ID_MAX;
 
     if (r->map_pid) {
-        (void)snprintf(out, KEY_MAX_BYTES, "map of %u in %d", r->map_pid, (int)r->pid);
+        (void)snprintf(out, SYMBOL_KEY_MAX_BYTES, "map of %u in %d", r->map_pid, (int)r->pid);
     } else if (len) {
         for (size_t i = 0; i < len; i++)
             (void)snprintf(out + 2 * i, 3, "%02x", r->build_id[i]);
     } else if (r->inode) {
-        (void)snprintf(out, KEY_MAX_BYTES, "%llx:%llx:%llx", (unsigned long long)r->device,
+        (void)snprintf(out, SYMBOL_KEY_MAX_BYTES, "%llx:%llx:%llx", (unsigned long long)r->device,
                        (unsigned long long)r->inode, (unsigned long long)r->mtime_s);
     } else { /* of this process only */
-        (void)snprintf(out, KEY_MAX_BYTES, "pid %d at %llx", (int)r->pid,
+        (void)snprintf(out, SYMBOL_KEY_MAX_BYTES, "pid %d at %llx", (int)r->pid,
                        (unsigned long long)r->start);
     }
 }
@@ -204,9 +157,9 @@ static void want_file_locked(symbols *s, symbol_object *o, uint64_t at)
 
 symbol_object *symbols_get(symbols *s, const symbol_request *r)
 {
-    char key[KEY_MAX_BYTES];
+    char key[SYMBOL_KEY_MAX_BYTES];
     symbol_object *o, *made;
-    uint64_t at = now(s);
+    uint64_t at = symbols_now(s);
 
     write_key(r, key);
     sonde_mutex_lock(&s->mu);
@@ -240,7 +193,7 @@ static symbol_object *next_to_open(symbols *s)
         s->to_open = o->next_to_open;
         o->is_to_open = false;
         if (s->open_fds >= SYMBOLS_OPEN_MAX) { /* whoever asks for a name tries again */
-            count(&s->counters.open_limit);
+            symbols_count(&s->counters.open_limit);
             o->refs--;
             o->tried_mono_ns = 0;
             o = NULL;
@@ -271,7 +224,7 @@ static int open_object(symbols *s, const symbol_object *o)
     int fd = o->request.map_pid ? perf_map_open(s->options.proc, &o->request)
                                 : object_open(s->options.proc, &o->request);
 
-    count(fd >= 0 ? &s->counters.objects_opened : &s->counters.objects_missing);
+    symbols_count(fd >= 0 ? &s->counters.objects_opened : &s->counters.objects_missing);
     return fd;
 }
 
@@ -334,82 +287,6 @@ static int take_file(symbols *s, symbol_object *o)
     return fd >= 0 ? fd : open_object(s, o); /* there may have been too many open ones */
 }
 
-/* Best first: a full table makes the lesser ones needless. */
-static sonde_status read_names(symbol_object *o, int fd, int companion)
-{
-    unsigned found = 0;
-    sonde_status status = SONDE_OK;
-
-    if (companion >= 0)
-        status = elf_read_symbols(companion, ELF_SYMTAB, &o->index, &found);
-    if (status == SONDE_OK)
-        status = elf_read_symbols(fd, ELF_PLT | (found & ELF_SYMTAB ? 0 : ELF_SYMTAB), &o->index,
-                                  &found);
-    if (status == SONDE_OK && !(found & ELF_SYMTAB))
-        status = elf_read_symbols(fd, ELF_DEBUGDATA | ELF_DYNSYM, &o->index, &found);
-    return status;
-}
-
-/* Half of the cache at most for one object, unpacked or not; takes over the descriptor. */
-static bool open_lines(symbols *s, symbol_object *o, int fd)
-{
-    sonde_status status =
-        dwarf_reader_open(fd, s->options.debug_dir, s->options.max_bytes / 2, &o->dwarf);
-
-    if (status == SONDE_ERR_TOO_BIG)
-        count(&s->counters.lines_too_big);
-    return status == SONDE_OK;
-}
-
-/* Of the companion, where there is one: it takes over both descriptors. */
-static void read_lines(symbols *s, symbol_object *o, int fd, int companion)
-{
-    if (companion >= 0 && open_lines(s, o, companion))
-        (void)close(fd);
-    else
-        (void)open_lines(s, o, fd);
-}
-
-static sonde_status read_object(symbols *s, symbol_object *o, int fd)
-{
-    elf_identity id;
-    sonde_status status = elf_read_identity(fd, &id);
-    int companion = -1;
-
-    if (status == SONDE_OK) {
-        companion = companion_open(s->options.debug_dir, s->options.proc, &o->request, fd, &id);
-        status = read_names(o, fd, companion);
-    }
-    if (status == SONDE_OK && s->options.lines) {
-        read_lines(s, o, fd, companion);
-        return status;
-    }
-    if (companion >= 0)
-        (void)close(companion);
-    (void)close(fd);
-    return status;
-}
-
-/* The map of generated code stays open: it grows. */
-static sonde_status read_map(symbol_object *o, int fd)
-{
-    struct stat st;
-    sonde_status status;
-
-    if (o->map_fd >= 0 && o->map_fd != fd)
-        (void)close(o->map_fd);
-    o->map_fd = fd;
-    if (fstat(fd, &st) != 0)
-        return SONDE_ERR_SYS;
-    o->map_bytes = st.st_size;
-    o->map_time = st.st_mtim;
-    symbol_index_done(&o->index);
-    symbol_index_init(&o->index, o->of->options.max_bytes);
-    o->index.last_wins = true;
-    status = perf_map_read(fd, &o->index);
-    return status;
-}
-
 /* Indexes of others make room, the one unused longest first.  Called by the thread that uses them. */
 static void drop_indexes_locked(symbols *s, const symbol_object *but)
 {
@@ -422,11 +299,11 @@ static void drop_indexes_locked(symbols *s, const symbol_object *but)
         o->indexed = false;
         o->tried_mono_ns = 0;
         drop_index(o);
-        count(&s->counters.indexes_dropped);
+        symbols_count(&s->counters.indexes_dropped);
     }
 }
 
-static void account(symbols *s, symbol_object *o)
+static void acsymbols_count(symbols *s, symbol_object *o)
 {
     size_t bytes = symbol_index_bytes(&o->index) + (o->dwarf ? dwarf_reader_bytes(o->dwarf) : 0);
 
@@ -445,18 +322,17 @@ static void account(symbols *s, symbol_object *o)
 static void make_index(symbols *s, symbol_object *o)
 {
     int fd = take_file(s, o);
-    sonde_status status = SONDE_ERR_SYS;
+    sonde_status status;
 
-    o->looked_mono_ns = now(s);
+    o->looked_mono_ns = symbols_now(s);
     if (!o->request.map_pid)
         drop_index(o);
-    if (fd >= 0)
-        status = o->request.map_pid ? read_map(o, fd) : read_object(s, o, fd);
-    symbol_index_seal(&o->index);
+    status = object_read(o, fd);
+    object_want_debug(o);
     if (o->index.cut)
-        count(&s->counters.objects_cut);
-    count(status == SONDE_OK ? &s->counters.objects_indexed : &s->counters.objects_failed);
-    account(s, o);
+        symbols_count(&s->counters.objects_cut);
+    symbols_count(status == SONDE_OK ? &s->counters.objects_indexed : &s->counters.objects_failed);
+    acsymbols_count(s, o);
 }
 
 /* Generated code is new code all the time; what could not be read may be there later. */
@@ -465,16 +341,16 @@ static bool wants_index(symbols *s, symbol_object *o)
     struct stat st;
     uint64_t age;
 
-    if (!o->indexed)
+    if (!o->indexed || object_has_debug_come(o))
         return true;
     if (o->map_fd < 0 && (o->index.len > 0 || o->dwarf))
         return false;
-    age = now(s) - o->looked_mono_ns;
+    age = symbols_now(s) - o->looked_mono_ns;
     if (o->map_fd < 0)
         return age > (o->request.map_pid ? PERF_MAP_LOOK_NS : SYMBOLS_RETRY_NS);
     if (age < PERF_MAP_LOOK_NS)
         return false;
-    o->looked_mono_ns = now(s);
+    o->looked_mono_ns = symbols_now(s);
     return fstat(o->map_fd, &st) == 0 &&
            (st.st_size != o->map_bytes || st.st_mtim.tv_sec != o->map_time.tv_sec ||
             st.st_mtim.tv_nsec != o->map_time.tv_nsec);
@@ -536,7 +412,7 @@ size_t symbols_resolve(symbol_object *o, uint64_t address, symbol_line out[SYMBO
     len = add_symbol(o, address, out, len);
     if (len && out[len - 1].name.len == 0)
         len = 0; /* a place without a name tells less than the address */
-    count(len ? &s->counters.resolved : &s->counters.unresolved);
+    symbols_count(len ? &s->counters.resolved : &s->counters.unresolved);
     demangle(s, out, len);
     return len;
 }
@@ -605,5 +481,13 @@ void symbols_write_json(symbols *s, sonde_json_writer *w)
     sonde_json_put_counter(w, "open_limit", &c->open_limit);
     sonde_json_put_counter(w, "resolved", &c->resolved);
     sonde_json_put_counter(w, "unresolved", &c->unresolved);
+    if (s->options.disk) {
+        sonde_json_key(w, SONDE_STR("disk"));
+        symbols_disk_write_json(s->options.disk, w);
+    }
+    if (s->options.fetch) {
+        sonde_json_key(w, SONDE_STR("debuginfod"));
+        symbols_fetch_write_json(s->options.fetch, w);
+    }
     sonde_json_end_object(w);
 }

@@ -34,13 +34,17 @@
 #define SYMBOLS_LINES_MAX    32u /* functions at one address */
 
 typedef struct symbols symbols;
+typedef struct symbols_disk symbols_disk;   /* symbols_disk.h */
+typedef struct symbols_fetch symbols_fetch; /* symbols_fetch.h */
 typedef struct symbol_object symbol_object; /* shared: get and put */
 
 typedef struct symbols_options {
-    size_t max_bytes;         /* 0: 256 MiB */
-    bool lines;               /* read DWARF: source lines and inlined functions */
-    const char *proc;         /* static; NULL: "/proc" */
-    const char *debug_dir;    /* static; NULL: "/usr/lib/debug" */
+    size_t max_bytes;      /* 0: 256 MiB */
+    bool lines;            /* read DWARF: source lines and inlined functions */
+    const char *proc;      /* static; NULL: "/proc" */
+    const char *debug_dir; /* static; NULL: "/usr/lib/debug" */
+    symbols_disk *disk; /* borrowed; NULL: everything is found out again by every process of ours */
+    symbols_fetch *fetch; /* borrowed; NULL: nobody is asked for debug files; else with a disk */
     const sonde_clock *clock; /* NULL: the system's */
 } symbols_options;
 

@@ -157,6 +157,26 @@ sonde_status elf_read_identity(int fd, elf_identity *out)
     return SONDE_OK;
 }
 
+bool elf_is_whole(int fd)
+{
+    Elf *e = begin(fd);
+    Elf_Scn *scn = NULL;
+    struct stat st;
+    GElf_Shdr h;
+    bool is_whole = false;
+
+    if (e && fstat(fd, &st) == 0) {
+        while ((scn = next_section(e, scn, &h)) != NULL) {
+            is_whole = h.sh_type == SHT_NOBITS || (h.sh_offset <= (uint64_t)st.st_size &&
+                                                   h.sh_size <= (uint64_t)st.st_size - h.sh_offset);
+            if (!is_whole)
+                break;
+        }
+    }
+    (void)elf_end(e);
+    return is_whole;
+}
+
 /* ---- symbols ---- */
 
 static symbol_rank rank_of(const GElf_Sym *s)
@@ -356,17 +376,15 @@ static sonde_status read_sources(Elf *e, unsigned sources, symbol_index *x, unsi
     return status;
 }
 
-sonde_status elf_read_symbols(int fd, unsigned sources, symbol_index *x, unsigned *out_found)
+sonde_status elf_read_symbols(int fd, unsigned sources, symbol_index *x, unsigned *found)
 {
     Elf *e = begin(fd);
     sonde_status status;
-    unsigned found = 0;
 
     if (!e)
         return SONDE_ERR_SYNTAX;
-    status = read_sources(e, sources, x, &found);
+    status = read_sources(e, sources, x, found);
     (void)elf_end(e);
-    *out_found = found;
     return status;
 }
 

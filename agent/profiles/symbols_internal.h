@@ -53,11 +53,14 @@ typedef struct elf_identity {
 /* SONDE_ERR_SYNTAX: not an ELF file.  Without a build-id the length is 0. */
 SONDE_MUST_USE sonde_status elf_read_identity(int fd, elf_identity *out);
 
+/* Everything the sections say is there: the file was not cut off. */
+bool elf_is_whole(int fd);
+
 enum elf_symbol_sources { ELF_SYMTAB = 1, ELF_DYNSYM = 2, ELF_PLT = 4, ELF_DEBUGDATA = 8 };
 
-/* Adds the symbols of the tables asked for; *out_found are those that were there. */
+/* Adds the symbols of the tables asked for, and to *found those that were there. */
 SONDE_MUST_USE sonde_status elf_read_symbols(int fd, unsigned sources, symbol_index *x,
-                                             unsigned *out_found);
+                                             unsigned *found);
 
 #define ELF_LINK_NAME_MAX 255
 typedef struct elf_debuglink {

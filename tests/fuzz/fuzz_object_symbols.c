@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     elf_identity id;
     elf_debuglink link;
     symbol_index x;
-    unsigned found;
+    unsigned found = 0;
     sonde_buf readable;
 
     if (fd < 0 || write(fd, data, size) != (ssize_t)size)

@@ -5,12 +5,15 @@ first, have to be the same.  Where both disagree LLVM's is the measure: binutils
 linkage name after the symbol around it.  What is not installed (LLVM, clang, rustc, xz) is left out.
 """
 
+import http.server
+import json
 import os
 import pathlib
 import re
 import shutil
 import subprocess
 import tempfile
+import threading
 import unittest
 
 BUILD = pathlib.Path(os.environ.get("SONDE_BUILD_DIR", pathlib.Path(__file__).resolve().parents[2] / "build/release"))
@@ -134,6 +137,16 @@ def ours(path, addresses, *options):
         cells = line.split("\t") if line else []
         answers.append([(cells[i], os.path.basename(cells[i + 1]), int(cells[i + 2])) for i in range(0, len(cells), 3)])
     return answers
+
+
+def status_of(path, addresses, *options):
+    """(names, counters of the symbolizer)"""
+    *said, counters = run(LOOKUP, "--status", *options, path, input="".join(f"{a:x}\n" for a in addresses)).splitlines()
+    return [line.split("\t")[0] for line in said], json.loads(counters)
+
+
+def build_id_of(path):
+    return re.search(r"Build ID: ([0-9a-f]+)", run("readelf", "-n", path))[1]
 
 
 def usual(answers):
@@ -305,6 +318,163 @@ class Symbols(unittest.TestCase):
                        "--map-pid", "4d")
         self.assertEqual([a[0][0] if a else None for a in answers],
                          [None, "newer function", "newer function", None, "second", None, "last without end"])
+
+
+MANY = "".join(f"int function_{i}(int x) {{ return x + {i}; }}\n" for i in range(3000)) + "int main(void) { return 0; }\n"
+
+
+class Kept(unittest.TestCase):
+    """Indexes on disk, and debug files others have."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.made = pathlib.Path(tempfile.mkdtemp(prefix="sonde-symbols-"))
+        cls.addClassCleanup(shutil.rmtree, cls.made)
+        source = cls.made / "many.c"
+        source.write_text(MANY)
+        run("gcc", "-g1", "-Wl,--build-id", "-o", cls.made / "whole", source)
+        run("objcopy", "--strip-all", cls.made / "whole", cls.made / "many")
+        run("objcopy", "--only-keep-debug", cls.made / "whole", cls.made / "many.debug")
+        cls.build_id = build_id_of(cls.made / "whole")
+        names = {a: n for a, _, n in functions(cls.made / "whole") if n.startswith("function_")}
+        cls.addresses = sorted(names)[::100]
+        cls.want = [names[a] for a in cls.addresses]
+
+    def setUp(self):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="sonde-symbols-"))
+        self.addCleanup(shutil.rmtree, self.dir)
+        self.whole, self.stripped, self.debug = (pathlib.Path(shutil.copy(self.made / n, self.dir)) for n in ("whole", "many", "many.debug"))
+        self.disk = self.dir / "disk"
+
+    def look(self, path, *options):
+        return status_of(path, self.addresses, "--build-id", self.build_id, "--disk", self.disk, *options)
+
+    def serve(self, answer):
+        """The URL of a server that calls answer(handler) for each GET; what was asked for is in self.asked."""
+        test = self
+        self.asked = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                test.asked.append(self.path)
+                answer(self)
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        return f"http://127.0.0.1:{server.server_address[1]}"
+
+    @staticmethod
+    def send(handler, body, status=200):
+        handler.send_response(status)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        try:
+            handler.wfile.write(body)
+        except OSError:
+            pass  # they had enough of it
+
+    def serve_file(self, path):
+        return self.serve(lambda handler: self.send(handler, path.read_bytes()))
+
+    def test_an_index_outlives_the_agent_and_the_program(self):
+        names, counters = self.look(self.whole)
+        self.assertEqual(names, self.want)
+        self.assertEqual(counters["disk"]["names_written"], 1)
+        names, counters = self.look(self.whole)
+        self.assertEqual((names, counters["disk"]["names_read"], counters["disk"]["names_written"]), (self.want, 1, 0))
+        self.whole.unlink()
+        names, counters = self.look(self.whole)
+        self.assertEqual((names, counters["objects_missing"]), (self.want, 2))  # told of, and looked for
+
+    def test_a_damaged_index_is_made_again(self):
+        self.look(self.whole)
+        kept = self.disk / f"{self.build_id}.names"
+        data = bytearray(kept.read_bytes())
+        data[len(data) // 2] ^= 1
+        kept.write_bytes(data)
+        names, counters = self.look(self.whole)
+        self.assertEqual((names, counters["disk"]["names_damaged"], counters["disk"]["names_written"]), (self.want, 1, 1))
+        self.assertNotEqual(kept.read_bytes(), bytes(data))
+
+    def test_lines_are_still_read_where_names_come_from_the_disk(self):
+        self.look(self.whole)
+        said = run(LOOKUP, "--lines", "--build-id", self.build_id, "--disk", self.disk, self.whole,
+                   input=f"{self.addresses[0]:x}\n")
+        name, file, line = said.strip("\n").split("\t")
+        self.assertEqual((name, os.path.basename(file), int(line)), (self.want[0], "many.c", int(name.split("_")[1]) + 1))
+
+    def test_a_debug_file_is_fetched_once(self):
+        url = self.serve_file(self.debug)
+        names, counters = self.look(self.stripped, "--debuginfod", url)
+        self.assertEqual(names, self.want)
+        self.assertEqual(self.asked, [f"/buildid/{self.build_id}/debuginfo"])
+        self.assertEqual(counters["debuginfod"]["fetched"], 1)
+        self.assertEqual(counters["debuginfod"]["bytes"], self.debug.stat().st_size)
+        self.assertEqual((self.disk / f"{self.build_id}.debug").stat().st_mode & 0o777, 0o600)
+        names, counters = self.look(self.stripped, "--debuginfod", url)
+        self.assertEqual((names, counters["debuginfod"]["wanted"], len(self.asked)), (self.want, 0, 1))
+
+    def test_lines_come_from_a_fetched_file(self):
+        url = self.serve_file(self.debug)
+        said = run(LOOKUP, "--lines", "--build-id", self.build_id, "--disk", self.disk, "--debuginfod", url, self.stripped,
+                   input=f"{self.addresses[5]:x}\n")
+        name, file, line = said.strip("\n").split("\t")
+        self.assertEqual((name, os.path.basename(file), int(line)), (self.want[5], "many.c", int(name.split("_")[1]) + 1))
+
+    def test_the_next_server_is_asked_when_one_has_it_not(self):
+        without = self.serve(lambda handler: self.send(handler, b"no", 404))
+        url = self.serve_file(self.debug)
+        names, counters = self.look(self.stripped, "--debuginfod", f"ima:enforcing {without} {url}/")
+        self.assertEqual((names, counters["debuginfod"]["servers"], counters["debuginfod"]["fetched"]), (self.want, 2, 1))
+
+    def test_nobody_is_asked_for_what_is_here(self):
+        url = self.serve_file(self.debug)
+        names, counters = self.look(self.whole, "--debuginfod", url)
+        self.assertEqual((names, counters["debuginfod"]["wanted"], self.asked), (self.want, 0, []))
+
+    def assert_lost(self, why, url, *options):
+        names, counters = self.look(self.stripped, "--debuginfod", url, *options)
+        self.assertEqual(set(names), {""})
+        self.assertEqual({k: n for k, n in counters["debuginfod"]["lost"].items() if n}, {why: 1})
+        self.assertEqual((counters["debuginfod"]["wanted"], counters["debuginfod"]["waiting"]), (1, 0))
+        self.assertEqual([p.name for p in self.disk.iterdir()], [])
+
+    def test_what_goes_wrong_is_counted_and_leaves_nothing(self):
+        other = self.dir / "other.debug"
+        (self.dir / "other.c").write_text("int main(void) { return 1; }")
+        run("gcc", "-g", "-o", other, self.dir / "other.c")
+        half = self.debug.read_bytes()[:5000]
+        ended = threading.Event()
+        self.addCleanup(ended.set)
+
+        def stop_short(handler):
+            handler.send_response(200)
+            handler.send_header("Content-Length", str(self.debug.stat().st_size))
+            handler.end_headers()
+            handler.wfile.write(half)
+
+        for why, answer, options in [
+            ("missing", lambda h: self.send(h, b"not here", 404), []),
+            ("wrong_file", lambda h: self.send(h, other.read_bytes()), []),
+            ("wrong_file", lambda h: self.send(h, half[:1000]), []),
+            ("wrong_file", lambda h: self.send(h, b""), []),
+            ("failed", lambda h: self.send(h, self.debug.read_bytes(), 500), []),
+            ("failed", stop_short, []),
+            ("too_big", lambda h: self.send(h, self.debug.read_bytes()), ["--disk-bytes", "20000"]),
+            ("timeout", lambda h: ended.wait(600), ["--timeout", "200"]),
+        ]:
+            with self.subTest(why=why):
+                self.assert_lost(why, self.serve(answer), *options)
+        with self.subTest("nobody listens"):
+            self.assert_lost("failed", "http://127.0.0.1:1")
 
 
 if __name__ == "__main__":
