@@ -1,4 +1,4 @@
-/* agent/profiles/symbolize.h - gives every location of a profile its functions.
+/* agent/profiles/symbolize.h - gives every location of a profile its functions, and locks their names.
  *
  * Threads   the profile's owner; one at a time for all profiles that share `symbols`. */
 #ifndef SONDE_AGENT_PROFILES_SYMBOLIZE_H
@@ -6,7 +6,7 @@
 
 #include "profile.h"
 
-/* Locations nobody knows keep their address only.  May be called again after more was merged. */
+/* Locations nobody knows keep their address only, and so do locks that are in no variable.  May be called again after more was merged. */
 void profile_symbolize(profile *p);
 
 #endif /* SONDE_AGENT_PROFILES_SYMBOLIZE_H */

@@ -417,6 +417,23 @@ size_t symbols_resolve(symbol_object *o, uint64_t address, symbol_line out[SYMBO
     return len;
 }
 
+/* A function of no known size would reach into the data: only what has one counts. */
+sonde_str symbols_resolve_data(symbol_object *o, uint64_t address, uint64_t *out_offset)
+{
+    symbol_line line = { .line = 0 };
+    const symbol_entry *e;
+
+    if (wants_index(o->of, o))
+        make_index(o->of, o);
+    e = symbol_index_find(&o->index, address);
+    if (!e || address - e->address >= e->size)
+        return line.name;
+    *out_offset = address - e->address;
+    line.name = sonde_str_from(symbol_index_name(&o->index, e));
+    demangle(o->of, &line, 1);
+    return line.name;
+}
+
 /* ---- life ---- */
 
 sonde_status symbols_open(const symbols_options *options, symbols **out_symbols)

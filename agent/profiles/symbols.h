@@ -100,4 +100,7 @@ typedef struct symbol_line {
  * knows.  Valid until the next call with the same symbols. */
 size_t symbols_resolve(symbol_object *o, uint64_t address, symbol_line out[SYMBOLS_LINES_MAX]);
 
+/* The variable an ELF address lies in, and how far; empty: none, or nobody knows.  Valid as long. */
+sonde_str symbols_resolve_data(symbol_object *o, uint64_t address, uint64_t *out_offset);
+
 #endif /* SONDE_AGENT_PROFILES_SYMBOLS_H */

@@ -200,16 +200,25 @@ static bool names_code(const GElf_Sym *s)
            (type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_NOTYPE);
 }
 
-/* Labels without a type count only in code: elsewhere they name data. */
-static bool is_in_code(Elf *e, const GElf_Sym *s)
+/* Variables: what a lock is called. */
+static bool names_data(const GElf_Sym *s)
 {
+    return GELF_ST_TYPE(s->st_info) == STT_OBJECT && s->st_shndx != SHN_UNDEF && s->st_value != 0 &&
+           s->st_size > 0;
+}
+
+/* Labels without a type count only in code: elsewhere they name data.  That counts where it is written to. */
+static bool is_in_its_place(Elf *e, const GElf_Sym *s)
+{
+    int type = GELF_ST_TYPE(s->st_info);
     GElf_Shdr h;
     Elf_Scn *scn;
 
-    if (GELF_ST_TYPE(s->st_info) != STT_NOTYPE)
+    if (type != STT_NOTYPE && type != STT_OBJECT)
         return true;
     scn = s->st_shndx < SHN_LORESERVE ? elf_getscn(e, s->st_shndx) : NULL;
-    return scn && gelf_getshdr(scn, &h) && (h.sh_flags & SHF_EXECINSTR);
+    return scn && gelf_getshdr(scn, &h) &&
+           (h.sh_flags & (type == STT_OBJECT ? SHF_WRITE : SHF_EXECINSTR));
 }
 
 /* "write@@GLIBC_2.2.5" */
@@ -237,7 +246,7 @@ static sonde_status read_table(Elf *e, Elf_Scn *scn, const GElf_Shdr *h, symbol_
 
         if (!gelf_getsym(d, (int)i, &s))
             break;
-        if (!names_code(&s) || !is_in_code(e, &s))
+        if (!(names_code(&s) || names_data(&s)) || !is_in_its_place(e, &s))
             continue;
         name = elf_strptr(e, h->sh_link, s.st_name);
         if (name)

@@ -125,6 +125,9 @@ class Locks(Profiled):
             # 60 waits of 4 ms and a mean of 1 ms: nearly all are sampled; the program's own clock readings are wider
             self.assertLessEqual(abs(ns[key] - want), 0.25 * want + lost, (name, ns, waited))
             self.assertGreater(times[key], 20, (name, times))
+        locks = {(label["lock type"], label["lock name"]) for u in self.uploads for stack, _, label in u.profile.rows()
+                 if stack[-1].startswith("wait_for_")}
+        self.assertEqual(locks, {("mutex", "mutex"), ("rwlock read", "rwlock"), ("semaphore", "semaphore")})
         self.assertEqual([key for key in times if key[0] == "nobody_holds" or key[1] in ("spin", "condition")], [])
 
     def test_who_lets_go_is_told_what_others_waited(self):

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent/profiles/spb.h"
+#include "agent/profiles/symbolize.h"
 #include "agent/profiles/symbols_internal.h"
 #include "base/parse.h"
 #include "support/alloc_fail.h"
@@ -95,6 +96,57 @@ static void test_a_function_is_found_by_its_address(void **state)
     assert_int_equal(number(s, "objects_indexed"), 1);
     assert_int_equal(number(s, "open_files"), 0);
     symbol_object_put(o);
+    symbols_close(s);
+}
+
+static struct {
+    char first[16], second[16];
+} a_variable_of_the_test = { "x", "y" };
+
+static void test_locks_are_called_as_the_variables_they_lie_in(void **state)
+{
+    const struct {
+        const char *label;
+        uint64_t address; /* as it runs */
+        uint8_t kind;
+        const char *want; /* NULL: as it was */
+    } cases[] = {
+        { "a variable", (uintptr_t)&a_variable_of_the_test, PROFILE_LOCK,
+          "a_variable_of_the_test" },
+        { "part of one", (uintptr_t)&a_variable_of_the_test.second, PROFILE_RELEASE,
+          "a_variable_of_the_test+0x10" },
+        { "on the stack", (uintptr_t)&state, PROFILE_LOCK, NULL },
+        { "before the object", 8, PROFILE_LOCK, NULL },
+        { "no lock", (uintptr_t)&a_variable_of_the_test, PROFILE_EXCEPTION, NULL },
+    };
+    profile_mapping m = { .length = 1 };
+    symbol_request r = own_file();
+    profile *p;
+    symbols *s;
+
+    assert_status(symbols_open(&(symbols_options){ .lines = false }, &s), SONDE_OK);
+    m.object = symbols_get(s, &r);
+    symbols_open_files(s);
+    (void)dl_iterate_phdr(take_bias, &m.bias);
+    assert_status(profile_open(&p), SONDE_OK);
+    (void)profile_add_mapping(p, &m);
+    for (int twice = 0; twice < 2; twice++) { /* more may be merged behind */
+        for (size_t i = 0; i < COUNT_OF(cases); i++) {
+            char text[32];
+
+            (void)snprintf(text, sizeof(text), "0x%016llx", (unsigned long long)cases[i].address);
+            profile_add(p, &(profile_sample){ .kind = cases[i].kind,
+                                              .text = profile_string(p, sonde_str_from(text)),
+                                              .value = { 1, 2 } });
+            profile_symbolize(p);
+            if (!sonde_str_eq(profile_text(p, p->samples[p->samples_len - 1].text),
+                              sonde_str_from(cases[i].want ? cases[i].want : text)))
+                fail_msg("%s: %.*s", cases[i].label,
+                         SONDE_STR_ARG(profile_text(p, p->samples[p->samples_len - 1].text)));
+        }
+    }
+    symbol_object_put(m.object);
+    profile_close(p);
     symbols_close(s);
 }
 
@@ -403,6 +455,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_function_is_found_by_its_address),
+        cmocka_unit_test(test_locks_are_called_as_the_variables_they_lie_in),
         cmocka_unit_test(test_one_object_serves_all_who_have_it),
         cmocka_unit_test(test_another_file_than_the_one_meant_is_not_believed),
         cmocka_unit_test(test_what_is_no_regular_file_is_not_opened),
