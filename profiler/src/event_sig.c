@@ -43,9 +43,10 @@ typedef struct record {
 /* The one at `at`; false: there is none.  What cannot be a record ends the ring. */
 static bool look(const struct perf_event_mmap_page *page, uint64_t at, record *out)
 {
-    uint64_t head = *(const volatile __u64 *)&page->data_head, first;
+    uint64_t head =
+        __atomic_load_n(&page->data_head, __ATOMIC_ACQUIRE); /* pairs with the kernel's */
+    uint64_t first;
 
-    atomic_thread_fence(memory_order_acquire); /* pairs with the kernel's */
     if (at >= head || page->data_size == 0)
         return false;
     first = word(page, at);
@@ -87,15 +88,14 @@ static uint32_t take_frames(const struct perf_event_mmap_page *page, const recor
 
 static void move_to(struct perf_event_mmap_page *page, uint64_t at)
 {
-    atomic_thread_fence(memory_order_release); /* what was read has been read */
-    *(volatile __u64 *)&page->data_tail = at;
+    __atomic_store_n(&page->data_tail, at, __ATOMIC_RELEASE); /* what was read has been read */
 }
 
 void sonde_prof__event_skip(void *ring)
 {
     struct perf_event_mmap_page *page = ring;
 
-    move_to(page, *(volatile __u64 *)&page->data_head);
+    move_to(page, __atomic_load_n(&page->data_head, __ATOMIC_RELAXED));
 }
 
 uint32_t sonde_prof__event_next(void *ring, uint64_t *end, uint32_t max)
