@@ -231,15 +231,11 @@ static void take_pending(void)
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* The slot of the calling thread; NULL in a child of vfork(), which has its parent's memory, and no signals. */
+/* The slot of the calling thread, which may not have met it yet (main()'s is made by the first scan); NULL in a child of
+ * vfork(), which has its parent's memory, and no signals. */
 static sonde_prof__slot *slot_of_caller(void)
 {
-    sonde_prof__slot *slot = sonde_prof__self.slot;
-
-    return slot && atomic_load_explicit(&slot->tid, memory_order_relaxed) ==
-                       (uint32_t)syscall(SYS_gettid)
-               ? slot
-               : NULL;
+    return sonde_prof__slot_find((uint32_t)syscall(SYS_gettid));
 }
 
 void sonde_prof__exec_begin(void)
