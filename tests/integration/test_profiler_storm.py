@@ -1,8 +1,8 @@
 """What programs do that profilers trip over (profiler_storm.c): with the profiler preloaded each part says and returns what it
 does without, and samples were taken.
 
-SONDE_SOAK=1: for SONDE_SOAK_MINUTES (30), parts, sizes and the malloc by chance (SONDE_SOAK_SEED), of every malloc that is
-installed.
+SONDE_SOAK=1: for SONDE_SOAK_MINUTES (30), parts, sizes, the malloc and the engine by chance (SONDE_SOAK_SEED), of every malloc that is
+installed; by timers or by perf events at 10 kHz (where these are refused that is timers again; SONDE_SOAK_ENGINE chooses one).
 """
 
 import ctypes.util
@@ -32,13 +32,14 @@ FASTEST = {"SONDE_PROFILING_CPU_FREQUENCY": "1000", "SONDE_PROFILING_WALL_INTERV
            "SONDE_PROFILING_MAX_OVERHEAD": "100",
            "SONDE_PROFILING_BATCH_INTERVAL_MS": "200", "DD_TRACE_AGENT_URL": "http://127.0.0.1:9",
            "DD_PROFILING_NATIVE_LIBRARY_LOG_LEVEL": "off"}
+ENGINES = {"timer": {}, "perf": {"SONDE_PROFILING_CPU_ENGINE": "perf", "SONDE_PROFILING_CPU_FREQUENCY": "10000"}}
 MALLOCS = ("jemalloc", "tcmalloc_minimal", "mimalloc")
 
 
-def run(part, scale, module, *preloaded, **env):
+def run(part, scale, module, *preloaded, engine="timer", **env):
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("DD_", "SONDE_"))} | env
     if preloaded:
-        environment |= {**FASTEST, "LD_PRELOAD": ":".join(str(p) for p in preloaded)}
+        environment |= {**FASTEST, **ENGINES[engine], "LD_PRELOAD": ":".join(str(p) for p in preloaded)}
     done = subprocess.run([BUILD / "tests/profiler_storm", part, str(scale), module], capture_output=True, text=True,
                           env=environment, timeout=1200)
     return done.returncode, done.stdout, done.stderr
@@ -55,12 +56,12 @@ class Storm(unittest.TestCase):
         if compiler:
             subprocess.run([compiler, "-O2", "-fPIC", "-shared", "-o", cls.thrower, SOURCES / "profiler_storm_throw.cpp"], check=True)
 
-    def check(self, part, scale, *mallocs):
+    def check(self, part, scale, *mallocs, engine="timer"):
         module = self.thrower if part == "throw" else BUILD / "tests/libprofiler_storm_module.so"
         if not module.exists():
             self.skipTest("there is no C++ compiler")
         self.assertEqual(run(part, scale, module, *mallocs)[:2], (0, f"{part}: good\n"))
-        self.assertEqual(run(part, scale, module, PROFILER, *mallocs), (0, f"{part}: good\n", "sampled\n"))
+        self.assertEqual(run(part, scale, module, PROFILER, *mallocs, engine=engine), (0, f"{part}: good\n", "sampled\n"))
 
     def test_a_clock_that_jumps(self):
         """That of this process only."""
@@ -87,19 +88,26 @@ class Storm(unittest.TestCase):
             is_over.set()
             thread.join()
 
+    def test_perf_events_at_10_kHz(self):
+        for part in "exec", "threads", "forks", "spawn", "signals", "files", "fetched":
+            with self.subTest(part=part):
+                self.check(part, 1, engine="perf")
+
     def test_soak(self):
         if not SOAK:
             self.skipTest("SONDE_SOAK=1 asks for it")
         found = [[], *([lib] for lib in map(ctypes.util.find_library, MALLOCS) if lib)]
         seed = int(os.environ.get("SONDE_SOAK_SEED", random.randrange(1 << 30)))
         chance = random.Random(seed)
+        engines = os.environ.get("SONDE_SOAK_ENGINE", "timer perf").split()
         end = time.time() + MINUTES * 60
         runs = 0
         print(f"  SONDE_SOAK_SEED={seed}", flush=True)
         while time.time() < end:
             part, malloc, scale = chance.choice(PARTS), chance.choice(found), chance.randrange(1, 6)
-            with self.subTest(part=part, malloc=malloc, scale=scale, run=runs, seed=seed):
-                self.check(part, scale, *malloc)
+            engine = chance.choice(engines)
+            with self.subTest(part=part, malloc=malloc, scale=scale, engine=engine, run=runs, seed=seed):
+                self.check(part, scale, *malloc, engine=engine)
             runs += 1
         print(f"  {runs} runs under glibc's malloc {' '.join(m for malloc in found for m in malloc)}")
 
