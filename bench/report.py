@@ -15,6 +15,8 @@ import sys
 import tempfile
 from collections import namedtuple
 
+from peers import peers
+
 # better: "low" or "high".  target None: shown for information.  rival: (name, low, high) measured on a 2-core machine, gcc 12 -O2.
 Figure = namedtuple("Figure", "key unit target better rival program match field")
 
@@ -42,6 +44,18 @@ FIGURES = [
     Figure("profiler.all_pct", "%", None, "low", None, "bench_profiler", {"bench": "profiler_cpu", "what": "all"}, "cpu_pct"),
     Figure("profiler.malloc_pair_ns", "ns", 6, "low", ("libdatadog", 5, 6), "bench_profiler", {"bench": "profiler_pairs", "what": "malloc"}, "added_ns"),
     Figure("profiler.lock_pair_ns", "ns", 4, "low", None, "bench_profiler", {"bench": "profiler_pairs", "what": "lock"}, "added_ns"),
+    Figure("profiler.at100_pct", "%", None, "low", None, "peers", {"bench": "peers", "what": "sonde"}, "cost_pct"),
+    Figure("profiler.at100_perf_events_pct", "%", None, "low", None, "peers", {"bench": "peers", "what": "sonde_perf"}, "cost_pct"),
+    Figure("profiler.at100_gperftools_pct", "%", None, "low", None, "peers", {"bench": "peers", "what": "gperftools"}, "cost_pct"),
+    Figure("profiler.at100_perf_record_pct", "%", None, "low", None, "peers", {"bench": "peers", "what": "perf"}, "cost_pct"),
+    Figure("profiler.samples", "% of due", None, "high", None, "peers", {"bench": "peers", "what": "sonde"}, "samples_pct"),
+    Figure("profiler.samples_perf_events", "% of due", None, "high", None, "peers", {"bench": "peers", "what": "sonde_perf"}, "samples_pct"),
+    Figure("profiler.samples_gperftools", "% of due", None, "high", None, "peers", {"bench": "peers", "what": "gperftools"}, "samples_pct"),
+    Figure("profiler.samples_perf_record", "% of due", None, "high", None, "peers", {"bench": "peers", "what": "perf"}, "samples_pct"),
+    Figure("profiler.malloc_pair_tcmalloc_ns", "ns", None, "low", None, "peers", {"bench": "heap_peers", "what": "tcmalloc"}, "added_ns"),
+    Figure("profiler.malloc_pair_jemalloc_ns", "ns", None, "low", None, "peers", {"bench": "heap_peers", "what": "jemalloc"}, "added_ns"),
+    Figure("profiler.memory_mib", "MiB", 8, "low", ("OTel eBPF limit", 250, 250), "peers", {"bench": "profiler_memory", "what": "timer"}, "mib"),
+    Figure("profiler.memory_perf_events_mib", "MiB", None, "low", None, "peers", {"bench": "profiler_memory", "what": "perf"}, "mib"),
     Figure("profiler.frame_ns", "ns", 40, "low", ("libgcc", 105, 105), "bench_unwind", {"bench": "unwind"}, "ns_per_frame"),
     Figure("profiler.tables_kib", "KiB", None, "low", None, "bench_unwind", {"bench": "unwind_tables"}, "kib"),
     Figure("agent.spans_per_s", "spans/CPU s", 400000, "high", ("trace-agent", 58000, 58000), "bench_agent_load", {"bench": "agent_speed"}, "spans_per_cpu_s"),
@@ -100,6 +114,8 @@ def run_program(build_dir, program, runs, progress):
     """The JSON lines of `runs` runs of one program."""
     if program == "sizes":
         return sizes(build_dir, progress)
+    if program == "peers":
+        return peers(build_dir, progress)
     path = os.path.join(build_dir, "bin", program)
     lines = []
     for n in range(runs):
@@ -114,6 +130,11 @@ def run_program(build_dir, program, runs, progress):
 def values(lines, figure):
     return [line[figure.field] for line in lines
             if all(line.get(k) == v for k, v in figure.match.items()) and line.get(figure.field) is not None]
+
+
+def why_absent(lines, figure):
+    """What a program says of a figure it could not take; None: nothing."""
+    return next((line["absent"] for line in lines if "absent" in line and all(line.get(k) == v for k, v in figure.match.items())), None)
 
 
 def measure(figure, got):
@@ -139,7 +160,7 @@ def number(v):
 
 
 def print_table(rows):
-    print(f"{'key':26} {'value':>12} {'(low .. high)':>24} {'unit':10} {'target':>10}         rival; how many times better we are")
+    print(f"{'key':32} {'value':>12} {'(low .. high)':>24} {'unit':10} {'target':>10}         rival; how many times better we are")
     for r in rows:
         mark = "" if r["target"] is None else "ok" if r["ok"] else "MISSED"
         target = "" if r["target"] is None else number(r["target"])
@@ -149,7 +170,7 @@ def print_table(rows):
             v = r["rival_value"]
             shown = number(v) if not isinstance(v, list) else f"{number(v[0])}-{number(v[1])}"
             rival = f"{r['rival']} {shown}" + (f"; {r['ratio']} x" if r["ratio"] else "")
-        print(f"{r['key']:26} {number(r['value']):>12} {spread:>24} {r['unit']:10} {target:>10} {mark:7} {rival}".rstrip())
+        print(f"{r['key']:32} {number(r['value']):>12} {spread:>24} {r['unit']:10} {target:>10} {mark:7} {rival}".rstrip())
 
 
 def main():
@@ -178,7 +199,7 @@ def main():
             if got:
                 rows.append(measure(figure, got))
             else:
-                missing.append(figure.key)
+                missing.append((figure.key, why_absent(lines, figure) or "not measured on this machine"))
     progress("")
     if args.json:
         json.dump(rows, sys.stdout, indent=1)
@@ -186,8 +207,8 @@ def main():
     else:
         print(f"{machine()}; median of {args.runs} runs\n")
         print_table(rows)
-    for key in missing:
-        print(f"{key}: not measured on this machine", file=sys.stderr)
+    for key, why in missing:
+        print(f"{key:32} {why:>12}", file=sys.stderr if args.json else sys.stdout)
 
 
 if __name__ == "__main__":
