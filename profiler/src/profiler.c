@@ -21,6 +21,7 @@
 #include "base/mutex.h"
 
 #include "arena.h"
+#include "child.h"
 #include "code.h"
 #include "config.h"
 #include "crash.h"
@@ -239,6 +240,7 @@ static sonde_status start_parts(void)
 
     if (status != SONDE_OK)
         return status;
+    sonde_prof__child_learn();
     if (config->crash || (!is_quiet && sonde_prof__guard_is_on(config)))
         (void)sonde_prof__crash_start(config); /* said so itself; profiling goes on without */
     if (is_quiet)

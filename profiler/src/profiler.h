@@ -22,7 +22,8 @@ bool sonde_prof__awaken(void);
 extern _Atomic bool sonde_prof__child_waits;
 void sonde_prof__resume_slow(void);
 
-/* From hooks, whenever they are called: 50 ms after a fork or later, the child gets its thread. */
+/* From hooks, whenever they are called: 50 ms after a fork or later, the child gets its thread; from a handler, where none is
+ * (child.h). */
 static inline void sonde_prof__resume(void)
 {
     if (__builtin_expect(atomic_load_explicit(&sonde_prof__child_waits, memory_order_relaxed),

@@ -18,11 +18,13 @@
 
 #include "base/clock.h"
 
+#include "child.h"
 #include "context.h"
 #include "counts.h"
 #include "cpu_timer.h"
 #include "events.h"
 #include "maps.h"
+#include "profiler.h"
 #include "samplers.h"
 
 #define OUR_FRAMES_MAX 8 /* between a hook and the walk */
@@ -351,7 +353,8 @@ static void put_wall(sonde_prof__slot *slot, uint32_t events, sonde_prof__sample
     SONDE_PROF__COUNT(wall_signals);
 }
 
-static void sample(sonde_prof__slot *slot, const siginfo_t *info, source by,
+/* True: in a forked child, at a moment where its thread may be begun. */
+static bool sample(sonde_prof__slot *slot, const siginfo_t *info, source by,
                    const ucontext_t *interrupted)
 {
     uint32_t events = atomic_exchange_explicit(&slot->wall_events, 0, memory_order_acquire), n;
@@ -360,7 +363,7 @@ static void sample(sonde_prof__slot *slot, const siginfo_t *info, source by,
     sonde_prof__regs regs = sonde_prof__regs_of(interrupted, all);
 
     if (by == BY_WALL && events == 0)
-        return; /* answered before */
+        return false; /* answered before */
     s.mono_ns = sonde_mono_ns();
     n = walk(slot, &regs, &s.end);
     if (by == BY_TIMER)
@@ -371,21 +374,27 @@ static void sample(sonde_prof__slot *slot, const siginfo_t *info, source by,
         mind_period(slot, by);
     if (events != 0)
         put_wall(slot, events, &s, n);
+    return atomic_load_explicit(&sonde_prof__child_waits, memory_order_relaxed) &&
+           s.end == SONDE_PROF__COMPLETE && sonde_prof__self.depth == 0 &&
+           sonde_prof__child_may_begin(slot, slot->frames, n);
 }
 
 static void take(source by, const siginfo_t *info, const ucontext_t *interrupted)
 {
     uint64_t start_ns = sonde_mono_ns(), cpu_start_ns = 0;
     sonde_prof__slot *slot = slot_of_self();
+    bool may_begin;
 
     if (!slot || !enter(slot))
         return;
     if (start_ns <
         atomic_load_explicit(&sonde_prof__sampling_now.watch_until, memory_order_relaxed))
         cpu_start_ns = sonde_prof__thread_cpu_ns();
-    sample(slot, info, by, interrupted);
+    may_begin = sample(slot, info, by, interrupted);
     leave(slot);
     account(start_ns, cpu_start_ns);
+    if (may_begin)
+        sonde_prof__resume_slow();
 }
 
 static void chain(int signo, siginfo_t *info, void *context)

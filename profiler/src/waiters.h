@@ -12,7 +12,7 @@
  * Threads   all.  release: signal-safe (sem_post() is); the others: no.
  * Bounds    SONDE_PROF__WAITERS_MAX waits at once, each at most WAITERS_PROBES places from its lock's (counter
  *           `waiters_full`), SONDE_PROF__RELEASES_MAX stacks on their way (counter `releases_full`).
- * See also  waits.h, docs/decisions/0009-who-made-others-wait.md */
+ * See also  waits.h, docs/decisions/0011-who-made-others-wait.md */
 #ifndef SONDE_PROFILER_WAITERS_H
 #define SONDE_PROFILER_WAITERS_H
 

@@ -5,7 +5,7 @@
  *
  * A wait weighs 1/p with the interval its credit was drawn with.  When more waits are sampled than WAITS_PER_S, the interval
  * doubles at the next tick; when less than half of that, it halves, down to what was asked for, times 2^step.  That biases
- * nothing (docs/decisions/0010-intervals-of-waits.md).
+ * nothing (docs/decisions/0012-intervals-of-waits.md).
  *
  * Threads   all, but start, stop and tick: one at a time.  Signal-safe: no.
  * See also  poisson.h, heap.h; waiters.h: who let go */

@@ -3,6 +3,7 @@
  *   burn MS           in path_a() a third of it, in path_b() the rest, in slices of random length
  *   threads N MS      N threads with names, each in in_thread()
  *   fork MS           a child, which allocates too, in in_child(); it ends with the next line
+ *   alone             a child that calls nothing but in_alone() from now on, until the end; another one, forked by a thread
  *   end
  *
  * With SONDE_LINKED it is linked against the profiler and the tracer, and knows more:
@@ -14,6 +15,7 @@
  *                     as a JIT does; x86-64 only
  *   unjit             which it takes back, and gives the memory back */
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +23,7 @@
 #include <time.h>
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -171,6 +174,49 @@ static void let_go(void)
     hold = -1;
     if (waitpid(child, &status, 0) != child || status != 0)
         abort();
+}
+
+static APART void in_alone(void)
+{
+    for (;;)
+        sink++;
+}
+
+static pid_t alone[2]; /* forked by the first thread, and by another */
+
+static void *fork_alone(void *out_pid)
+{
+    const struct rlimit longest = { 120, 120 }; /* seconds, should nobody kill it */
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        (void)setrlimit(RLIMIT_CPU, &longest);
+        in_alone();
+    }
+    *(pid_t *)out_pid = pid;
+    return NULL;
+}
+
+static void fork_both_alone(void)
+{
+    pthread_t thread;
+
+    (void)fork_alone(&alone[0]);
+    if (pthread_create(&thread, NULL, fork_alone, &alone[1]) != 0)
+        abort();
+    (void)pthread_join(thread, NULL);
+    (void)printf("{\"pids\":[%d,%d]}\n", (int)alone[0], (int)alone[1]);
+    (void)fflush(stdout);
+}
+
+static void end_alone(void)
+{
+    int i;
+
+    for (i = 0; i < 2 && alone[i] > 0; i++) {
+        (void)kill(alone[i], SIGKILL);
+        (void)waitpid(alone[i], NULL, 0);
+    }
 }
 
 static void fork_child(uint64_t ms)
@@ -389,6 +435,8 @@ static int obey(const char *line)
         run_threads(n, m);
     else if (strncmp(line, "fork", len) == 0)
         fork_child(n);
+    else if (strncmp(line, "alone", len) == 0)
+        fork_both_alone();
     else
 #ifdef SONDE_LINKED
         return obey_linked(line, n);
@@ -407,6 +455,7 @@ int main(void)
 #endif
     while (fgets(line, sizeof(line), stdin)) {
         let_go();
+        end_alone();
         if (!obey(line))
             return strcmp(line, "end\n") == 0 ? 0 : 2;
     }

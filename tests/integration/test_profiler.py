@@ -147,6 +147,17 @@ class Preloaded(Case):
         self.assertNotEqual(uploads[0].tags["runtime-id"], of_parent[0].tags["runtime-id"])
         self.assertEqual(uploads[0].tags["profile_seq"], "0")
 
+    def test_a_child_that_only_computes_is_profiled_while_it_does(self):
+        with ProfileIntake() as agent, Stack() as stack:
+            agent.info = STOCK
+            program = stack.start_program("profiled_cpu", env=self.environment(
+                stack, agent.base, DD_PROFILING_WALLTIME_ENABLED="0", **self.preload(stack)))
+            pids = program.ask("alone")["pids"]
+            for pid in pids:  # no allocation, no lock, no I/O and no exit: only the timer knows it
+                wait_until(f"the child {pid} sends profiles", lambda: cpu_of(
+                    [u for u in agent.uploads() if u.tags["process_id"] == str(pid)], "in_alone") > 0)
+            self.end(program)
+
     def test_between_requests_it_has_no_descriptor_open(self):
         with ProfileIntake() as agent, Stack() as stack:
             agent.info = STOCK
