@@ -132,7 +132,7 @@ static void label_num(encoder *e, enum label_key key, uint64_t v)
     if (!v || e->labels == PROFILE_LABELS_MAX)
         return;
     e->labels++;
-    sonde_pprof_put_number_label(e->out, string_index(e, e->keys[key]), v);
+    sonde_pprof_put_number_label(e->out, string_index(e, e->keys[key]), v, 0);
 }
 
 static uint32_t name_of(encoder *e, const char *const *names, size_t len, uint8_t which)

@@ -10,24 +10,23 @@ void sonde_pprof_put_type(sonde_buf *b, uint32_t field, uint64_t type, uint64_t 
     sonde_pb_end(b, mark);
 }
 
-/* What a label says is in field 2 or 3. */
-static void put_label(sonde_buf *b, uint64_t key, uint32_t field, uint64_t value)
+void sonde_pprof_put_text_label(sonde_buf *b, uint64_t key, uint64_t text)
 {
     size_t mark = sonde_pb_begin(b, SONDE_PPROF_SAMPLE_LABEL);
 
     sonde_pb_varint(b, 1, key);
-    sonde_pb_varint(b, field, value);
+    sonde_pb_varint(b, 2, text);
     sonde_pb_end(b, mark);
 }
 
-void sonde_pprof_put_text_label(sonde_buf *b, uint64_t key, uint64_t text)
+void sonde_pprof_put_number_label(sonde_buf *b, uint64_t key, uint64_t number, uint64_t unit)
 {
-    put_label(b, key, 2, text);
-}
+    size_t mark = sonde_pb_begin(b, SONDE_PPROF_SAMPLE_LABEL);
 
-void sonde_pprof_put_number_label(sonde_buf *b, uint64_t key, uint64_t number)
-{
-    put_label(b, key, 3, number);
+    sonde_pb_varint(b, 1, key);
+    sonde_pb_varint(b, 3, number);
+    sonde_pb_varint(b, 4, unit);
+    sonde_pb_end(b, mark);
 }
 
 void sonde_pprof_put_mapping(sonde_buf *b, const sonde_pprof_mapping *m)

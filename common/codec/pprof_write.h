@@ -49,7 +49,7 @@ void sonde_pprof_put_type(sonde_buf *b, uint32_t field, uint64_t type, uint64_t 
 
 /* Inside a sample. */
 void sonde_pprof_put_text_label(sonde_buf *b, uint64_t key, uint64_t text);
-void sonde_pprof_put_number_label(sonde_buf *b, uint64_t key, uint64_t number);
+void sonde_pprof_put_number_label(sonde_buf *b, uint64_t key, uint64_t number, uint64_t unit);
 
 void sonde_pprof_put_mapping(sonde_buf *b, const sonde_pprof_mapping *m);
 void sonde_pprof_put_function(sonde_buf *b, const sonde_pprof_function *fn);

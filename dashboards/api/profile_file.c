@@ -195,6 +195,7 @@ sonde_status profile_answer_download(store_reader *r, profile_request *q, http_r
         status = write_stored(r, q, response);
     } else {
         x.all_types = format == FILE_PPROF || format == FILE_SPEEDSCOPE;
+        x.keeps_labels = format == FILE_PPROF;
         status = profile_request_run(r, q, &x);
         if (status == SONDE_OK && x.list.len == 0)
             status = SONDE_ERR_NOT_FOUND;

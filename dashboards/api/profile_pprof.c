@@ -1,4 +1,4 @@
-/* profile_pprof.c - merged profiles as one pprof message: every node with a value of its own is a sample.
+/* profile_pprof.c - merged profiles as one pprof message: a sample is a node and a set of labels, or what is left of a node.
  *
  * Source    docs/spec/profile-batch.md, "pprof" */
 #include "base/alloc.h"
@@ -16,6 +16,7 @@ typedef struct message {
     const flametree *f;
     const pprof_type *types;
     sonde_buf *out;
+    int64_t *rest;         /* of each node and column: without what is in a row */
     bool is_upright;       /* else parents are the called: nothing is inlined into them */
     uint32_t *location_of; /* node */
     inlining *inlinings;
@@ -49,7 +50,23 @@ static bool is_inlined(const message *m, size_t node)
     return m->is_upright && n->is_inlined && n->parent;
 }
 
-static void write_sample(const message *m, size_t node)
+static void write_labels(const message *m, const sample_set *set)
+{
+    const sample_label *l = m->f->rows.labels + set->first;
+    uint32_t i;
+
+    for (i = 0; i < set->len; i++) {
+        if (l[i].text)
+            sonde_pprof_put_text_label(m->out, tree_text(m, l[i].key), tree_text(m, l[i].text));
+        else
+            sonde_pprof_put_number_label(m->out, tree_text(m, l[i].key), (uint64_t)l[i].number,
+                                         tree_text(m, l[i].unit));
+    }
+}
+
+/* `values`: one a column; `set` NULL: no labels. */
+static void write_sample(const message *m, size_t node, const int64_t *values,
+                         const sample_set *set)
 {
     size_t sample = sonde_pb_begin(m->out, SONDE_PPROF_SAMPLE), at, c;
     size_t mark = sonde_pb_begin(m->out, SONDE_PPROF_SAMPLE_LOCATIONS);
@@ -62,19 +79,62 @@ static void write_sample(const message *m, size_t node)
     sonde_pb_end(m->out, mark);
     mark = sonde_pb_begin(m->out, SONDE_PPROF_SAMPLE_VALUES);
     for (c = 0; c < m->f->tree.columns; c++)
-        sonde_pb_packed(m->out, (uint64_t)flametree_self(m->f, node, c));
+        sonde_pb_packed(m->out, (uint64_t)values[c]);
     sonde_pb_end(m->out, mark);
+    if (set)
+        write_labels(m, set);
     sonde_pb_end(m->out, sample);
 }
 
-static bool has_self(const flametree *f, size_t node)
+static bool has_value(const message *m, const int64_t *values)
 {
     size_t c;
 
-    for (c = 0; c < f->tree.columns; c++)
-        if (flametree_self(f, node, c))
+    for (c = 0; c < m->f->tree.columns; c++)
+        if (values[c])
             return true;
     return false;
+}
+
+static int64_t *rest_of(const message *m, size_t node)
+{
+    return m->rest + node * m->f->tree.columns;
+}
+
+static sonde_status find_rest(message *m)
+{
+    const sample_rows *r = &m->f->rows;
+    size_t columns = m->f->tree.columns, i, c;
+
+    m->rest = (int64_t *)sonde_calloc(m->f->tree.nodes_len, columns * sizeof(*m->rest));
+    if (!m->rest)
+        return SONDE_ERR_NOMEM;
+    for (i = 1; i < m->f->tree.nodes_len; i++)
+        for (c = 0; c < columns; c++)
+            rest_of(m, i)[c] = flametree_self(m->f, i, c);
+    for (i = 0; i < r->rows_len; i++) {
+        int64_t *rest = rest_of(m, r->rows[i].node);
+
+        for (c = 0; c < columns; c++)
+            rest[c] = sonde_flame_add(rest[c], -*sample_rows_value(r, (uint32_t)i, c));
+    }
+    return SONDE_OK;
+}
+
+static void write_samples(const message *m)
+{
+    const sample_rows *r = &m->f->rows;
+    size_t i;
+
+    for (i = 0; i < r->rows_len; i++) {
+        const int64_t *values = sample_rows_value(r, (uint32_t)i, 0);
+
+        if (r->rows[i].node && has_value(m, values))
+            write_sample(m, r->rows[i].node, values, &r->sets[r->rows[i].set]);
+    }
+    for (i = 1; i < m->f->tree.nodes_len; i++)
+        if (has_value(m, rest_of(m, i)))
+            write_sample(m, i, rest_of(m, i), NULL);
 }
 
 /* The innermost function first; the object is the outermost's. */
@@ -166,9 +226,7 @@ static void write_message(const message *m)
     size_t i;
 
     write_types(m);
-    for (i = 1; i < tree->nodes_len; i++)
-        if (has_self(m->f, i))
-            write_sample(m, i);
+    write_samples(m);
     for (i = 1; i < tree->frames_len; i++)
         write_frame(m, i);
     for (i = 1; i < tree->frames_len + m->inlinings_len; i++)
@@ -184,6 +242,8 @@ void profile_write_pprof(const flametree *f, const pprof_type *types, bool is_up
 
     sonde_table_init(&m.inlining_table, FLAMETREE_NODES_MAX);
     status = find_locations(&m);
+    if (status == SONDE_OK)
+        status = find_rest(&m);
     if (status == SONDE_OK) {
         write_message(&m);
         sonde_pb_int64(out, SONDE_PPROF_TIME, start_unix_ns);
@@ -192,6 +252,7 @@ void profile_write_pprof(const flametree *f, const pprof_type *types, bool is_up
         out->status = status;
     }
     sonde_table_done(&m.inlining_table);
+    sonde_free(m.rest);
     sonde_free(m.location_of);
     sonde_free(m.inlinings);
 }

@@ -239,6 +239,8 @@ static sonde_status init_flame(const profile_request *q, profile_answer *x)
         columns = x->list.types_len ? x->list.types_len : 1;
     status = flametree_init(&x->flame, columns);
     x->flame.lanes = x->wants_lanes ? &x->lanes : NULL;
+    if (status == SONDE_OK && x->keeps_labels)
+        flametree_keep_labels(&x->flame);
     if (status == SONDE_OK && x->buckets_len)
         status = flametree_want_buckets(&x->flame, x->bucket_from_unix_ns, x->bucket_step_ns,
                                         x->buckets_len);

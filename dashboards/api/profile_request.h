@@ -35,6 +35,7 @@ void profile_request_done(profile_request *q);
  * type of the list in its own; or, with wants_lanes, lanes of the selection.  With a type nothing has there is nothing in the tree. */
 typedef struct profile_answer {
     bool all_types;                              /* in */
+    bool keeps_labels;                           /* in */
     bool wants_lanes;                            /* in */
     int64_t bucket_from_unix_ns, bucket_step_ns; /* in, with buckets_len */
     size_t buckets_len;                          /* in; 0: no buckets */

@@ -33,7 +33,7 @@ SONDE_MUST_USE sonde_status profile_write_tree(const flametree *f, const profile
 void profile_want_timeline(const profile_request *q, profile_answer *x);
 void profile_write_timeline(sonde_json_writer *w, const profile_answer *x);
 
-/* A tree with a column for each of `types`, as a pprof message; upright: not inverted.  Labels are not kept. */
+/* A tree with a column for each of `types`, as a pprof message; upright: not inverted.  Labels are, as far as there was room. */
 void profile_write_pprof(const flametree *f, const pprof_type *types, bool is_upright,
                          int64_t start_unix_ns, int64_t end_unix_ns, sonde_buf *out);
 

@@ -481,6 +481,24 @@ static void add_values(flametree *f, uint32_t node, const pprof_sample *s, size_
     }
 }
 
+/* The same beside the tree, in the row of the sample's labels. */
+static void add_row(flametree *f, uint32_t node, const pprof_sample *s, size_t types,
+                    const flametree_source *source)
+{
+    uint32_t row = sample_rows_of(&f->rows, node, s);
+    size_t t;
+
+    for (t = 0; t < types && row != SAMPLE_ROWS_NONE; t++) {
+        uint8_t c = source->column_of[t];
+
+        if (c != FLAMETREE_NO_COLUMN) {
+            int64_t *value = sample_rows_value(&f->rows, row, c);
+
+            *value = sonde_flame_add(*value, s->values[t]);
+        }
+    }
+}
+
 static void add_leaf(flametree *f, uint32_t leaf, const pprof_sample *s, size_t types,
                      const flametree_source *source)
 {
@@ -540,6 +558,8 @@ static void add_sample(flametree *f, pprof_view *v, const pprof_sample *s,
         node = sonde_flame_child(&f->tree, node, frame_at(f, i), (f->stack[i] & INLINED) != 0);
     add_values(f, node, s, v->types_len, source);
     add_leaf(f, leaf, s, v->types_len, source);
+    if (f->keeps_labels)
+        add_row(f, node, s, v->types_len, source);
     if (value)
         count_root(f, &x, source, value);
     if (value && f->buckets_len)
@@ -611,8 +631,16 @@ sonde_status flametree_init(flametree *f, size_t columns)
     return status == SONDE_OK && f->stack && fit_frames(f) ? SONDE_OK : SONDE_ERR_NOMEM;
 }
 
+void flametree_keep_labels(flametree *f)
+{
+    f->keeps_labels = true;
+    sample_rows_init(&f->rows, &f->tree,
+                     smaller(SAMPLE_ROWS_MAX, FLAMETREE_VALUES_MAX / f->tree.columns));
+}
+
 void flametree_done(flametree *f)
 {
+    sample_rows_done(&f->rows);
     sonde_flame_done(&f->tree);
     done_keys(&f->threads);
     done_keys(&f->endpoints);

@@ -24,6 +24,7 @@
 #include "base/table.h"
 #include "dashboards/model/lanes.h"
 #include "dashboards/model/pprof_read.h"
+#include "dashboards/model/sample_rows.h"
 #include "flame/flame.h"
 
 #define FLAMETREE_NODES_MAX      500000u
@@ -83,8 +84,10 @@ typedef struct flametree {
     int64_t totals[FLAMETREE_COLUMNS_MAX];
     uint64_t samples[FLAMETREE_COLUMNS_MAX]; /* that counted */
     uint64_t profiles[FLAMETREE_COLUMNS_MAX];
-    bool truncated; /* by flametree_finish(): something found no room */
-    bool no_memory; /* sticks; flametree_finish() says so */
+    bool keeps_labels; /* by flametree_keep_labels() */
+    sample_rows rows;  /* of samples with labels, then */
+    bool truncated;    /* by flametree_finish(): something found no room */
+    bool no_memory;    /* sticks; flametree_finish() says so */
 
     flametree_keys threads, endpoints, objects; /* of column 0, whatever the filter */
     flametree_keys spans;                       /* ids in decimal, of column 0, after the filter */
@@ -109,6 +112,9 @@ typedef struct flametree {
 
 sonde_status flametree_init(flametree *f, size_t columns); /* done() also after a failure */
 void flametree_done(flametree *f);
+
+/* Keeps samples apart by their labels, as far as there is room, in `rows`; before the first is added. */
+void flametree_keep_labels(flametree *f);
 
 /* Counts the samples of `column` by time, in `len` buckets of step_ns from `from_unix_ns`. */
 SONDE_MUST_USE sonde_status flametree_want_buckets(flametree *f, int64_t from_unix_ns,

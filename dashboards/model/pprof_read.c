@@ -314,6 +314,8 @@ static sonde_status read_label(const pprof_view *v, sonde_str body, pprof_label 
             out->text = text_at(v, &r);
         else if (r.field == 3)
             out->number = sonde_pb_i64(&r);
+        else if (r.field == 4)
+            out->unit = text_at(v, &r);
     }
     return r.status;
 }

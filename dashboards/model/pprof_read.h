@@ -53,6 +53,7 @@ typedef struct pprof_location {
 typedef struct pprof_label {
     sonde_str key;
     sonde_str text; /* empty: a number */
+    sonde_str unit; /* of the number; empty: none */
     int64_t number;
 } pprof_label;
 

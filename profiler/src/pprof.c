@@ -219,7 +219,7 @@ static void label_text(writer *w, const char *key, sonde_str value)
 static void label_number(writer *w, const char *key, uint64_t value)
 {
     if (value)
-        sonde_pprof_put_number_label(w->out, word(w, key), value);
+        sonde_pprof_put_number_label(w->out, word(w, key), value, 0);
 }
 
 static void label_thread(writer *w, uint32_t number)

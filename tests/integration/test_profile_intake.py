@@ -183,9 +183,11 @@ class ProfileIntake(unittest.TestCase):
                              ["main;idle 120", "main;serve;memcpy 60", "main;serve;parse 20"])
             merged = pprof.read(self.download(i, service="shop", format="pprof")[1])
             self.assertEqual(sorted(merged.rows(), key=str), [
-                (["main", "idle"], {"cpu-samples": 12, "cpu-time": 120}, {}),
-                (["main", "serve", "memcpy"], {"cpu-samples": 6, "cpu-time": 60}, {}),
-                (["main", "serve", "parse"], {"cpu-samples": 2, "cpu-time": 20}, {})])
+                (["main", "idle"], {"cpu-samples": 12, "cpu-time": 120}, {"thread name": "main"}),
+                (["main", "serve", "memcpy"], {"cpu-samples": 6, "cpu-time": 60},
+                 {"thread name": "worker", "span id": 8, "local root span id": 8}),
+                (["main", "serve", "parse"], {"cpu-samples": 2, "cpu-time": 20},
+                 {"thread name": "worker", "trace endpoint": "GET /", "span id": 71, "local root span id": 7})])
             self.assertEqual(merged.duration_nanos, 120 * SECOND)
             one = pprof.read(self.download(i, id=i.get()["profiles"][0]["id"], format="pprof")[1])
             self.assertEqual(one.rows()[2], (["main", "idle"], {"cpu-samples": 6, "cpu-time": 60}, {"thread name": "main"}))

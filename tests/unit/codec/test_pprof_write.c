@@ -30,13 +30,15 @@ static void test_a_sample_and_its_labels(void **state)
     sonde_pb_packed(&b, 1);
     sonde_pb_packed(&b, 10000000);
     sonde_pb_end(&b, mark);
-    sonde_pprof_put_number_label(&b, 9, 4242);
-    sonde_pprof_put_number_label(&b, 10, 1767225600000000000u);
+    sonde_pprof_put_number_label(&b, 9, 4242, 0);
+    sonde_pprof_put_number_label(&b, 10, 1767225600000000000u, 0);
     sonde_pprof_put_text_label(&b, 9, 7);
+    sonde_pprof_put_number_label(&b, 9, 4242, 3);
     sonde_pb_end(&b, sample);
-    expect("sample", &b,
-           "12 25 0a 01 01 12 05 01 80 ad e2 04 1a 05 08 09 18 92 21 "
-           "1a 0c 08 0a 18 80 80 e8 ef 9e ca 9c c3 18 1a 04 08 09 10 07");
+    expect(
+        "sample", &b,
+        "12 2e 0a 01 01 12 05 01 80 ad e2 04 1a 05 08 09 18 92 21 "
+        "1a 0c 08 0a 18 80 80 e8 ef 9e ca 9c c3 18 1a 04 08 09 10 07 1a 07 08 09 18 92 21 20 03");
     sonde_buf_done(&b);
 }
 
