@@ -35,6 +35,7 @@
 #include "late.h"
 #include "lock.h"
 #include "maps.h"
+#include "sampler.h"
 #include "samplers.h"
 #include "waits.h"
 
@@ -124,6 +125,8 @@ static void postfork_child(void)
     if (atomic_load_explicit(&running, memory_order_relaxed)) {
         atomic_store_explicit(&child_since_ns, sonde_mono_ns(), memory_order_relaxed);
         atomic_store_explicit(&sonde_prof__child_waits, true, memory_order_release);
+        atomic_store_explicit(&sonde_prof__sampling_now.begin_child, sonde_prof__resume_slow,
+                              memory_order_release);
     }
 }
 
@@ -431,6 +434,7 @@ void sonde_prof__resume_slow(void)
         !atomic_compare_exchange_strong_explicit(&sonde_prof__child_waits, &waits, false,
                                                  memory_order_acquire, memory_order_relaxed))
         return;
+    atomic_store_explicit(&sonde_prof__sampling_now.begin_child, NULL, memory_order_relaxed);
     sonde_prof__lock_take(&lock);
     if (atomic_load_explicit(&running, memory_order_relaxed))
         sonde_prof__drainer_resume();

@@ -13,6 +13,8 @@
 
 extern const char sonde_prof__wall_cookie; /* in siginfo of the wall sampler's signals */
 
+typedef void sonde_prof__begin_child(void);
+
 typedef struct sonde_prof__sampling {
     _Atomic bool cpu; /* samples are taken */
     _Atomic bool wall;
@@ -22,7 +24,9 @@ typedef struct sonde_prof__sampling {
     _Atomic uint32_t wake;        /* a futex: 1 the drainer shall look */
     _Atomic uint64_t watch_until; /* handlers take their CPU time until then */
     _Atomic uint32_t long_ones;   /* handlers above a millisecond in this minute */
-    struct sigaction before;      /* whose handler was there; written before ours is installed */
+    _Atomic(sonde_prof__begin_child *)
+        begin_child;         /* not NULL: a forked child has no thread of ours yet (child.h) */
+    struct sigaction before; /* whose handler was there; written before ours is installed */
     _Atomic(const struct sigaction *) asked; /* the program's, of later; NULL: none */
 } sonde_prof__sampling;
 

@@ -24,7 +24,6 @@
 #include "cpu_timer.h"
 #include "events.h"
 #include "maps.h"
-#include "profiler.h"
 #include "samplers.h"
 
 #define OUR_FRAMES_MAX 8 /* between a hook and the walk */
@@ -374,7 +373,7 @@ static bool sample(sonde_prof__slot *slot, const siginfo_t *info, source by,
         mind_period(slot, by);
     if (events != 0)
         put_wall(slot, events, &s, n);
-    return atomic_load_explicit(&sonde_prof__child_waits, memory_order_relaxed) &&
+    return atomic_load_explicit(&sonde_prof__sampling_now.begin_child, memory_order_relaxed) &&
            s.end == SONDE_PROF__COMPLETE && sonde_prof__self.depth == 0 &&
            sonde_prof__child_may_begin(slot, slot->frames, n);
 }
@@ -383,6 +382,7 @@ static void take(source by, const siginfo_t *info, const ucontext_t *interrupted
 {
     uint64_t start_ns = sonde_mono_ns(), cpu_start_ns = 0;
     sonde_prof__slot *slot = slot_of_self();
+    sonde_prof__begin_child *begin_child;
     bool may_begin;
 
     if (!slot || !enter(slot))
@@ -393,8 +393,9 @@ static void take(source by, const siginfo_t *info, const ucontext_t *interrupted
     may_begin = sample(slot, info, by, interrupted);
     leave(slot);
     account(start_ns, cpu_start_ns);
-    if (may_begin)
-        sonde_prof__resume_slow();
+    begin_child = atomic_load_explicit(&sonde_prof__sampling_now.begin_child, memory_order_relaxed);
+    if (may_begin && begin_child)
+        begin_child();
 }
 
 static void chain(int signo, siginfo_t *info, void *context)
