@@ -191,7 +191,8 @@ static sonde_status write_pprof(profile *p, const output_facts *facts, sonde_buf
 {
     const pprof_options o = { .start_unix_ns = facts->start_unix_ns,
                               .duration_ns = facts->duration_ns,
-                              .no_timeline = true };
+                              .no_timeline = true,
+                              .inlines_in_one = true };
     sonde_buf plain;
     sonde_status status;
 

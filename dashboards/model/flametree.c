@@ -144,6 +144,18 @@ static uint32_t frame_at(const flametree *f, size_t i)
     return f->stack[i] & ~INLINED;
 }
 
+/* Whether location `i` of a sample is inlined into the next one: those who write one function a location (we, libdatadog)
+ * give all of an address their numbers from the innermost on.  In a recursion the next is the one before, too. */
+static bool is_part(const pprof_view *v, const pprof_sample *s, size_t i)
+{
+    const pprof_location *inner = &v->locations[s->locations[i]], *outer;
+
+    if (i + 1 == s->depth || s->locations[i] >= s->locations[i + 1])
+        return false;
+    outer = &v->locations[s->locations[i + 1]];
+    return inner->address && inner->address == outer->address && inner->mapping == outer->mapping;
+}
+
 /* Root first. */
 static void build_stack(flametree *f, const pprof_view *v, const pprof_sample *s)
 {
@@ -155,7 +167,8 @@ static void build_stack(flametree *f, const pprof_view *v, const pprof_sample *s
         const pprof_location *l = &v->locations[s->locations[i]];
 
         for (k = l->lines; k-- > 0;)
-            push(f, frame_of_line(f, v, l, l->first_line + k), k + 1 < l->lines);
+            push(f, frame_of_line(f, v, l, l->first_line + k),
+                 k + 1 < l->lines || is_part(v, s, i));
         if (l->lines == 0) {
             uint32_t *known = &f->location_frames[s->locations[i]];
 

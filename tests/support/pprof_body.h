@@ -7,7 +7,7 @@
  *
  * A stack is root first; "object!name", or the name alone, of "demo"; "object!#64" is an address without a function; values end with -1.  A label's
  * value is a text, or a number behind '#'.  "outer+inner+innermost" is one
- * location: functions inlined into the first.  Written field by field with codec/pb_write.h, ids from 1. */
+ * location: functions inlined into the first; "name@64" has an address, too.  Written field by field with codec/pb_write.h, ids from 1. */
 #ifndef SONDE_TESTS_SUPPORT_PPROF_BODY_H
 #define SONDE_TESTS_SUPPORT_PPROF_BODY_H
 
@@ -119,6 +119,11 @@ static inline void pprof_body_frame(pprof_body *b, uint64_t id, sonde_str text)
         sonde_pb_varint(&b->out, 3, address);
         sonde_pb_end(&b->out, location);
         return;
+    }
+    if (sonde_str_find(name, SONDE_STR("@"), &at)) {
+        (void)sonde_parse_u64(sonde_str_sub(name, at + 1, name.len), &address);
+        sonde_pb_varint(&b->out, 3, address);
+        name = sonde_str_sub(name, 0, at);
     }
     while (lines < PPROF_BODY_INLINED && name.len)
         names[lines++] = sonde_str_cut(&name, '+');

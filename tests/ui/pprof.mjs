@@ -17,7 +17,7 @@ const chunk = (field, ...parts) => {
 };
 
 // types: [['cpu-time', 'nanoseconds']]; samples: [{ stack: ['main', 'libc.so.6!memcpy'], values: [10], labels: {} }], root
-// first, "object!name" or a name of "demo"; a label is a text, or a number (BigInt).
+// first, "object!name" or a name of "demo"; "outer+inner" is inlined into outer; a label is a text, or a number (BigInt).
 export function pprof(types, samples) {
   const strings = [''];
   const text = (s) => (strings.includes(s) ? strings.indexOf(s) : strings.push(s) - 1);
@@ -37,15 +37,26 @@ export function pprof(types, samples) {
       ),
     ),
   ];
+  const functions = [];
   frames.forEach((frame, i) => {
-    const [object, name] = frame.includes('!') ? frame.split('!') : ['demo', frame];
+    const [object, names] = frame.includes('!') ? frame.split('!') : ['demo', frame];
+    const lines = names.split('+').reverse(); // innermost first
     message.push(
-      chunk(4, number(1, i + 1), number(2, place(objects, object)), chunk(4, number(1, i + 1))),
-      chunk(5, number(1, i + 1), number(2, text(name)), number(4, text('demo.c'))),
+      chunk(
+        4,
+        number(1, i + 1),
+        number(2, place(objects, object)),
+        ...lines.map((name) => chunk(4, number(1, place(functions, name)))),
+      ),
     );
   });
+  functions.forEach((name, i) =>
+    message.push(chunk(5, number(1, i + 1), number(2, text(name)), number(4, text('demo.c')))),
+  );
   objects.forEach((object, i) =>
-    message.push(chunk(3, number(1, i + 1), number(5, text(`/usr/bin/${object}`)))),
+    message.push(
+      chunk(3, number(1, i + 1), number(5, text(object.startsWith('[') ? object : `/usr/bin/${object}`))),
+    ),
   );
   return gzipSync(Buffer.concat([...message, ...strings.map((s) => chunk(6, Buffer.from(s)))]));
 }

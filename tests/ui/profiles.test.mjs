@@ -106,7 +106,7 @@ test('search tells the share of what it finds', async () => {
   const said = [
     ['^sqlite3', '46.0 %'],
     ['nobody', 'no match'],
-    ['(', ''],
+    ['(', 'not a pattern'],
     ['', ''],
   ];
   for (const [pattern, want] of said) {
@@ -189,6 +189,115 @@ test('a comparison shows what takes a larger share than before', async () => {
   page.expectQuiet();
 });
 
+test('what one looked at stays when the time moves on, and goes with the address', async () => {
+  await upload(bench.uiUrl, 'moving', ago(3), ago(2), shopProfile());
+  await page.goto('/profiles?service=moving&find=%5Esqlite3&live=1');
+  await comes(page.locator('.tools .count'), '46.0 %');
+  await clickRow(5, 0.9);
+  await page.getByRole('heading', { name: 'place_order' }).waitFor();
+  await comes(page.locator('.side .facts2'), /^total here 420 ms 42\.0 %/);
+  await upload(bench.uiUrl, 'moving', ago(2), ago(1), shopProfile());
+  await comes(page.locator('.head'), /2\.00 s in 16 samples of 2 profiles/);
+  await comes(page.locator('.side .facts2'), /^total here 840 ms 42\.0 %/);
+  assert.ok(await page.getByRole('button', { name: 'Reset zoom' }).isEnabled());
+
+  await page.getByRole('button', { name: 'Live' }).click();
+  await page.locator('.head').click(); // not into the graph: the keys are the page's
+  await page.keyboard.press('0');
+  for (const [key, name] of [['n', 'sqlite3_step'], ['n', 'sqlite3VdbeExec'], ['N', 'sqlite3_step']]) {
+    await page.keyboard.press(key);
+    await page.getByRole('heading', { name, exact: true }).waitFor();
+  }
+  page.expectQuiet();
+});
+
+test('inlined functions, the kernel and generated code look different, and the legend says how', async () => {
+  const kinds = pprof(TYPES, [
+    { stack: ['main', 'serve+parse+skip', '[kernel.kallsyms]!read'], values: [3, 30 * MS] },
+    { stack: ['main', 'serve'], values: [1, 10 * MS] },
+    { stack: ['main', 'libc.so.6!memcpy'], values: [1, 10 * MS] },
+  ]);
+  await upload(bench.uiUrl, 'kinds', ago(2), ago(1), kinds);
+  await page.goto('/profiles?service=kinds&from=now-15m');
+  await graph().waitFor();
+  await comes(page.getByLabel('legend'), /^(demo libc\.so\.6|libc\.so\.6 demo) kernel inlined$/);
+
+  const colors = await graph().evaluate((canvas) =>
+    [1, 2, 3, 4, 5].map((row) => [...canvas.getContext('2d').getImageData(3, row * 20 + 2, 1, 1).data].join()),
+  );
+  assert.equal(colors[2], colors[3], 'parse and skip are both inlined');
+  assert.equal(new Set(colors).size, 3, `main and serve, inlined ones, the kernel: ${colors}`);
+  await clickRow(4, 0.1);
+  await comes(page.locator('.side header .line'), /^demo, inlined/);
+  await graph().hover({ position: { x: 30, y: 5 * 20 + 10 } });
+  await comes(page.getByRole('tooltip'), /^read \[kernel\.kallsyms\]/);
+
+  await page.getByLabel('legend').getByRole('button', { name: 'libc.so.6' }).click();
+  await comes(page.locator('.head b'), '10.0 ms');
+  page.expectQuiet();
+});
+
+test('a lane for each thread shows when it ran and waited, and leads to its flame graph', async () => {
+  const types = [['cpu-time', 'nanoseconds'], ['wall-time', 'nanoseconds']];
+  const from = Math.floor(ago(3) / 1000);
+  const at = (s, more) => ({ end_timestamp_ns: BigInt(from + s) * 1000000000n, ...more });
+  const busy = { 'thread name': 'busy', 'thread id': 11n };
+  const idle = { 'thread name': 'idle', 'thread id': 12n };
+  const second = 1000 * MS;
+  const ran = (name, end) =>
+    Array.from({ length: 10 }, (_, i) => ({ stack: ['main', name], values: [second, 0], labels: at(end - i, busy) }));
+  const lock = { stack: ['main', 'lock'], values: [0, 10 * second], labels: at(30, { ...busy, 'thread state': 'lock' }) };
+  const rest = { stack: ['main', 'rest'], values: [0, 60 * second], labels: at(60, { ...idle, 'thread state': 'sleep' }) };
+  const start = new Date(from * 1000);
+  await upload(bench.uiUrl, 'lanes', start, new Date(+start + MINUTE), pprof(types, [...ran('early', 20), ...ran('late', 50), lock, rest]));
+
+  await page.goto(`/profiles?service=lanes&from=${from}&to=${from + 60}`);
+  await page.getByRole('button', { name: 'Threads' }).click();
+  const lanes = page.getByLabel('threads', { exact: true }).getByRole('listitem');
+  await comes(lanes, 'busy');
+  assert.deepEqual(await texts(lanes), ['busy', 'idle'], 'the busiest first');
+  const strip = lanes.first().locator('.strip');
+  const box = await strip.boundingBox();
+  const x = (s) => box.x + (box.width * s) / 60.25; // one step of 250 ms more than was asked for
+  const y = box.y + box.height / 2;
+  for (const [s, want] of [[15, /^busy .* running 100 %$/], [25, /^busy .* lock, condition, join 100 %$/], [5, /no sample$/]]) {
+    await page.mouse.move(x(s), y);
+    await comes(page.locator('.lanes [role=status]'), want);
+  }
+  await screenshot('profile-threads', 360);
+
+  await page.mouse.move(x(40.5), y); // what it did from second 40 to 48
+  await page.mouse.down();
+  await page.mouse.move(x(47.5), y);
+  await page.mouse.up();
+  await graph().waitFor();
+  await comes(page.locator('.head b'), '8.00 s');
+  await page.getByLabel('find functions').fill('^late$');
+  await comes(page.locator('.tools .count'), '100.0 %');
+  assert.equal(await page.getByLabel('thread', { exact: true }).inputValue(), 'busy');
+
+  await page.goto(`/profiles?service=lanes&from=${from}&to=${from + 60}&view=threads`);
+  await lanes.nth(1).getByRole('link', { name: 'idle' }).press('Enter'); // by keyboard
+  await page.getByRole('heading', { name: 'No samples match' }).waitFor(); // it used no CPU time
+  page.expectQuiet();
+});
+
+test('in a narrow window everything can be reached', async () => {
+  const narrow = await openPage(browser, bench.uiUrl, { viewport: { width: 480, height: 800 } });
+  await narrow.goto('/profiles?service=shop');
+  await narrow.getByRole('img', { name: /flame graph/ }).waitFor();
+  for (const name of ['Live', 'keyboard help', 'Download', 'Inverted', 'Threads']) {
+    const box = await narrow.getByRole('button', { name }).boundingBox();
+    assert.ok(box.x >= 0 && box.x + box.width <= 480, `${name}: ${JSON.stringify(box)}`);
+  }
+  const box = await narrow.getByRole('img', { name: /flame graph/ }).boundingBox();
+  await narrow.mouse.click(box.x + 200, box.y + 30);
+  const panel = await narrow.locator('.side').boundingBox();
+  assert.equal(panel.width, 480, 'below the graph, not beside it');
+  narrow.expectQuiet();
+  await narrow.context().close();
+});
+
 test('what is downloaded opens without the intake', async () => {
   await page.goto('/profiles?service=shop');
   await page.getByRole('button', { name: 'Download' }).click();
@@ -239,6 +348,24 @@ test('the code of one trace is in its hotspots, and a function leads back to it'
   const span = page.locator('.side').getByRole('button', { name: root.resource });
   await span.click();
   await page.getByText('100.0 % of the trace').waitFor();
+
+  // one that only waited has no CPU time: its waits are shown
+  const other = await bench.api(`traces/${traces.find((t) => t.trace_id !== trace.trace_id).trace_id}`);
+  const waits = other.spans.find((s) => s.service === 'gateway');
+  const moment = BigInt(waits.start_unix_ns);
+  const wall = pprof(
+    [['cpu-time', 'nanoseconds'], ['wall-time', 'nanoseconds']],
+    [{
+      stack: ['main', 'route', 'poll'],
+      values: [0, 50 * MS],
+      labels: { 'span id': BigInt(waits.span_id), 'local root span id': BigInt(waits.span_id), end_timestamp_ns: moment },
+    }],
+  );
+  const began = new Date(Number(moment / 1000000n) - 30000);
+  await upload(bench.uiUrl, 'gateway', began, new Date(+began + MINUTE), wall);
+  await page.goto(`/traces/${other.trace_id}?tab=hotspots`);
+  await comes(page.locator('.hotspots .tools'), /50\.0 ms in 1 sample\b/);
+  assert.equal(await page.getByLabel('sample type').inputValue(), 'wall-time');
 
   await page.goto('/profiles?service=gateway&from=now-15m');
   await graph().waitFor();

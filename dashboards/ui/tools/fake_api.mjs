@@ -285,8 +285,18 @@ function flamegraph({ searchParams }) {
   };
 }
 
+// Four kinds of doing of three threads, for an hour.
+function lanes(graph) {
+  const step = (i, k) => Math.max(0, [5, 0.5, 1, 4][k] + 3 * Math.sin(i / 9 + 2 * k)) * 1e9;
+  const lane = (name, id, shift) => ({ name, id,
+    values: [0, 1, 2, 3].map((k) => Array.from({ length: 240 }, (_, i) => Math.round(step(i + shift, k)))) });
+  return { ...graph, start_ms: Date.now() - 3600000, step_ms: 15000, kinds: ['running', 'io', 'lock', 'waiting'],
+    left_out: false, lanes: [lane('worker-0', '11', 0), lane('worker-1', '12', 40), lane('main', '10', 90)] };
+}
+
 function profiles(path, url) {
   const graph = flamegraph(url);
+  if (path === 'profiles/lanes') return lanes(graph);
   if (path === 'profiles/flamegraph')
     return { ...graph, step_s: 60, start: Math.floor(Date.now() / 1000) - 3600,
       values: Array.from({ length: 60 }, (_, i) => 9e8 + 2e8 * Math.sin(i / 7)) };

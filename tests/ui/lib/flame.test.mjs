@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { amount, buildFlame, findFrames, stackOf, weighMatches } from '../../../dashboards/ui/web/js/lib/flame.js';
+import { amount, buildFlame, findFrames, kindOf, matchingNodes, sameNode, stackOf, weighMatches } from '../../../dashboards/ui/web/js/lib/flame.js';
 
 const FRAMES = [
   ['', '', ''],
@@ -71,4 +71,43 @@ test('values are printed in their unit', () => {
   assert.equal(amount(3 * 2 ** 20, 'bytes'), '3.00\u202fMiB');
   assert.equal(amount(-2048, 'bytes'), '−2.00\u202fKiB');
   assert.equal(amount(12345, 'count'), '12\u202f345');
+});
+
+test('code of the kernel, of files, and made while the program ran is told apart', () => {
+  assert.equal(kindOf('main', '/usr/bin/demo'), 'object');
+  assert.equal(kindOf('sys_read', '[kernel.kallsyms]'), 'kernel');
+  assert.equal(kindOf('clock_gettime', '[vdso]'), 'kernel');
+  assert.equal(kindOf('LazyCompile:~hot', ''), 'generated');
+  assert.equal(kindOf('0x7f00', ''), 'unknown');
+  assert.equal(kindOf('[truncated]', ''), 'unknown');
+  assert.equal(kindOf('', ''), 'unknown'); // the root
+});
+
+test('nodes that are inlined say so', () => {
+  const flame = buildFlame({ ...answer, inlined: [3] });
+  assert.deepEqual(flame.nodes.map((n) => n.inlined), [false, false, false, true, false]);
+});
+
+test('matches are walked from the left, each stack from the top', () => {
+  const flame = buildFlame(answer);
+  const found = findFrames(flame, '^memcpy|work');
+  assert.deepEqual(matchingNodes(flame, found).map((n) => n.id), [3, 4, 2]);
+});
+
+test('the next answer has the same node, or not', () => {
+  const flame = buildFlame(answer);
+  const next = buildFlame({
+    total: 50,
+    frames: [FRAMES[0], FRAMES[3], FRAMES[1]], // in another order
+    nodes: [
+      [0, 0, 0, 50],
+      [0, 2, 0, 50],
+      [1, 1, 50, 50],
+    ],
+  });
+  assert.equal(sameNode(next, flame.nodes[2]).id, 2); // main, memcpy
+  assert.equal(sameNode(next, flame.nodes[3]), null); // nobody works any more
+  assert.equal(sameNode(next, null), null);
+  assert.equal(sameNode(flame, flame.nodes[3]), flame.nodes[3]);
+  assert.equal(sameNode(buildFlame({ ...answer, inlined: [2] }), flame.nodes[2]), null);
 });

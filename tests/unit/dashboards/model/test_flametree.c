@@ -252,6 +252,12 @@ static void test_inlined_functions_are_marked_and_kept_apart_from_called_ones(vo
     assert_nodes("main+work+add;leaf", &focus, "work (add) leaf");
     assert_nodes("main+work", &up, "work main");
     assert_nodes("main+add+work", &up, "work main (add) main");
+    /* a location each, with one address */
+    assert_nodes("main;work@64;add@64;leaf", &all, "main work (add) leaf");
+    assert_nodes("main;work@64;add@65;leaf", &all, "main work add leaf");
+    assert_nodes("main;work@64;/lib/libc.so!add@64;leaf", &all, "main work add leaf");
+    assert_nodes("main;work@64;add@64;work@64;add@64", &all, "main work (add) work (add)");
+    assert_nodes("main;work@64;work@64", &all, "main work work");
 }
 
 static void test_threads_endpoints_objects_and_roots_are_summed_up(void **state)

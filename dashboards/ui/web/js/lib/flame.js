@@ -11,6 +11,17 @@ export function amount(value, unit) {
   return count(value);
 }
 
+// Which code it is: 'kernel', 'generated' (made while the program ran: it has a name and is in no file), 'unknown', or
+// 'object', a program or library.
+export function kindOf(name, object) {
+  if (/^\[(kernel|vdso)/.test(object)) return 'kernel';
+  if (object) return 'object';
+  return !name || /^(0x|\[)/.test(name) ? 'unknown' : 'generated';
+}
+
+// What is said of code that is in no file.
+export const NOTES = { kernel: 'kernel', generated: 'generated code', unknown: 'unknown code' };
+
 // answer.nodes: [parent, frame, self, total(, base self, base total)], parents first.  Every node gets its place as
 // `x` and `width`, shares of the whole; children stand side by side, the largest first.
 export function buildFlame(answer) {
@@ -19,6 +30,7 @@ export function buildFlame(answer) {
     object,
     file,
     base: baseName(object),
+    kind: kindOf(name, object),
   }));
   const nodes = answer.nodes.map(([parent, frame, self, total, baseSelf = 0, baseTotal = 0], i) => ({
     id: i,
@@ -29,10 +41,12 @@ export function buildFlame(answer) {
     baseSelf,
     baseTotal,
     depth: 0,
+    inlined: false,
     children: [],
     x: 0,
     width: 1,
   }));
+  for (const i of answer.inlined ?? []) nodes[i].inlined = true;
   const all = answer.total || 1;
   const baseAll = answer.base?.total || 1;
   // In a comparison a node is as wide as the larger of its two shares, so that what is gone can be seen, too.
@@ -74,6 +88,32 @@ export function findFrames(flame, pattern) {
     return null;
   }
   return new Set(flame.frames.filter((f) => re.test(f.name) || re.test(f.base)));
+}
+
+// Nodes of these frames, from the left, each stack from the top.
+export function matchingNodes(flame, found) {
+  const matches = [];
+  const walk = [flame.root];
+  while (walk.length > 0) {
+    const n = walk.pop();
+    if (n.parent && found.has(n.frame)) matches.push(n);
+    for (let i = n.children.length; i-- > 0; ) walk.push(n.children[i]);
+  }
+  return matches;
+}
+
+// The node of another tree that is called the same way; null: it has none.
+export function sameNode(flame, node) {
+  if (!node) return null;
+  if (flame.nodes[node.id] === node) return node;
+  let at = flame.root;
+  for (const { frame, inlined } of stackOf(node).slice(1)) {
+    at = at.children.find(
+      (c) => c.frame.name === frame.name && c.frame.object === frame.object && c.inlined === inlined,
+    );
+    if (!at) return null;
+  }
+  return at;
 }
 
 // What matching frames weigh together: a node below a matching one is not counted again.

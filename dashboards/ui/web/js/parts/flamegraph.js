@@ -2,84 +2,41 @@
 // Only what is at least MIN_WIDTH wide is drawn.
 
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from '../../vendor/preact.js';
-import { serviceColors } from '../lib/color.js';
-import { amount, stackOf } from '../lib/flame.js';
+import { NOTES, amount, matchingNodes, stackOf } from '../lib/flame.js';
+import { diffColor, flameTones, frameColor } from '../lib/flamecolor.js';
 import { percent } from '../lib/format.js';
 import { useKeys } from '../lib/keys.js';
+import { Legend } from './legend.js';
 
 const ROW = 20;
 const MIN_WIDTH = 0.3; // pixels
 const TEXT_FROM = 22;
 const PAD = 4;
 
-const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-
-// "#3f76d6" and a share of the background.
-function mix(color, other, share) {
-  const parse = (c) => [1, 3, 5].map((i) => parseInt(c.slice(i, i + 2), 16));
-  const [a, b] = [parse(color), parse(other)];
-  return `rgb(${a.map((v, i) => Math.round(v * (1 - share) + b[i] * share)).join(' ')})`;
-}
-
-// Red where the share grew, blue where it shrank, stronger with the difference in points.
-export function diffColor(node, tones) {
-  const d = node.share - node.baseShare;
-  if (Math.abs(d) < 0.001) return tones.grey;
-  const strength = Math.min(0.75, 0.16 + Math.sqrt(Math.abs(d)) * 1.3);
-  return mix(tones.bg, d > 0 ? tones.more : tones.less, strength);
-}
-
-function themeTones(objects) {
-  const bg = css('--bg');
-  const colors = serviceColors(objects);
-  const tones = {
-    bg,
-    text: css('--text'),
-    faint: css('--text-3'),
-    accent: css('--accent'),
-    mark: css('--mark'),
-    line: css('--line-2'),
-    grey: css('--bg-3'),
-    more: css('--error'),
-    less: css('--s0'),
-    sans: css('--sans'),
-    of: new Map(),
-  };
-  for (const [object, name] of colors) tones.of.set(object, mix(css(`--${name}`), bg, 0.52));
-  tones.unknown = tones.grey;
-  return tones;
-}
-
 function paint(canvas, state) {
-  const { rows, zoom, hover, selected, found, tones, isDiff } = state;
+  const { rows, zoom, found, tones, isDiff } = state;
   const scale = devicePixelRatio || 1;
   const { clientWidth: w, clientHeight: h } = canvas;
   canvas.width = w * scale;
   canvas.height = h * scale;
   const pen = canvas.getContext('2d');
+  const fonts = [`12px ${tones.sans}`, `italic 12px ${tones.sans}`];
   pen.scale(scale, scale);
-  pen.font = `12px ${tones.sans}`;
   pen.textBaseline = 'middle';
   for (const { node, left, width, top } of rows) {
-    const fill = isDiff
-      ? diffColor(node, tones)
-      : (tones.of.get(node.frame.base) ?? tones.unknown);
+    const fill = isDiff ? diffColor(node, tones) : frameColor(node.frame, node.inlined, tones);
     const dim = found && !found.has(node.frame);
     pen.globalAlpha = node.depth < zoom.depth ? 0.55 : 1;
     pen.fillStyle = found && !dim ? tones.mark : dim ? tones.grey : fill;
     pen.fillRect(left, top, Math.max(MIN_WIDTH, width - (width > 3 ? 1 : 0)), ROW - 1);
     if (isDiff && node.total === 0) hatch(pen, left, top, width, tones);
     if (width >= TEXT_FROM) {
+      pen.font = fonts[node.inlined ? 1 : 0];
       pen.fillStyle = dim ? tones.faint : tones.text;
       pen.fillText(fitText(pen, node.frame.name, width - 2 * PAD), left + PAD, top + ROW / 2);
     }
-    pen.globalAlpha = 1;
-    if (node === hover || node === selected) {
-      pen.strokeStyle = node === selected ? tones.accent : tones.text;
-      pen.lineWidth = node === selected ? 2 : 1;
-      pen.strokeRect(left + 0.5, top + 0.5, Math.max(1, width - 2), ROW - 2);
-    }
   }
+  pen.globalAlpha = 1;
 }
 
 // What was there before and is gone.
@@ -127,21 +84,28 @@ function layout(root, zoom, width) {
   return rows;
 }
 
+// What kind of code it is and where it stands.
+function noteOf(node) {
+  const { object, file, kind } = node.frame;
+  return [object || NOTES[kind], file, node.inlined && 'inlined'].filter(Boolean).join(' · ');
+}
+
 function Tip({ tip, flame, unit, isDiff }) {
   if (!tip) return null;
   const { node, x, y, area } = tip;
-  const right = x > area.width / 2;
+  const [right, above] = [x > area.width / 2, y > area.height * 0.6];
   const style = {
     left: right ? 'auto' : `${x + 14}px`,
     right: right ? `${area.width - x + 14}px` : 'auto',
-    top: `${y + 16}px`,
+    top: above ? 'auto' : `${y + 16}px`,
+    bottom: above ? `${area.height - y + 12}px` : 'auto',
   };
   const share = (v, all) => `${percent(all ? v / all : 0)}\u202f%`;
   const line = (name, v, all) =>
     html`<tr><th>${name}</th><td class="num">${amount(v, unit)}</td><td class="num">${share(v, all)}</td></tr>`;
   return html`<div class="flame-tip pop" role="tooltip" style=${style}>
     <b>${node.frame.name}</b>
-    <div class="dim">${node.frame.object}${node.frame.file && ` · ${node.frame.file}`}</div>
+    <div class="dim">${node.parent && noteOf(node)}</div>
     <table>${line('total', node.total, flame.total)}${line('self', node.self, flame.total)}
       ${isDiff && line('before', node.baseTotal, flame.baseTotal)}
       ${
@@ -152,19 +116,37 @@ function Tip({ tip, flame, unit, isDiff }) {
       }</table></div>`;
 }
 
+// A line around a node, beside the canvas: the graph is not drawn anew when the mouse moves.
+function Outline({ row, name }) {
+  if (!row) return null;
+  const style = {
+    left: `${row.left}px`,
+    top: `${row.top}px`,
+    width: `${Math.max(2, row.width - 1)}px`,
+    height: `${ROW - 1}px`,
+  };
+  return html`<div class=${`flame-${name}`} style=${style}></div>`;
+}
+
 // `zoom`, `onZoom`: the node that fills the width; `selected`, `onPick`: the one that is looked at; `keys`: it has the
-// arrow keys (two graphs of a screen cannot both).
-export function FlameGraph({ flame, unit, found, selected, onPick, onZoom, zoom, isDiff = false, keys = true }) {
+// arrow keys (two graphs of a screen cannot both); `onObject`: a library is to be looked at alone.
+export function FlameGraph({ flame, unit, found, selected, onPick, onZoom, zoom, isDiff = false, keys = true, legend = true, onObject }) {
   const pane = useRef(null);
   const canvas = useRef(null);
   const [width, setWidth] = useState(0);
   const [hover, setHover] = useState(null);
   const [tip, setTip] = useState(null);
   const [theme, setTheme] = useState(0);
-  const objects = useMemo(() => flame.frames.map((f) => f.base).filter(Boolean), [flame]);
-  const tones = useMemo(() => themeTones(objects), [objects, theme]);
+  const tones = useMemo(() => flameTones(flame.frames), [flame, theme]);
   const rows = useMemo(() => layout(flame.root, zoom, width), [flame, zoom, width]);
-  const height = (rows.reduce((most, r) => Math.max(most, r.node.depth), 0) + 1) * ROW;
+  const matches = useMemo(() => (found ? matchingNodes(flame, found) : []), [flame, found]);
+  const height = useMemo(() => (rows.reduce((most, r) => Math.max(most, r.node.depth), 0) + 1) * ROW, [rows]);
+  const levels = useMemo(() => {
+    const found = Array.from({ length: height / ROW }, () => []);
+    for (const r of rows) found[r.node.depth].push(r);
+    return found;
+  }, [rows]);
+  const rowOf = useMemo(() => new Map(rows.map((r) => [r.node, r])), [rows]);
 
   useLayoutEffect(() => {
     const measure = () => setWidth(pane.current?.clientWidth ?? 0);
@@ -180,8 +162,8 @@ export function FlameGraph({ flame, unit, found, selected, onPick, onZoom, zoom,
     };
   }, []);
   useEffect(() => {
-    if (width > 0) paint(canvas.current, { rows, zoom, hover, selected, found, tones, isDiff });
-  }, [rows, hover, selected, found, tones, isDiff, width, height]);
+    if (width > 0) paint(canvas.current, { rows, zoom, found, tones, isDiff });
+  }, [rows, found, tones, isDiff, width, height]);
   useEffect(() => {
     if (!selected) return;
     const top = selected.depth * ROW;
@@ -193,10 +175,7 @@ export function FlameGraph({ flame, unit, found, selected, onPick, onZoom, zoom,
   const nodeAt = (event) => {
     const area = canvas.current.getBoundingClientRect();
     const [x, y] = [event.clientX - area.left, event.clientY - area.top];
-    const depth = Math.floor(y / ROW);
-    return rows.find(
-      (r) => r.node.depth === depth && x >= r.left && x < r.left + Math.max(r.width, 1),
-    )?.node;
+    return levels[Math.floor(y / ROW)]?.find((r) => x >= r.left && x < r.left + Math.max(r.width, 1))?.node;
   };
   const move = (event) => {
     const node = nodeAt(event) ?? null;
@@ -223,6 +202,13 @@ export function FlameGraph({ flame, unit, found, selected, onPick, onZoom, zoom,
     const list = at.parent.children;
     return list[Math.max(0, Math.min(list.length - 1, list.indexOf(at) + by))];
   };
+  const cycle = (by) => {
+    if (matches.length === 0) return;
+    const was = matches.indexOf(selected);
+    const next = matches[(was < 0 ? (by > 0 ? 0 : -1) : was + by + matches.length) % matches.length] ?? matches[matches.length - 1];
+    if (!rowOf.has(next)) onZoom(flame.root);
+    onPick(next);
+  };
   useKeys(!keys ? {} : {
     ArrowDown: () => onPick(at.children[0] ?? at),
     j: () => onPick(at.children[0] ?? at),
@@ -231,6 +217,8 @@ export function FlameGraph({ flame, unit, found, selected, onPick, onZoom, zoom,
     ArrowLeft: () => onPick(sibling(-1)),
     ArrowRight: () => onPick(sibling(1)),
     Enter: () => onZoom(at),
+    n: () => cycle(1),
+    N: () => cycle(-1),
     0: () => onZoom(flame.root),
     Escape: () => (selected ? onPick(null) : onZoom(flame.root)),
   });
@@ -240,7 +228,9 @@ export function FlameGraph({ flame, unit, found, selected, onPick, onZoom, zoom,
       <canvas ref=${canvas} style=${{ height: `${height}px` }} role="img" tabindex="0"
         aria-label=${`flame graph, ${flame.nodes.length - 1} frames`}
         onPointerMove=${move} onPointerLeave=${away} onClick=${click}></canvas>
+      <${Outline} row=${rowOf.get(hover)} name="hover" /><${Outline} row=${rowOf.get(selected)} name="selected" />
     </div>
+    ${legend && html`<${Legend} flame=${flame} tones=${tones} isDiff=${isDiff} onObject=${onObject} />`}
     <${Tip} tip=${tip} flame=${flame} unit=${unit} isDiff=${isDiff} />
   </div>`;
 }

@@ -2,7 +2,7 @@
 
 import { html } from '../../vendor/preact.js';
 import { useApi } from '../lib/api.js';
-import { amount, stackOf } from '../lib/flame.js';
+import { NOTES, amount, stackOf } from '../lib/flame.js';
 import { clock, dateOfNs, percent } from '../lib/format.js';
 import { term } from '../lib/query.js';
 import { href } from '../lib/router.js';
@@ -31,6 +31,8 @@ function Traces({ name, query, params, unit }) {
   )}</tbody></table>`;
 }
 
+const noteOf = (frame) => frame.base || NOTES[frame.kind] || '';
+
 // `query`: what the flame graph was asked with; `onFocus(name)`: callers and callees of the function.
 export function FramePanel({ node, flame, unit, query, params, onClose, onFocus, onOnly, isDiff }) {
   const { frame } = node;
@@ -44,7 +46,7 @@ export function FramePanel({ node, flame, unit, query, params, onClose, onFocus,
   const sum = everywhere.reduce((s, n) => s + n.total, 0);
   return html`<aside class="side" aria-label="function">
     <header>
-      <div class="line"><span class="dim cut" title=${frame.object}>${frame.base || 'unknown object'}</span>
+      <div class="line"><span class="dim cut" title=${frame.object}>${noteOf(frame)}${node.inlined && ', inlined'}</span>
         <span class="grow"></span><button class="plain" title="close (Esc)" aria-label="close"
           onClick=${onClose}>✕</button></div>
       <h1 class="mono" style=${{ overflowWrap: 'anywhere' }}>${frame.name}</h1>
@@ -64,7 +66,7 @@ export function FramePanel({ node, flame, unit, query, params, onClose, onFocus,
       <h2>Stack</h2>
       <ol class="stack">${stackOf(node)
         .slice(1)
-        .map((n) => html`<li class=${`mono ${n === node ? '' : 'dim'}`}>${n.frame.name}</li>`)}</ol>`
+        .map((n) => html`<li class=${`mono ${n === node ? '' : 'dim'} ${n.inlined ? 'inlined' : ''}`}>${n.frame.name}</li>`)}</ol>`
       }
     </div>
   </aside>`;

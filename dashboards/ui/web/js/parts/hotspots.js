@@ -29,12 +29,21 @@ function SpanCosts({ spans, answer, span, setSpan, colors }) {
   </div></aside>`;
 }
 
+// What ran, or, when nobody chose and nothing did, what was waited for: a request that only waits has no CPU time.
+function useSamples(trace) {
+  const [chosen, setType] = useState(null);
+  const first = useApi('profiles/flamegraph', { trace, type: chosen ?? '' });
+  const wall = first.data?.types.find((t) => /^wall(-time)?$/.test(t.type));
+  const other = chosen === null && first.data?.total === 0 && wall;
+  const second = useApi(other ? 'profiles/flamegraph' : null, { trace, type: other ? wall.type : '' });
+  return { whole: other ? second : first, setType };
+}
+
 export function Hotspots({ trace, tree, colors }) {
-  const [type, setType] = useState('');
   const [span, setSpan] = useState('');
   const [text, setText] = useState('');
-  const query = { trace: trace.trace_id, type };
-  const whole = useApi('profiles/flamegraph', query);
+  const { whole, setType } = useSamples(trace.trace_id);
+  const query = { trace: trace.trace_id, type: whole.data?.type ?? '' };
   const one = useApi(span ? 'profiles/flamegraph' : null, { ...query, span });
   const answer = span ? (one.data ?? whole.data) : whole.data;
   const flame = useMemo(() => answer && buildFlame(answer), [answer]);
@@ -47,19 +56,23 @@ export function Hotspots({ trace, tree, colors }) {
   const error = whole.error ?? one.error;
   if (error) return html`<${Failure} error=${error} />`;
   if (!flame) return html`<${Progress} on=${true} />`;
+  const types = answer.types.length > 0 && html`<select aria-label="sample type" value=${answer.type}
+    onChange=${(e) => setType(e.target.value)}>${answer.types.map((t) => html`<option value=${t.type}>${t.type}</option>`)}</select>`;
   if (whole.data.total === 0)
-    return html`<${Notice} title="No profile has samples of this trace">
+    return html`<div class="hotspots"><div class="tools">${types}</div>
+      <${Notice} title="No profile has samples of this trace">
       <p>A profile arrives up to a minute after the code has run, and a short request may fall between two samples.</p>
       <p>Are its services profiled? <code>DD_PROFILING_ENABLED=1</code></p>
-    </${Notice}>`;
+    </${Notice}></div>`;
   const spans = spansOf(whole.data, tree);
   const found = findFrames(flame, text);
+  const said = !text || found ? '' : 'not a pattern';
   return html`<div class="hotspots">
     <div class="tools">
-      <select aria-label="sample type" value=${answer.type} onChange=${(e) => setType(e.target.value)}>
-        ${answer.types.map((t) => html`<option value=${t.type}>${t.type}</option>`)}</select>
+      ${types}
       <input type="search" placeholder="find functions (regex)" aria-label="find functions" value=${text}
         onInput=${(e) => setText(e.target.value)} />
+      <span class="count" role="status">${said}</span>
       <span class="grow"></span>
       <span class="dim"><b>${amount(answer.total, answer.unit)}</b> in ${count(answer.samples)} ${answer.samples === 1 ? 'sample' : 'samples'}${
         span && html`, ${percent(answer.total / (whole.data.total || 1))}\u202f% of the trace's`

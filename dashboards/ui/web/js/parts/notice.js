@@ -56,12 +56,18 @@ int main(void)
   </${Notice}>`;
 }
 
-// No profile in the range; `any`: of this selection, but there are others.
-export function NoProfiles({ any, widen, clear }) {
+// No sample in the range.  `any`: there are profiles of the service; `others`: of other services.
+export function NoProfiles({ service, any, others, widen, clear }) {
   if (any)
     return html`<${Notice} title="No samples match">
       <p>There are profiles in this time range, but nothing in them fits the filters or the sample type.</p>
       <p><button onClick=${clear}>Clear the filters</button></p>
+    </${Notice}>`;
+  if (others)
+    return html`<${Notice} title=${`No profiles of ${service} in this time range`}>
+      <p>Other services have some: choose one above, or look at a longer time. The first profile of a program
+        arrives within a minute.</p>
+      <p><button onClick=${widen}>Show the last 2 days</button></p>
     </${Notice}>`;
   return html`<${Notice} title="No profiles in this time range">
     <p>Start a program with the profiler, or with a Datadog profiler of another language, and point it at the agent:</p>

@@ -8,6 +8,9 @@ import { go, href, patch } from '../lib/router.js';
 import { TimePicker } from './timepicker.js';
 import { Toast } from './toast.js';
 
+// [keys, what they do, on which paths: all when it is not said].
+const TRACE = /^\/traces\/./;
+const PROFILES = /^\/profiles/;
 const KEYS = [
   ['g s', 'services'],
   ['g t', 'traces'],
@@ -16,18 +19,22 @@ const KEYS = [
   ['?', 'this help'],
   ['↑ ↓  j k', 'move'],
   ['Enter', 'open'],
-  ['← →', 'fold, unfold'],
   ['Esc', 'close, deselect'],
-  ['+ −', 'zoom the waterfall'],
-  ['0', 'whole trace'],
-  ['f', 'zoom to the span'],
-  ['[ ]', 'pan'],
-  ['e', 'next error'],
-  ['n N', 'next, previous match'],
-  ['c', 'copy the trace id'],
-  ['p', 'critical path'],
-  ['i', 'invert the flame graph'],
-  ['s', 'callers and callees'],
+  ['← →', 'fold, unfold', TRACE],
+  ['+ −', 'zoom the waterfall', TRACE],
+  ['0', 'whole trace', TRACE],
+  ['f', 'zoom to the span', TRACE],
+  ['[ ]', 'pan', TRACE],
+  ['e', 'next error', TRACE],
+  ['n N', 'next, previous match', TRACE],
+  ['c', 'copy the trace id', TRACE],
+  ['p', 'critical path', TRACE],
+  ['← →', 'its neighbours', PROFILES],
+  ['Enter', 'zoom to the function', PROFILES],
+  ['0', 'whole flame graph', PROFILES],
+  ['n N', 'next, previous match', PROFILES],
+  ['i', 'invert the flame graph', PROFILES],
+  ['s', 'callers and callees', PROFILES],
 ];
 
 // What goes along from screen to screen.
@@ -57,11 +64,11 @@ function EnvSelect({ params }) {
   </select>`;
 }
 
-function Help({ close }) {
+function Help({ path, close }) {
   return html`<div class="veil" onClick=${close}>
     <div class="help" role="dialog" aria-label="keys" onClick=${(e) => e.stopPropagation()}>
     <h1>Keys</h1>
-    <dl>${KEYS.map(
+    <dl>${KEYS.filter(([, , on]) => !on || on.test(path)).map(
       ([keys, what]) =>
         html`<dt>${keys
           .split(' ')
@@ -112,6 +119,6 @@ export function Shell({ at, children }) {
       </div>
     </header>
     <main>${children}</main>
-    ${help && html`<${Help} close=${() => setHelp(false)} />`}
+    ${help && html`<${Help} path=${at.path} close=${() => setHelp(false)} />`}
     <${Toast} />`;
 }

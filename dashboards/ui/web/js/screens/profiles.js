@@ -1,17 +1,18 @@
-// screens/profiles.js - what a service spends its time and memory on: all its profiles of a time range as a flame graph
-// or a table of functions, alone or compared with another time.
+// screens/profiles.js - what a service spends its time and memory on: all its profiles of a time range as a flame graph,
+// a table of functions, or its threads over time; alone or compared with another time.
 
 import { html, useEffect, useMemo, useState } from '../../vendor/preact.js';
 import { useApi, useTick } from '../lib/api.js';
-import { amount, buildFlame, findFrames, weighMatches } from '../lib/flame.js';
+import { amount, buildFlame, findFrames, sameNode, weighMatches } from '../lib/flame.js';
 import { count, percent } from '../lib/format.js';
 import { useKeys } from '../lib/keys.js';
 import { rangeOf, toSeconds } from '../lib/range.js';
-import { go, here, patch } from '../lib/router.js';
+import { go, patch } from '../lib/router.js';
 import { FlameGraph } from '../parts/flamegraph.js';
 import { FramePanel } from '../parts/framepanel.js';
-import { Failure, NoProfiles, Progress } from '../parts/notice.js';
-import { SortHead, rowClick, walkRows } from '../parts/table.js';
+import { Functions } from '../parts/functions.js';
+import { Lanes } from '../parts/lanes.js';
+import { Failure, NoProfiles, Notice, Progress } from '../parts/notice.js';
 import { Timeline } from '../parts/timeline.js';
 
 const COMPARE = [
@@ -27,6 +28,7 @@ const FILES = [
   ['speedscope', 'speedscope'],
   ['html', 'flame graph, one HTML file'],
 ];
+const DETAIL = { min_share: 0.0001, nodes: 50000 }; // what can be zoomed to
 const STEP_S = 30; // a time to compare with moves in such steps, so that a screen that is looked at stands still
 
 const quote = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
@@ -99,7 +101,7 @@ function Head({ list, answer, service, params, query }) {
   </div>`;
 }
 
-function Tools({ answer, params, text, setText, said, zoomed, reset }) {
+function Tools({ answer, params, said, zoomed, reset }) {
   const keyed = (keys) => keys.map((k) => ({ name: k.name }));
   const view = params.view ?? 'flame';
   const tab = (name, title) =>
@@ -107,9 +109,9 @@ function Tools({ answer, params, text, setText, said, zoomed, reset }) {
   const chip = (name, value) =>
     value && html`<button class="chip" title="remove" onClick=${() => patch({ [name]: '' }, {})}>${value} ✕</button>`;
   return html`<div class="tools wrap">
-    <div class="tabs" role="group" aria-label="view">${tab('flame', 'Flame graph')}${tab('top', 'Functions')}</div>
+    <div class="tabs" role="group" aria-label="view">${tab('flame', 'Flame graph')}${tab('top', 'Functions')}${tab('threads', 'Threads')}</div>
     <input type="search" placeholder="find functions (regex)" aria-label="find functions"
-      value=${text} onInput=${(e) => setText(e.target.value)} />
+      value=${params.find ?? ''} onInput=${(e) => patch({ find: e.target.value })} />
     <span class="count" role="status">${said}</span>
     ${chip('only', params.only && `stacks with ${params.only}`)}
     ${chip('span', params.span && `span ${params.span}`)}
@@ -148,7 +150,8 @@ function Flame({ answer, flame, query, params, found, zoom, setZoom, selected, s
   });
   return html`<div class="trace-body">
     <${FlameGraph} flame=${flame} unit=${answer.unit} found=${found} zoom=${zoom} onZoom=${setZoom}
-      selected=${selected} onPick=${setSelected} isDiff=${answer.base?.total > 0} />
+      selected=${selected} onPick=${setSelected} isDiff=${answer.base?.total > 0}
+      onObject=${(name) => patch({ object: params.object === name ? '' : name }, {})} />
     ${
       selected &&
       html`<${FramePanel} node=${selected} flame=${flame} unit=${answer.unit} query=${query} params=${params}
@@ -175,92 +178,47 @@ function Sandwich({ query, params, find, tick }) {
     return html`<section class="half" aria-label=${title}><h2>${title}</h2>
       <${FlameGraph} flame=${side.flame} unit=${side.data.unit} found=${findFrames(side.flame, find)} zoom=${zoom}
         onZoom=${(n) => setZooms({ ...zooms, [key]: n })} selected=${picked} onPick=${setPicked}
-        isDiff=${side.data.base?.total > 0} keys=${false} /></section>`;
+        isDiff=${side.data.base?.total > 0} keys=${false} legend=${key === 'callees'} /></section>`;
   };
   useKeys({ Escape: () => patch({ focus: '' }, {}) });
   return html`<div class="focus"><span class="dim">callers and callees of</span> <b class="mono">${params.focus}</b>
       ${callees.data && html`<span class="dim">${amount(callees.data.total, callees.data.unit)}</span>`}
       <button onClick=${() => patch({ focus: '' }, {})} title="Esc">Back to the flame graph</button></div>
-    <div class="halves">${pane(callers, 'Callers', 'callers')}${pane(callees, 'Callees', 'callees')}</div>`;
+    ${
+      callees.data?.total === 0 &&
+      html`<${Notice} title="No sample of this kind is in the function">
+      <p>Other sample types may have some: memory is allocated elsewhere than time is spent.</p></${Notice}>`
+    }
+    <div class="halves" hidden=${callees.data?.total === 0}>${pane(callers, 'Callers', 'callers')}${pane(callees, 'Callees', 'callees')}</div>`;
 }
 
-const SHARE = (v, all) => (all ? v / all : 0);
-
-function columnsOf(answer) {
-  return [
-    { key: 'name', title: 'Function' },
-    { key: 'object', title: 'Object' },
-    { key: 'self', title: 'Self', class: 'num', value: (r) => r.self },
-    { key: 'self_share', title: '%', class: 'num' },
-    { key: 'total', title: 'Total', class: 'num', value: (r) => r.total },
-    { key: 'total_share', title: '%', class: 'num' },
-    ...(answer.base ? [{ key: 'change', title: 'Change of self', class: 'num', value: (r) => r.change }] : []),
-  ];
-}
-
-function Change({ row, answer }) {
-  const d = SHARE(row.self, answer.total) - SHARE(row.base_self, answer.base.total);
-  const noise = Math.abs(row.z) < 2;
-  return html`<td class=${`num ${noise ? 'faint' : d > 0 ? 'err' : 'less'}`}
-    title=${noise ? 'within what sampling alone makes differ' : `${row.z.toFixed(1)} standard errors`}>
-    ${d > 0 ? '+' : d < 0 ? '−' : ''}${percent(Math.abs(d))}<span class="unit">points</span></td>`;
-}
-
-function Functions({ query, params, find, tick }) {
-  const sort = (params.sort ?? '-self').replace(/^-/, '');
-  const known = ['self', 'total', 'change'].includes(sort) ? sort : 'self';
-  const { data, error } = useApi('profiles/top', { ...query, sort: known, limit: 500 }, tick);
-  if (error) return html`<${Failure} error=${error} />`;
-  if (!data) return null;
-  let re = null;
-  try {
-    re = find ? new RegExp(find, 'i') : null;
-  } catch {
-    /* not a pattern yet */
-  }
-  const rows = data.rows.filter((r) => !re || re.test(r.name) || re.test(r.object));
-  const open = (r) => ({ ...here().params, view: '', focus: r.name });
-  const cell = (v, all) => html`<td class="num"><span class="share"><i
-    style=${{ width: `${Math.min(1, SHARE(v, all)) * 100}%` }}></i></span><span class="share-of">${percent(SHARE(v, all))}<span class="unit">%</span></span></td>`;
-  return html`<div class="pane" onKeyDown=${walkRows}><table class="table functions">
-    <${SortHead} columns=${columnsOf(data)} sort=${`-${known}`} />
-    <tbody>${rows.map(
-      (r) => html`<tr key=${`${r.name}|${r.object}`} onClick=${rowClick}>
-      <td class="cut mono"><a href=${`/profiles?${new URLSearchParams(open(r))}`} title=${r.file || r.name}>${r.name}</a></td>
-      <td class="dim" title=${r.object}>${r.object.slice(r.object.lastIndexOf('/') + 1)}</td>
-      <td class="num">${amount(r.self, data.unit)}</td>${cell(r.self, data.total)}
-      <td class="num">${amount(r.total, data.unit)}</td>${cell(r.total, data.total)}
-      ${data.base && html`<${Change} row=${r} answer=${data} />`}</tr>`,
-    )}</tbody></table>
-    ${data.functions > data.rows.length && html`<p class="faint more-rows">${count(data.rows.length)} of ${count(data.functions)} functions are shown.</p>`}
-  </div>`;
+function saidOf(flame, find, found) {
+  if (!find) return '';
+  if (!found) return 'not a pattern';
+  if (!found.size) return 'no match';
+  return `${percent(flame.total ? weighMatches(flame, found) / flame.total : 0)}\u202f%`;
 }
 
 function View({ answer, query, params, tick }) {
   const flame = useMemo(() => buildFlame(answer), [answer]);
-  const [text, setText] = useState('');
-  const [zoom, setZoom] = useState(flame.root);
-  const [selected, setSelected] = useState(null);
-  const found = useMemo(() => findFrames(flame, text), [flame, text]);
-  useEffect(() => {
-    setZoom(flame.root);
-    setSelected(null);
-  }, [flame]);
-  const mine = (node) => (node && flame.nodes[node.id] === node ? node : null); // not of the answer before
-  const said = !found
-    ? ''
-    : found.size
-      ? `${percent(flame.total ? weighMatches(flame, found) / flame.total : 0)}\u202f%`
-      : 'no match';
+  const [zoomed, setZoom] = useState(null);
+  const [picked, setSelected] = useState(null);
+  const find = params.find ?? '';
+  const found = useMemo(() => findFrames(flame, find), [flame, find]);
+  // the next answer shows what the one before showed, as far as it has it
+  const zoom = useMemo(() => sameNode(flame, zoomed) ?? flame.root, [flame, zoomed]);
+  const selected = useMemo(() => sameNode(flame, picked), [flame, picked]);
   const shown =
-    params.view === 'top'
-      ? html`<${Functions} query=${query} params=${params} find=${text} tick=${tick} />`
-      : params.focus
-        ? html`<${Sandwich} query=${query} params=${params} find=${text} tick=${tick} />`
-        : html`<${Flame} answer=${answer} flame=${flame} query=${query} params=${params} found=${found}
-          zoom=${mine(zoom) ?? flame.root} setZoom=${setZoom} selected=${mine(selected)} setSelected=${setSelected} />`;
-  return html`<${Tools} answer=${answer} params=${params} text=${text} setText=${setText} said=${said}
-      zoomed=${(mine(zoom) ?? flame.root) !== flame.root} reset=${() => setZoom(flame.root)} />
+    params.view === 'threads'
+      ? html`<${Lanes} query=${query} params=${params} tick=${tick} />`
+      : params.view === 'top'
+        ? html`<${Functions} query=${query} params=${params} find=${find} tick=${tick} />`
+        : params.focus
+          ? html`<${Sandwich} query=${query} params=${params} find=${find} tick=${tick} />`
+          : html`<${Flame} answer=${answer} flame=${flame} query=${query} params=${params} found=${found}
+            zoom=${zoom} setZoom=${setZoom} selected=${selected} setSelected=${setSelected} />`;
+  return html`<${Tools} answer=${answer} params=${params} said=${saidOf(flame, find, found)}
+      zoomed=${zoom !== flame.root} reset=${() => setZoom(null)} />
     <${Alerts} answer=${answer} />${shown}`;
 }
 
@@ -288,7 +246,7 @@ export default function Profiles({ params }) {
   const asked = service ? 'profiles/flamegraph' : null;
   const { data: answer, error, loading } = useApi(
     asked,
-    { ...query, inverted: params.inverted ?? '', timeline: 1 },
+    { ...query, ...DETAIL, inverted: params.inverted ?? '', timeline: 1 },
     tick,
   );
   const failed = list.error ?? error;
@@ -315,7 +273,7 @@ export default function Profiles({ params }) {
       list.data &&
       !failed &&
       (!service || (answer && answer.total === 0 && !(answer.base?.total > 0))) &&
-      html`<${NoProfiles} any=${services.length > 0}
+      html`<${NoProfiles} service=${service} others=${services.length > 0} any=${services.some((s) => s.service === service)}
         widen=${() => patch({ from: 'now-2d', to: '', env: '' })}
         clear=${() => go('/profiles', { from: params.from, to: params.to, service: params.service })} />`
     }`;
