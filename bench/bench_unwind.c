@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "base/clock.h"
+#include "profiler/src/regs.h"
 #include "tests/unit/profiler/loaded.h"
 
 #define DEPTH  40
@@ -30,27 +31,10 @@ static _Unwind_Reason_Code count_frame(struct _Unwind_Context *context, void *us
     return _URC_NO_REASON;
 }
 
-static sonde_prof__regs regs_of(const ucontext_t *u)
-{
-#if defined(__x86_64__)
-    const greg_t *r = u->uc_mcontext.gregs;
-
-    return (sonde_prof__regs){
-        (uint64_t)r[REG_RIP], (uint64_t)r[REG_RSP], (uint64_t)r[REG_RBP], 0, NULL, NULL
-    };
-#else
-    return (sonde_prof__regs){ u->uc_mcontext.pc,
-                               u->uc_mcontext.sp,
-                               u->uc_mcontext.regs[29],
-                               u->uc_mcontext.regs[30],
-                               NULL,
-                               NULL };
-#endif
-}
-
 static __attribute__((noinline)) void measure_from(const ucontext_t *here)
 {
-    const sonde_prof__regs regs = regs_of(here);
+    uint64_t all[16];
+    const sonde_prof__regs regs = sonde_prof__regs_of(here, all);
     uint64_t start, ours, theirs;
     uint32_t frames = 0, their_frames = 0, i;
 

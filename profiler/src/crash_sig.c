@@ -23,7 +23,8 @@
 
 #include "guard.h"
 #include "maps.h"
-#include "sampler.h"
+#include "regs.h"
+#include "slot.h"
 
 #define OTHERS_NS (5 * (uint64_t)SONDE_NS_PER_S) /* a receiver may take nearly as long */
 #define HANDLED_NS                                                                                 \

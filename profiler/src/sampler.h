@@ -35,9 +35,6 @@ extern sonde_prof__sampling sonde_prof__sampling_now;
 /* The last CPU sample of the slot's thread, on it, from the function that ends it (threads.h). */
 void sonde_prof__sample_end(sonde_prof__slot *slot, uintptr_t entry);
 
-/* Those of a signal's ucontext; `all`: room for what the result points to. */
-sonde_prof__regs sonde_prof__regs_of(const void *ucontext, uint64_t all[16]);
-
 void sonde_prof__on_signal(int signo, siginfo_t *info, void *context);
 
 #endif /* SONDE_PROFILER_SAMPLER_H */

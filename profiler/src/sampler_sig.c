@@ -24,6 +24,7 @@
 #include "cpu_timer.h"
 #include "events.h"
 #include "maps.h"
+#include "regs.h"
 #include "samplers.h"
 
 #define OUR_FRAMES_MAX 8 /* between a hook and the walk */
@@ -34,50 +35,6 @@
 const char sonde_prof__wall_cookie;
 sonde_prof__sampling sonde_prof__sampling_now = { .frames_max = SONDE_PROF__FRAMES_MAX };
 sonde_prof__counts sonde_prof__count;
-
-/* -- registers -------------------------------------------------------------------------------------- */
-
-#if defined(__x86_64__)
-
-sonde_prof__regs sonde_prof__regs_of(const void *ucontext, uint64_t all[16])
-{
-    const ucontext_t *u = ucontext;
-    static const uint8_t order[16] = { REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI,
-                                       REG_RBP, REG_RSP, REG_R8,  REG_R9,  REG_R10, REG_R11,
-                                       REG_R12, REG_R13, REG_R14, REG_R15 };
-    int i;
-
-    for (i = 0; i < 16; i++)
-        all[i] = (uint64_t)u->uc_mcontext.gregs[order[i]];
-    return (
-        sonde_prof__regs){ (uint64_t)u->uc_mcontext.gregs[REG_RIP], all[7], all[6], 0, all, NULL };
-}
-
-/* Of the caller, as they are here. */
-#    define REGS_HERE(r)                                                                           \
-        __asm__ volatile("leaq 0(%%rip), %0\n\tmovq %%rsp, %1\n\tmovq %%rbp, %2"                   \
-                         : "=r"((r).pc), "=r"((r).sp), "=r"((r).fp))
-
-#else
-
-sonde_prof__regs sonde_prof__regs_of(const void *ucontext, uint64_t all[16])
-{
-    const ucontext_t *u = ucontext;
-
-    (void)all;
-    return (sonde_prof__regs){ u->uc_mcontext.pc,
-                               u->uc_mcontext.sp,
-                               u->uc_mcontext.regs[29],
-                               u->uc_mcontext.regs[30],
-                               NULL,
-                               NULL };
-}
-
-#    define REGS_HERE(r)                                                                           \
-        __asm__ volatile("adr %0, .\n\tmov %1, sp\n\tmov %2, x29"                                  \
-                         : "=r"((r).pc), "=r"((r).sp), "=r"((r).fp))
-
-#endif
 
 /* -- one sample ------------------------------------------------------------------------------------- */
 
@@ -180,7 +137,7 @@ __attribute__((noinline)) bool sonde_prof__sample_here(sonde_prof__sample *s, co
 
     if (!slot || !enter(slot))
         return false;
-    REGS_HERE(regs);
+    SONDE_PROF__REGS_HERE(regs);
     s->mono_ns = sonde_mono_ns();
     n = walk(slot, &regs, &s->end);
     first = first_of(slot, n, caller);
@@ -199,7 +156,7 @@ __attribute__((noinline)) bool sonde_prof__stack_here(sonde_prof__sample *s, uin
 
     if (!slot || !enter(slot))
         return false;
-    REGS_HERE(regs);
+    SONDE_PROF__REGS_HERE(regs);
     s->mono_ns = sonde_mono_ns();
     n = walk(slot, &regs, &s->end);
     first = first_of(slot, n, caller);
@@ -232,7 +189,7 @@ __attribute__((noinline)) void sonde_prof__sample_end(sonde_prof__slot *slot, ui
 
     if (events == 0 || !enter(slot))
         return;
-    REGS_HERE(regs);
+    SONDE_PROF__REGS_HERE(regs);
     s.mono_ns = sonde_mono_ns();
     s.value[0] = (int64_t)(events * atomic_load_explicit(&slot->period_ns, memory_order_relaxed));
     n = walk(slot, &regs, &s.end);

@@ -19,7 +19,7 @@ done
 echo "compiled: profiler"
 for test in cfi unwind; do
     $cc $flags "tests/unit/profiler/test_$test.c" tests/support/alloc_fail.c \
-        profiler/src/cfi.c profiler/src/unwind_build.c profiler/src/unwind_sig.c profiler/src/unwind_table_sig.c \
+        profiler/src/cfi.c profiler/src/regs_sig.c profiler/src/unwind_build.c profiler/src/unwind_sig.c profiler/src/unwind_table_sig.c \
         common/base/alloc.c common/base/clock.c common/base/digest.c common/base/rng.c common/base/status.c common/base/table.c \
         -o "$work/test_$test" -lpthread -lm
     $qemu -L $system "$work/test_$test"

@@ -13,7 +13,7 @@
 #include <unwind.h>
 
 #include "loaded.h"
-#include "profiler/src/sampler.h"
+#include "profiler/src/regs.h"
 
 #define ORACLE_FRAMES 256
 
