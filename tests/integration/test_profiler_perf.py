@@ -18,6 +18,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 from pprof import Profile  # noqa: E402
+from profile_intake import ProfileIntake  # noqa: E402
+from stack import Stack, wait_until  # noqa: E402
 
 BUILD = Path(os.environ.get("SONDE_BUILD_DIR", "build/dev"))
 PROFILER = BUILD / "lib/libsonde-profiler.so"
@@ -127,6 +129,22 @@ class Perf(unittest.TestCase):
             self.assertTrue(any("read" in name and name not in ("read", "read_zeros") for name in names), names)
         else:
             self.assertIn("[kernel]", names)
+
+    def test_they_come_through_our_agent_too(self):
+        if not (BUILD / "bin/sonde").exists():
+            self.skipTest("there is no agent in this build")
+        with ProfileIntake() as intake, Stack() as stack:
+            stack.start_agent(DD_APM_DD_URL="http://127.0.0.1:9", DD_APM_PROFILING_DD_URL=intake.url, SONDE_AGENT_PROFILING_WINDOW="1")
+            run = program("read", 1000, hz=250, DD_PROFILING_DO_EXPORT="true", SONDE_PROFILING_BATCH_INTERVAL_MS="200",
+                          DD_TRACE_AGENT_URL=f"http://127.0.0.1:{stack.agent_port}", SONDE_PROFILING_WIRE="spb")
+            self.well(run)
+            wait_until("all of the program's time has come", lambda: sum(
+                u.profile.total("cpu-time") for u in intake.uploads()) >= 9 * 10**8)
+            uploads = intake.uploads()
+        self.assertEqual({u.event["internal"]["cpu_engine"] for u in uploads}, {self.mode})
+        self.assertEqual({u.tags["include_kernel"] for u in uploads}, {"true" if self.mode == 2 else "false"})
+        files = {m["filename"] for u in uploads for m in u.profile.mappings.values()}
+        self.assertEqual("[kernel.kallsyms]" in files, self.mode == 2)
 
     def test_threads_that_live_a_moment_are_seen_in_full(self):
         run = program("threads", 200, 3)
