@@ -10,8 +10,11 @@
 
 void flame_set_type(flame *f, sonde_str type, sonde_str unit)
 {
-    f->type = f->tree.texts[sonde_flame_text_of(&f->tree, type)];
-    f->unit = f->tree.texts[sonde_flame_text_of(&f->tree, unit)];
+    uint32_t type_text = sonde_flame_text_of(&f->tree, type); /* may move them all */
+    uint32_t unit_text = sonde_flame_text_of(&f->tree, unit);
+
+    f->type = f->tree.texts[type_text];
+    f->unit = f->tree.texts[unit_text];
 }
 
 uint32_t flame_child(flame *f, uint32_t parent, sonde_str name, sonde_str object, bool is_inlined)

@@ -3,6 +3,7 @@
 #include "agent/profiles/flame.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include "agent/profiles/profile_join.h"
 #include "base/alloc.h"
@@ -117,6 +118,26 @@ static void test_the_z_of_two_proportions(void **state)
     assert_true(flame_change_z(f, &fn, &z));
     assert_true(fabs(z - 2.8284271) < 1e-6);
     flame_close(f);
+}
+
+/* Whatever room the texts before it have left. */
+static void test_the_type_is_kept_while_texts_move(void **state)
+{
+    char name[16];
+
+    (void)state;
+    for (unsigned before = 0; before < 70; before++) {
+        flame *f = new_flame();
+
+        for (unsigned i = 0; i < before; i++) {
+            (void)snprintf(name, sizeof(name), "f%u", i);
+            (void)child(f, 0, name);
+        }
+        flame_set_type(f, SONDE_STR("cpu-time"), SONDE_STR("nanoseconds"));
+        assert_str_equal(f->type, SONDE_STR("cpu-time"));
+        assert_str_equal(f->unit, SONDE_STR("nanoseconds"));
+        flame_close(f);
+    }
 }
 
 /* ---- from a profile ---- */
@@ -274,6 +295,7 @@ int main(void)
         cmocka_unit_test(test_totals_are_of_all_below),
         cmocka_unit_test(test_recursion_counts_once_in_the_total_of_a_function),
         cmocka_unit_test(test_the_z_of_two_proportions),
+        cmocka_unit_test(test_the_type_is_kept_while_texts_move),
         cmocka_unit_test(test_inlined_functions_are_below_those_they_are_in),
         cmocka_unit_test(test_two_processes_in_one_profile_have_a_root_each),
         cmocka_unit_test(test_one_process_stays_as_it_is),
