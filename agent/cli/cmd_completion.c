@@ -53,9 +53,15 @@ static bool is_operand(const cli_option *o)
 }
 
 /* Another program and its arguments follow. */
-static bool is_program(const cli_option *o)
+static bool is_program(const command *c, const cli_option *o)
 {
-    return strcmp(o->name, CLI_COMMAND) == 0;
+    return strcmp(o->name, CLI_COMMAND) == 0 && c != &profile_diff_command;
+}
+
+/* `sonde profile diff` comes last: a command in a command. */
+static const command *command_at(size_t i)
+{
+    return i < commands_len ? commands[i] : &profile_diff_command;
 }
 
 /* What stands in the place of the operand: a file or program, or one of these words. */
@@ -81,8 +87,8 @@ static void print_name(const command *c, const char *text)
 static bool is_known(size_t before, const char *name)
 {
     for (size_t i = 0; i < before; i++)
-        for (size_t k = 0; k < commands[i]->options_len; k++)
-            if (strcmp(commands[i]->options[k].name, name) == 0)
+        for (size_t k = 0; k < command_at(i)->options_len; k++)
+            if (strcmp(command_at(i)->options[k].name, name) == 0)
                 return true;
     return false;
 }
@@ -92,9 +98,9 @@ static void print_pattern(value_kind kind, const char *action)
 {
     bool is_first = true;
 
-    for (size_t i = 0; i < commands_len; i++)
-        for (size_t k = 0; k < commands[i]->options_len; k++) {
-            const cli_option *o = &commands[i]->options[k];
+    for (size_t i = 0; i <= commands_len; i++)
+        for (size_t k = 0; k < command_at(i)->options_len; k++) {
+            const cli_option *o = &command_at(i)->options[k];
 
             if (is_operand(o) || kind_of(o) != kind || is_known(i, o->name))
                 continue;
@@ -106,16 +112,15 @@ static void print_pattern(value_kind kind, const char *action)
     (void)printf(") %s ;;\n", action);
 }
 
-static void print_bash_command(const command *c, const char *text)
+static void print_bash_command(const command *c, const char *label)
 {
     const char *words = c == &help_command ? "$commands" : operand_words(c), *files = "";
 
-    (void)text;
-    (void)printf("    %s) words=\"%s", c->name, words);
+    (void)printf("    %s) words=\"%s", *label ? label : c->name, words);
     for (size_t i = 0; i < c->options_len; i++)
         if (!is_operand(&c->options[i]))
             (void)printf(" --%s", c->options[i].name);
-        else if (is_program(&c->options[i]))
+        else if (is_program(c, &c->options[i]))
             files = "files=-cf";
         else if (!*words)
             files = "files=-f";
@@ -146,6 +151,9 @@ static void print_bash(void)
                "    case ${COMP_WORDS[1]} in");
     for_each_command(print_bash_command, "");
     (void)puts("    esac\n"
+               "    case \"${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in");
+    print_bash_command(&profile_diff_command, "\"profile diff\"");
+    (void)puts("    esac\n"
                "    COMPREPLY=($(compgen $files -W \"$words\" -- \"$cur\"))\n"
                "}\n"
                "complete -F _sonde sonde");
@@ -172,16 +180,18 @@ static const char *zsh_action(value_kind kind)
     return actions[kind];
 }
 
-static void print_zsh_command(const command *c, const char *text)
+static void print_zsh_arguments(const command *c)
 {
-    (void)text;
-    (void)printf("%s)\n    _arguments", c->name);
+    (void)printf("    _arguments");
     for (size_t i = 0; i < c->options_len; i++) {
         const cli_option *o = &c->options[i];
         const char *action = zsh_action(kind_of(o));
 
-        if (is_program(o))
-            (void)printf(" '*::command:_normal'");
+        if (is_program(c, o))
+            (void)printf(" '*::command:%s'",
+                         *operand_words(c) ? "_sonde_diff_or_program" : "_normal");
+        else if (c == &profile_diff_command && is_operand(o))
+            (void)printf(" '1:before:_files' '2:after:_files'");
         else if (is_operand(o) && *operand_words(c))
             (void)printf(" '1:shell:(%s)'", operand_words(c));
         else if (is_operand(o))
@@ -193,14 +203,39 @@ static void print_zsh_command(const command *c, const char *text)
     }
     if (c == &help_command)
         (void)printf(" \"1:command:(${(j: :)${commands%%%%:*}})\"");
-    (void)printf(" '--help' '-h' ;;\n");
+    (void)printf(" '--help' '-h'\n");
+}
+
+static void print_zsh_command(const command *c, const char *text)
+{
+    (void)text;
+    (void)printf("%s)\n", c->name);
+    if (c == &profile_command) {
+        (void)puts("    if [[ $words[2] == diff && CURRENT -gt 2 ]]; then\n"
+                   "    shift words\n"
+                   "    (( CURRENT-- ))");
+        print_zsh_arguments(&profile_diff_command);
+        (void)puts("    return\n"
+                   "    fi");
+    }
+    print_zsh_arguments(c);
+    (void)puts("    ;;");
 }
 
 static void print_zsh(void)
 {
-    (void)puts("#compdef sonde\n"
-               "local -a commands\n"
-               "commands=(");
+    (void)puts(
+        "#compdef sonde\n"
+        "_sonde_diff_or_program()\n"
+        "{\n"
+        "    if (( CURRENT == 1 )); then\n"
+        "        _alternative 'words:comparison:(diff)' 'commands:command:_command_names -e'\n"
+        "    else\n"
+        "        _normal\n"
+        "    fi\n"
+        "}\n"
+        "local -a commands\n"
+        "commands=(");
     for_each_command(print_zsh_summary, "");
     (void)puts(")\n"
                "if (( CURRENT == 2 )); then\n"
@@ -229,17 +264,16 @@ static const char *fish_action(value_kind kind)
     return actions[kind];
 }
 
-static void print_fish_command(const command *c, const char *text)
+/* `when`: the subcommand that has been seen. */
+static void print_fish_options(const command *c, const char *when)
 {
     const char *words = operand_words(c);
 
-    (void)text;
-    (void)printf("complete -c sonde -n __fish_use_subcommand -a %s -d '%s'\n", c->name, c->summary);
     for (size_t i = 0; i < c->options_len; i++) {
         const cli_option *o = &c->options[i];
 
-        (void)printf("complete -c sonde -n '__fish_seen_subcommand_from %s'", c->name);
-        if (is_program(o))
+        (void)printf("complete -c sonde -n '%s'", when);
+        if (is_program(c, o))
             (void)printf(" -F -a '%s (__fish_complete_command)'", words);
         else if (is_operand(o) && *words)
             (void)printf(" -a '%s'", words);
@@ -253,12 +287,25 @@ static void print_fish_command(const command *c, const char *text)
     }
 }
 
+static void print_fish_command(const command *c, const char *text)
+{
+    char when[96];
+
+    (void)text;
+    (void)printf("complete -c sonde -n __fish_use_subcommand -a %s -d '%s'\n", c->name, c->summary);
+    (void)snprintf(when, sizeof(when), "__fish_seen_subcommand_from %s%s", c->name,
+                   c == &profile_command ? "; and not __fish_seen_subcommand_from diff" : "");
+    print_fish_options(c, when);
+}
+
 static void print_fish(void)
 {
     (void)puts("# fish completion for sonde(1)\n"
                "complete -c sonde -f\n"
                "complete -c sonde -l help -s h");
     for_each_command(print_fish_command, "");
+    print_fish_options(&profile_diff_command,
+                       "__fish_seen_subcommand_from profile; and __fish_seen_subcommand_from diff");
     (void)fputs("complete -c sonde -n '__fish_seen_subcommand_from help' -a '", stdout);
     for_each_command(print_name, " ");
     (void)puts("'");

@@ -123,6 +123,23 @@ static const char *file_of(const request *r)
     return !file || strcmp(file, "folded") == 0 || strcmp(file, "speedscope") == 0 ? NULL : file;
 }
 
+static int fail_type(const request *r, const profile *got)
+{
+    profile_column columns[PROFILE_COLUMNS_MAX];
+    size_t len = profile_columns(got, columns);
+    sonde_buf names;
+    int code;
+
+    sonde_buf_init(&names, 4096);
+    for (size_t i = 0; i < len; i++)
+        sonde_buf_printf(&names, "%s%.*s", i ? ", " : "", SONDE_STR_ARG(columns[i].type));
+    code = cli_fail(r->self, "--type %s: the profile has none of it; it has %.*s",
+                    r->line->values[OPT_TYPE],
+                    SONDE_STR_ARG(len ? sonde_buf_str(&names) : SONDE_STR("nothing")));
+    sonde_buf_done(&names);
+    return code;
+}
+
 static int write_profile(const request *r, profiled *p, profile *got)
 {
     const char *file = file_of(r);
@@ -138,7 +155,7 @@ static int write_profile(const request *r, profiled *p, profile *got)
     sonde_buf_init(&out, OUTPUT_MAX_BYTES);
     status = output_write(r->format, got, &facts, &out);
     if (status == SONDE_ERR_NOT_FOUND)
-        code = cli_fail(r->self, "--type %s: the profile has none of it", facts.type);
+        code = fail_type(r, got);
     else if (status != SONDE_OK)
         code = cli_fail(r->self, "the profile could not be written: %s", sonde_status_str(status));
     else if (output_save(file, sonde_buf_str(&out)) != SONDE_OK)
@@ -153,6 +170,10 @@ static void tell_losses(const request *r, const collector_counters *n)
     if (n->batches == 0)
         (void)cli_fail(r->self, "no samples came: the program ended at once, or by a signal, or "
                                 "cleared its environment");
+    else if (n->rows == 0)
+        (void)cli_fail(
+            r->self, "no samples came: the program did nothing of --events %s, or too little",
+            r->line->values[OPT_EVENTS] ? r->line->values[OPT_EVENTS] : "cpu,wall,heap,lock");
     if (n->lost)
         (void)cli_fail(r->self, "%llu rows found no room", (unsigned long long)n->lost);
     if (n->refused)
@@ -224,7 +245,11 @@ static bool read_request(request *r)
         return false;
     }
     if (!output_format_of(line->values[OPT_OUTPUT], line->values[OPT_FORMAT], &r->format)) {
-        (void)cli_fail(r->self, "in which format? Say --format with one of " OUTPUT_FORMATS);
+        (void)cli_fail(r->self, "in which format? " OUTPUT_HOW);
+        return false;
+    }
+    if (r->format == OUTPUT_PPROF && !line->values[OPT_OUTPUT] && isatty(STDOUT_FILENO)) {
+        (void)cli_fail(r->self, "--format pprof: not to a terminal; say --output FILE");
         return false;
     }
     if (line->values[OPT_FREQUENCY] &&

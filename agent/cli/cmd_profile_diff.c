@@ -232,7 +232,8 @@ static bool read_request(request *r)
         (void)cli_fail(r->self, "expected two files: sonde profile diff BEFORE AFTER");
     else if (!output_format_of(line->values[OPT_OUTPUT], line->values[OPT_FORMAT], &r->format) ||
              r->format == OUTPUT_PPROF || r->format == OUTPUT_SPEEDSCOPE)
-        (void)cli_fail(r->self, "in which format? Say --format with html or folded");
+        (void)cli_fail(r->self, "in which format? Name the file .html or .folded, or say --format "
+                                "with html or folded");
     else if (line->values[OPT_ROWS] &&
              (sonde_parse_u64(sonde_str_from(line->values[OPT_ROWS]), &r->rows) != SONDE_OK ||
               r->rows > ROWS_MAX))

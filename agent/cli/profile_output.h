@@ -27,6 +27,8 @@ typedef enum output_format {
  * False: nobody knows. */
 bool output_format_of(const char *file, const char *name, output_format *out);
 #define OUTPUT_FORMATS "html, pprof, folded, speedscope"
+#define OUTPUT_HOW                                                                                 \
+    "name the file .html, .pb.gz, .folded or .json, or say --format with one of " OUTPUT_FORMATS
 
 /* Facts beside the profile. */
 typedef struct output_facts {

@@ -54,6 +54,8 @@ static bool read_events(const command *self, const char *list, unsigned *out)
         }
         *out |= 1u << i;
     }
+    if (*out == 0)
+        (void)cli_fail(self, "--events: nothing is named; there are " EVENTS_KNOWN);
     return *out != 0;
 }
 
@@ -151,7 +153,8 @@ static bool find_all(const command *self, const profiled_options *o, char progra
     *out_exit = EXIT_FAILED;
     if (!program_find(o->argv[0], program))
         *out_exit = errno == ENOENT ? 127 : 126,
-        (void)cli_fail(self, "%s: %s", o->argv[0], strerror(errno));
+        (void)cli_fail(self, "%s: %s%s", o->argv[0], strerror(errno),
+                       errno == ENOENT && !strchr(o->argv[0], '/') ? " in PATH" : "");
     else if ((why = program_obstacle(program)) != NULL)
         (void)cli_fail(self, "%s cannot be profiled: %s", program, why);
     else if (!program_find_profiler(library))

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -115,6 +116,10 @@ class Completion(Operations):
         self.assertEqual(self.complete("agent", "--port", ""), [])
         self.assertEqual(self.complete("completion", ""), ["bash", "zsh", "fish", "--help"])
         self.assertEqual(self.complete("help", "fl"), ["flare"])
+        self.assertIn("diff", self.complete("profile", "dif"))
+        self.assertEqual(self.complete("profile", "diff", "con"), ["conf.yaml"])
+        self.assertEqual(self.complete("profile", "diff", "--ro"), ["--rows"])  # not what `sonde profile` has
+        self.assertEqual(self.complete("profile", "diff", "--rows", ""), [])
 
     def test_every_command_and_option_of_the_help_is_completed_in_every_shell(self):
         _, commands, _ = self.run_sonde("help")
@@ -123,13 +128,21 @@ class Completion(Operations):
         for shell in ["bash", "zsh", "fish"]:
             status, script, _ = self.run_sonde("completion", shell)
             self.assertEqual(status, 0)
-            for command in commands:
-                self.assertIn(command, script)
-                _, text, _ = self.run_sonde(command, "--help")
+            for command in [*commands, "profile diff"]:
+                self.assertIn(command.split()[-1], script)
+                _, text, _ = self.run_sonde(*command.split(), "--help")
                 if command == "help":
                     continue
                 for option in re.findall(r"^ +(?:-[a-z], )?--([a-z-]+)", text, re.M):
                     self.assertIn(f"-l {option}" if shell == "fish" else f"--{option}", script, command)
+
+    def test_the_scripts_are_the_shells_language(self):
+        for shell in ["bash", "zsh", "fish"]:
+            if shutil.which(shell):
+                _, script, _ = self.run_sonde("completion", shell)
+                path = self.write(f"completion.{shell}", script)
+                done = subprocess.run([shell, "-n", str(path)], capture_output=True, text=True, timeout=60)
+                self.assertEqual((done.returncode, done.stderr), (0, ""), shell)
 
     def test_another_shell_and_none_are_mistakes_that_say_what_there_is(self):
         status, _, error = self.run_sonde("completion", "csh")

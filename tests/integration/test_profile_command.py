@@ -280,7 +280,9 @@ class Refusals(unittest.TestCase):
     def test_command_lines(self):
         cases = [
             (["profile"], 2, "there is no program"),
-            (["profile", "-o", "x.unknown", "--", "true"], 2, "in which format"),
+            (["profile", "-o", "x.unknown", "--", "true"], 2, "in which format? name the file .html"),
+            (["profile", "-e", "", "--", "true"], 2, "nothing is named; there are cpu, wall"),
+            (["profile", "--", "no-such-program"], 127, "no-such-program: No such file or directory in PATH"),
             (["profile", "-e", "cpu,time", "--", "true"], 2, 'there is no "time"'),
             (["profile", "-d", "0", "--", "true"], 2, "expected a number of seconds"),
             (["profile", "-F", "5000", "--", "true"], 2, "expected a number from 1 to 1000"),
