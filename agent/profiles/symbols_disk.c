@@ -84,7 +84,7 @@ static void list_file(const symbols_disk *d, const char *name, file_list *l)
         return;
     l->items = items;
     items[l->len] = (file){ .bytes = (uint64_t)st.st_size, .used = st.st_mtim };
-    (void)snprintf(items[l->len].name, sizeof(items->name), "%s", name);
+    memcpy(items[l->len].name, name, strlen(name) + 1);
     l->len++;
 }
 

@@ -237,8 +237,8 @@ static void test_threads_that_find_the_table_full_are_counted(void **state)
     int i;
 
     (void)state;
-    reserve_until(SONDE_PROF__SLOTS_MAX - 1); /* and this thread's */
-    assert_null(sonde_prof__slot_reserve());
+    while (sonde_prof__slot_reserve())
+        ;
     for (i = 0; i < 10000 && atomic_load(&sonde_prof__count.slots_full) == before; i++)
         assert_int_equal(next().weight, 0); /* most are passed: one in 64 would have a slot */
     assert_int_equal(atomic_load(&sonde_prof__count.slots_full), before + 1);
