@@ -18,6 +18,7 @@
 
 static const char help[] =
     "Usage: sonde profile [OPTION]... -- COMMAND [ARGUMENT]...\n"
+    "       sonde profile [OPTION]... --pid PID\n"
     "       sonde profile diff [OPTION]... BEFORE AFTER\n"
     "\n"
     "Runs COMMAND and tells where it spent its time, which memory it took and where it waited: no "
@@ -25,8 +26,16 @@ static const char help[] =
     "no change of the program. Ends with the program; what was seen up to then is written also "
     "after Ctrl-C.\n"
     "\n"
-    "  -p, --pid PID        of a process that runs: says what to do, nothing is put into it\n"
-    "  -d, --duration S     ask the program to end after so many seconds (SIGTERM)\n"
+    "  -p, --pid PID        of a process that runs: the profiler is put into it and works until "
+    "Ctrl-C "
+    "or --duration; the\n"
+    "                       process runs on, and what it did before cannot be told from what it "
+    "would "
+    "have done\n"
+    "      --trust-seccomp  also of one that filters its system calls: its filter allows what the "
+    "profiler needs\n"
+    "  -d, --duration S     ask the program to end after so many seconds (SIGTERM); with --pid: so "
+    "long\n"
     "  -e, --events LIST    of cpu, wall, heap, lock, io, exception (cpu,wall,heap,lock)\n"
     "  -o, --output FILE    write the profile there, not a table of functions to standard output; "
     "by its ending:\n"
@@ -57,6 +66,7 @@ enum {
     OPT_TYPE,
     OPT_FREQUENCY,
     OPT_NO_INLINES,
+    OPT_TRUST_SECCOMP,
     OPT_COMMAND
 };
 
@@ -69,6 +79,7 @@ static const cli_option options[] = {
     [OPT_TYPE] = { 't', "type", NULL, NULL },
     [OPT_FREQUENCY] = { 'F', "frequency", NULL, NULL },
     [OPT_NO_INLINES] = { 0, "no-inlines", NULL, "1" },
+    [OPT_TRUST_SECCOMP] = { 0, "trust-seccomp", NULL, "1" },
     [OPT_COMMAND] = { 0, CLI_COMMAND, NULL, "COMMAND" },
 };
 
@@ -101,7 +112,7 @@ static void watch(const request *r, profiled *p)
     uint64_t end = sonde_deadline(p->began_mono_ns, r->duration_ns);
     bool shows = shows_progress();
 
-    while (!p->is_over && sonde_mono_ns() < end) {
+    while (profiled_goes_on(p) && sonde_mono_ns() < end) {
         uint64_t tick = sonde_deadline(sonde_mono_ns(), TICK_NS);
 
         profiled_wait(p, tick < end ? tick : end);
@@ -143,7 +154,7 @@ static int fail_type(const request *r, const profile *got)
 static int write_profile(const request *r, profiled *p, profile *got)
 {
     const char *file = file_of(r);
-    const output_facts facts = { .title = r->line->rest[0],
+    const output_facts facts = { .title = p->name,
                                  .type = r->line->values[OPT_TYPE],
                                  .start_unix_ns = p->began_unix_ns,
                                  .duration_ns = sonde_mono_ns() - p->began_mono_ns,
@@ -168,8 +179,11 @@ static int write_profile(const request *r, profiled *p, profile *got)
 static void tell_losses(const request *r, const collector_counters *n)
 {
     if (n->batches == 0)
-        (void)cli_fail(r->self, "no samples came: the program ended at once, or by a signal, or "
-                                "cleared its environment");
+        (void)cli_fail(r->self,
+                       r->line->values[OPT_PID]
+                           ? "no samples came: it did nothing meanwhile, or ended at once"
+                           : "no samples came: the program ended at once, or by a signal, or "
+                             "cleared its environment");
     else if (n->rows == 0)
         (void)cli_fail(
             r->self, "no samples came: the program did nothing of --events %s, or too little",
@@ -199,6 +213,8 @@ static int finish(const request *r, profiled *p)
 static int profile_program(const request *r)
 {
     const profiled_options o = { .argv = r->line->rest,
+                                 .pid = r->line->values[OPT_PID],
+                                 .trusts_seccomp = r->line->values[OPT_TRUST_SECCOMP] != NULL,
                                  .events = r->line->values[OPT_EVENTS],
                                  .frequency = r->line->values[OPT_FREQUENCY],
                                  .batch_ms = BATCH_MS,
@@ -240,8 +256,10 @@ static bool read_request(request *r)
     const cli_line *line = r->line;
     uint64_t n;
 
-    if (!line->rest[0]) {
-        (void)cli_fail(r->self, "there is no program: sonde profile -- COMMAND");
+    if (!line->rest[0] == !line->values[OPT_PID]) {
+        (void)cli_fail(
+            r->self, line->rest[0] ? "either --pid or a program, not both"
+                                   : "there is no program: sonde profile -- COMMAND, or --pid PID");
         return false;
     }
     if (!output_format_of(line->values[OPT_OUTPUT], line->values[OPT_FORMAT], &r->format)) {
@@ -273,10 +291,7 @@ static int run(const command *self, int argc, char **argv)
     sonde_log_set_level(SONDE_LOG_ERROR);
     if (!cli_parse(self, argc, argv, &line, &code))
         return code;
-    if (line.values[OPT_PID])
-        code = profiled_refuse_pid(self, line.values[OPT_PID]);
-    else
-        code = read_request(&r) ? profile_program(&r) : EXIT_USAGE;
+    code = read_request(&r) ? profile_program(&r) : EXIT_USAGE;
     cli_line_done(&line);
     return code;
 }

@@ -22,13 +22,16 @@
 
 static const char help[] =
     "Usage: sonde top [OPTION]... -- COMMAND [ARGUMENT]...\n"
+    "       sonde top [OPTION]... --pid PID\n"
     "\n"
     "Runs COMMAND and shows every second which of its functions compute, allocate and wait. What "
     "the program prints\n"
     "is thrown away unless --output says where to keep it. On anything but a terminal: a table "
     "every second.\n"
     "\n"
-    "  -p, --pid PID        of a process that runs: says what to do, nothing is put into it\n"
+    "  -p, --pid PID        of a process that runs, as long as it is looked at; it runs on\n"
+    "      --trust-seccomp  also of one that filters its system calls: its filter allows what the "
+    "profiler needs\n"
     "  -i, --interval S     every so many seconds (1)\n"
     "      --once           one table, of the first interval with samples, then ask the program to "
     "end\n"
@@ -40,7 +43,7 @@ static const char help[] =
     "Keys: c w a h l  by CPU, wall clock, allocation, heap, waits for locks\n"
     "      f t s      functions, threads, endpoints of requests\n"
     "      p          pause; again: go on\n"
-    "      q          ask the program to end\n"
+    "      q          ask the program to end; with --pid: end looking\n"
     "\n"
     "self and total: a function's share without and with what it calls. The exit status is the "
     "program's.\n";
@@ -53,6 +56,7 @@ enum {
     OPT_OUTPUT,
     OPT_FREQUENCY,
     OPT_NO_INLINES,
+    OPT_TRUST_SECCOMP,
     OPT_COMMAND
 };
 
@@ -64,6 +68,7 @@ static const cli_option options[] = {
     [OPT_OUTPUT] = { 'o', "output", NULL, NULL },
     [OPT_FREQUENCY] = { 'F', "frequency", NULL, NULL },
     [OPT_NO_INLINES] = { 0, "no-inlines", NULL, "1" },
+    [OPT_TRUST_SECCOMP] = { 0, "trust-seccomp", NULL, "1" },
     [OPT_COMMAND] = { 0, CLI_COMMAND, NULL, "COMMAND" },
 };
 
@@ -97,7 +102,7 @@ static void write_head(const top *t, const top_table *table, const top_layout *l
     sonde_buf_printf(out, " in %.1f s%s", t->seconds, t->is_paused ? "  PAUSED" : "");
     if (n.processes > 1)
         sonde_buf_printf(out, ", %llu processes", (unsigned long long)n.processes);
-    sonde_buf_printf(out, "  %s", t->line->rest[0]);
+    sonde_buf_printf(out, "  %s", t->program.name);
     if (layout->columns)
         out->len = sonde_utf8_cut(sonde_buf_str(out), layout->columns);
     sonde_buf_append_str(out, sonde_str_from(layout->newline));
@@ -221,6 +226,8 @@ static void watch(top *t)
 static int run_top(top *t)
 {
     const profiled_options o = { .argv = t->line->rest,
+                                 .pid = t->line->values[OPT_PID],
+                                 .trusts_seccomp = t->line->values[OPT_TRUST_SECCOMP] != NULL,
                                  .frequency = t->line->values[OPT_FREQUENCY],
                                  .batch_ms = BATCH_MS,
                                  .prints_to = t->line->values[OPT_OUTPUT]
@@ -264,10 +271,10 @@ static int run(const command *self, int argc, char **argv)
     if (!cli_parse(self, argc, argv, &line, &code))
         return code;
     code = EXIT_USAGE;
-    if (line.values[OPT_PID])
-        code = profiled_refuse_pid(self, line.values[OPT_PID]);
-    else if (!line.rest[0])
-        (void)cli_fail(self, "there is no program: sonde top -- COMMAND");
+    if (!line.rest[0] == !line.values[OPT_PID])
+        (void)cli_fail(self, line.rest[0]
+                                 ? "either --pid or a program, not both"
+                                 : "there is no program: sonde top -- COMMAND, or --pid PID");
     else if (read_number(&t, OPT_INTERVAL, INTERVAL_MAX, &seconds) &&
              read_number(&t, OPT_ROWS, ROWS_MAX, &t.rows) &&
              read_number(&t, OPT_FREQUENCY, 1000, &frequency)) {

@@ -242,31 +242,47 @@ sonde_status collector_take(collector *c, profile **out_profile)
 
 /* ---- life ---- */
 
-/* In a folder nobody else can look into. */
-static sonde_status listen_privately(collector *c, int *out_fd, sonde_error *out_error)
+static const char *place_of_ours(void)
 {
     const char *base = getenv("XDG_RUNTIME_DIR");
 
-    if (!base || strlen(base) > 40 || access(base, W_OK) != 0)
-        base = "/tmp";
+    return base && strlen(base) <= 40 && access(base, W_OK) == 0 ? base : "/tmp";
+}
+
+/* In a folder nobody else can look into. */
+static sonde_status listen_privately(collector *c, const collector_place *place, int *out_fd,
+                                     sonde_error *out_error)
+{
+    const char *base = place ? place->base : place_of_ours();
+    sonde_status status;
+
     (void)snprintf(c->folder, sizeof(c->folder), "%s/sonde-XXXXXX", base);
     if (!mkdtemp(c->folder)) {
         c->folder[0] = '\0';
         return sonde_fail(out_error, SONDE_ERR_SYS, "no folder for a socket below %s", base);
     }
     (void)snprintf(c->socket, sizeof(c->socket), "%s/profile.socket", c->folder);
-    (void)snprintf(c->url, sizeof(c->url), "unix://%s", c->socket);
-    return sonde_listen_unix(c->socket, 0600, out_fd, out_error);
+    (void)snprintf(c->url, sizeof(c->url), "unix://%s%s", place ? place->there : base,
+                   c->socket + strlen(base));
+    status = sonde_listen_unix(c->socket, 0600, out_fd, out_error);
+    if (status == SONDE_OK && place && place->uid != geteuid() &&
+        (chown(c->socket, place->uid, place->gid) != 0 ||
+         chown(c->folder, place->uid, place->gid) != 0)) {
+        (void)close(*out_fd);
+        return sonde_fail(out_error, SONDE_ERR_SYS, "%s cannot be given to user %u", c->folder,
+                          (unsigned)place->uid);
+    }
+    return status;
 }
 
-static sonde_status serve(collector *c, sonde_error *out_error)
+static sonde_status serve(collector *c, const collector_place *place, sonde_error *out_error)
 {
     const http_server_options options = { .name = "collect",
                                           .routes = c->routes,
                                           .routes_len = sizeof(c->routes) / sizeof(c->routes[0]),
                                           .threads = 1 };
     http_listener listener = { .is_unix = true };
-    sonde_status status = listen_privately(c, &listener.fd, out_error);
+    sonde_status status = listen_privately(c, place, &listener.fd, out_error);
 
     c->routes[0] = (http_route){ .methods = "POST,PUT",
                                  .path = BATCH_PATH,
@@ -278,7 +294,8 @@ static sonde_status serve(collector *c, sonde_error *out_error)
                               : status;
 }
 
-sonde_status collector_open(bool inlines, collector **out_collector, sonde_error *out_error)
+sonde_status collector_open(bool inlines, const collector_place *place, collector **out_collector,
+                            sonde_error *out_error)
 {
     const symbols_options of_symbols = { .lines = inlines };
     collector *c = sonde_calloc(1, sizeof(*c));
@@ -289,7 +306,7 @@ sonde_status collector_open(bool inlines, collector **out_collector, sonde_error
     sonde_mutex_init(&c->mu, SONDE_RANK_ROOM);
     status = symbols_open(&of_symbols, &c->symbols);
     if (status == SONDE_OK)
-        status = serve(c, out_error);
+        status = serve(c, place, out_error);
     if (status != SONDE_OK) {
         collector_close(c);
         return status;

@@ -28,9 +28,16 @@ typedef struct collector_counters {
     int64_t end_unix_ns; /* the end of the latest batch */
 } collector_counters;
 
-/* inlines: read DWARF for inlined functions and lines. */
-SONDE_MUST_USE sonde_status collector_open(bool inlines, collector **out_collector,
-                                           sonde_error *out_error);
+/* Where a process that sees other files, or is another user's, finds the socket. */
+typedef struct collector_place {
+    const char *base;  /* an existing folder, as it is called here */
+    const char *there; /* as the process calls it */
+    uint32_t uid, gid; /* the process's */
+} collector_place;
+
+/* inlines: read DWARF for inlined functions and lines.  `place` NULL: as we do. */
+SONDE_MUST_USE sonde_status collector_open(bool inlines, const collector_place *place,
+                                           collector **out_collector, sonde_error *out_error);
 /* After the profiles it gave were closed. */
 void collector_close(collector *c);            /* removes the socket; NULL does nothing */
 const char *collector_url(const collector *c); /* "unix:///run/..." */

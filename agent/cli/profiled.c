@@ -16,6 +16,8 @@
 #include "base/str.h"
 
 #define STOP_NS (UINT64_C(10) * SONDE_NS_PER_S) /* for a program that was asked to end */
+#define ATTACHED_NS                                                                                \
+    (UINT64_C(200) * SONDE_NS_PER_MS) /* between looks at a process that is no child */
 
 /* ---- what is sampled ---- */
 
@@ -59,39 +61,44 @@ static bool read_events(const command *self, const char *list, unsigned *out)
     return *out != 0;
 }
 
-static sonde_status set_events(environment *e, unsigned wanted)
-{
-    sonde_status status = SONDE_OK;
+/* Where profiles go is a variable of its own: traces go where they went before. */
+typedef struct settings {
+    char interval[16];
+    const char *pairs[20][2];
+    size_t len;
+} settings;
 
-    for (size_t i = 0; i < EVENTS; i++)
-        for (size_t k = 0; k < 2 && events[i].variables[k] && status == SONDE_OK; k++)
-            status = environment_set(e, events[i].variables[k], wanted & (1u << i) ? "1" : "0");
-    return status;
+static void add_setting(settings *s, const char *name, const char *value)
+{
+    if (value && s->len < sizeof(s->pairs) / sizeof(s->pairs[0])) {
+        s->pairs[s->len][0] = name;
+        s->pairs[s->len++][1] = value;
+    }
 }
 
-/* Where profiles go is a variable of its own: traces go where they went before. */
-static sonde_status make_environment(environment *e, const profiled_options *o, unsigned wanted,
-                                     const char *library, const char *url)
+static void make_settings(settings *s, const profiled_options *o, unsigned wanted, const char *url)
 {
-    char interval[16];
-    const char *const pairs[][2] = {
-        { "DD_PROFILING_ENABLED", "true" },
-        { "DD_PROFILING_URL", url },
-        { "SONDE_PROFILING_WIRE", "spb" },
-        { "SONDE_PROFILING_BATCH_INTERVAL_MS", interval },
-        { "DD_PROFILING_TIMELINE_ENABLED", "false" },
-        { "DD_PROFILING_FLUSH_ON_EXIT", "true" },
-        { "DD_PROFILING_DO_EXPORT", "true" },
-        { "SONDE_PROFILING_CPU_FREQUENCY", o->frequency },
-    };
+    s->len = 0;
+    (void)snprintf(s->interval, sizeof(s->interval), "%u", o->batch_ms);
+    add_setting(s, "DD_PROFILING_ENABLED", "true");
+    add_setting(s, "DD_PROFILING_URL", url);
+    add_setting(s, "SONDE_PROFILING_WIRE", "spb");
+    add_setting(s, "SONDE_PROFILING_BATCH_INTERVAL_MS", s->interval);
+    add_setting(s, "DD_PROFILING_TIMELINE_ENABLED", "false");
+    add_setting(s, "DD_PROFILING_FLUSH_ON_EXIT", "true");
+    add_setting(s, "DD_PROFILING_DO_EXPORT", "true");
+    add_setting(s, "SONDE_PROFILING_CPU_FREQUENCY", o->frequency);
+    for (size_t i = 0; i < EVENTS; i++)
+        for (size_t k = 0; k < 2 && events[i].variables[k]; k++)
+            add_setting(s, events[i].variables[k], wanted & (1u << i) ? "1" : "0");
+}
+
+static sonde_status make_environment(environment *e, const settings *s, const char *library)
+{
     sonde_status status = environment_open(e);
 
-    (void)snprintf(interval, sizeof(interval), "%u", o->batch_ms);
-    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]) && status == SONDE_OK; i++)
-        if (pairs[i][1])
-            status = environment_set(e, pairs[i][0], pairs[i][1]);
-    if (status == SONDE_OK)
-        status = set_events(e, wanted);
+    for (size_t i = 0; i < s->len && status == SONDE_OK; i++)
+        status = environment_set(e, s->pairs[i][0], s->pairs[i][1]);
     return status == SONDE_OK ? environment_preload(e, library) : status;
 }
 
@@ -170,11 +177,13 @@ static bool start_program(const command *self, const profiled_options *o, unsign
 {
     char path[PATH_MAX], library[PATH_MAX];
     environment e = { 0 };
+    settings told;
     int error;
 
     if (!find_all(self, o, path, library, out_exit))
         return false;
-    if (make_environment(&e, o, wanted, library, collector_url(p->collector)) == SONDE_OK)
+    make_settings(&told, o, wanted, collector_url(p->collector));
+    if (make_environment(&e, &told, library) == SONDE_OK)
         error = spawn(p, path, o, e.all, mask);
     else
         error = ENOMEM;
@@ -182,6 +191,89 @@ static bool start_program(const command *self, const profiled_options *o, unsign
     if (error)
         *out_exit = cli_fail(self, "%s: %s", path, strerror(error));
     return error == 0;
+}
+
+/* ---- processes that run already ---- */
+
+static bool read_pid(const command *self, const char *text, pid_t *out, int *out_exit)
+{
+    uint64_t pid;
+
+    *out_exit = EXIT_USAGE;
+    if (sonde_parse_u64(sonde_str_from(text), &pid) != SONDE_OK || pid == 0 || pid > INT32_MAX) {
+        (void)cli_fail(self, "--pid %s: expected the number of a process", text);
+        return false;
+    }
+    *out = (pid_t)pid;
+    return true;
+}
+
+/* Each with its NUL.  What it prints is the process's own: the profiler in it says nothing. */
+static size_t write_settings(const settings *s, char *out, size_t cap)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < s->len && len < cap; i++)
+        len += (size_t)snprintf(out + len, cap - len, "%s=%s", s->pairs[i][0], s->pairs[i][1]) + 1;
+    return len < cap ? len : cap;
+}
+
+static bool open_attached(const command *self, const profiled_options *o, profiled *p,
+                          int *out_exit)
+{
+    pid_t pid;
+
+    p->is_attached = true;
+    if (!read_pid(self, o->pid, &pid, out_exit))
+        return false;
+    if (attached_open(&p->attached, pid, o->trusts_seccomp)) {
+        p->pid = pid;
+        (void)snprintf(p->name, sizeof(p->name), "%s (%d)", p->attached.target.name, (int)pid);
+        return true;
+    }
+    *out_exit = cli_fail(self, "%s", p->attached.why);
+    return false;
+}
+
+static bool start_attached(const command *self, const profiled_options *o, unsigned wanted,
+                           profiled *p, int *out_exit)
+{
+    char library[PATH_MAX], text[sizeof(((sonde_attach_block *)0)->settings)];
+    settings told;
+    bool ok;
+
+    if (!program_find_profiler(library)) {
+        *out_exit = cli_fail(self, PROFILER_LIBRARY
+                             " is neither beside this program nor in " SONDE_FULL_LIBDIR);
+        return false;
+    }
+    make_settings(&told, o, wanted, collector_url(p->collector));
+    add_setting(&told, "DD_PROFILING_NATIVE_LIBRARY_LOG_LEVEL", "off");
+    ok = attached_begin(&p->attached, library, text, write_settings(&told, text, sizeof(text)));
+    if (!ok)
+        *out_exit = cli_fail(self, "%s", p->attached.why);
+    return ok;
+}
+
+/* ---- begin and end ---- */
+
+static sonde_status open_collector(const profiled_options *o, profiled *p, sonde_error *out_error)
+{
+    collector_place place;
+
+    if (!p->is_attached)
+        return collector_open(o->inlines, NULL, &p->collector, out_error);
+    place = attached_place(&p->attached);
+    return collector_open(o->inlines, &place, &p->collector, out_error);
+}
+
+static bool start(const command *self, const profiled_options *o, unsigned wanted, profiled *p,
+                  const sigset_t *mask, int *out_exit)
+{
+    if (p->is_attached)
+        return start_attached(self, o, wanted, p, out_exit);
+    (void)snprintf(p->name, sizeof(p->name), "%s", o->argv[0]);
+    return start_program(self, o, wanted, p, mask, out_exit);
 }
 
 bool profiled_begin(const command *self, const profiled_options *o, profiled *out, int *out_exit)
@@ -195,13 +287,18 @@ bool profiled_begin(const command *self, const profiled_options *o, profiled *ou
     if (!read_events(self, o->events, &wanted))
         return false;
     (void)sigprocmask(SIG_BLOCK, &set, &mask); /* before there are threads */
-    if (collector_open(o->inlines, &out->collector, &error) != SONDE_OK) {
+    if (o->pid && !open_attached(self, o, out, out_exit)) {
+        profiled_end(out);
+        return false;
+    }
+    if (open_collector(o, out, &error) != SONDE_OK) {
         *out_exit = cli_fail(self, "%s", error.message);
+        profiled_end(out);
         return false;
     }
     out->began_mono_ns = sonde_mono_ns();
     out->began_unix_ns = (int64_t)sonde_unix_ns();
-    if (start_program(self, o, wanted, out, &mask, out_exit))
+    if (start(self, o, wanted, out, &mask, out_exit))
         return true;
     profiled_end(out);
     return false;
@@ -211,51 +308,17 @@ void profiled_end(profiled *p)
 {
     collector_close(p->collector);
     p->collector = NULL;
-}
-
-/* ---- processes that run already ---- */
-
-/* Whether a library is mapped into it. */
-static bool has_mapped(uint64_t pid, const char *library)
-{
-    char path[48], line[PATH_MAX + 128];
-    bool found = false;
-    FILE *maps;
-
-    (void)snprintf(path, sizeof(path), "/proc/%llu/maps", (unsigned long long)pid);
-    maps = fopen(path, "re");
-    while (maps && !found && fgets(line, sizeof(line), maps))
-        found = strstr(line, library) != NULL;
-    if (maps)
-        (void)fclose(maps);
-    return found;
-}
-
-int profiled_refuse_pid(const command *self, const char *text)
-{
-    uint64_t pid;
-
-    if (sonde_parse_u64(sonde_str_from(text), &pid) != SONDE_OK || pid == 0 || pid > INT32_MAX) {
-        (void)cli_fail(self, "--pid %s: expected the number of a process", text);
-        return EXIT_USAGE;
-    }
-    if (kill((pid_t)pid, 0) != 0)
-        return cli_fail(self, "process %s: %s", text, strerror(errno));
-    if (has_mapped(pid, PROFILER_LIBRARY))
-        return cli_fail(
-            self, "process %s has the profiler already: its profiles are with its agent", text);
-    return cli_fail(self,
-                    "process %s runs without the profiler, and nothing is put into a running "
-                    "process. Start it anew: "
-                    "`sonde %s -- COMMAND`, or for good: `sonde run --profile -- COMMAND`",
-                    text, self->name);
+    if (p->is_attached)
+        attached_close(&p->attached);
 }
 
 /* ---- until it ends ---- */
 
 static void look_whether_over(profiled *p)
 {
-    if (waitpid(p->pid, &p->status, WNOHANG) == p->pid && !(WIFSTOPPED(p->status)))
+    if (p->is_attached)
+        p->is_over = !attached_beat(&p->attached);
+    else if (waitpid(p->pid, &p->status, WNOHANG) == p->pid && !(WIFSTOPPED(p->status)))
         p->is_over = true;
 }
 
@@ -263,17 +326,26 @@ static void look_whether_over(profiled *p)
 static void pass_on(profiled *p, const siginfo_t *info)
 {
     p->interrupted = true;
-    if (!p->is_over && info->si_code <= 0)
+    if (!p->is_attached && !p->is_over && info->si_code <= 0)
         (void)kill(p->pid, info->si_signo);
 }
 
+bool profiled_goes_on(const profiled *p)
+{
+    return !p->is_over && !(p->is_attached && p->interrupted);
+}
+
+/* A process that is no child is looked at now and then. */
 void profiled_wait(profiled *p, uint64_t until_mono_ns)
 {
+    uint64_t soon = sonde_deadline(sonde_mono_ns(), ATTACHED_NS);
     sigset_t set = ours();
     siginfo_t info;
 
+    if (p->is_attached && soon < until_mono_ns)
+        until_mono_ns = soon;
     look_whether_over(p);
-    while (!p->is_over) {
+    while (profiled_goes_on(p)) {
         uint64_t now = sonde_mono_ns(), left = until_mono_ns > now ? until_mono_ns - now : 0;
         struct timespec t = { (time_t)(left / SONDE_NS_PER_S), (long)(left % SONDE_NS_PER_S) };
         int signo = sigtimedwait(&set, &info, &t);
@@ -290,8 +362,13 @@ void profiled_wait(profiled *p, uint64_t until_mono_ns)
 void profiled_stop(profiled *p, unsigned batch_ms)
 {
     int64_t until = (int64_t)sonde_unix_ns();
-    uint64_t deadline = sonde_deadline(sonde_mono_ns(), sonde_ms_to_ns(3 * (uint64_t)batch_ms));
+    uint64_t deadline;
 
+    if (p->is_attached) {
+        attached_end(&p->attached);
+        return;
+    }
+    deadline = sonde_deadline(sonde_mono_ns(), sonde_ms_to_ns(3 * (uint64_t)batch_ms));
     while (!p->is_over && sonde_mono_ns() < deadline &&
            collector_read(p->collector).end_unix_ns < until)
         profiled_wait(p, sonde_deadline(sonde_mono_ns(), sonde_ms_to_ns(20)));
@@ -303,7 +380,7 @@ void profiled_stop(profiled *p, unsigned batch_ms)
 
 int profiled_exit_code(const profiled *p)
 {
-    if (!p->is_over)
+    if (!p->is_over || p->is_attached)
         return EXIT_DONE;
     return WIFSIGNALED(p->status) ? 128 + WTERMSIG(p->status) : WEXITSTATUS(p->status);
 }

@@ -2,7 +2,8 @@
  *
  *   profiled_begin() ─▶ profiled_wait() ... ─▶ collector_take() ─▶ profiled_end()
  *
- * The program runs in the foreground like one the shell started: Ctrl-C is for it, and it ends when it likes.
+ * The program runs in the foreground like one the shell started: Ctrl-C is for it, and it ends when it likes.  Or it is a
+ * process that runs already, which is profiled until we want no more, and then goes on.
  *
  * Threads   the main thread; signals are waited for, not handled.
  */
@@ -13,12 +14,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "attached.h"
 #include "cli.h"
 #include "collector.h"
 #include "program.h"
 
 typedef struct profiled_options {
     char **argv;           /* the program and its arguments, NULL at the end */
+    const char *pid;       /* instead: of a process that runs; NULL: none */
+    bool trusts_seccomp;   /* of that one */
     const char *events;    /* "cpu,wall,heap,lock"; NULL: those */
     const char *frequency; /* CPU samples a second; NULL: the profiler's own */
     unsigned batch_ms;     /* time between batches */
@@ -35,19 +39,22 @@ typedef struct profiled {
     uint64_t began_mono_ns;
     int64_t began_unix_ns;
     bool interrupted; /* somebody asked us to end */
+    bool is_attached; /* the process ran before, and will run on */
+    attached attached;
+    char name[64]; /* for titles */
 } profiled;
 
 /* False: said why, *out_exit is the code. */
 bool profiled_begin(const command *self, const profiled_options *o, profiled *out, int *out_exit);
 void profiled_end(profiled *p); /* what still runs goes on running */
 
-/* What -p is answered with: whether the process is there and has a profiler, and what to do instead. */
-int profiled_refuse_pid(const command *self, const char *pid);
+/* It has not ended, and if it is not ours to end, nobody wants us to. */
+bool profiled_goes_on(const profiled *p);
 
 /* Until the program ends, somebody interrupts, or the time has come. */
 void profiled_wait(profiled *p, uint64_t until_mono_ns);
 
-/* Asks the program to end, after its samples up to now have come; waits for it. */
+/* Asks the program to end, after its samples up to now have come; waits for it.  A process that ran before is let alone. */
 void profiled_stop(profiled *p, unsigned batch_ms);
 
 /* As a shell would report how it ended: its exit code, or 128 + the signal. */

@@ -21,6 +21,7 @@
 #include "base/mutex.h"
 
 #include "arena.h"
+#include "attach.h"
 #include "child.h"
 #include "code.h"
 #include "config.h"
@@ -110,6 +111,17 @@ static void postfork_parent(void)
     sonde_prof__lock_give(&lock);
 }
 
+/* Nobody outside knows of the child, and would end it. */
+static void end_in_child(void)
+{
+    sonde_prof__attach_postfork_child();
+    atomic_store_explicit(&running, 0, memory_order_release);
+    sonde_prof__hooks_set_endpoint_sink(NULL);
+    sonde_prof__waits_stop();
+    sonde_prof__heap_stop();
+    sonde_prof__samplers_stop();
+}
+
 static void postfork_child(void)
 {
     sonde_prof__arena_postfork_child();
@@ -122,6 +134,8 @@ static void postfork_child(void)
     sonde_prof__code_postfork_child();
     sonde_prof__drainer_postfork_child();
     sonde_prof__lock_init(&lock);
+    if (sonde_prof__attach_is_on())
+        end_in_child();
     if (atomic_load_explicit(&running, memory_order_relaxed)) {
         atomic_store_explicit(&child_since_ns, sonde_mono_ns(), memory_order_relaxed);
         atomic_store_explicit(&sonde_prof__child_waits, true, memory_order_release);
@@ -300,21 +314,29 @@ static bool heed_crashes(sonde_prof__config *c)
     return allowed != SONDE_PROF__ALLOW_NOTHING;
 }
 
-static sonde_status start_locked(const sonde_prof_options *options, bool only_if_asked)
+static sonde_status configure(const sonde_prof_options *options, sonde_prof__lookup lookup,
+                              void *user, sonde_prof__config **out)
 {
-    sonde_prof__config *c;
-    const char *reason;
-    bool profiles;
-
-    if (sonde_prof_is_running())
-        return SONDE_OK;
     if (!prepare())
         return SONDE_ERR_NOMEM;
     if (sonde_prof__drainer_is_left()) /* the thread of an earlier life, with its configuration */
         return SONDE_ERR_STATE;
-    c = sonde_prof__config_new(options, NULL, NULL);
-    if (!c)
-        return SONDE_ERR_NOMEM;
+    *out = sonde_prof__config_new(options, lookup, user);
+    return *out ? SONDE_OK : SONDE_ERR_NOMEM;
+}
+
+static sonde_status start_locked(const sonde_prof_options *options, bool only_if_asked)
+{
+    sonde_prof__config *c;
+    const char *reason;
+    sonde_status status;
+    bool profiles;
+
+    if (sonde_prof_is_running())
+        return SONDE_OK;
+    status = configure(options, NULL, NULL, &c);
+    if (status != SONDE_OK)
+        return status;
     stays_here = !c->follow_execs;
     profiles = c->enabled != SONDE_PROF__OFF && (!only_if_asked || c->is_asked_for);
     reason = profiles || c->crash ? why_not(c) : "";
@@ -337,6 +359,38 @@ sonde_status sonde_prof__start(const sonde_prof_options *options, bool only_if_a
 
     sonde_prof__lock_take(&lock);
     status = start_locked(options, only_if_asked);
+    sonde_prof__lock_give(&lock);
+    return status;
+}
+
+static sonde_status start_told_locked(sonde_prof__lookup lookup, void *user, const char **out_why)
+{
+    sonde_prof__config *c;
+    sonde_status status;
+
+    if (atomic_load_explicit(&running, memory_order_relaxed)) {
+        *out_why = "its own profiler runs, and what that sees goes to its agent";
+        return SONDE_ERR_STATE;
+    }
+    status = configure(NULL, lookup, user, &c);
+    if (status != SONDE_OK)
+        return status;
+    *out_why = why_not(c);
+    if (*out_why) {
+        sonde_prof__config_free(c);
+        return SONDE_ERR_STATE;
+    }
+    *out_why = "no memory, or its signal cannot be had";
+    return start_with(c, true);
+}
+
+sonde_status sonde_prof__start_told(sonde_prof__lookup lookup, void *user, const char **out_why)
+{
+    sonde_status status;
+
+    *out_why = "no memory, or the last profile of it has not ended yet";
+    sonde_prof__lock_take(&lock);
+    status = start_told_locked(lookup, user, out_why);
     sonde_prof__lock_give(&lock);
     return status;
 }

@@ -37,6 +37,11 @@ SONDE_API void sonde_prof_set_context_record(struct sonde_thread_ctx *record);
 SONDE_API void sonde_prof_endpoint(uint64_t local_root_id, sonde_str resource, sonde_str type,
                                    uint32_t finished);
 
+/* For `sonde profile -p`, which starts a thread here and lets it call this; it comes back when profiling is over.  The block
+ * is common/base/attach.h's. */
+struct sonde_attach_block;
+SONDE_API void sonde_prof_attach(struct sonde_attach_block *block);
+
 typedef struct sonde_profiler_hooks {
     uint32_t size;                                        /* of the struct as the caller knows it */
     sonde_prof_set_context_record_fn *set_context_record; /* NULL: as no hooks at all */
