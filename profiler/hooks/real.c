@@ -9,14 +9,13 @@
 
 void *sonde_prof__real_next(const char *name, const char *version)
 {
-    bool late = sonde_prof__came_late();
-    void *at = version ? dlvsym(late ? RTLD_DEFAULT : RTLD_NEXT, name, version) : NULL;
+    void *at;
 
-    if (at)
-        return at;
-    if (!late)
-        return dlsym(RTLD_NEXT, name);
-    return (void *)(uintptr_t)sonde_got_find(name, sonde_prof__late_here(), NULL);
+    /* Of the version new programs get.  Not by RTLD_DEFAULT, which may find the way through a program's own slot. */
+    if (sonde_prof__came_late())
+        return (void *)(uintptr_t)sonde_got_find(name, sonde_prof__late_here(), NULL);
+    at = version ? dlvsym(RTLD_NEXT, name, version) : NULL;
+    return at ? at : dlsym(RTLD_NEXT, name);
 }
 
 /* A program in C whose plugin brings C++ along, unseen by others: the plugin's libraries know. */
