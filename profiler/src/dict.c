@@ -362,9 +362,8 @@ void sonde_prof__dict_mark(sonde_prof__dict *d)
         d->threads[i].changed = false;
 }
 
-void sonde_prof__dict_next_batch(sonde_prof__dict *d)
+void sonde_prof__dict_next_contexts(sonde_prof__dict *d)
 {
-    sonde_prof__dict_mark(d);
     done_contexts(&d->before);
     d->before = d->now;
     memset(&d->now, 0, sizeof(d->now));

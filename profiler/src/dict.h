@@ -105,9 +105,8 @@ uint32_t sonde_prof__dict_stack(sonde_prof__dict *d, const sonde_prof__sample *s
 
 bool sonde_prof__dict_is_full(const sonde_prof__dict *d);
 
-void sonde_prof__dict_next_batch(sonde_prof__dict *d); /* everything up to here is in one */
-void sonde_prof__dict_mark(
-    sonde_prof__dict *d); /* the same, but the contexts are still this batch's */
-void sonde_prof__dict_rewind(sonde_prof__dict *d); /* nothing is */
+void sonde_prof__dict_mark(sonde_prof__dict *d);          /* everything up to here is in a batch */
+void sonde_prof__dict_next_contexts(sonde_prof__dict *d); /* of the next one; found for one more */
+void sonde_prof__dict_rewind(sonde_prof__dict *d);        /* nothing is */
 
 #endif /* SONDE_PROFILER_DICT_H */

@@ -231,12 +231,13 @@ static void end_window(uint64_t now, uint64_t unix_ns)
         set_profile_aside(&time, sends);
 }
 
+/* Behind what was made of the last one, files included: they refer to spans of the window before it. */
 static void next_window(uint64_t now, uint64_t unix_ns)
 {
-    if (d.in_profiles) {
-        sonde_prof__dict_next_batch(&d.collector.dict);
-        sonde_prof__maps_forget();
-    }
+    if (d.in_profiles)
+        sonde_prof__dict_mark(&d.collector.dict);
+    sonde_prof__dict_next_contexts(&d.collector.dict);
+    sonde_prof__maps_forget();
     roll_over_if_full();
     begin_window(now, unix_ns);
     publish_counts();

@@ -218,8 +218,7 @@ void sonde_prof__session_close(sonde_prof__session *s, sonde_prof__dict *d,
         put_living(&b.rest, facts->living, facts->time.end_unix_ns);
     if (facts->stats)
         sonde_prof__spb_stats(&b.rest, facts->stats);
-    sonde_prof__dict_next_batch(d);
-    sonde_prof__maps_forget();
+    sonde_prof__dict_mark(d);
     sonde_prof__outbox_push(&s->outbox, &b);
 }
 

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "profiler/src/files.h"
@@ -65,11 +66,42 @@ static void test_a_thread_of_ours_has_its_own_table(void **state)
     assert_int_equal(lowest_free(), before); /* ours are where they were */
 }
 
+static void *be_ours_alone(void *arg)
+{
+    sonde_prof__files_own();
+    has_own = sonde_prof__self.own_files;
+    return arg;
+}
+
+/* A program may use all of them up before a thread of ours has its first turn. */
+static void test_it_has_one_where_the_program_has_none_left(void **state)
+{
+    struct rlimit before, none;
+    pthread_t thread;
+    bool had_own = has_own; /* in the test before */
+    int created;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    has_own = false;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    created = pthread_create(&thread, NULL, be_ours_alone, NULL);
+    if (created == 0)
+        (void)pthread_join(thread, NULL);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(created, 0);
+    assert_int_equal(has_own, had_own);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_thread_of_ours_has_its_own_table),
+        cmocka_unit_test(test_it_has_one_where_the_program_has_none_left),
     };
+
 
     return cmocka_run_group_tests_name("files", tests, NULL, NULL);
 }

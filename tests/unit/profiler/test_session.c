@@ -91,6 +91,7 @@ static void close_batch(scene *s)
     const sonde_prof__batch_facts facts = { .time = { 0, 1000000, 0 } };
 
     sonde_prof__session_close(&s->session, &s->dict, &s->window, &facts);
+    sonde_prof__dict_next_contexts(&s->dict);
     sonde_prof__window_clear(&s->window);
 }
 

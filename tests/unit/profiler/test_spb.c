@@ -261,7 +261,8 @@ static void what_was_written_is_not_written_again(void **state)
 
     (void)sonde_prof__trie_child(&s->d.trie, 0, 2, 0x401180);
     (void)sonde_prof__dict_thread(&s->d, 4242, 0);
-    sonde_prof__dict_next_batch(&s->d);
+    sonde_prof__dict_mark(&s->d);
+    sonde_prof__dict_next_contexts(&s->d);
     sonde_prof__spb_strings(&s->b, &s->d);
     sonde_prof__spb_nodes(&s->b, &s->d);
     sonde_prof__spb_threads(&s->b, &s->d, 0);

@@ -296,11 +296,13 @@ static void a_context_keeps_its_number_for_two_batches(void **state)
 
     assert_int_equal(sonde_prof__dict_context(&s->d, &none), 0);
     assert_int_equal(sonde_prof__dict_context(&s->d, &span), first);
-    sonde_prof__dict_next_batch(&s->d);
+    sonde_prof__dict_mark(&s->d);
+    sonde_prof__dict_next_contexts(&s->d);
     assert_int_equal(sonde_prof__dict_context(&s->d, &span), first);
     assert_int_equal(s->d.now.len, 0);
     assert_int_equal(sonde_prof__dict_find_context(&s->d, first)->span_id, 3);
-    sonde_prof__dict_next_batch(&s->d);
+    sonde_prof__dict_mark(&s->d);
+    sonde_prof__dict_next_contexts(&s->d);
     assert_null(sonde_prof__dict_find_context(&s->d, first));
     assert_int_equal(sonde_prof__dict_context(&s->d, &span), first + 1);
 }
