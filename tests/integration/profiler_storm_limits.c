@@ -260,7 +260,7 @@ void part_addresses(void)
         expect(setrlimit(RLIMIT_AS, &few) == 0, "setrlimit");
         len = take_all(blocks);
         expect(len > 0, "some memory"); /* an allocator may have reserved more */
-        for (k = 0; k < 200; k++) /* some of these there is room for */
+        for (k = 0; k < 200; k++)       /* some of these there is room for */
             free(malloc((size_t)k * 1000));
         (void)climb(i, 200);
         (void)mix(i, 10000000);

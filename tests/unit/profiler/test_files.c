@@ -102,6 +102,5 @@ int main(void)
         cmocka_unit_test(test_it_has_one_where_the_program_has_none_left),
     };
 
-
     return cmocka_run_group_tests_name("files", tests, NULL, NULL);
 }
