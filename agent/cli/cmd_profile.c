@@ -171,6 +171,8 @@ static int write_profile(const request *r, profiled *p, profile *got)
         code = cli_fail(r->self, "the profile could not be written: %s", sonde_status_str(status));
     else if (output_save(file, sonde_buf_str(&out)) != SONDE_OK)
         code = cli_fail(r->self, "%s: %s", file ? file : "standard output", strerror(errno));
+    else if (file && isatty(STDERR_FILENO))
+        (void)fprintf(stderr, "%s: %zu KiB\n", file, (out.len + 1023) / 1024);
     sonde_buf_done(&out);
     return code;
 }

@@ -37,6 +37,15 @@ node.after(async () => {
   rmSync(dir, { recursive: true });
 });
 
+// The page with other data in it.
+async function show(data) {
+  const mark = '<script type="application/json" id="profile">';
+  const [head, rest] = readFileSync(join(dir, 'out.html'), 'utf8').split(mark);
+  const code = rest.slice(rest.indexOf('</script>'));
+  writeFileSync(join(dir, 'other.html'), head + mark + JSON.stringify(data) + code);
+  await page.goto(pathToFileURL(join(dir, 'other.html')).href);
+}
+
 const status = () => page.locator('#status').innerText();
 
 node.test('the graph has rows, a title and no error', async () => {
@@ -106,11 +115,7 @@ node.test('of several threads, one can be looked at alone', async () => {
       },
     ],
   };
-  const mark = '<script type="application/json" id="profile">';
-  const [head, rest] = readFileSync(join(dir, 'out.html'), 'utf8').split(mark);
-  const code = rest.slice(rest.indexOf('</script>'));
-  writeFileSync(join(dir, 'threads.html'), head + mark + JSON.stringify(data) + code);
-  await page.goto(pathToFileURL(join(dir, 'threads.html')).href);
+  await show(data);
 
   const main = async () => {
     await page.locator('#graph').focus();
@@ -126,5 +131,35 @@ node.test('of several threads, one can be looked at alone', async () => {
   assert.match(await main(), /^main .*total 50 ns \(100\.00 %\) .*self 0 ns/);
   await threads.selectOption('one (7)');
   assert.match(await main(), /^main .*total 50 ns .*self 30 ns \(60\.00 %\)/);
+  assert.deepEqual(trouble, []);
+});
+
+node.test('inlined functions, the kernel and generated code have colours of their own, and a legend', async () => {
+  await show({
+    title: 'kinds',
+    note: '',
+    compared: false,
+    flames: [
+      {
+        type: 'cpu-time',
+        unit: 'nanoseconds',
+        texts: ['', 'main', 'add', 'sys_read', 'jitted', '0x7f00', 'demo', '[kernel.kallsyms]'],
+        names: [0, 1, 2, 3, 4, 5],
+        objects: [0, 6, 6, 7, 0, 0],
+        up: [0, 0, 1, 2, 3, 4],
+        frame: [0, 1, 2, 3, 4, 5],
+        inlined: [0, 0, 1, 0, 0, 0],
+        self: [0, 5, 5, 20, 10, 10],
+      },
+    ],
+  });
+  const colors = await page.locator('#graph').evaluate((canvas) =>
+    [1, 2, 3, 4, 5].map((row) => [...canvas.getContext('2d').getImageData(2, row * 18 + 2, 1, 1).data].join()),
+  );
+  assert.equal(new Set(colors).size, 5, colors.join(' '));
+  assert.equal(await page.locator('#legend').innerText().then((t) => t.replace(/\s+/g, ' ')), '[kernel.kallsyms] demo inlined');
+  await page.locator('#graph').focus();
+  for (let i = 0; i < 3; i++) await page.keyboard.press('ArrowDown');
+  assert.match(await status(), /^add .* demo, inlined /);
   assert.deepEqual(trouble, []);
 });

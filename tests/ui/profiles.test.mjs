@@ -232,6 +232,21 @@ test('inlined functions, the kernel and generated code look different, and the l
   await graph().hover({ position: { x: 30, y: 5 * 20 + 10 } });
   await comes(page.getByRole('tooltip'), /^read \[kernel\.kallsyms\]/);
 
+  await page.getByRole('button', { name: 'Download' }).click();
+  const waiting = page.waitForEvent('download');
+  await page.getByRole('menuitem', { name: /one HTML file/ }).click();
+  const file = `${bench.dir}/kinds.html`;
+  await (await waiting).saveAs(file);
+  const alone = await openPage(browser, 'file://');
+  await alone.goto(`file://${file}`);
+  const inFile = await alone.locator('#graph').evaluate((canvas) =>
+    [1, 2, 3, 4, 5].map((row) => [...canvas.getContext('2d').getImageData(3, row * 20 + 2, 1, 1).data].join()),
+  );
+  assert.equal(inFile[2], inFile[3]);
+  assert.equal(new Set(inFile).size, 3, `${inFile}`);
+  alone.expectQuiet();
+  await alone.context().close();
+
   await page.getByLabel('legend').getByRole('button', { name: 'libc.so.6' }).click();
   await comes(page.locator('.head b'), '10.0 ms');
   page.expectQuiet();
