@@ -226,7 +226,7 @@ bool sonde_prof__receiver_start(const sonde_prof__config *c)
         return false;
     find_functions();
     sonde_container_read(r.container, r.entity);
-    if (c->external_env.len < sizeof(r.external_env))
+    if (c->external_env.len > 0 && c->external_env.len < sizeof(r.external_env))
         memcpy(r.external_env, c->external_env.ptr, c->external_env.len);
     if (sonde_is_literal(&c->agent))
         know(&c->agent);
