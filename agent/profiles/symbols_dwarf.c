@@ -150,10 +150,11 @@ static void find_units(dwarf_reader *r)
 
     while (r->units_len < UNITS_MAX &&
            dwarf_get_units(r->dwarf, cu, &cu, &version, &type, &die, &sub) == 0) {
-        if (dwarf_tag(&die) == DW_TAG_compile_unit)
-            add_unit(r, &die, &die);
-        else if (dwarf_tag(&die) == DW_TAG_skeleton_unit && dwarf_tag(&sub) == DW_TAG_compile_unit)
+        /* a split unit's skeleton has a tag of its own since DWARF 5 only */
+        if (type == DW_UT_skeleton && sub.cu && dwarf_tag(&sub) == DW_TAG_compile_unit)
             add_unit(r, &die, &sub);
+        else if (dwarf_tag(&die) == DW_TAG_compile_unit)
+            add_unit(r, &die, &die);
     }
     sort_ranges(&r->ranges);
 }
@@ -381,24 +382,43 @@ static bool texts_end(Elf *e)
     return true;
 }
 
-/* What dwz took out of several files into one: found by its build-id. */
-static void open_alternative(dwarf_reader *r, const char *debug_dir)
+/* By build-id, or by the name the link has, as Debian does it: /usr/lib/debug/.dwz/... */
+static int find_alternative(const char *root, const char *debug_dir, const char *name,
+                            const elf_identity *id)
 {
     char path[4096], hex[SYMBOLS_BUILD_ID_MAX * 2 + 1] = { 0 };
+    elf_identity got;
+    int fd;
+
+    sonde_hex_bytes(id->build_id, id->build_id_len, hex);
+    (void)snprintf(path, sizeof(path), "%s/.build-id/%.2s/%s.debug", debug_dir, hex, hex + 2);
+    fd = symbols_open_under(root, path);
+    if (fd < 0 && name[0] == '/')
+        fd = symbols_open_under(root, name);
+    if (fd >= 0 &&
+        (elf_read_identity(fd, &got) != SONDE_OK || got.build_id_len != id->build_id_len ||
+         memcmp(got.build_id, id->build_id, id->build_id_len) != 0)) {
+        (void)close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+/* What dwz took out of several files into one: found by its build-id. */
+static void open_alternative(dwarf_reader *r, const char *root, const char *debug_dir)
+{
     const char *name;
     const void *id;
     ssize_t len = dwelf_dwarf_gnu_debugaltlink(r->dwarf, &name, &id);
-    elf_identity got;
+    elf_identity want = { .build_id_len = len > 0 ? (size_t)len : 0 };
 
     if (len < 2 || len > SYMBOLS_BUILD_ID_MAX)
         return;
-    sonde_hex_bytes(id, (size_t)len, hex);
-    (void)snprintf(path, sizeof(path), "%s/.build-id/%.2s/%s.debug", debug_dir, hex, hex + 2);
-    r->alt_fd = symbols_open_file(path);
-    if (r->alt_fd < 0 && name[0] == '/') /* as Debian has it: /usr/lib/debug/.dwz/... */
-        r->alt_fd = symbols_open_file(name);
-    if (r->alt_fd < 0 || elf_read_identity(r->alt_fd, &got) != SONDE_OK ||
-        got.build_id_len != (size_t)len || memcmp(got.build_id, id, (size_t)len) != 0)
+    memcpy(want.build_id, id, want.build_id_len);
+    r->alt_fd = root ? find_alternative(root, debug_dir, name, &want) : -1;
+    if (r->alt_fd < 0)
+        r->alt_fd = find_alternative(NULL, debug_dir, name, &want);
+    if (r->alt_fd < 0)
         return;
     r->alt_elf = elf_begin(r->alt_fd, ELF_C_READ, NULL);
     r->alt = r->alt_elf ? dwarf_begin_elf(r->alt_elf, DWARF_C_READ, NULL) : NULL;
@@ -408,10 +428,29 @@ static void open_alternative(dwarf_reader *r, const char *debug_dir)
     }
 }
 
-sonde_status dwarf_reader_open(int fd, const char *debug_dir, size_t max_bytes,
+/* In place of the file: its debug information, unpacked, where libdw cannot do that. */
+static sonde_status use_unpacked(dwarf_reader *r, size_t max_bytes)
+{
+    int fd = -1;
+    sonde_status status;
+
+    if (!r->elf || elf_kind(r->elf) != ELF_K_ELF || !elf_has_zstd(r->elf))
+        return SONDE_OK;
+    status = elf_unpack_zstd(r->elf, max_bytes / 2, &fd); /* it is in memory twice */
+    if (status != SONDE_OK)
+        return status;
+    (void)elf_end(r->elf);
+    (void)close(r->fd);
+    r->fd = fd;
+    r->elf = elf_begin(fd, ELF_C_READ, NULL);
+    return SONDE_OK;
+}
+
+sonde_status dwarf_reader_open(int fd, const char *root, const char *debug_dir, size_t max_bytes,
                                dwarf_reader **out_reader)
 {
     dwarf_reader *r = sonde_calloc(1, sizeof(*r));
+    sonde_status status;
 
     if (!r) {
         (void)close(fd);
@@ -421,6 +460,11 @@ sonde_status dwarf_reader_open(int fd, const char *debug_dir, size_t max_bytes,
     r->alt_fd = -1;
     (void)elf_version(EV_CURRENT);
     r->elf = elf_begin(fd, ELF_C_READ, NULL);
+    status = use_unpacked(r, max_bytes);
+    if (status != SONDE_OK) {
+        dwarf_reader_close(r);
+        return status;
+    }
     r->section_bytes = r->elf && elf_kind(r->elf) == ELF_K_ELF ? debug_bytes(r->elf) : 0;
     if (r->section_bytes > 0 && r->section_bytes <= max_bytes)
         r->dwarf = dwarf_begin_elf(r->elf, DWARF_C_READ, NULL);
@@ -430,7 +474,7 @@ sonde_status dwarf_reader_open(int fd, const char *debug_dir, size_t max_bytes,
         dwarf_reader_close(r);
         return is_big ? SONDE_ERR_TOO_BIG : SONDE_ERR_SYNTAX;
     }
-    open_alternative(r, debug_dir);
+    open_alternative(r, root, debug_dir);
     find_units(r);
     r->own_bytes += r->units_cap * sizeof(unit) + r->ranges.cap * sizeof(range);
     *out_reader = r;

@@ -138,7 +138,7 @@ static bool take_row(const uint8_t row[ROW_BYTES], uint64_t names_len, symbol_in
     const symbol_entry e = { sonde_bytes_get64le(row), get32(row + 8), get32(row + 12), row[16],
                              row[17] != 0 };
 
-    if (e.name >= names_len || e.rank > SYMBOL_GLOBAL || row[17] > 1 ||
+    if (e.name >= names_len || e.rank > SYMBOL_GLOBAL || row[17] > 1 || row[18] || row[19] ||
         (x->len && e.address <= x->entries[x->len - 1].address))
         return false;
     x->entries[x->len++] = e;

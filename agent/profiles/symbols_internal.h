@@ -79,7 +79,8 @@ int object_open(const char *proc, const symbol_request *r);
 int companion_open(const char *debug_dir, const char *proc, const symbol_request *r, int fd,
                    const elf_identity *id);
 
-int symbols_open_file(const char *path); /* a regular file, or -1 */
+/* A regular file, or -1.  root: below which links lead nowhere else; NULL: ours. */
+int symbols_open_under(const char *root, const char *path);
 
 /* The perf map of a process, open, or -1. */
 int perf_map_open(const char *proc, const symbol_request *r);
@@ -96,15 +97,24 @@ SONDE_MUST_USE sonde_status perf_map_read(int fd, symbol_index *x);
 
 typedef struct dwarf_reader dwarf_reader;
 
-/* Takes over `fd` in every case.  SONDE_ERR_SYNTAX: there is no debug information in it; SONDE_ERR_TOO_BIG: there is
+/* Takes over `fd` in every case.  root: where the process has its files, looked into first; NULL: ours only.  SONDE_ERR_SYNTAX: there is no debug information in it; SONDE_ERR_TOO_BIG: there is
  * more of it than `max_bytes`. */
-SONDE_MUST_USE sonde_status dwarf_reader_open(int fd, const char *debug_dir, size_t max_bytes,
-                                              dwarf_reader **out_reader);
+SONDE_MUST_USE sonde_status dwarf_reader_open(int fd, const char *root, const char *debug_dir,
+                                              size_t max_bytes, dwarf_reader **out_reader);
 void dwarf_reader_close(dwarf_reader *r); /* NULL does nothing */
 size_t dwarf_reader_bytes(const dwarf_reader *r);
 
 /* As symbols_resolve(), with names as the file has them; a name may be empty (a line of no function). */
 size_t dwarf_reader_lines(dwarf_reader *r, uint64_t address, symbol_line out[SYMBOLS_LINES_MAX]);
+
+/* ---- symbols_unpack.c ---- */
+
+typedef struct Elf Elf; /* libelf's */
+
+bool elf_has_zstd(Elf *e); /* in its debug information */
+
+/* A file in memory with the debug information of `e`, unpacked.  SONDE_ERR_TOO_BIG: it is more than `max_bytes`. */
+SONDE_MUST_USE sonde_status elf_unpack_zstd(Elf *e, size_t max_bytes, int *out_fd);
 
 /* ---- symbols_name.c ---- */
 

@@ -19,7 +19,7 @@
 
 /* A regular file only.  The path is the process's word, and opening a device can do things: looked at first, by a
  * descriptor that opens nothing. */
-int symbols_open_file(const char *path)
+static int open_file(const char *path)
 {
     char self[64];
     struct stat st;
@@ -49,7 +49,7 @@ static int open_below(const char *root, sonde_str path)
     if (place < 0)
         return -1;
     (void)snprintf(self, sizeof(self), "/proc/self/fd/%d", place);
-    fd = symbols_open_file(self);
+    fd = open_file(self);
     (void)close(place);
     return fd;
 }
@@ -109,7 +109,7 @@ int object_open(const char *proc, const symbol_request *r)
     if (r->pid > 0) {
         (void)snprintf(path, sizeof(path), "%s/%d/map_files/%llx-%llx", proc, (int)r->pid,
                        (unsigned long long)r->start, (unsigned long long)(r->start + r->length));
-        fd = keep_if_the_one(symbols_open_file(path), r);
+        fd = keep_if_the_one(open_file(path), r);
     }
     if (r->path.len == 0 || r->path.ptr[0] != '/' || r->path.len > PATH_MAX_BYTES - 64 ||
         memchr(r->path.ptr, '\0', r->path.len))
@@ -120,7 +120,7 @@ int object_open(const char *proc, const symbol_request *r)
     }
     if (fd < 0) {
         (void)snprintf(path, sizeof(path), "%.*s", SONDE_STR_ARG(r->path));
-        fd = keep_if_the_one(symbols_open_file(path), r);
+        fd = keep_if_the_one(open_file(path), r);
     }
     return fd;
 }
@@ -131,15 +131,14 @@ int perf_map_open(const char *proc, const symbol_request *r)
 
     (void)snprintf(root, sizeof(root), "%.40s/%d/root", proc, (int)r->pid);
     (void)snprintf(path, sizeof(path), "/tmp/perf-%u.map", r->map_pid);
-    return r->pid > 0 ? open_below(root, sonde_str_from(path)) : symbols_open_file(path);
+    return r->pid > 0 ? open_below(root, sonde_str_from(path)) : open_file(path);
 }
 
 /* ---- companions ---- */
 
-/* A file below a root other than ours, or with NULL below ours. */
-static int open_under(const char *root, const char *path)
+int symbols_open_under(const char *root, const char *path)
 {
-    return root ? open_below(root, sonde_str_from(path)) : symbols_open_file(path);
+    return root ? open_below(root, sonde_str_from(path)) : open_file(path);
 }
 
 static int keep_if_id(int fd, const elf_identity *want)
@@ -164,7 +163,7 @@ static int open_by_id(const char *root, const char *debug_dir, const elf_identit
         return -1;
     sonde_hex_bytes(id->build_id, id->build_id_len, hex);
     (void)snprintf(path, sizeof(path), "%s/.build-id/%.2s/%s.debug", debug_dir, hex, hex + 2);
-    return keep_if_id(open_under(root, path), id);
+    return keep_if_id(symbols_open_under(root, path), id);
 }
 
 /* Of a whole file, as debuglink has it. */
@@ -207,7 +206,7 @@ static int open_by_link(const char *root, const char *debug_dir, sonde_str objec
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]) && fd < 0; i++) {
         (void)snprintf(path, sizeof(path), "%s%.*s%s/%s", places[i].before, SONDE_STR_ARG(dir),
                        places[i].between, link->name);
-        fd = keep_if_crc(open_under(root, path), link);
+        fd = keep_if_crc(symbols_open_under(root, path), link);
     }
     return fd;
 }

@@ -1,4 +1,5 @@
 /* symbols_read.c - the index of an object: from the disk, from its file and the one with its symbols, from a map. */
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -32,9 +33,12 @@ static sonde_status read_names(symbol_object *o, int fd, int companion)
 /* Half of the cache at most for one object, unpacked or not; takes over the descriptor. */
 static bool open_lines(symbols *s, symbol_object *o, int fd)
 {
-    sonde_status status =
-        dwarf_reader_open(fd, s->options.debug_dir, s->options.max_bytes / 2, &o->dwarf);
+    char root[64];
+    sonde_status status;
 
+    (void)snprintf(root, sizeof(root), "%.40s/%d/root", s->options.proc, (int)o->request.pid);
+    status = dwarf_reader_open(fd, o->request.pid > 0 ? root : NULL, s->options.debug_dir,
+                               s->options.max_bytes / 2, &o->dwarf);
     if (status == SONDE_ERR_TOO_BIG)
         symbols_count(&s->counters.lines_too_big);
     return status == SONDE_OK;

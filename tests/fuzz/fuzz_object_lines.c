@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (fd < 0 || write(fd, data, size) != (ssize_t)size)
         abort();
-    if (dwarf_reader_open(fd, "/nonexistent", 1u << 26, &r) != SONDE_OK)
+    if (dwarf_reader_open(fd, NULL, "/nonexistent", 1u << 26, &r) != SONDE_OK)
         return 0;
     for (uint64_t address = 0x1000; address < 0x1400; address += 7) {
         size_t len = dwarf_reader_lines(r, address, lines);

@@ -203,7 +203,8 @@ class Symbols(unittest.TestCase):
             self.assert_same(addresses, got, usual(addr2line(truth or path, addresses, "llvm-addr2line")))
 
     def test_lines_and_inlined_functions(self):
-        for flags in ["-gdwarf-5"], ["-gdwarf-4", "-gz=zlib"], ["-g", "-no-pie", "-ffunction-sections"]:
+        for flags in (["-gdwarf-5"], ["-gdwarf-4", "-gz=zlib"], ["-gdwarf-2", "-gz=zlib-gnu"],
+                      ["-g", "-no-pie", "-ffunction-sections"]):
             with self.subTest(flags=flags):
                 self.assert_as_others(self.build(*flags))
 
@@ -212,9 +213,57 @@ class Symbols(unittest.TestCase):
             self.skipTest("no clang")
         self.assert_as_others(self.build("-g", compiler="clang++"), binutils=False)  # it finds one inlined function only
 
+    def test_lines_packed_with_zstd(self):
+        whole, packed = self.build("-g", name="whole"), self.dir / "shop"
+        if subprocess.run(["objcopy", "--compress-debug-sections=zstd", whole, packed], capture_output=True, check=False).returncode:
+            self.skipTest("objcopy knows no zstd")
+        self.assertIn("ZSTD", run("readelf", "-tW", packed))
+        self.assert_as_others(packed, truth=whole)
+
     def test_split_debug_information(self):
+        for flags in ["-gdwarf-5"], ["-gdwarf-4"]:
+            with self.subTest(flags=flags):
+                whole = self.build(*flags, name="whole")
+                self.assert_as_others(self.build(*flags, "-gsplit-dwarf"), truth=whole)
+
+    def test_what_several_programs_have_in_common_in_a_file_of_its_own(self):
+        if not shutil.which("dwz"):
+            self.skipTest("no dwz")
+        for version in "4", "5":
+            with self.subTest(version=version):
+                whole = self.build(f"-gdwarf-{version}", name=f"whole{version}")
+                program, other = self.dir / "shop", self.build(f"-gdwarf-{version}", "-DOTHER", name="other")
+                shutil.copy(whole, program)
+                common = self.dir / "common.debug"
+                run("dwz", "-m", common, "-M", common, program, other)
+                self.assertIn(".gnu_debugaltlink", run("readelf", "-SW", program))
+                self.assert_as_others(program, truth=whole)
+                build_id = build_id_of(common)  # the same by its build-id, wherever it was
+                by_id = self.dir / "debug/.build-id" / build_id[:2] / f"{build_id[2:]}.debug"
+                by_id.parent.mkdir(parents=True)
+                common.rename(by_id)
+                addresses = code_addresses(whole)
+                self.assertEqual(ours(program, addresses, "--lines", "--debug-dir", self.dir / "debug"),
+                                 ours(whole, addresses, "--lines"))
+                by_id.write_bytes(other.read_bytes())  # another file than the one that was meant
+                self.assertGreater(sum(bool(answer) for answer in ours(program, addresses, "--lines", "--debug-dir",
+                                                                       self.dir / "debug")), len(addresses) * 9 // 10)
+
+    def test_split_debug_information_in_one_package(self):
+        if not shutil.which("llvm-dwp"):
+            self.skipTest("no llvm-dwp")
         whole = self.build("-gdwarf-5", name="whole")
-        self.assert_as_others(self.build("-gdwarf-5", "-gsplit-dwarf"), truth=whole)
+        split = self.build("-gdwarf-5", "-gsplit-dwarf")
+        run("llvm-dwp", "-e", split, "-o", f"{split}.dwp", cwd=self.dir)
+        for part in self.dir.glob("*.dwo"):
+            part.unlink()
+        addresses = code_addresses(whole)
+        answers = ours(split, addresses, "--lines", "--raw")
+        if not any(len(answer) > 1 for answer in answers):
+            # names come from the symbol table all the same
+            self.assertGreater(sum(bool(answer) for answer in answers), len(addresses) * 9 // 10)
+            self.skipTest("this libdw reads no .dwp (0.192 does)")
+        self.assert_as_others(split, truth=whole)
 
     def test_a_debug_file_beside_the_program(self):
         for place in ".", ".debug":
@@ -475,6 +524,105 @@ class Kept(unittest.TestCase):
                 self.assert_lost(why, self.serve(answer), *options)
         with self.subTest("nobody listens"):
             self.assert_lost("failed", "http://127.0.0.1:1")
+
+
+SLEEPER = """
+#include <stdio.h>
+#include <unistd.h>
+int %s(int x) { return x + 1; }
+int main(void) { char c; puts("ready"); fflush(stdout); return %s((int)read(0, &c, 1)); }
+"""
+
+
+class Elsewhere(unittest.TestCase):
+    """Programs whose files are not where their paths say: deleted, replaced, in another mount namespace or root."""
+
+    def setUp(self):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="sonde-symbols-"))
+        self.addCleanup(shutil.rmtree, self.dir)
+
+    def build(self, name, function):
+        source, out = self.dir / f"{name}.c", self.dir / name
+        source.write_text(SLEEPER % (function, function))
+        run("gcc", "-g", "-O0", "-Wl,--build-id", "-static-pie", "-o", out, source)
+        return out
+
+    def start(self, *command, path):
+        """(process that has `path` mapped, START-END of its code)"""
+        process = subprocess.Popen([str(c) for c in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.stdin.close)
+        self.assertEqual(process.stdout.readline(), "ready\n")
+        maps = pathlib.Path(f"/proc/{process.pid}/maps").read_text()
+        return process, re.search(rf"^(\S+) r-xp .*{re.escape(str(path))}", maps, re.M)[1]
+
+    def look(self, path, address, process, code, *options):
+        named = ours(path, [address], "--pid", process.pid, "--map", code, *options)[0]
+        return named[0][0] if named else None
+
+    @staticmethod
+    def address_of(path, function):
+        return next(a for a, _, name in functions(path) if name == function)
+
+    def test_a_program_that_was_deleted_or_replaced(self):
+        program = self.build("program", "the_old_one")
+        build_id, address = build_id_of(program), self.address_of(program, "the_old_one")
+        process, code = self.start(program, path=program)
+        program.unlink()
+        try:
+            os.stat(f"/proc/{process.pid}/map_files/{code}")
+        except PermissionError:
+            self.skipTest("map_files may not be read here")
+        self.assertEqual(self.look(program, address, process, code, "--build-id", build_id), "the_old_one")
+        shutil.copy(self.build("other", "the_new_one"), program)
+        self.assertEqual(self.look(program, address, process, code, "--build-id", build_id), "the_old_one")
+        self.assertEqual(self.look(program, address, process, "1000-2000", "--build-id", build_id), None)
+
+    def in_namespace(self, *script):
+        return ["unshare", "--user", "--map-root-user", "--mount", "--", "sh", "-ec", "\n".join(script)]
+
+    def need_namespaces(self):
+        if not shutil.which("unshare") or subprocess.run(self.in_namespace("mount -t tmpfs none " + str(self.dir)),
+                                                         capture_output=True, check=False).returncode != 0:
+            self.skipTest("no mount namespaces here")
+
+    def test_a_program_in_a_mount_namespace(self):
+        self.need_namespaces()
+        inside, decoy = self.build("inside", "in_the_container"), self.build("decoy", "on_the_host")
+        place = self.dir / "app"
+        place.mkdir()
+        shutil.copy(decoy, place / "program")  # the same path means another file out here
+        process, code = self.start(*self.in_namespace(f"mount -t tmpfs none {place}", f"cp {inside} {place}/program",
+                                                      f"exec {place}/program"), path=place / "program")
+        address = self.address_of(inside, "in_the_container")
+        for options in ["--build-id", build_id_of(inside)], []:
+            # without a build-id, and by /proc/PID/root only
+            self.assertEqual(self.look(place / "program", address, process, "1000-2000", *options), "in_the_container")
+
+    def test_a_program_in_another_root_with_its_debug_file(self):
+        self.need_namespaces()
+        whole = self.build("whole", "in_the_container")
+        build_id, root = build_id_of(whole), self.dir / "root"
+        debug = root / "debug/.build-id" / build_id[:2] / f"{build_id[2:]}.debug"
+        debug.parent.mkdir(parents=True)
+        run("objcopy", "--only-keep-debug", whole, debug)
+        run("objcopy", "--strip-all", whole, root / "program")
+        process, code = self.start(*self.in_namespace(f"exec chroot {root} /program"), path="/program")
+        address = self.address_of(whole, "in_the_container")
+        said = ours("/program", [address], "--lines", "--pid", process.pid, "--map", code, "--build-id", build_id,
+                    "--debug-dir", "/debug")
+        self.assertEqual(said, [[("in_the_container", "whole.c", 4)]])
+
+    def test_links_in_a_container_do_not_lead_out_of_it(self):
+        self.need_namespaces()
+        secret, root = self.build("secret", "of_the_host"), self.dir / "root"
+        root.mkdir()
+        shutil.copy(self.build("inside", "in_the_container"), root / "program")
+        (root / "link").symlink_to(secret)
+        process, _ = self.start(*self.in_namespace(f"exec chroot {root} /program"), path="/program")
+        address = self.address_of(secret, "of_the_host")
+        self.assertEqual(self.look("/link", address, process, "1000-2000"), None)
 
 
 if __name__ == "__main__":

@@ -281,8 +281,8 @@ static void test_debug_information_that_is_too_big_leaves_names(void **state)
     dwarf_reader *lines = NULL;
 
     (void)state;
-    if (dwarf_reader_open(open("/proc/self/exe", O_RDONLY | O_CLOEXEC), "/", SIZE_MAX, &lines) !=
-        SONDE_OK)
+    if (dwarf_reader_open(open("/proc/self/exe", O_RDONLY | O_CLOEXEC), NULL, "/", SIZE_MAX,
+                          &lines) != SONDE_OK)
         skip(); /* built without -g */
     dwarf_reader_close(lines);
     assert_status(
