@@ -14,6 +14,8 @@ const series_row series_rows[] = {
     { "receiver.payloads_dropped.media_type",     "receiver.error",                 COUNT, "", true },
     { "receiver.payloads_dropped.cross_site",     "receiver.error",                 COUNT, "", true },
     { "receiver.payloads_dropped.decoding_error", "receiver.error",                 COUNT, "", true },
+    { "receiver.http.connections_tcp",            "receiver.tcp_connections",       COUNT, "status:accepted", true },
+    { "receiver.http.connections_uds",            "receiver.uds_connections",       COUNT, "status:accepted", true },
     { "receiver.config_requests",                 "receiver.config_request",        COUNT, "", true },
     { "queue.filled",                             "receiver.out_chan_fill",         GAUGE, "", false },
     { "watchdog.kills",                           "receiver.oom_kill",              COUNT, "", true },

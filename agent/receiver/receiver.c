@@ -284,10 +284,15 @@ static void put_reasons(sonde_json_writer *w, sonde_str key, const _Atomic uint6
 
 static void put_server(sonde_json_writer *w, const http_server_counters *c)
 {
+    uint64_t all = atomic_load_explicit(&c->connections, memory_order_relaxed);
+    uint64_t by_unix = atomic_load_explicit(&c->unix_connections, memory_order_relaxed);
+
     sonde_json_key(w, SONDE_STR("http"));
     sonde_json_begin_object(w);
     sonde_json_put_counter(w, "requests", &c->requests);
-    sonde_json_put_counter(w, "connections", &c->connections);
+    sonde_json_put_u64(w, "connections", all);
+    sonde_json_put_u64(w, "connections_tcp", all > by_unix ? all - by_unix : 0);
+    sonde_json_put_u64(w, "connections_uds", by_unix);
     sonde_json_put_counter(w, "lease_waits", &c->lease_waits);
     sonde_json_put_counter(w, "body_bytes", &c->body_bytes);
     sonde_json_put_counter(w, "budget_used_bytes", &c->budget_used_bytes);

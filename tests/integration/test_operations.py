@@ -391,7 +391,7 @@ class Pages(Operations):
         for line in ["receiver_trace_total{%s} 1", "receiver_spans_received_total{%s} 1", "receiver_traces_priority_total{%s,priority=\"1\"} 1",
                      "receiver_serve_traces_ms_count{%s,success=\"true\"} 1", "receiver_payload_accepted_total{%s} 1"]:
             self.assertIn(f"\ndatadog_trace_agent_{line % whose}\n", page)
-        for line in "receiver_rate_response_bytes_count 1", "trace_writer_queue_fill ", "stats_writer_connection_fill ":
+        for line in 'receiver_tcp_connections_total{status="accepted"} ', "receiver_rate_response_bytes_count 1", "trace_writer_queue_fill ", "stats_writer_connection_fill ":
             self.assertIn(f"\ndatadog_trace_agent_{line}", page)
         self.assertIn('normalizer_traces_dropped_total{endpoint_version="v0.4",connection_type="tcp",reason="decoding_error"} 3\n', page)
         wait_until("the payload's time is counted",  # when all else of it is done

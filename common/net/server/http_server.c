@@ -76,6 +76,8 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **s
     }
     name_thread(s);
     atomic_fetch_add_explicit(&s->counters.connections, 1, memory_order_relaxed);
+    if (on->is_unix)
+        atomic_fetch_add_explicit(&s->counters.unix_connections, 1, memory_order_relaxed);
     conn = sonde_calloc(1, sizeof(*conn));
     *socket_context = conn;
     if (!conn) /* its first request will be refused */

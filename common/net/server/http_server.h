@@ -114,6 +114,7 @@ typedef struct http_server_counters {
     _Atomic uint64_t read_timeouts;     /* 408: body did not arrive in time */
     _Atomic uint64_t aborted;           /* the client went away mid-body */
     _Atomic uint64_t connections;       /* accepted */
+    _Atomic uint64_t unix_connections;  /* of them over Unix sockets */
     _Atomic uint64_t lease_waits;       /* leases used up while somebody waited */
     _Atomic uint64_t body_bytes;        /* received */
     _Atomic uint64_t budget_used_bytes; /* gauge */

@@ -320,6 +320,7 @@ static void test_server_echoes_bodies_on_one_connection(void **state)
     (void)close(fd);
 
     assert_int_equal(counters()->connections, 1);
+    assert_int_equal(counters()->unix_connections, 0);
     assert_int_equal(counters()->requests, 3);
     assert_int_equal(counters()->body_bytes, 14);
     assert_int_equal(counters()->budget_used_bytes, 0);
@@ -898,6 +899,7 @@ static void test_server_knows_the_peer_of_a_unix_socket(void **state)
     (void)state;
     ask(fd, "GET /peer HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_string_equal(answer.body, "unix");
+    assert_int_equal(counters()->unix_connections, 1);
     assert_int_equal(f.peer_pid, getpid());
     (void)close(fd);
     ask_once("GET /peer HTTP/1.1\r\nHost: localhost\r\n\r\n");
