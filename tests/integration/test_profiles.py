@@ -5,11 +5,14 @@ batch nobody can use is refused by reason; and every row is uploaded or counted.
 """
 
 import gzip
+import http.server
 import random
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 from pathlib import Path
 
@@ -69,6 +72,37 @@ class Agent:
                          sum_of(c["batches_refused"]), c)
         test.assertEqual(c["rows_received"], c["rows_uploaded"] + sum_of(c["rows_dropped"]) + c["rows_held"], c)
         return c
+
+
+class FileServer:
+    """Answers every GET with the same bytes, on loopback."""
+
+    def __init__(self, data):
+        self.asked = asked = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                asked.append(self.path)
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def __enter__(self):
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *what):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
 
 
 class Profiles(unittest.TestCase):
@@ -170,6 +204,38 @@ class Profiles(unittest.TestCase):
             p = a.intake.await_uploads(1)[0].profile
             self.assertEqual([stack for stack, _, _ in p.rows()], [["main", "work"]])
             self.assertEqual(p.mappings[1]["has_functions"], 1)
+
+    def test_debug_files_are_fetched_where_that_is_wanted_only(self):
+        if not shutil.which("gcc"):
+            self.skipTest("no gcc")
+        for wanted in "false", "true":
+            with self.subTest(wanted=wanted), Agent() as a, tempfile.TemporaryDirectory() as folder:
+                program, debug, source = (Path(folder) / n for n in ("stripped", "debug", "stripped.c"))
+                source.write_text("int work(int x) { return x * 3; } int main(void) { return work(0); }")
+                subprocess.run(["gcc", "-O0", "-Wl,--build-id", "-o", program, source], check=True)
+                symbols = subprocess.run(["nm", program], check=True, capture_output=True, text=True).stdout
+                work = int(re.search(r"(\S+) T work", symbols)[1], 16)
+                notes = subprocess.run(["readelf", "-n", program], check=True, capture_output=True, text=True).stdout
+                build_id = notes.split("Build ID: ")[1].split()[0]
+                subprocess.run(["objcopy", "--only-keep-debug", program, debug], check=True)
+                subprocess.run(["strip", program], check=True)
+                with FileServer(debug.read_bytes()) as server:
+                    a.start(SONDE_AGENT_PROFILING_DEBUGINFOD=wanted, DEBUGINFOD_URLS=server.url)
+                    body = spb.batch(SESSION, 1, 100 * SECOND, 110 * SECOND, [1, 1, [str(program)]],
+                                     [2, [[2, 0x555555554000, 0x1000, 0, 0x555555554000, 9, 1, bytes.fromhex(build_id)]]],
+                                     [4, 1, [0, 2, work]], [5, 1, 105 * SECOND, [0, 0, 0, 1, 1, 7]])
+                    self.assertEqual(a.post(body)[0], 200)
+                    before = a.intake.await_uploads(1)[0].profile  # it does not wait
+                    if wanted == "true":
+                        wait_until("the debug file is there", lambda: a.counters()["symbols"]["debuginfod"]["fetched"] == 1)
+                    body = spb.batch(SESSION, 2, 110 * SECOND, 120 * SECOND, [5, 1, 115 * SECOND, [0, 0, 0, 1, 1, 7]],
+                                     first=False)
+                    self.assertEqual(a.post(body)[0], 200)
+                    after = a.intake.await_uploads(2)[1].profile
+                self.assertEqual([stack for stack, _, _ in before.rows()], [[hex(work)]])
+                self.assertEqual([stack for stack, _, _ in after.rows()], [["work"]] if wanted == "true" else [[hex(work)]])
+                self.assertEqual(server.asked, [f"/buildid/{build_id}/debuginfo"] if wanted == "true" else [])
+                self.assertEqual("debuginfod" in a.counters()["symbols"], wanted == "true")
 
     def test_a_timeline_says_when_each_sample_was_taken(self):
         with Agent() as a:
