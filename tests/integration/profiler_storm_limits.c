@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/mman.h>
@@ -275,12 +274,6 @@ void part_addresses(void)
 }
 
 /* -- few system calls ------------------------------------------------------------------------------- */
-
-#if defined(__x86_64__)
-#    define ARCH AUDIT_ARCH_X86_64
-#else
-#    define ARCH AUDIT_ARCH_AARCH64
-#endif
 
 /* What a sandbox allows that knows the program alone: others fail, as they would in a container. */
 static void filter(void)

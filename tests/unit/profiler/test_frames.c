@@ -18,9 +18,19 @@
 
 /* -- sections by hand ------------------------------------------------------------------------------- */
 
+#if defined(__x86_64__)
+#    define SP 7
+#    define RA 16
+#    define FP 6
+#else
+#    define SP 31
+#    define RA 30
+#    define FP 29
+#endif
+
 /* "zR" with absolute pointers; the CFA is the stack pointer and 8, the return address 8 below it. */
-static const uint8_t cie[] = { 20, 0,   0,  0, 0,    0,  0, 0, 1,   'z', 'R', 0,
-                               1,  120, 16, 1, 0x00, 12, 7, 8, 144, 1,   0,   0 };
+static const uint8_t cie[] = { 20, 0,   0,  0, 0,    0,  0,  0, 1,         'z', 'R', 0,
+                               1,  120, RA, 1, 0x00, 12, SP, 8, 0x80 | RA, 1,   0,   0 };
 
 /* push rbp; sub rsp, 64; mov rbp, 4660; mov rax, rdi; mov rdi, rsi; call rax; add rsp, 64; pop rbp; ret */
 #if defined(__x86_64__)
@@ -28,9 +38,8 @@ static const uint8_t code[] = { 0x55, 0x48, 0x83, 0xec, 0x40, 0x48, 0xc7, 0xc5, 
                                 0x12, 0,    0,    0x48, 0x89, 0xf8, 0x48, 0x89, 0xf7,
                                 0xff, 0xd0, 0x48, 0x83, 0xc4, 0x40, 0x5d, 0xc3 };
 #endif
-static const uint8_t of_code[] = {
-    0x41, 14, 16, 0x86, 2, 0x44, 14, 80, 0x53, 14, 16, 0x41, 14, 8, 0
-};
+static const uint8_t of_code[] = { 0x41, 14, 16, 0x80 | FP, 2,  0x44, 14, 80,
+                                   0x53, 14, 16, 0x41,      14, 8,    0 };
 
 /* A CIE, an FDE of [lo, lo + bytes) and the end; returns the length. */
 static size_t make_section(uint8_t *out, uint64_t lo, uint64_t bytes)
