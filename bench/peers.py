@@ -20,7 +20,7 @@ import subprocess
 import tempfile
 
 HZ = 100
-LONG, SHORT = 32, 1
+LONG, SHORT = 96, 8
 ROUNDS = 7
 HEAP_ROUNDS = 7
 PAIRS = 5000000
