@@ -53,7 +53,7 @@ function Picker({ name, value, items, onPick, all }) {
   </select>`;
 }
 
-function Files({ query }) {
+function Files({ query, none }) {
   const [open, setOpen] = useState(false);
   const link = (format) =>
     `/api/sonde/v1/profiles/download?${new URLSearchParams(
@@ -65,7 +65,7 @@ function Files({ query }) {
     addEventListener('click', close);
     return () => removeEventListener('click', close);
   }, [open]);
-  return html`<div class="anchor"><button aria-haspopup="menu" aria-expanded=${open}
+  return html`<div class="anchor"><button aria-haspopup="menu" aria-expanded=${open} disabled=${none}
     onClick=${(e) => {
       e.stopPropagation();
       setOpen(!open);
@@ -97,7 +97,7 @@ function Head({ list, answer, service, params, query }) {
         answer.base && html`, before <b>${amount(answer.base.total, answer.unit)}</b>`
       }</span>`
     }
-    <${Files} query=${query} />
+    <${Files} query=${query} none=${!answer || answer.samples === 0} />
   </div>`;
 }
 
