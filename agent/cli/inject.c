@@ -37,6 +37,7 @@
 #    define CODE_BYTES     4096u
 #    define BLOCK_BYTES    4096u
 #    define MAP_BYTES      (64u * 1024) /* code, block, stack */
+#    define KNOWN_MAX      256u
 #    define STACK_SCAN_MAX (512u * 1024)
 #    define GET_RSEQ       0x420f    /* PTRACE_GET_RSEQ_CONFIGURATION */
 #    define RTLD_DLOPEN    INT32_MIN /* __RTLD_DLOPEN, for libc's own dlopen() of before 2.34 */
@@ -49,6 +50,12 @@ typedef struct injection {
     tracee *tracee;
     char *why;
     bool is_final; /* no other thread would do better */
+    struct {
+        const target_mapping *mapping;
+        bool is_harmless;
+    } known[KNOWN_MAX]; /* code that threads were in */
+    size_t known_len;
+    const target_mapping *unknown;
 } injection;
 
 #    define FAIL(i, ...)                                                                           \
@@ -230,25 +237,47 @@ static bool is_in_handler(const target *t, uint64_t sp)
     return false;
 }
 
-/* Code of a file, but not of the C library, the loader, us, or whoever defines malloc(). */
-static bool is_harmless_code(const target *t, uint64_t pc)
+/* Not the C library, the loader, us, or whoever defines malloc(). */
+static bool is_harmless_object(const target *t, const target_mapping *m)
 {
     static const char *const others[] = { "ld-",         "ld.so",      "libc.so",
                                           "libc-2.",     "libpthread", "libdl.",
                                           "libgcc_s.so", "libsonde-",  "libdl-2." };
-    const target_mapping *m = target_find(t, pc);
     target_object o;
     bool ok;
 
-    if (!m || !m->is_executable || m->path[0] != '/' || strstr(m->path, "malloc"))
+    if (m->path[0] != '/' || strstr(m->path, "malloc"))
         return false;
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         if (target_is_named(m, others[i]))
             return false;
-    ok = target_object_at(t, pc, &o) == SONDE_OK && !sonde_elf_function(&o.image, "malloc") &&
+    ok = target_object_at(t, m->lo, &o) == SONDE_OK && !sonde_elf_function(&o.image, "malloc") &&
          !sonde_elf_function(&o.image, "free");
     target_object_done(&o);
     return ok;
+}
+
+/* An object is looked at when no thread waits for that, so of a new one nothing is known the first time. */
+static bool is_harmless_code(injection *i, uint64_t pc)
+{
+    const target_mapping *m = target_find(i->target, pc);
+
+    if (!m || !m->is_executable)
+        return false;
+    for (size_t k = 0; k < i->known_len; k++)
+        if (i->known[k].mapping == m)
+            return i->known[k].is_harmless;
+    i->unknown = m;
+    return false;
+}
+
+static void look_at_unknown(injection *i)
+{
+    if (i->unknown && i->known_len < KNOWN_MAX) {
+        i->known[i->known_len].mapping = i->unknown;
+        i->known[i->known_len++].is_harmless = is_harmless_object(i->target, i->unknown);
+    }
+    i->unknown = NULL;
 }
 
 /* In the middle of instructions that have to be done at one go: going away begins them anew, with what we left. */
@@ -265,14 +294,16 @@ static bool is_in_restartable_sequence(const target *t, pid_t tid)
     return c.area && target_read(t, c.area + 8, &sequence, sizeof(sequence)) && sequence != 0;
 }
 
-static bool stands_well(const target *t, const tracee *e)
+static bool stands_well(injection *i)
 {
+    const tracee *e = i->tracee;
     long number = (long)e->was.orig_rax;
     bool waits = number >= 0 && (waits_well(number, e->was.rsi) || waits_so_so(number));
 
-    if (!waits && (!is_harmless_code(t, e->was.rip) || is_in_restartable_sequence(t, e->tid)))
+    if (!waits &&
+        (!is_harmless_code(i, e->was.rip) || is_in_restartable_sequence(i->target, e->tid)))
         return false;
-    return !is_in_handler(t, e->was.rsp);
+    return !is_in_handler(i->target, e->was.rsp);
 }
 
 /* ---- what it does for us ---- */
@@ -408,9 +439,10 @@ static bool try_thread(injection *i, pid_t tid, uint64_t *out_block)
     default:
         return false;
     }
-    if (stands_well(i->target, i->tracee) && tracee_borrow(i->tracee))
+    if (stands_well(i) && tracee_borrow(i->tracee))
         ok = work(i, out_block);
     tracee_release(i->tracee);
+    look_at_unknown(i);
     return ok;
 }
 

@@ -171,9 +171,10 @@ static sonde_status copy_object(const target *t, size_t first, target_object *ou
     out->bytes = sonde_calloc(1, out->len);
     if (!out->bytes)
         return SONDE_ERR_NOMEM;
-    for (i = first; i <= last; i++) /* what cannot be read is a hole */
-        (void)target_read(t, t->mappings[i].lo, out->bytes + (t->mappings[i].lo - m->lo),
-                          t->mappings[i].hi - t->mappings[i].lo);
+    for (i = first; i <= last; i++) /* code, and what cannot be read, is a hole */
+        if (i == first || !t->mappings[i].is_executable)
+            (void)target_read(t, t->mappings[i].lo, out->bytes + (t->mappings[i].lo - m->lo),
+                              t->mappings[i].hi - t->mappings[i].lo);
     if (sonde_elf_open_copy(&out->image, out->bytes, out->len, out->base))
         return SONDE_OK;
     target_object_done(out);

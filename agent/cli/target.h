@@ -52,7 +52,7 @@ bool target_write(const target *t, uint64_t address, const void *from, size_t le
 /* The mapping an address lies in; NULL: none. */
 const target_mapping *target_find(const target *t, uint64_t address);
 
-/* A copy of a mapped object and what it says. */
+/* A copy of a mapped object, without its code, and what it says. */
 typedef struct target_object {
     uint8_t *bytes; /* owned */
     uint64_t base;

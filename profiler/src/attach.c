@@ -1,7 +1,7 @@
 /* attach.c - from the first word with whoever attached to the last. */
 #include "attach.h"
 
-#include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <time.h>
 
@@ -101,6 +101,18 @@ static void profile(sonde_attach_block *b)
     atomic_store_explicit(&b->state, SONDE_ATTACH_ENDED, memory_order_release);
 }
 
+/* Made by some thread of the program, we are like it: our threads need no better place than its first one has. */
+static void be_ordinary(void)
+{
+    const struct sched_param none = { .sched_priority = 0 };
+    cpu_set_t processors;
+
+    if (sched_getscheduler(0) > SCHED_OTHER)
+        (void)sched_setscheduler(0, SCHED_OTHER, &none);
+    if (sched_getaffinity(getpid(), sizeof(processors), &processors) == 0)
+        (void)sched_setaffinity(0, sizeof(processors), &processors);
+}
+
 SONDE_API void sonde_prof_attach(sonde_attach_block *b)
 {
     bool no = false;
@@ -117,6 +129,7 @@ SONDE_API void sonde_prof_attach(sonde_attach_block *b)
         return;
     }
     (void)prctl(PR_SET_NAME, "sonde-attach");
+    be_ordinary();
     sonde_prof__thread_is_ours();
     profile(b);
     sonde_prof__thread_is_ours_no_more();

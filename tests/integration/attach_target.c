@@ -242,9 +242,8 @@ static bool registers_hold(uint64_t salt)
         "mov %1, %%r8\n lea 1(%%r8), %%r9\n lea 2(%%r8), %%r10\n lea 3(%%r8), %%r11\n"
         "lea 4(%%r8), %%r12\n lea 5(%%r8), %%r13\n lea 6(%%r8), %%r14\n lea 7(%%r8), %%r15\n"
         "movq %%r8, %%xmm0\n movq %%r9, %%xmm7\n movq %%r15, %%xmm15\n"
-        "mov $2000000, %%ecx\n"
-        "1: movq %%r8, -64(%%rsp)\n" /* below the stack pointer: leaf functions keep things there */
-        "dec %%ecx\n jnz 1b\n"
+        "movq %%r8, -64(%%rsp)\n mov $2000000, %%ecx\n" /* below the stack pointer: leaf functions keep things there */
+        "1: dec %%ecx\n jnz 1b\n"
         "xor %0, %0\n"
         "movq %%xmm0, %%rdx\n sub %%r8, %%rdx\n or %%rdx, %0\n"
         "movq %%xmm7, %%rdx\n sub %%r9, %%rdx\n or %%rdx, %0\n"

@@ -66,6 +66,10 @@ def rounds(pid):
     return 0
 
 
+def cpu_ticks(pid):
+    return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11])
+
+
 class Attached(unittest.TestCase):
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp())
@@ -104,7 +108,9 @@ class Attached(unittest.TestCase):
         return command
 
     def assert_profiled(self, done):
-        self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+        """Without complaints; on a busy machine there may be nothing to see in a second."""
+        complaints = [line for line in done.stderr.splitlines() if "no samples came" not in line]
+        self.assertEqual((done.returncode, complaints), (0, []), done.stdout)
 
     def assert_refused(self, done, text):
         self.assertEqual(done.returncode, 1, done.stdout)
@@ -184,7 +190,11 @@ class Running(Attached):
     def test_its_functions_are_seen(self):
         program = self.start("1000000", program=BUILD / "tests" / "profiled_split", ready=False)
         file = self.folder / "out.folded"
-        self.assert_profiled(attach(program.pid, "-e", "cpu", "-o", file, seconds=5))
+        command = self.begin_profile(program, "-e", "cpu,wall", "-F", 250, "-o", file)
+        begun = cpu_ticks(program.pid)
+        wait_until("it has computed for a second", lambda: cpu_ticks(program.pid) >= begun + os.sysconf("SC_CLK_TCK"))
+        command.send_signal(signal.SIGINT)
+        self.assertEqual(command.wait(PATIENCE_S), 0)
         self.assertIn("main;three_parts ", file.read_text())
         done = sonde("top", "-p", program.pid, "--once", "--no-inlines")
         self.assert_profiled(done)

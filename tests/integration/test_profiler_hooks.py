@@ -168,6 +168,23 @@ class HeapLate(Heap):
         self.assertGreater(self.uploads[-1].event["internal"]["heap_started_late_ms"], 0)
 
 
+class HeapLateWithAnother(HeapLate):
+    """The program has an allocator of its own: its blocks are given back to that one."""
+
+    ALLOCATORS = ("libjemalloc.so.2", "libmimalloc.so.2", "libtcmalloc_minimal.so.4")
+
+    def how_it_comes(self, stack):
+        return {"LD_PRELOAD": self.allocator, **super().how_it_comes(stack)}
+
+    def test_what_was_allocated_and_what_lives(self):
+        for allocator in self.ALLOCATORS:
+            with self.subTest(allocator):
+                if subprocess.run(["/bin/true"], env={"LD_PRELOAD": allocator}, stderr=subprocess.PIPE, check=True).stderr:
+                    self.skipTest(f"{allocator} is not installed")
+                self.allocator = allocator
+                super().test_what_was_allocated_and_what_lives()
+
+
 class LocksLate(Locks):
     by_preload = False
 
