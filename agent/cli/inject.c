@@ -206,15 +206,16 @@ static bool waits_so_so(long number)
            number == SYS_rt_sigtimedwait;
 }
 
-/* __restore_rt: where a signal handler returns to, `mov $15, %rax; syscall`. */
+/* Where a signal handler returns to: `mov $15, %rax` or %eax, `syscall`. */
 static bool is_signal_return(const target *t, uint64_t address)
 {
-    static const unsigned char code[] = { 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05 };
+    static const unsigned char wide[] = { 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05 };
+    static const unsigned char narrow[] = { 0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05 };
     const target_mapping *m = target_find(t, address);
-    unsigned char there[sizeof(code)];
+    unsigned char there[sizeof(wide)];
 
     return m && m->is_executable && target_read(t, address, there, sizeof(there)) &&
-           memcmp(there, code, sizeof(code)) == 0;
+           (memcmp(there, wide, sizeof(wide)) == 0 || memcmp(there, narrow, sizeof(narrow)) == 0);
 }
 
 /* Any word on its stack that would be one counts, also one left from before: then it is not this thread. */
@@ -237,12 +238,14 @@ static bool is_in_handler(const target *t, uint64_t sp)
     return false;
 }
 
-/* Not the C library, the loader, us, or whoever defines malloc(). */
+/* Not the C library, the loader, us, or whoever defines malloc() or may be called by those who do. */
 static bool is_harmless_object(const target *t, const target_mapping *m)
 {
-    static const char *const others[] = { "ld-",         "ld.so",      "libc.so",
-                                          "libc-2.",     "libpthread", "libdl.",
-                                          "libgcc_s.so", "libsonde-",  "libdl-2." };
+    static const char *const others[] = { "ld-",        "ld.so",     "libc.so", "libc-2.",
+                                          "libpthread", "libdl.",    "libdl-",  "libgcc_s.",
+                                          "libsonde-",  "libm.so",   "libm-2.", "libmvec",
+                                          "librt",      "libstdc++", "libc++",  "libunwind",
+                                          "liblzma" };
     target_object o;
     bool ok;
 

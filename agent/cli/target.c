@@ -125,10 +125,17 @@ static bool read_mappings(target *t)
 
 const target_mapping *target_find(const target *t, uint64_t address)
 {
-    for (size_t i = 0; i < t->mappings_len; i++)
-        if (address >= t->mappings[i].lo && address < t->mappings[i].hi)
-            return &t->mappings[i];
-    return NULL;
+    size_t lo = 0, hi = t->mappings_len;
+
+    while (lo < hi) { /* the first that ends behind it */
+        size_t mid = lo + (hi - lo) / 2;
+
+        if (t->mappings[mid].hi <= address)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < t->mappings_len && address >= t->mappings[lo].lo ? &t->mappings[lo] : NULL;
 }
 
 bool target_is_named(const target_mapping *m, const char *name)

@@ -168,6 +168,7 @@ bool tracee_borrow(tracee *t)
     uint64_t all = EVERYTHING;
 
     if (!trace(PTRACE_GETREGSET, t->tid, NT_X86_XSTATE, &state) ||
+        state.iov_len == sizeof(t->state) || /* there may be more of it */
         !trace(PTRACE_GETSIGMASK, t->tid, sizeof(t->mask), &t->mask) ||
         !trace(PTRACE_SETSIGMASK, t->tid, sizeof(all), &all))
         return false;

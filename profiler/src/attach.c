@@ -83,15 +83,29 @@ static void wait_until_asked(sonde_attach_block *b)
         atomic_store_explicit(&b->ask, SONDE_ATTACH_LEAVE, memory_order_relaxed);
 }
 
+/* On a busy machine the last profile may still be about to end. */
+static sonde_status start(sonde_attach_block *b, const char **out_why)
+{
+    const struct timespec pause = { 0, LOOK_NS };
+    uint64_t until = sonde_mono_ns() + SILENCE_NS;
+    sonde_status status;
+
+    while ((status = sonde_prof__start_told(told, b, out_why)) == SONDE_ERR_TIMEOUT &&
+           sonde_mono_ns() < until &&
+           atomic_load_explicit(&b->ask, memory_order_acquire) == SONDE_ATTACH_GO_ON)
+        (void)nanosleep(&pause, NULL);
+    return status;
+}
+
 static void profile(sonde_attach_block *b)
 {
-    const char *why = "no memory, or its signals cannot be had";
+    const char *why = "";
 
     if (atomic_load_explicit(&b->ask, memory_order_acquire) != SONDE_ATTACH_GO_ON) {
         refuse(b, "it took too long to begin");
         return;
     }
-    if (sonde_prof__start_told(told, b, &why) != SONDE_OK) {
+    if (start(b, &why) != SONDE_OK) {
         refuse(b, why);
         return;
     }

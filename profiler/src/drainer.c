@@ -593,7 +593,13 @@ void sonde_prof__drainer_stop(uint64_t deadline_mono_ns)
 
 bool sonde_prof__drainer_is_left(void)
 {
-    return has_thread && atomic_load_explicit(&state, memory_order_acquire) != STATE_RUNNING;
+    if (!has_thread || atomic_load_explicit(&state, memory_order_acquire) == STATE_RUNNING)
+        return false;
+    if (pthread_tryjoin_np(thread, NULL) != 0)
+        return true;
+    has_thread = false; /* it has ended since */
+    close_all();
+    return false;
 }
 
 static uint64_t count(const _Atomic uint64_t *c)

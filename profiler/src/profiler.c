@@ -372,6 +372,10 @@ static sonde_status start_told_locked(sonde_prof__lookup lookup, void *user, con
         *out_why = "its own profiler runs, and what that sees goes to its agent";
         return SONDE_ERR_STATE;
     }
+    if (sonde_prof__drainer_is_left()) {
+        *out_why = "the last profile of it has not ended yet";
+        return SONDE_ERR_TIMEOUT;
+    }
     status = configure(NULL, lookup, user, &c);
     if (status != SONDE_OK)
         return status;
@@ -388,7 +392,7 @@ sonde_status sonde_prof__start_told(sonde_prof__lookup lookup, void *user, const
 {
     sonde_status status;
 
-    *out_why = "no memory, or the last profile of it has not ended yet";
+    *out_why = "no memory";
     sonde_prof__lock_take(&lock);
     status = start_told_locked(lookup, user, out_why);
     sonde_prof__lock_give(&lock);

@@ -14,7 +14,8 @@
 /* `only_if_asked`: linked, not preloaded: only when the environment says so. */
 sonde_status sonde_prof__start(const sonde_prof_options *options, bool only_if_asked);
 
-/* With these settings and no others, if nothing runs, reports of crashes included.  *out_why is set when that cannot be. */
+/* With these settings and no others, if nothing runs, reports of crashes included.  *out_why is set when that cannot be;
+ * SONDE_ERR_TIMEOUT: it may a moment later. */
 sonde_status sonde_prof__start_told(sonde_prof__lookup lookup, void *user, const char **out_why);
 
 /* Whether programs this one executes are to be profiled; as the last start was told. */
