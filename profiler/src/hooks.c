@@ -136,13 +136,15 @@ static bool tell(started_fn *started)
 /* -- finding it ------------------------------------------------------------------------------------- */
 
 /* An object's dynamic symbols, by the hash table every linker writes.  dlopen(RTLD_NOLOAD) would find them, too; but when the
- * process is ending it runs the constructors of what has ended already. */
+ * process is ending it runs the constructors of what has ended already.  And dlsym() makes a text of what it does not find, by
+ * the program's malloc(): where that has no memory left, one or the other does not survive a new thread's asking. */
 typedef struct symbols {
     uint64_t bias; /* which it is */
     const char *text;
     const ElfW(Sym) * symbols;
     const uint32_t *hash;
-    void *found;
+    void *tracer;  /* NULL: not in it */
+    void *foreign; /* likewise; not an address */
 } symbols;
 
 static uint32_t hash_of(const char *name)
@@ -155,7 +157,7 @@ static uint32_t hash_of(const char *name)
 }
 
 /* {buckets, first symbol, words of the filter, shift}, the filter, the buckets, chains that end with an odd hash. */
-static void look_up(symbols *o, const char *name)
+static void *look_up(const symbols *o, const char *name)
 {
     uint32_t buckets = o->hash[0], first = o->hash[1], hash = hash_of(name), i;
     const uint32_t *bucket = o->hash + 4 + o->hash[2] * (sizeof(ElfW(Addr)) / sizeof(uint32_t));
@@ -163,17 +165,15 @@ static void look_up(symbols *o, const char *name)
 
     i = buckets ? bucket[hash % buckets] : 0;
     if (i < first)
-        return;
+        return NULL;
     for (;; i++) {
         const ElfW(Sym) *symbol = &o->symbols[i];
 
         if ((chain[i - first] | 1) == (hash | 1) && symbol->st_shndx != SHN_UNDEF &&
-            strcmp(o->text + symbol->st_name, name) == 0) {
-            o->found = (void *)(uintptr_t)(o->bias + symbol->st_value);
-            return;
-        }
+            strcmp(o->text + symbol->st_name, name) == 0)
+            return (void *)(uintptr_t)(o->bias + symbol->st_value);
         if (chain[i - first] & 1)
-            return;
+            return NULL;
     }
 }
 
@@ -198,35 +198,32 @@ static int each_object(struct dl_phdr_info *info, size_t size, void *user)
             o->hash = (const uint32_t *)d->d_un.d_ptr;
     }
     /* The loader has made them addresses; where it has not, they are small. */
-    if (o->symbols && o->text && o->hash && (uintptr_t)o->hash > o->bias)
-        look_up(o, TRACER_NAME);
+    if (o->symbols && o->text && o->hash && (uintptr_t)o->hash > o->bias) {
+        o->tracer = look_up(o, TRACER_NAME);
+        o->foreign = look_up(o, FOREIGN_TLS);
+    }
     return 1;
 }
 
-/* libtrace defines the name too, and its records are told to us. */
-static void look_for_foreign(void)
-{
-    atomic_store_explicit(&foreign_there,
-                          atomic_load_explicit(&told[0], memory_order_relaxed) == NULL &&
-                              dlsym(RTLD_DEFAULT, FOREIGN_TLS) != NULL,
-                          memory_order_relaxed);
-}
-
-static bool tell_found(void *object)
+/* libtrace defines the name of the foreign variable too, and its records are told to us. */
+static bool tell_found(void *tracer, bool has_foreign)
 {
     union {
         void *object;
         started_fn *function;
-    } found = { object };
+    } found = { tracer };
     bool is_told = found.function && tell(found.function);
 
-    look_for_foreign();
+    if (atomic_load_explicit(&told[0], memory_order_relaxed) != NULL)
+        atomic_store_explicit(&foreign_there, false, memory_order_relaxed);
+    else if (has_foreign)
+        atomic_store_explicit(&foreign_there, true, memory_order_relaxed);
     return is_told;
 }
 
 bool sonde_prof__hooks_announce(void)
 {
-    return tell_found(dlsym(RTLD_DEFAULT, TRACER_NAME));
+    return tell_found(dlsym(RTLD_DEFAULT, TRACER_NAME), dlsym(RTLD_DEFAULT, FOREIGN_TLS) != NULL);
 }
 
 bool sonde_prof__hooks_announce_in(uint64_t bias)
@@ -234,7 +231,7 @@ bool sonde_prof__hooks_announce_in(uint64_t bias)
     symbols object = { .bias = bias };
 
     (void)dl_iterate_phdr(each_object, &object);
-    return tell_found(object.found);
+    return tell_found(object.tracer, object.foreign != NULL);
 }
 
 void sonde_prof__hooks_withdraw(void)

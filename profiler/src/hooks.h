@@ -18,10 +18,11 @@
 SONDE_API sonde_prof_set_context_record_fn sonde_prof_set_context_record;
 SONDE_API sonde_prof_endpoint_fn sonde_prof_endpoint;
 
-/* Tells libtrace that we are here, when the loader shows it to us.  True: told.  The drainer. */
+/* Tells libtrace that we are here, when the loader shows it to us.  True: told.  Who starts us: it asks the loader, which may
+ * allocate. */
 bool sonde_prof__hooks_announce(void);
 
-/* The same of one that is hidden (dlopen(RTLD_LOCAL)), in the object with that bias. */
+/* The same of one that is hidden (dlopen(RTLD_LOCAL)), in the object with that bias.  The drainer. */
 bool sonde_prof__hooks_announce_in(uint64_t bias);
 
 void sonde_prof__hooks_withdraw(void); /* whoever was told is told that we stop */
