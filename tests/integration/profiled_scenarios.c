@@ -145,15 +145,10 @@ static void run_leak(uint64_t kib)
 
 /* -- spans ------------------------------------------------------------------------------------------ */
 
-#define LOOP(n)                                                                                    \
-    static APART uint64_t loop_##n(uint64_t ns)                                                    \
-    {                                                                                              \
-        return use(ns);                                                                            \
-    }
-LOOP(0)
-LOOP(1)
-LOOP(2)
-LOOP(3) LOOP(4) LOOP(5) LOOP(6) LOOP(7) LOOP(8)
+/* clang-format off */
+#define LOOP(n) static APART uint64_t loop_##n(uint64_t ns) { return use(ns); }
+LOOP(0) LOOP(1) LOOP(2) LOOP(3) LOOP(4) LOOP(5) LOOP(6) LOOP(7) LOOP(8)
+    /* clang-format on */
 
     static uint64_t (*const loops[LOOPS])(uint64_t) = { loop_0, loop_1, loop_2, loop_3, loop_4,
                                                         loop_5, loop_6, loop_7, loop_8 };
