@@ -4,8 +4,6 @@
  * are made new (arena), numbers are written by snprintf(), files are read by pread(). */
 #include "receiver.h"
 
-#include <fcntl.h>
-#include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -18,7 +16,6 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/container.h"
-#include "base/log.h"
 #include "base/rng.h"
 #include "crash/message.h"
 #include "net/http_plain.h"
