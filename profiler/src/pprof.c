@@ -63,6 +63,8 @@ _Static_assert(COLUMNS <= COLUMNS_MAX, "room for all");
 
 /* In the order of the format's numbers. */
 static const char *const states[] = { "running", "io", "lock", "sleep", "poll", "wait", "blocked" };
+static const char *const locks[] = { "mutex", "rwlock read", "rwlock write",
+                                     "spin",  "condition",   "semaphore" };
 static const char *const operations[] = { "read", "write", "sync", "connect", "accept" };
 static const char *const synthetic[] = {
     "",       "[truncated]", "[unwind failure]", "[unknown mapping]", "[incomplete]",
@@ -278,6 +280,15 @@ static void label_context(writer *w, uint32_t number)
     label_text(w, "trace endpoint", endpoint_of(w, c->local_root_id));
 }
 
+static void label_lock(writer *w, const sonde_prof__tally *r)
+{
+    uint32_t kind = r->key.extra[1];
+
+    label_text(w, "lock name", sonde_prof__dict_text(w->p->dict, r->key.extra[0]));
+    if (kind < sizeof(locks) / sizeof(locks[0]))
+        label_text(w, "lock type", sonde_str_from(locks[kind]));
+}
+
 static void label_extra(writer *w, const sonde_prof__tally *r)
 {
     const sonde_prof__dict *d = w->p->dict;
@@ -285,7 +296,7 @@ static void label_extra(writer *w, const sonde_prof__tally *r)
     if (r->key.kind == SONDE_PROF__WALL && r->key.extra[0] < sizeof(states) / sizeof(states[0]))
         label_text(w, "thread state", sonde_str_from(states[r->key.extra[0]]));
     else if (r->key.kind == SONDE_PROF__LOCK || r->key.kind == SONDE_PROF__RELEASE)
-        label_text(w, "lock name", sonde_prof__dict_text(d, r->key.extra[0]));
+        label_lock(w, r);
     else if (r->key.kind == SONDE_PROF__IO &&
              r->key.extra[0] < sizeof(operations) / sizeof(operations[0]))
         label_text(w, "io operation", sonde_str_from(operations[r->key.extra[0]]));

@@ -412,14 +412,15 @@ static void write_message(scene *s, sonde_prof__pprof_step step, message *m, son
         .endpoints = &e,
         .endpoints_len = 1,
         .time = { START_NS, START_NS + PERIOD_NS, (int64_t)START_NS },
-        .kinds = s->window.rows[0].key.kind == SONDE_PROF__IO
-                     ? 1u << SONDE_PROF__CPU | 1u << SONDE_PROF__WALL | 1u << SONDE_PROF__IO
-                     : 1u << SONDE_PROF__CPU | 1u << SONDE_PROF__WALL,
+        .kinds = 1u << SONDE_PROF__CPU | 1u << SONDE_PROF__WALL,
         .cpu_period_ns = 10101010,
         .pid = 4242,
         .process_name = SONDE_STR("demo"),
     };
+    uint32_t i;
 
+    for (i = 0; i < s->window.len; i++)
+        p.kinds |= 1u << s->window.rows[i].key.kind;
     sonde_buf_init(b, (size_t)1 << 20);
     assert_status(sonde_prof__pprof_write(&p, step, b), SONDE_OK);
     read_message(b, m);
@@ -509,6 +510,33 @@ static void io_has_columns_by_direction_and_by_what_it_goes_to(void **state)
     sonde_buf_done(&b);
 }
 
+/* One wait, told by who waited and by who let go, whom nobody saw. */
+static void waits_have_columns_for_who_waited_and_who_let_go(void **state)
+{
+    static message m;
+    scene *s = *state;
+    sonde_prof__sample nobodys = { .kind = SONDE_PROF__RELEASE,
+                                   .events = 1,
+                                   .value = { 3, 700, 0x1234, SONDE_PROF__RWLOCK_WRITE } };
+    sonde_buf b;
+
+    sonde_prof__window_add(&s->window, &s->dict, &nobodys, 0);
+    assert_int_equal(s->window.ends[SONDE_PROF__COMPLETE], 0); /* no walk */
+    nobodys.kind = SONDE_PROF__LOCK;
+    sonde_prof__window_add(&s->window, &s->dict, &nobodys, 0);
+    write_message(s, SONDE_PROF__PPROF_WHOLE, &m, &b);
+    assert_int_equal(m.types, 4 + 4);
+    assert_int_equal(m.sums[4], 3); /* lock-acquire, lock-acquire-wait, lock-release, ... */
+    assert_int_equal(m.sums[5], 700);
+    assert_int_equal(m.sums[6], 3);
+    assert_int_equal(m.sums[7], 700);
+    (void)text_of(&m, "[lost]");
+    assert_true(
+        sonde_str_eq(m.last_text[text_of(&m, "lock name")], SONDE_STR("0x0000000000001234")));
+    assert_true(sonde_str_eq(m.last_text[text_of(&m, "lock type")], SONDE_STR("rwlock write")));
+    sonde_buf_done(&b);
+}
+
 /* -- files ------------------------------------------------------------------------------------------ */
 
 static size_t size_of(const char *folder, const char *name)
@@ -564,6 +592,7 @@ int main(void)
         CASE(samples_become_rows_with_times_labels_and_places),
         CASE(without_times_equal_samples_are_one_and_nothing_is_lost),
         CASE(io_has_columns_by_direction_and_by_what_it_goes_to),
+        CASE(waits_have_columns_for_who_waited_and_who_let_go),
         CASE(what_is_small_goes_into_other_and_nothing_is_lost),
         cmocka_unit_test(profiles_are_written_where_they_are_wanted),
     };
