@@ -56,10 +56,34 @@ static inline bool is_mine(int error)
 
 #define LIST(...) __VA_ARGS__ /* of a list in parentheses */
 
+/* next_NAME: the real function, or, until that is known, first_NAME(), which finds it.  So what costs least need not ask. */
+#define NEXT(name, not_there, PARAMS, ARGS)                                                        \
+    SONDE_PROF__REAL(name)                                                                         \
+    static int first_##name PARAMS;                                                                \
+    static _Atomic(__typeof__(&(name))) next_##name = first_##name;                                \
+                                                                                                   \
+    static __typeof__(&(name)) find_##name(void)                                                   \
+    {                                                                                              \
+        __typeof__(&(name)) real = real_##name();                                                  \
+                                                                                                   \
+        if (real)                                                                                  \
+            atomic_store_explicit(&next_##name, real, memory_order_relaxed);                       \
+        return real;                                                                               \
+    }                                                                                              \
+                                                                                                   \
+    static int first_##name PARAMS                                                                 \
+    {                                                                                              \
+        __typeof__(&(name)) real = find_##name();                                                  \
+                                                                                                   \
+        return real ? real ARGS : (not_there);                                                     \
+    }
+
+#define CALL_NEXT(name) atomic_load_explicit(&next_##name, memory_order_relaxed)
+
 /* A function NAME of `lock` and more arguments; MAY_WAIT: it is held.  What times is out of line, so that what does not needs
  * nothing on the stack. */
 #define LOCK(name, may_wait, kind, PARAMS, ARGS)                                                   \
-    SONDE_PROF__REAL(name)                                                                         \
+    NEXT(name, ENOSYS, PARAMS, ARGS)                                                               \
     static __attribute__((noinline)) int timed_##name(const void *caller, LIST PARAMS)             \
     {                                                                                              \
         __typeof__(&(name)) real = real_##name();                                                  \
@@ -78,10 +102,8 @@ static inline bool is_mine(int error)
                                                                                                    \
     SONDE_API int name PARAMS                                                                      \
     {                                                                                              \
-        __typeof__(&(name)) real = known_##name();                                                 \
-                                                                                                   \
-        if (real && !may_wait(lock))                                                               \
-            return real ARGS;                                                                      \
+        if (!may_wait(lock))                                                                       \
+            return CALL_NEXT(name) ARGS;                                                           \
         return timed_##name(CALLER, LIST ARGS);                                                    \
     }
 
@@ -179,56 +201,49 @@ SONDE_API int pthread_spin_lock(pthread_spinlock_t *lock)
 /* -- letting go --------------------------------------------------------------------------------------- */
 
 /* ALL: who waits for it waits for this thread; else one of them may go on.  Out of line as above. */
-#define RELEASE(name, all, type, ...)                                                              \
-    SONDE_PROF__REAL(name)                                                                         \
+#define RELEASE(name, all, type, not_there)                                                        \
+    NEXT(name, not_there, (type * lock), (lock))                                                   \
     static __attribute__((noinline)) int told_##name(type *lock, const void *caller)               \
     {                                                                                              \
-        __typeof__(&(name)) real = real_##name();                                                  \
-                                                                                                   \
-        if (!real) {                                                                               \
-            __VA_ARGS__;                                                                           \
-        }                                                                                          \
         if (sonde_prof__waits_outermost())                                                         \
             sonde_prof__released(lock, all, caller);                                               \
-        return real(lock);                                                                         \
+        return CALL_NEXT(name)(lock);                                                              \
     }                                                                                              \
                                                                                                    \
     SONDE_API int name(type *lock)                                                                 \
     {                                                                                              \
-        __typeof__(&(name)) real = known_##name();                                                 \
-                                                                                                   \
-        if (real && !sonde_prof__is_waited_for(lock))                                              \
-            return real(lock);                                                                     \
+        if (!sonde_prof__is_waited_for(lock))                                                      \
+            return CALL_NEXT(name)(lock);                                                          \
         return told_##name(lock, CALLER);                                                          \
     }
 
-RELEASE(pthread_mutex_unlock, true, pthread_mutex_t, return ENOSYS)
-RELEASE(pthread_rwlock_unlock, true, pthread_rwlock_t, return ENOSYS)
-RELEASE(pthread_spin_unlock, true, pthread_spinlock_t, return ENOSYS)
-RELEASE(mtx_unlock, true, mtx_t, return thrd_error)
-RELEASE(sem_post, false, sem_t, errno = ENOSYS; return -1)
+RELEASE(pthread_mutex_unlock, true, pthread_mutex_t, ENOSYS)
+RELEASE(pthread_rwlock_unlock, true, pthread_rwlock_t, ENOSYS)
+RELEASE(pthread_spin_unlock, true, pthread_spinlock_t, ENOSYS)
+RELEASE(mtx_unlock, true, mtx_t, thrd_error)
+RELEASE(sem_post, false, sem_t, (errno = ENOSYS, -1))
 
 /* Asking the loader takes locks and memory: not when somebody is in the middle of it, or in a signal handler. */
 __attribute__((constructor(101))) static void find_all(void)
 {
-    (void)real_pthread_mutex_lock();
-    (void)real_pthread_mutex_timedlock();
-    (void)real_pthread_mutex_clocklock();
-    (void)real_pthread_rwlock_rdlock();
-    (void)real_pthread_rwlock_timedrdlock();
-    (void)real_pthread_rwlock_clockrdlock();
-    (void)real_pthread_rwlock_wrlock();
-    (void)real_pthread_rwlock_timedwrlock();
-    (void)real_pthread_rwlock_clockwrlock();
+    (void)find_pthread_mutex_lock();
+    (void)find_pthread_mutex_timedlock();
+    (void)find_pthread_mutex_clocklock();
+    (void)find_pthread_rwlock_rdlock();
+    (void)find_pthread_rwlock_timedrdlock();
+    (void)find_pthread_rwlock_clockrdlock();
+    (void)find_pthread_rwlock_wrlock();
+    (void)find_pthread_rwlock_timedwrlock();
+    (void)find_pthread_rwlock_clockwrlock();
     (void)real_sem_wait();
     (void)real_sem_timedwait();
     (void)real_sem_clockwait();
     (void)real_mtx_lock();
     (void)real_pthread_spin_lock();
     (void)real_pthread_spin_trylock();
-    (void)real_pthread_mutex_unlock();
-    (void)real_pthread_rwlock_unlock();
-    (void)real_pthread_spin_unlock();
-    (void)real_mtx_unlock();
-    (void)real_sem_post();
+    (void)find_pthread_mutex_unlock();
+    (void)find_pthread_rwlock_unlock();
+    (void)find_pthread_spin_unlock();
+    (void)find_mtx_unlock();
+    (void)find_sem_post();
 }

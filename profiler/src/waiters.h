@@ -44,7 +44,7 @@ extern _Atomic(sonde_prof__release *) sonde_prof__releases;
 
 static inline uint32_t sonde_prof__lock_hash(const volatile void *lock)
 {
-    return ((uint32_t)((uintptr_t)lock >> 2) * UINT32_C(2654435769)) >> 22;
+    return (uint32_t)(uintptr_t)lock * UINT32_C(2654435769) >> 22;
 }
 
 /* Somebody may wait for it. */
