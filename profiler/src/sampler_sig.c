@@ -320,6 +320,8 @@ static bool sample(sonde_prof__slot *slot, const siginfo_t *info, source by,
 
     if (by == BY_WALL && events == 0)
         return false; /* answered before */
+    if (by == BY_TIMER && atomic_load_explicit(&slot->event_on, memory_order_relaxed) != 0)
+        by = BY_EVENT; /* which is taking over: what the timer counted may have been told already */
     s.mono_ns = sonde_mono_ns();
     n = walk(slot, &regs, &s.end);
     if (by == BY_TIMER)

@@ -268,6 +268,33 @@ static void test_ten_thousand_a_second_are_ten_thousand(void **state)
     assert_true(sum.records > sum.events / 4); /* timers would tell of 125 ticks of 4 ms */
 }
 
+/* For a moment both are there; on a machine without time that moment is long. */
+static void test_an_event_and_a_timer_tell_nothing_twice(void **state)
+{
+    tally sum = { 0, 0, 0, 0, 0 };
+    uint64_t begin_ns, used_ns;
+    sonde_prof__slot *slot;
+    int i;
+
+    (void)state;
+    start();
+    slot = mine();
+    sonde_prof__self.slot = slot;
+    await_event(slot);
+    burn_ms(1);
+    (void)drain(0);
+    assert_true(sonde_prof__timer_arm(slot, SIGPROF, PERIOD_NS));
+    begin_ns = sonde_prof__thread_cpu_ns();
+    for (i = 0; i < 20; i++) {
+        burn_ms(10);
+        add(&sum, drain(my_tid()));
+    }
+    used_ns = sonde_prof__thread_cpu_ns() - begin_ns;
+    sonde_prof__timer_disarm(slot);
+    assert_true(sum.ns + sum.lost <= used_ns + 100 * PERIOD_NS);
+    assert_true(sum.ns + sum.lost + 100 * PERIOD_NS >= used_ns);
+}
+
 static void test_the_kernels_frames_are_in_front(void **state)
 {
     static char buffer[65536];
@@ -451,6 +478,7 @@ int main(void)
         cmocka_unit_test(test_what_came_meanwhile_is_thrown_away),
         cmocka_unit_test_teardown(test_a_real_time_signal_is_not_asked_of_the_kernel, stop),
         cmocka_unit_test_teardown(test_ten_thousand_a_second_are_ten_thousand, stop),
+        cmocka_unit_test_teardown(test_an_event_and_a_timer_tell_nothing_twice, stop),
         cmocka_unit_test_teardown(test_the_kernels_frames_are_in_front, stop),
         cmocka_unit_test_teardown(test_an_exec_finds_no_event_and_no_signal, stop),
         cmocka_unit_test_teardown(test_threads_of_every_age_add_up, stop),
