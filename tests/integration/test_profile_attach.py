@@ -70,6 +70,16 @@ def cpu_ticks(pid):
     return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11])
 
 
+def folder_of(pid):
+    """Where the command has its socket."""
+    inodes = {os.readlink(f"/proc/{pid}/fd/{fd}")[len("socket:["):-1] for fd in os.listdir(f"/proc/{pid}/fd")}
+    for line in pathlib.Path("/proc/net/unix").read_text().splitlines():
+        words = line.split()
+        if len(words) == 8 and words[6] in inodes and words[7].endswith("/profile.socket"):
+            return pathlib.Path("/tmp") / words[7].split("/")[-2]
+    raise AssertionError("it listens nowhere")
+
+
 class Attached(unittest.TestCase):
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp())
@@ -239,6 +249,7 @@ class Ends(Attached):
 
     def test_when_the_command_is_killed_it_ends_by_itself(self):
         program, command = self.begin()
+        self.addCleanup(shutil.rmtree, folder_of(command.pid))
         command.kill()
         self.finish(program)
 
