@@ -2,9 +2,11 @@
 #include "attached.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -53,16 +55,31 @@ static uint32_t await_other(attached *a, uint32_t one, uint32_t other, uint64_t 
 
 /* ---- where files are ---- */
 
+/* Links in the process's root lead nowhere else. */
+static int open_folder(const attached *a, const char *name)
+{
+    struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
+    char path[48];
+    int root, fd;
+
+    if (a->target.is_same_root)
+        return open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    (void)snprintf(path, sizeof(path), "/proc/%d/root", (int)a->target.pid);
+    root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0)
+        return -1;
+    fd = (int)syscall(SYS_openat2, root, name, &how, sizeof(how));
+    (void)close(root);
+    return fd;
+}
+
 /* A folder of the process's that we can write to. */
 static bool find_place(attached *a)
 {
     static const char *const folders[] = { "/tmp", "/run", "/var/tmp", "/dev/shm" };
 
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
-        char path[64];
-
-        (void)snprintf(path, sizeof(path), "/proc/%d/root%s", (int)a->target.pid, folders[i]);
-        a->folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        a->folder = open_folder(a, folders[i]);
         (void)snprintf(a->base, sizeof(a->base), "/proc/self/fd/%d", a->folder);
         a->there = folders[i];
         if (a->folder >= 0 && access(a->base, W_OK | X_OK) == 0)

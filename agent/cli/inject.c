@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -335,6 +336,14 @@ static bool copy_file(const char *from, int to)
     return n == 0;
 }
 
+/* The number was of our file when we had it made; the process may have put anything else there since. */
+static bool is_new_memory_file(int fd)
+{
+    struct stat s;
+
+    return fstat(fd, &s) == 0 && s.st_nlink == 0 && s.st_size == 0 && fcntl(fd, F_GET_SEALS) >= 0;
+}
+
 /* A file in its memory with a copy of the library; its name is in the mapping. */
 static bool bring_copy(injection *i, uint64_t name_at)
 {
@@ -350,7 +359,7 @@ static bool bring_copy(injection *i, uint64_t name_at)
     (void)snprintf(i->block.library, sizeof(i->block.library), "/proc/self/fd/%d", (int)number);
     (void)snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)i->target->pid, (int)number);
     fd = open(path, O_RDWR | O_CLOEXEC);
-    ok = fd >= 0 && copy_file(i->request->library, fd);
+    ok = fd >= 0 && is_new_memory_file(fd) && copy_file(i->request->library, fd);
     if (fd >= 0)
         (void)close(fd);
     if (!ok)
