@@ -277,10 +277,15 @@ static void test_an_event_and_a_timer_tell_nothing_twice(void **state)
     int i;
 
     (void)state;
+#ifdef __SANITIZE_THREAD__
+    skip(); /* it holds signals back and calls handlers itself */
+#endif
     start();
     slot = mine();
     sonde_prof__self.slot = slot;
     await_event(slot);
+    while (atomic_load(&slot->timer) >= 0) /* the one it had */
+        pause_ms(1);
     burn_ms(1);
     (void)drain(0);
     assert_true(sonde_prof__timer_arm(slot, SIGPROF, PERIOD_NS));
