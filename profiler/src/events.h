@@ -10,7 +10,7 @@
  *
  * Threads   as said at each.
  * Bounds    one event for each thread, as many as descriptors are allowed; further ones keep their timer (event_failures).
- * See also  docs/decisions/0009-perf-events.md */
+ * See also  docs/decisions/0016-perf-events.md */
 #ifndef SONDE_PROFILER_EVENTS_H
 #define SONDE_PROFILER_EVENTS_H
 
