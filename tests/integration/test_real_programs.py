@@ -2,7 +2,7 @@
 redis-server, nginx, PostgreSQL.
 
 Each runs a smoke test of its own twice; what it says, writes and returns is compared, and its processes left profiles.  Those that
-are not installed are skipped (`./dev test` installs Debian's).
+are not installed are skipped (`./dev test` installs Debian's).  SONDE_SOAK=1: Python's own tests, too.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ import unittest
 from pathlib import Path
 
 sys.path.insert(0, sys.path[0] + "/../support")
-from stack import BUILD_DIR, PATIENCE_S, free_port, wait_until
+from stack import BUILD_DIR, PATIENCE_S, SOAK, free_port, wait_until
 from test_profiler_storm import FASTEST
 
 HERE = Path(__file__).resolve().parent.parent / "real_programs"
@@ -131,6 +131,8 @@ class RealPrograms(unittest.TestCase):
     def test_python_by_its_own_tests(self):
         python = os.path.realpath(sys.executable)
         wanted = ["test_json", "test_fork1", "test_signal"]
+        if not SOAK:
+            self.skipTest("SONDE_SOAK=1 asks for it")
         if run([python, "-c", "import test.test_json, test.test_signal"], environment()).returncode:
             self.skipTest("Python's own tests are not installed (Debian: libpython3-testsuite)")
 

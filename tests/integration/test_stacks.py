@@ -1,5 +1,7 @@
 """Stacks by our unwind tables are those of libgcc's unwinder: C and C++ compiled in the ways people compile them, and OpenSSL's
-assembly beside C++ (stack_oracle.c, stack_work*.c)."""
+assembly beside C++ (stack_oracle.c, stack_work*.c).
+
+SONDE_SOAK=1: at every level of optimisation, with five times the samples."""
 
 import json
 import os
@@ -12,7 +14,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get("SONDE_BUILD_DIR", "build/dev"))
-SAMPLES = 2000
+SOAK = os.environ.get("SONDE_SOAK") == "1"
+SAMPLES = 10000 if SOAK else 2000
+LEVELS = ("-O0", "-O1", "-O2", "-O3", "-Os") if SOAK else ("-O0", "-O2")
 
 
 class Stacks(unittest.TestCase):
@@ -48,7 +52,7 @@ class Stacks(unittest.TestCase):
 
     def test_c_however_it_is_compiled(self):
         for compiler in ("gcc", "clang"):
-            for level in ("-O0", "-O1", "-O2", "-O3", "-Os"):
+            for level in LEVELS:
                 for frames in ("-fomit-frame-pointer", "-fno-omit-frame-pointer"):
                     self.check(0.999, compiler, "stack_work.c", level, frames)
             self.check(0.999, compiler, "stack_work.c", "-O2", "-flto")
