@@ -311,8 +311,10 @@ static void test_sleeping_threads_are_seen_where_they_sleep(void **state)
         assert_int_equal(t.events, 50);
         assert_int_equal(t.ns, 50 * DT_NS);
         assert_int_equal(t.in_state, 50);
+#ifndef __SANITIZE_ADDRESS__ /* its functions stand between, with old frames on their stacks */
         assert_int_equal(t.in_function, 50);
         assert_int_equal(t.complete, 50);
+#endif
     }
     for (i = 0; i < COUNT_OF(kinds); i++)
         end(&s[i]);
