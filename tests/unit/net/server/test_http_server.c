@@ -513,12 +513,15 @@ static void test_server_lets_before_answer_and_drains_the_body(void **state)
     (void)close(fd);
 }
 
+static pthread_mutex_t logged_lock = PTHREAD_MUTEX_INITIALIZER;
 static char logged[1024];
 
 static void keep_line(void *user, sonde_log_level level, const char *line, size_t len)
 {
     (void)user, (void)level;
+    (void)pthread_mutex_lock(&logged_lock);
     (void)snprintf(logged, sizeof(logged), "%.*s", (int)len, line);
+    (void)pthread_mutex_unlock(&logged_lock);
 }
 
 static void test_server_refuses_heads_it_cannot_read(void **state)
@@ -540,9 +543,11 @@ static void test_server_refuses_heads_it_cannot_read(void **state)
     ask_once(big);
     assert_int_equal(answer.status, 431);
     sonde_log_set_sink(NULL, NULL);
+    (void)pthread_mutex_lock(&logged_lock);
     assert_non_null(strstr(logged,
                            "request refused: status=431 reason=\"head malformed, or longer than "
                            "32768 bytes\""));
+    (void)pthread_mutex_unlock(&logged_lock);
 
     memcpy(big + 20000, "\r\n\r\n", 5); /* a long head that fits */
     fd = raw_connect(f.port);
