@@ -76,7 +76,7 @@ class Storm(unittest.TestCase):
             stack.start_intake()
             stack.start_agent()
             program = stack.start_program("storm_dlopen", stack.build / "lib/libsonde-trace.so", 5 if VALGRIND else 50,
-                                          env={"DD_TRACE_LOG_LEVEL": "error"},
+                                          env={"DD_TRACE_LOG_LEVEL": "error", **ROOM},
                                           under=MEMCHECK if VALGRIND else ())
             finished, delivered = map(int, program.wait().split())
             self.assertEqual("", program.tail())
