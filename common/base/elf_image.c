@@ -232,18 +232,17 @@ static bool is_default_version(const sonde_elf_image *e, uint32_t index)
            !(version & VERSION_HIDDEN);
 }
 
-static uint64_t function_if(const sonde_elf_image *e, uint32_t index, const char *name)
+/* Defined there, for others to see. */
+static bool is_named(const sonde_elf_image *e, uint32_t index, const char *name)
 {
     const char *its;
     Elf64_Sym s;
 
-    if (!symbol_at(e, index, &s) || s.st_shndx == SHN_UNDEF || s.st_value == 0 ||
-        ELF64_ST_TYPE(s.st_info) != STT_FUNC || ELF64_ST_BIND(s.st_info) == STB_LOCAL)
-        return 0;
+    if (!symbol_at(e, index, &s) || s.st_shndx == SHN_UNDEF ||
+        ELF64_ST_BIND(s.st_info) == STB_LOCAL)
+        return false;
     its = text_at(e, s.st_name);
-    if (!its || strcmp(its, name) != 0 || !is_default_version(e, index))
-        return 0;
-    return s.st_value + e->bias;
+    return its && strcmp(its, name) == 0 && is_default_version(e, index);
 }
 
 static uint32_t gnu_hash(const char *name)
@@ -255,12 +254,11 @@ static uint32_t gnu_hash(const char *name)
     return h;
 }
 
-static uint64_t by_gnu_hash(const sonde_elf_image *e, const char *name)
+static uint32_t by_gnu_hash(const sonde_elf_image *e, const char *name)
 {
     uint32_t buckets = word_at(e, e->gnu_hash), first = word_at(e, e->gnu_hash + 4);
     uint64_t table = e->gnu_hash + 16 + (uint64_t)word_at(e, e->gnu_hash + 8) * 8;
     uint32_t hash = gnu_hash(name), index, link;
-    uint64_t found;
 
     index = buckets ? word_at(e, table + (uint64_t)(hash % buckets) * 4) : 0;
     if (index < first || index == 0)
@@ -269,29 +267,47 @@ static uint64_t by_gnu_hash(const sonde_elf_image *e, const char *name)
         if (!read_at(e, table + (uint64_t)buckets * 4 + (uint64_t)(index - first) * 4, &link,
                      sizeof(link)))
             return 0;
-        found = (link | 1) == (hash | 1) ? function_if(e, index, name) : 0;
-        if (found || (link & 1))
-            return found;
+        if ((link | 1) == (hash | 1) && is_named(e, index, name))
+            return index;
+        if (link & 1)
+            return 0;
     }
     return 0;
 }
 
 /* One by one: only objects of long ago have no other table. */
-static uint64_t by_looking(const sonde_elf_image *e, const char *name)
+static uint32_t by_looking(const sonde_elf_image *e, const char *name)
 {
     uint32_t len = word_at(e, e->hash + 4), i;
-    uint64_t found = 0;
 
-    for (i = 1; i < len && i < SONDE_ELF_SYMBOLS_MAX && !found; i++)
-        found = function_if(e, i, name);
-    return found;
+    for (i = 1; i < len && i < SONDE_ELF_SYMBOLS_MAX; i++)
+        if (is_named(e, i, name))
+            return i;
+    return 0;
 }
 
-uint64_t sonde_elf_function(const sonde_elf_image *e, const char *name)
+/* The symbol's number; 0: there is none. */
+static uint32_t find(const sonde_elf_image *e, const char *name)
 {
     if (e->gnu_hash)
         return by_gnu_hash(e, name);
     return e->hash ? by_looking(e, name) : 0;
+}
+
+bool sonde_elf_defines(const sonde_elf_image *e, const char *name)
+{
+    return find(e, name) != 0;
+}
+
+uint64_t sonde_elf_function(const sonde_elf_image *e, const char *name)
+{
+    uint32_t index = find(e, name);
+    Elf64_Sym s;
+
+    if (index == 0 || !symbol_at(e, index, &s) || s.st_value == 0 ||
+        ELF64_ST_TYPE(s.st_info) != STT_FUNC)
+        return 0;
+    return s.st_value + e->bias;
 }
 
 /* -- relocations ------------------------------------------------------------------------------------ */

@@ -48,6 +48,9 @@ bool sonde_elf_open_copy(sonde_elf_image *out, const uint8_t *bytes, size_t len,
 /* The run-time address of the function it defines under that name, of the version new programs get; 0: it has none. */
 uint64_t sonde_elf_function(const sonde_elf_image *e, const char *name);
 
+/* Whether it defines that name at all: a function, data or thread-local data. */
+bool sonde_elf_defines(const sonde_elf_image *e, const char *name);
+
 /* A relocation that puts a symbol's address into a place of its own. */
 typedef struct sonde_elf_slot {
     uint64_t at; /* run-time address, in a segment and aligned */

@@ -2,12 +2,12 @@
 #include "hooks.h"
 
 #include <dlfcn.h>
-#include <elf.h>
 #include <link.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "base/elf_image.h"
 #include "base/thread_ctx.h"
 
 #include "context.h"
@@ -135,72 +135,26 @@ static bool tell(started_fn *started)
 
 /* -- finding it ------------------------------------------------------------------------------------- */
 
-/* An object's dynamic symbols, by the hash table every linker writes.  dlopen(RTLD_NOLOAD) would find them, too; but when the
- * process is ending it runs the constructors of what has ended already.  And dlsym() makes a text of what it does not find, by
- * the program's malloc(): where that has no memory left, one or the other does not survive a new thread's asking. */
-typedef struct symbols {
-    uint64_t bias; /* which it is */
-    const char *text;
-    const ElfW(Sym) * symbols;
-    const uint32_t *hash;
-    void *tracer;  /* NULL: not in it */
-    void *foreign; /* likewise; not an address */
-} symbols;
-
-static uint32_t hash_of(const char *name)
-{
-    uint32_t h = 5381;
-
-    for (; *name; name++)
-        h = h * 33 + (uint8_t)*name;
-    return h;
-}
-
-/* {buckets, first symbol, words of the filter, shift}, the filter, the buckets, chains that end with an odd hash. */
-static void *look_up(const symbols *o, const char *name)
-{
-    uint32_t buckets = o->hash[0], first = o->hash[1], hash = hash_of(name), i;
-    const uint32_t *bucket = o->hash + 4 + o->hash[2] * (sizeof(ElfW(Addr)) / sizeof(uint32_t));
-    const uint32_t *chain = bucket + buckets;
-
-    i = buckets ? bucket[hash % buckets] : 0;
-    if (i < first)
-        return NULL;
-    for (;; i++) {
-        const ElfW(Sym) *symbol = &o->symbols[i];
-
-        if ((chain[i - first] | 1) == (hash | 1) && symbol->st_shndx != SHN_UNDEF &&
-            strcmp(o->text + symbol->st_name, name) == 0)
-            return (void *)(uintptr_t)(o->bias + symbol->st_value);
-        if (chain[i - first] & 1)
-            return NULL;
-    }
-}
+/* In one object, by its own tables.  dlopen(RTLD_NOLOAD) would find them, too; but when the process is ending it runs the
+ * constructors of what has ended already.  And dlsym() makes a text of what it does not find, by the program's malloc(): where
+ * that has no memory left, one or the other does not survive a new thread's asking. */
+typedef struct publisher {
+    uint64_t bias;   /* which it is */
+    uint64_t tracer; /* 0: not in it */
+    bool has_foreign;
+} publisher;
 
 static int each_object(struct dl_phdr_info *info, size_t size, void *user)
 {
-    symbols *o = user;
-    const ElfW(Dyn) *d = NULL;
-    int i;
+    publisher *p = user;
+    sonde_elf_image e;
 
     (void)size;
-    if (info->dlpi_addr != o->bias)
+    if (info->dlpi_addr != p->bias)
         return 0;
-    for (i = 0; i < info->dlpi_phnum; i++)
-        if (info->dlpi_phdr[i].p_type == PT_DYNAMIC)
-            d = (const ElfW(Dyn) *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
-    for (; d && d->d_tag != DT_NULL; d++) {
-        if (d->d_tag == DT_SYMTAB)
-            o->symbols = (const ElfW(Sym) *)d->d_un.d_ptr;
-        if (d->d_tag == DT_STRTAB)
-            o->text = (const char *)d->d_un.d_ptr;
-        if (d->d_tag == DT_GNU_HASH)
-            o->hash = (const uint32_t *)d->d_un.d_ptr;
-    }
-    /* The loader has made them addresses; where it has not, they are small. */
-    if (o->symbols && o->text && o->hash && (uintptr_t)o->hash > o->bias) {
-        o->tracer = look_up(o, TRACER_NAME);
-        o->foreign = look_up(o, FOREIGN_TLS);
+    if (sonde_elf_open_loaded(&e, info->dlpi_phdr, info->dlpi_phnum, info->dlpi_addr)) {
+        p->tracer = sonde_elf_function(&e, TRACER_NAME);
+        p->has_foreign = sonde_elf_defines(&e, FOREIGN_TLS);
     }
     return 1;
 }
@@ -228,10 +182,10 @@ bool sonde_prof__hooks_announce(void)
 
 bool sonde_prof__hooks_announce_in(uint64_t bias)
 {
-    symbols object = { .bias = bias };
+    publisher p = { .bias = bias };
 
-    (void)dl_iterate_phdr(each_object, &object);
-    return tell_found(object.tracer, object.foreign != NULL);
+    (void)dl_iterate_phdr(each_object, &p);
+    return tell_found((void *)(uintptr_t)p.tracer, p.has_foreign);
 }
 
 void sonde_prof__hooks_withdraw(void)

@@ -2,12 +2,10 @@
 #include "late.h"
 
 #include <stdatomic.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/parse.h"
 
 #include "objects.h"
 #include "proc.h"
@@ -36,21 +34,15 @@ uint64_t sonde_prof__late_heap_ms(void)
 static uint64_t process_age_ms(void)
 {
     long per_s = sysconf(_SC_CLK_TCK);
-    const char *behind_name = NULL;
     struct timespec boot = { 0, 0 };
-    uint64_t ticks = 0, now;
-    char text[1024];
+    uint64_t started, now;
 
+    if (per_s <= 0 || !sonde_prof__proc_stat(22, &started))
+        return 0;
     (void)clock_gettime(CLOCK_BOOTTIME, &boot);
     now = (uint64_t)boot.tv_sec * 1000 + (uint64_t)boot.tv_nsec / SONDE_NS_PER_MS;
-
-    if (sonde_prof__proc_read("/proc/self/stat", text, sizeof(text)) > 0)
-        behind_name = strrchr(text, ')');
-    if (!behind_name || per_s <= 0 ||
-        sonde_parse_u64(sonde_prof__proc_word(sonde_str_from(behind_name), 20), &ticks) != SONDE_OK)
-        return 0;
-    ticks = ticks * 1000 / (uint64_t)per_s;
-    return now > ticks ? now - ticks : 0;
+    started = started * 1000 / (uint64_t)per_s;
+    return now > started ? now - started : 0;
 }
 
 static void look(bool is_new)

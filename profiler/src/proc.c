@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <dirent.h>
 #include <sys/stat.h>
@@ -56,6 +57,19 @@ sonde_str sonde_prof__proc_word(sonde_str text, uint32_t n)
     if (word.len > 0 && word.ptr[word.len - 1] == '\n')
         word.len--;
     return word;
+}
+
+/* The name, field 2, may have blanks and brackets: what counts begins behind its last one. */
+bool sonde_prof__proc_stat(uint32_t field, uint64_t *out)
+{
+    char text[1024];
+    const char *behind_name = NULL;
+
+    if (sonde_prof__proc_read("/proc/self/stat", text, sizeof(text)) > 0)
+        behind_name = strrchr(text, ')');
+    return behind_name &&
+           sonde_parse_u64(sonde_prof__proc_word(sonde_str_from(behind_name), field - 2), out) ==
+               SONDE_OK;
 }
 
 static void each_entry(const char *list, size_t bytes, void (*each)(void *user, uint32_t tid),

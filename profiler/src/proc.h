@@ -17,6 +17,9 @@ size_t sonde_prof__proc_read_task(uint32_t tid, const char *name, char *out, siz
 /* The n-th word (from 0) between blanks; "" when there is none. */
 sonde_str sonde_prof__proc_word(sonde_str text, uint32_t n);
 
+/* A number of /proc/self/stat, fields counted as in proc(5): 4 and above.  False: it cannot be read. */
+bool sonde_prof__proc_stat(uint32_t field, uint64_t *out);
+
 /* Calls for each thread of the process; false: the list cannot be read. */
 bool sonde_prof__proc_tasks(void (*each)(void *user, uint32_t tid), void *user);
 

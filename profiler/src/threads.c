@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/parse.h"
 
 #include "arena.h"
 #include "counts.h"
@@ -222,15 +221,9 @@ static sonde_prof__stack stack_of_self(void)
 static sonde_prof__stack stack_of_main(void)
 {
     struct rlimit limit;
-    uint64_t hi = 0, bytes = MAIN_STACK_BYTES_MAX;
-    char text[1024];
-    const char *behind_name = NULL;
+    uint64_t hi, bytes = MAIN_STACK_BYTES_MAX;
 
-    if (sonde_prof__proc_read("/proc/self/stat", text, sizeof(text)) > 0)
-        behind_name = strrchr(text, ')');
-    if (!behind_name ||
-        sonde_parse_u64(sonde_prof__proc_word(sonde_str_from(behind_name), 26), &hi) != SONDE_OK ||
-        hi == 0)
+    if (!sonde_prof__proc_stat(28, &hi) || hi == 0)
         return (sonde_prof__stack){ 0, 0, NULL };
     hi = (hi + PAGE_BYTES) & ~(PAGE_BYTES - 1);
     if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur < bytes)
