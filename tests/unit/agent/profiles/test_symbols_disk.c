@@ -208,6 +208,84 @@ static void test_a_file_of_another_object_is_not_believed(void **state)
     close_folder(&f);
 }
 
+/* Written with a checksum that is right; SONDE_OK: it is believed. */
+static sonde_status believed(const folder *f, void (*spoil)(symbol_index *))
+{
+    symbol_index was, is;
+    char path[512];
+    uint64_t bytes;
+    sonde_status status;
+    int fd;
+
+    make_index(&was, MANY);
+    spoil(&was);
+    path_of(f, "spoilt", path);
+    fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_status(symbol_image_write(fd, &ours, &was, &bytes), SONDE_OK);
+    symbol_index_init(&is, 16u << 20);
+    status = symbol_image_read(fd, &ours, &is);
+    assert_int_equal(is.len, status == SONDE_OK ? was.len : 0);
+    (void)close(fd);
+    symbol_index_done(&is);
+    symbol_index_done(&was);
+    return status;
+}
+
+static void spoil_nothing(symbol_index *x)
+{
+    (void)x;
+}
+
+static void name_behind_the_names(symbol_index *x)
+{
+    x->entries[MANY / 2].name = (uint32_t)x->names.len;
+}
+
+static void name_at_the_last_byte(symbol_index *x)
+{
+    x->entries[MANY / 2].name = (uint32_t)x->names.len - 1;
+}
+
+static void same_address_twice(symbol_index *x)
+{
+    x->entries[MANY / 2].address = x->entries[MANY / 2 - 1].address;
+}
+
+static void rank_of_nothing(symbol_index *x)
+{
+    x->entries[MANY / 2].rank = SYMBOL_GLOBAL + 1;
+}
+
+static void names_without_an_end(symbol_index *x)
+{
+    x->names.data[x->names.len - 1] = 'x';
+}
+
+static void test_rows_that_cannot_be_are_refused(void **state)
+{
+    static const struct {
+        const char *label;
+        void (*spoil)(symbol_index *);
+        sonde_status want;
+    } rows[] = {
+        { "nothing", spoil_nothing, SONDE_OK },
+        { "the last byte of the names is an empty one", name_at_the_last_byte, SONDE_OK },
+        { "a name behind them", name_behind_the_names, SONDE_ERR_SYNTAX },
+        { "an address twice", same_address_twice, SONDE_ERR_SYNTAX },
+        { "no such rank", rank_of_nothing, SONDE_ERR_SYNTAX },
+        { "names without an end", names_without_an_end, SONDE_ERR_SYNTAX },
+    };
+    folder f;
+
+    (void)state;
+    open_folder(&f, 16u << 20);
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (believed(&f, rows[i].spoil) != rows[i].want)
+            fail_msg("%s", rows[i].label);
+    close_folder(&f);
+}
+
 static void test_an_index_larger_than_the_memory_there_is_stays_where_it_is(void **state)
 {
     folder f;
@@ -349,6 +427,7 @@ int main(void)
         cmocka_unit_test(test_what_is_not_worth_it_is_not_kept),
         cmocka_unit_test(test_a_byte_that_changed_is_noticed),
         cmocka_unit_test(test_a_file_of_another_object_is_not_believed),
+        cmocka_unit_test(test_rows_that_cannot_be_are_refused),
         cmocka_unit_test(test_an_index_larger_than_the_memory_there_is_stays_where_it_is),
         cmocka_unit_test(test_the_one_unused_longest_makes_room),
         cmocka_unit_test(test_one_file_does_not_take_it_all),
