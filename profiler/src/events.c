@@ -3,13 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 
-#include <linux/futex.h>
 #include <linux/perf_event.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -22,6 +20,7 @@
 
 #include "counts.h"
 #include "cpu_timer.h"
+#include "futex.h"
 #include "proc.h"
 #include "sampler.h"
 #include "samplers.h"
@@ -67,16 +66,14 @@ static struct {
 
 static void wait_while(_Atomic uint32_t *word, uint32_t value, uint64_t for_ns)
 {
-    const struct timespec timeout = sonde_ns_to_timespec(for_ns);
-
     if (atomic_load_explicit(word, memory_order_acquire) == value)
-        (void)syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &timeout, NULL, 0);
+        sonde_prof__futex_wait(word, value, for_ns);
 }
 
 static void set_and_wake(_Atomic uint32_t *word, uint32_t value)
 {
     if (atomic_exchange_explicit(word, value, memory_order_seq_cst) != value)
-        (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+        sonde_prof__futex_wake(word, SONDE_PROF__FUTEX_ALL);
 }
 
 /* False: not within `for_ns`. */

@@ -4,9 +4,7 @@
 #include <errno.h>
 #include <time.h>
 
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include "futex.h"
 
 static bool take_free(sonde_prof__lock *l)
 {
@@ -23,7 +21,7 @@ void sonde_prof__lock_take(sonde_prof__lock *l)
     if (take_free(l))
         return;
     while (atomic_exchange_explicit(&l->state, 2, memory_order_acquire) != 0)
-        (void)syscall(SYS_futex, &l->state, FUTEX_WAIT_PRIVATE, 2, NULL, NULL, 0);
+        sonde_prof__futex_wait(&l->state, 2, SONDE_PROF__FUTEX_FOR_EVER);
     errno = saved;
 }
 
@@ -45,6 +43,6 @@ void sonde_prof__lock_give(sonde_prof__lock *l)
     int saved = errno;
 
     if (atomic_exchange_explicit(&l->state, 0, memory_order_release) == 2)
-        (void)syscall(SYS_futex, &l->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+        sonde_prof__futex_wake(&l->state, 1);
     errno = saved;
 }

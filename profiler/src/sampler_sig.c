@@ -7,12 +7,10 @@
 #include "sampler.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdint.h>
 #include <time.h>
 #include <ucontext.h>
 
-#include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -23,6 +21,7 @@
 #include "counts.h"
 #include "cpu_timer.h"
 #include "events.h"
+#include "futex.h"
 #include "maps.h"
 #include "regs.h"
 #include "samplers.h"
@@ -408,6 +407,5 @@ void sonde_prof__on_signal(int signo, siginfo_t *info, void *context)
 void sonde_prof__samplers_wake(void)
 {
     if (atomic_exchange_explicit(&sonde_prof__sampling_now.wake, 1, memory_order_release) == 0)
-        (void)syscall(SYS_futex, &sonde_prof__sampling_now.wake, FUTEX_WAKE_PRIVATE, INT_MAX, NULL,
-                      NULL, 0);
+        sonde_prof__futex_wake(&sonde_prof__sampling_now.wake, SONDE_PROF__FUTEX_ALL);
 }

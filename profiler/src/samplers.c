@@ -5,7 +5,6 @@
 #include <string.h>
 #include <time.h>
 
-#include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include "counts.h"
 #include "cpu_timer.h"
 #include "events.h"
+#include "futex.h"
 #include "lock.h"
 #include "proc.h"
 #include "sampler.h"
@@ -429,10 +429,7 @@ void sonde_prof__samplers_tick(uint64_t now_mono_ns)
 
 void sonde_prof__samplers_wait(uint64_t timeout_ns)
 {
-    const struct timespec timeout = sonde_ns_to_timespec(timeout_ns);
-
-    (void)syscall(SYS_futex, &sonde_prof__sampling_now.wake, FUTEX_WAIT_PRIVATE, 0, &timeout, NULL,
-                  0);
+    sonde_prof__futex_wait(&sonde_prof__sampling_now.wake, 0, timeout_ns);
     atomic_store_explicit(&sonde_prof__sampling_now.wake, 0, memory_order_relaxed);
 }
 

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <time.h>
 
-#include <linux/futex.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -18,6 +17,7 @@
 #include "context.h"
 #include "counts.h"
 #include "cpu_timer.h"
+#include "futex.h"
 #include "guess.h"
 #include "lock.h"
 #include "maps.h"
@@ -335,13 +335,6 @@ static uint64_t with_jitter(uint64_t interval_ns)
     return sum ? sum : 1;
 }
 
-static void sleep_for(uint64_t ns)
-{
-    const struct timespec timeout = sonde_ns_to_timespec(ns);
-
-    (void)syscall(SYS_futex, &wall.stopping, FUTEX_WAIT_PRIVATE, 0, &timeout, NULL, 0);
-}
-
 static void *run(void *arg)
 {
     uint64_t last_ns = sonde_mono_ns(), now_ns;
@@ -349,7 +342,7 @@ static void *run(void *arg)
     (void)arg;
     sonde_prof__thread_is_ours();
     while (atomic_load_explicit(&wall.stopping, memory_order_acquire) == 0) {
-        sleep_for(with_jitter(sonde_prof__wall_interval_ns()));
+        sonde_prof__futex_wait(&wall.stopping, 0, with_jitter(sonde_prof__wall_interval_ns()));
         if (atomic_load_explicit(&wall.stopping, memory_order_acquire) != 0)
             break;
         now_ns = sonde_mono_ns();
@@ -414,7 +407,7 @@ void sonde_prof__wall_stop(void)
         return;
     wall.is_running = false;
     atomic_store_explicit(&wall.stopping, 1, memory_order_release);
-    (void)syscall(SYS_futex, &wall.stopping, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    sonde_prof__futex_wake(&wall.stopping, 1);
     (void)pthread_join(wall.thread, NULL);
 }
 
