@@ -308,6 +308,17 @@ static void put_wall(sonde_prof__slot *slot, uint32_t events, sonde_prof__sample
     SONDE_PROF__COUNT(wall_signals);
 }
 
+/* A timer and an event of one thread are both there while one takes over from the other: until sonde-perf has deleted the
+ * timer, or has closed the event that the slot had before it was taken anew.  Only one of them tells. */
+static source who_tells(const sonde_prof__slot *slot, source by)
+{
+    bool by_event = atomic_load_explicit(&slot->event_on, memory_order_relaxed) != 0;
+
+    if (by == BY_TIMER && by_event)
+        return BY_EVENT;
+    return by == BY_EVENT && !by_event ? BY_WALL : by;
+}
+
 /* True: in a forked child, at a moment where its thread may be begun. */
 static bool sample(sonde_prof__slot *slot, const siginfo_t *info, source by,
                    const ucontext_t *interrupted)
@@ -317,10 +328,9 @@ static bool sample(sonde_prof__slot *slot, const siginfo_t *info, source by,
     uint64_t all[16];
     sonde_prof__regs regs = sonde_prof__regs_of(interrupted, all);
 
+    by = who_tells(slot, by);
     if (by == BY_WALL && events == 0)
         return false; /* answered before */
-    if (by == BY_TIMER && atomic_load_explicit(&slot->event_on, memory_order_relaxed) != 0)
-        by = BY_EVENT; /* which is taking over: what the timer counted may have been told already */
     s.mono_ns = sonde_mono_ns();
     n = walk(slot, &regs, &s.end);
     if (by == BY_TIMER)
