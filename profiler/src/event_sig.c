@@ -21,7 +21,8 @@ bool sonde_prof__event_is(const sonde_prof__slot *slot, const siginfo_t *info)
     if (info->si_code != POLL_IN)
         return false;
     if (!slot)
-        return sonde_prof__self.gone && sonde_prof__events_mode() != SONDE_PROF__PERF_NONE;
+        return (sonde_prof__self.gone || sonde_prof__self.passed) &&
+               sonde_prof__events_mode() != SONDE_PROF__PERF_NONE;
     return info->si_fd >= 0 &&
            info->si_fd == atomic_load_explicit(&slot->event_known, memory_order_relaxed);
 }
@@ -43,8 +44,8 @@ typedef struct record {
 /* The one at `at`; false: there is none.  What cannot be a record ends the ring. */
 static bool look(const struct perf_event_mmap_page *page, uint64_t at, record *out)
 {
-    uint64_t head =
-        __atomic_load_n(&page->data_head, __ATOMIC_ACQUIRE); /* pairs with the kernel's */
+    /* pairs with the kernel's */
+    uint64_t head = __atomic_load_n(&page->data_head, __ATOMIC_ACQUIRE);
     uint64_t first;
 
     if (at >= head || page->data_size == 0)
