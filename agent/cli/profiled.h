@@ -26,8 +26,8 @@ typedef struct profiled_options {
     const char *events;    /* "cpu,wall,heap,lock"; NULL: those */
     const char *frequency; /* CPU samples a second; NULL: the profiler's own */
     unsigned batch_ms;     /* time between batches */
-    const char
-        *prints_to; /* file for what the program prints, which then reads nothing; NULL: as here */
+    /* file for what the program prints, which then reads nothing; NULL: as here */
+    const char *prints_to;
     bool inlines;
 } profiled_options;
 

@@ -44,8 +44,8 @@ typedef struct info_options {
     const char *git_commit;       /* static; "" unknown */
     const char *const *endpoints; /* listed paths, in any order; borrowed for the call */
     size_t endpoints_len;
-    const char *const
-        *evp_headers; /* request headers that pass /evp_proxy; borrowed for the call */
+    /* request headers that pass /evp_proxy; borrowed for the call */
+    const char *const *evp_headers;
     size_t evp_headers_len;
     const char *const *peer_tags; /* sorted keys of the aggregation; borrowed; NULL: none */
     size_t peer_tags_len;

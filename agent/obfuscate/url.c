@@ -4,9 +4,9 @@
 #include <stdint.h>
 
 typedef struct url_parts {
-    sonde_str
-        before_user; /* scheme and "//"; all but path, query and fragment where there is no host */
-    sonde_str user;  /* with its "@" */
+    /* scheme and "//"; all but path, query and fragment where there is no host */
+    sonde_str before_user;
+    sonde_str user; /* with its "@" */
     sonde_str host;
     sonde_str path;
     sonde_str query;    /* with its "?" */

@@ -56,8 +56,8 @@ typedef struct payload {
     uint32_t tags_len;
     uint32_t tags_cap;
 
-    struct payload_source
-        *source; /* who sent it (agent/payload/source.h), for the counters; may be NULL */
+    /* who sent it (agent/payload/source.h), for the counters; may be NULL */
+    struct payload_source *source;
     const char *endpoint_version; /* "v0.4", static */
     bool is_cut; /* the body goes on where it was too large: what is whole counts */
     bool client_computed_top_level;

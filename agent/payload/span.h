@@ -35,12 +35,13 @@ typedef struct span_link {
     span_meta *attributes;
 } span_link;
 
-typedef enum span_any_type { /* wire numbers of AttributeAnyValue */
-                             SPAN_ANY_STRING = 0,
-                             SPAN_ANY_BOOL = 1,
-                             SPAN_ANY_INT = 2,
-                             SPAN_ANY_DOUBLE = 3,
-                             SPAN_ANY_ARRAY = 4,
+/* wire numbers of AttributeAnyValue */
+typedef enum span_any_type {
+    SPAN_ANY_STRING = 0,
+    SPAN_ANY_BOOL = 1,
+    SPAN_ANY_INT = 2,
+    SPAN_ANY_DOUBLE = 3,
+    SPAN_ANY_ARRAY = 4,
 } span_any_type;
 
 typedef struct span_any {

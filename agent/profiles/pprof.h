@@ -19,8 +19,8 @@ typedef struct pprof_options {
     int64_t start_unix_ns;
     uint64_t duration_ns;
     sonde_str process_id, process_name, container_id; /* labels of every row; empty: none */
-    bool
-        inlines_in_one; /* all functions of an address in one location; else one location for each */
+    /* all functions of an address in one location; else one location for each */
+    bool inlines_in_one;
     bool no_timeline;   /* sum up rows that differ in time only */
     uint32_t max_depth; /* frames of a stack, the innermost; 0: PROFILE_DEPTH_MAX */
     uint32_t cut_share; /* rows below a cut_share-th of each column go into "[other]"; 0: none */

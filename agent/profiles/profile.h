@@ -64,8 +64,8 @@ typedef struct profile_mapping {
     uint64_t flags;    /* spb_mapping_flags */
     uint32_t path;     /* string */
     uint32_t build_id; /* string: hex digits, "" unknown */
-    symbol_object
-        *object; /* shared; NULL: nobody could open it; of PROFILE_MAP_NONE: of generated code */
+    /* shared; NULL: nobody could open it; of PROFILE_MAP_NONE: of generated code */
+    symbol_object *object;
     bool has_functions, has_lines, has_inlines;
 } profile_mapping;
 
@@ -82,8 +82,8 @@ typedef struct profile_line {
 } profile_line;
 
 typedef struct profile_location {
-    uint64_t
-        address; /* as in the object; return addresses are one less, so that they name the call */
+    /* as in the object; return addresses are one less, so that they name the call */
+    uint64_t address;
     uint32_t mapping;
     uint32_t lines_at;  /* lines[lines_at ...]: the innermost inlined function first */
     uint32_t lines_len; /* 0: no symbol is known, or nobody asked */
@@ -114,8 +114,8 @@ typedef struct profile_sample {
     uint32_t thread;
     uint32_t text; /* string: name of the lock, type of the exception */
     uint8_t kind;  /* profile_kind */
-    uint8_t
-        detail; /* WALL: state; LOCK, RELEASE: kind of lock; I/O: operation; CUSTOM: which of `custom` */
+    /* WALL: state; LOCK, RELEASE: kind of lock; I/O: operation; CUSTOM: which of `custom` */
+    uint8_t detail;
     int64_t events; /* sampling events it stands for */
     int64_t value[3];
 } profile_sample;

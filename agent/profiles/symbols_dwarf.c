@@ -326,8 +326,8 @@ size_t dwarf_reader_lines(dwarf_reader *r, uint64_t address, symbol_line out[SYM
         out[len] = place;
         set_name(&out[len], &c.die[i - 1]);
         out[len++].start_line = number(&c.die[i - 1], DW_AT_decl_line, true);
-        place.line =
-            number(&c.die[i - 1], DW_AT_call_line, false); /* where the next one outwards is */
+        /* where the next one outwards is */
+        place.line = number(&c.die[i - 1], DW_AT_call_line, false);
         place.file = file_of(&u->lines, number(&c.die[i - 1], DW_AT_call_file, false));
     }
     return len;

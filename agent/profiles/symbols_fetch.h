@@ -48,8 +48,8 @@ typedef enum symbols_fetch_loss {
 } symbols_fetch_loss;
 
 typedef struct symbols_fetch_options {
-    sonde_str
-        urls; /* apart by spaces, as DEBUGINFOD_URLS has them; others than HTTP are passed over */
+    /* apart by spaces, as DEBUGINFOD_URLS has them; others than HTTP are passed over */
+    sonde_str urls;
     symbols_disk *disk;       /* borrowed */
     sonde_egress egress;      /* copied */
     const char *user_agent;   /* copied */

@@ -89,8 +89,8 @@ static int open_vdso(void)
     if (at == 0)
         return -1;
     memcpy(&head, (const void *)at, sizeof(head));
-    len = head.e_shoff +
-          (size_t)head.e_shnum * head.e_shentsize; /* the table of sections comes last */
+    /* the table of sections comes last */
+    len = head.e_shoff + (size_t)head.e_shnum * head.e_shentsize;
     fd = memfd_create("vdso", MFD_CLOEXEC);
     if (fd >= 0 && write(fd, (const void *)at, len) != (ssize_t)len) {
         (void)close(fd);

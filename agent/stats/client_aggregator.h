@@ -35,8 +35,8 @@ typedef struct client_aggregator_counters {
     uint64_t groups_lost; /* no memory for them */
     uint64_t hits_in;
     uint64_t hits_counted;
-    uint64_t
-        sketches_lost; /* no sketch, or no memory: the group is counted without its latencies */
+    /* no sketch, or no memory: the group is counted without its latencies */
+    uint64_t sketches_lost;
     uint64_t groups_collapsed; /* counted under "other" or another payload key */
     uint64_t buckets_late;     /* of tracers: counted in the oldest open bucket */
     uint64_t buckets_ahead;    /* from the future: counted in the bucket of now */

@@ -23,8 +23,8 @@
 #define SONDE_CRASH_PROCESS_MAX       2048u
 
 enum sonde_crash_arch {
-    SONDE_CRASH_X86_64 =
-        1, /* r8..r15 rdi rsi rbp rbx rdx rax rcx rsp rip eflags: <sys/ucontext.h>'s order */
+    /* r8..r15 rdi rsi rbp rbx rdx rax rcx rsp rip eflags: <sys/ucontext.h>'s order */
+    SONDE_CRASH_X86_64 = 1,
     SONDE_CRASH_AARCH64 = 2, /* x0..x30 sp pc pstate */
 };
 

@@ -162,8 +162,8 @@ static bool try_precision(double v, int precision, decimal *out)
 
 static void long_decimal(double v, decimal *out)
 {
-    int precision =
-        v < 2.2250738585072014e-308 ? 0 : 14; /* subnormals may be as short as one digit */
+    /* subnormals may be as short as one digit */
+    int precision = v < 2.2250738585072014e-308 ? 0 : 14;
 
     while (precision < 16 && !try_precision(v, precision, out))
         precision++;
@@ -247,8 +247,8 @@ typedef struct civil {
 /* Days since 1970-01-01 to a date; years start in March, so the leap day is the last. */
 static civil civil_from_days(int64_t days)
 {
-    unsigned long long z =
-        (unsigned long long)(days + 719468); /* since 0000-03-01, never negative here */
+    /* since 0000-03-01, never negative here */
+    unsigned long long z = (unsigned long long)(days + 719468);
     unsigned era = (unsigned)(z / 146097), doe = (unsigned)(z % 146097);
     unsigned yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
     unsigned doy = doe - (365 * yoe + yoe / 4 - yoe / 100);

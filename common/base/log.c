@@ -175,8 +175,8 @@ static void add_quoted(line *l, sonde_str s)
 
 static void emit(sonde_log_level level, const char *text, size_t len)
 {
-    sonde_log_sink sink =
-        atomic_load_explicit(&line_sink, memory_order_acquire); /* pairs with set */
+    /* pairs with set */
+    sonde_log_sink sink = atomic_load_explicit(&line_sink, memory_order_acquire);
     sonde_log_sink copy = atomic_load_explicit(&line_copy, memory_order_acquire);
     ssize_t written;
 

@@ -59,8 +59,8 @@ sonde_sql_mode sonde_sql_mode_of(sonde_str name); /* "obfuscate_only" ...; "": t
 typedef struct sonde_sql_options {
     unsigned flags;
     bool *literal_escapes; /* as above; of the default mode only */
-    sonde_buf
-        *tables; /* names of tables, each once, apart by commas; reset first; NULL: not asked for */
+    /* names of tables, each once, apart by commas; reset first; NULL: not asked for */
+    sonde_buf *tables;
     sonde_sql_dialect dialect;
     sonde_sql_mode mode;
 } sonde_sql_options;

@@ -36,8 +36,8 @@ typedef struct sonde_pb_reader {
 } sonde_pb_reader;
 
 void sonde_pb_reader_init(sonde_pb_reader *r, const void *data, size_t len);
-bool sonde_pb_next(
-    sonde_pb_reader *r); /* advances to the next field; false at the end or on failure */
+/* advances to the next field; false at the end or on failure */
+bool sonde_pb_next(sonde_pb_reader *r);
 
 /* Scalars of any width, varint or fixed; the narrow ones keep the low 32 bits, as protobuf does. */
 uint64_t sonde_pb_u64(sonde_pb_reader *r); /* also bool: != 0 */

@@ -23,8 +23,8 @@ typedef struct sonde_crash_case {
     uint8_t *packet; /* owned; what `r` points into */
     sonde_crash_report r;
     sonde_crash_symbols symbols;
-    void *objects
-        [SONDE_CRASH_REPORT_MODULES_MAX]; /* of the modules of its stack; NULL: of no frame, or not to be had */
+    /* of the modules of its stack; NULL: of no frame, or not to be had */
+    void *objects[SONDE_CRASH_REPORT_MODULES_MAX];
     char uuid[SONDE_CRASH_UUID_ROOM];
     pid_t pid; /* as the agent sees it */
 } sonde_crash_case;

@@ -15,8 +15,8 @@ typedef struct scope {
     sonde_json_writer *w;
     /* room for the largest tree */
     uint32_t *stack; /* nodes */
-    uint32_t *
-        inlined; /* frame -> its number as an inlined one, counted from its tree's first; 0: it never is */
+    /* frame -> its number as an inlined one, counted from its tree's first; 0: it never is */
+    uint32_t *inlined;
 } scope;
 
 /* How many frames a tree has here: functions that are called, behind them those that are inlined somewhere. */

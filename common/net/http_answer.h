@@ -52,8 +52,8 @@ typedef struct sonde_http_answer {
     sonde_buf body;    /* decoded */
     size_t line_at;    /* HEAD: where the line under way begins in `head` */
     size_t head_spent; /* bytes of head, interim answers and trailer so far */
-    char
-        line[SONDE_HTTP_CHUNK_LINE_MAX_BYTES]; /* chunk-size, chunk-end or trailer line under way */
+    /* chunk-size, chunk-end or trailer line under way */
+    char line[SONDE_HTTP_CHUNK_LINE_MAX_BYTES];
     size_t line_len;
     uint64_t left; /* body bytes to come: of the whole body (SIZED) or of this chunk */
     int status;    /* of the final answer, 0 before its head is complete */

@@ -20,8 +20,8 @@ typedef struct sonde_url {
     int32_t scheme;                    /* sonde_url_scheme */
     uint16_t port;                     /* 80/443 when absent; 0 for unix */
     char host[SONDE_URL_HOST_MAX + 1]; /* without brackets; empty for unix */
-    char path[SONDE_URL_PATH_MAX +
-              1]; /* http: path prefix without trailing '/', maybe empty; unix: socket */
+    /* http: path prefix without trailing '/', maybe empty; unix: socket */
+    char path[SONDE_URL_PATH_MAX + 1];
 } sonde_url;
 
 /* User info, query and fragment are refused; the message names the part that is wrong. */

@@ -64,8 +64,8 @@ typedef struct model_span {
     sonde_str name;
     sonde_str resource;
     sonde_str type;
-    sonde_str
-        extra; /* protobuf fields 14 (links) and 15 (events) of the Span message, as received */
+    /* protobuf fields 14 (links) and 15 (events) of the Span message, as received */
+    sonde_str extra;
     const model_chunk *chunk; /* borrowed from the frame */
 } model_span;
 

@@ -152,8 +152,8 @@ void sonde__areas_renew(void);
 
 void sonde__areas_prefork(void);
 void sonde__areas_postfork(void);
-void sonde__areas_postfork_child(
-    void); /* areas of threads that did not come along are free again */
+/* areas of threads that did not come along are free again */
+void sonde__areas_postfork_child(void);
 
 /* Makes room for one more place and returns it, or NULL (counted). */
 static inline sonde__place *sonde__area_push(sonde__area *a)

@@ -59,8 +59,8 @@ extern sonde__cells sonde__pool;
 
 /* Cells a thread has in hand, the last one next. */
 typedef struct sonde__cell_stack {
-    sonde__cell_list
-        *home; /* where its batches come from and go to first; NULL: the list for all */
+    /* where its batches come from and go to first; NULL: the list for all */
+    sonde__cell_list *home;
     uint32_t len;
     uint32_t index[2 * SONDE__CELL_BATCH];
 } sonde__cell_stack;

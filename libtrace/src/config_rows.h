@@ -36,8 +36,8 @@ typedef enum sonde__type {
 #define SONDE__NAMES_MAX 4
 
 typedef struct sonde__row {
-    const char
-        *names[SONDE__NAMES_MAX]; /* its name, then older ones; the first that is set counts */
+    /* its name, then older ones; the first that is set counts */
+    const char *names[SONDE__NAMES_MAX];
     sonde__type type;
     bool clamp;            /* out of range: the nearest bound instead of the default */
     bool empty_is_a_value; /* else empty is unset */

@@ -13,8 +13,8 @@
 
 #include "be.h"
 
-void sonde__ctx_record_set_tid(
-    sonde_thread_ctx *r); /* of the calling thread: its own from now on */
+/* of the calling thread: its own from now on */
+void sonde__ctx_record_set_tid(sonde_thread_ctx *r);
 
 /* Publishes the calling thread's record; false when somebody else published one
  * (the record is kept for our own readers). */

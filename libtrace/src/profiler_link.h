@@ -21,8 +21,8 @@ void sonde__profiler_look(void);
 /* A life of the tracer begins: what the profiler's presence means for spans. */
 void sonde__profiler_begin(const sonde__config *c);
 
-void sonde__profiler_tell(
-    sonde_thread_ctx *record); /* a thread has it now; NULL: nothing to tell */
+/* a thread has it now; NULL: nothing to tell */
+void sonde__profiler_tell(sonde_thread_ctx *record);
 void sonde__profiler_tell_all(void);
 
 /* Reports the span's resource, if it is a local root of a kind that is reported. */

@@ -59,8 +59,8 @@ typedef struct sonde__remote {
     bool has_priority;
     int priority;
     sonde_str origin;
-    sonde_str
-        tags; /* datadog: the value of x-datadog-tags, when usable; w3c: the dd member's items */
+    /* datadog: the value of x-datadog-tags, when usable; w3c: the dd member's items */
+    sonde_str tags;
     sonde_str dm;           /* datadog: the value of a well-formed _dd.p.dm */
     bool has_other_tags;    /* datadog: more than one tid and one dm */
     sonde_str last_id;      /* w3c: p of the dd member */

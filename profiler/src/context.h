@@ -14,8 +14,8 @@ extern _Atomic int sonde_prof__local_root_key; /* -1: none */
 /* From another thread: libtrace's record only, all zero when it is being written. */
 void sonde_prof__context_read_remote(const sonde_prof__slot *slot, sonde_prof__context *out);
 
-bool sonde_prof__context_is_active(
-    const sonde_prof__slot *slot); /* libtrace says it is in a span */
+/* libtrace says it is in a span */
+bool sonde_prof__context_is_active(const sonde_prof__slot *slot);
 
 typedef enum sonde_prof__cost {
     SONDE_PROF__COST_CPU_NS,

@@ -45,8 +45,8 @@ typedef struct sonde_prof__crash_state {
     uint32_t process_bytes;
     uint8_t process[SONDE_CRASH_PROCESS_MAX];
     uint8_t runtime_id[16];
-    sonde_prof__crash_packet
-        *packet; /* whoever has `busy` writes it, and the next two; NULL: nothing is reported */
+    /* whoever has `busy` writes it, and the next two; NULL: nothing is reported */
+    sonde_prof__crash_packet *packet;
     size_t packet_bytes; /* of the report in it */
     uint32_t kept_tid;   /* it was told to nobody, and this thread's; 0: none is kept */
     /* receiver.h */

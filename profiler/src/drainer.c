@@ -68,8 +68,8 @@ static struct {
     sonde_prof__link *link;
     sonde_prof__takes takes;
     bool in_profiles; /* the window under way becomes a profile, else a batch */
-    bool
-        had_window; /* one has ended: the first is shorter, so that processes do not send at once */
+    /* one has ended: the first is shorter, so that processes do not send at once */
+    bool had_window;
     bool must_roll_over;
     bool is_awake;
     uint64_t opened_ns;

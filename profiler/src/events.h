@@ -20,11 +20,11 @@
 
 #include "slot.h"
 
-typedef enum sonde_prof__perf {                            /* numbers are those of the statistics */
-                                SONDE_PROF__PERF_NONE = 0, /* timers */
-                                SONDE_PROF__PERF_USER =
-                                    1, /* the kernel's part is not ours to see */
-                                SONDE_PROF__PERF_KERNEL = 2, /* with its frames */
+/* numbers are those of the statistics */
+typedef enum sonde_prof__perf {
+    SONDE_PROF__PERF_NONE = 0,   /* timers */
+    SONDE_PROF__PERF_USER = 1,   /* the kernel's part is not ours to see */
+    SONDE_PROF__PERF_KERNEL = 2, /* with its frames */
 } sonde_prof__perf;
 
 /* Asks the kernel, says in the log if it refuses, and begins; again: does nothing, also after a refusal, until stop.  Under
@@ -34,8 +34,8 @@ void sonde_prof__events_stop(void); /* no event is left after it */
 
 sonde_prof__perf sonde_prof__events_mode(void); /* any thread */
 
-void sonde_prof__events_wake(
-    void); /* threads came or went, or the period is another; signal-safe */
+/* threads came or went, or the period is another; signal-safe */
+void sonde_prof__events_wake(void);
 
 /* The calling thread is about to exec: its event has ended when hold comes back.  False: it had none. */
 bool sonde_prof__event_hold(sonde_prof__slot *slot);
@@ -47,7 +47,7 @@ void sonde_prof__events_postfork_child(void);
 
 /* -- in handlers ------------------------------------------------------------------------------------ */
 
-/* The signal is of the event of the calling thread.  `slot` NULL: it is on its way out. */
+/* The signal is of the event of the calling thread.  `slot` NULL: it is on its way out, or is passed by. */
 bool sonde_prof__event_is(const sonde_prof__slot *slot, const siginfo_t *info);
 
 /* Samples that wait in a ring. */

@@ -26,19 +26,20 @@
 #define SONDE_PROF__BUILD_ID_MAX      32
 #define SONDE_PROF__FIRST_MAP         2u /* 0: no mapping, 1: synthetic frames */
 
-enum sonde_prof__object_flags { /* those of the batch format */
-                                SONDE_PROF__OBJECT_EXEC = 1,
-                                SONDE_PROF__OBJECT_VDSO = 2,
-                                SONDE_PROF__OBJECT_ANON = 4,
-                                SONDE_PROF__OBJECT_MAIN = 8,
-                                SONDE_PROF__OBJECT_DELETED = 16,
-                                SONDE_PROF__OBJECT_EH_FRAME = 32,
-                                SONDE_PROF__OBJECT_ID_SYNTHETIC = 64
+/* those of the batch format */
+enum sonde_prof__object_flags {
+    SONDE_PROF__OBJECT_EXEC = 1,
+    SONDE_PROF__OBJECT_VDSO = 2,
+    SONDE_PROF__OBJECT_ANON = 4,
+    SONDE_PROF__OBJECT_MAIN = 8,
+    SONDE_PROF__OBJECT_DELETED = 16,
+    SONDE_PROF__OBJECT_EH_FRAME = 32,
+    SONDE_PROF__OBJECT_ID_SYNTHETIC = 64
 };
 
 typedef struct sonde_prof__loaded {
-    uint32_t
-        id; /* from SONDE_PROF__FIRST_MAP on; the same when it is loaded again in the same place */
+    /* from SONDE_PROF__FIRST_MAP on; the same when it is loaded again in the same place */
+    uint32_t id;
     uint32_t flags;
     uint64_t start; /* of its executable part, as mapped */
     uint64_t length;

@@ -18,12 +18,13 @@
 
 #define SONDE_PROF__STEPS_MAX 6u
 
-typedef enum sonde_prof__shed { /* each with those before */
-                                SONDE_PROF__SHED_NOTHING,
-                                SONDE_PROF__SHED_TIMELINE,
-                                SONDE_PROF__SHED_LIVE,
-                                SONDE_PROF__SHED_LOCKS,
-                                SONDE_PROF__SHED_WALL,
+/* each with those before */
+typedef enum sonde_prof__shed {
+    SONDE_PROF__SHED_NOTHING,
+    SONDE_PROF__SHED_TIMELINE,
+    SONDE_PROF__SHED_LIVE,
+    SONDE_PROF__SHED_LOCKS,
+    SONDE_PROF__SHED_WALL,
 } sonde_prof__shed;
 
 typedef struct sonde_prof__overhead {

@@ -38,8 +38,8 @@ bool sonde_prof__ring_put(sonde_prof__ring *r, const sonde_prof__sample *sample,
 {
     uint32_t bytes = (uint32_t)(sizeof(*sample) + sample->depth * sizeof(*frames));
     uint32_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
-    uint32_t tail =
-        atomic_load_explicit(&r->tail, memory_order_acquire); /* pairs with ring_pop() */
+    /* pairs with ring_pop() */
+    uint32_t tail = atomic_load_explicit(&r->tail, memory_order_acquire);
     uint32_t left, skipped;
 
     if (!r->data)
@@ -72,8 +72,8 @@ bool sonde_prof__ring_is_filling(const sonde_prof__ring *r)
 const sonde_prof__sample *sonde_prof__ring_peek(sonde_prof__ring *r)
 {
     uint32_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
-    uint32_t head =
-        atomic_load_explicit(&r->head, memory_order_acquire); /* pairs with ring_put() */
+    /* pairs with ring_put() */
+    uint32_t head = atomic_load_explicit(&r->head, memory_order_acquire);
 
     if (head != tail && at(r, tail)->kind == 0) {
         tail += at(r, tail)->bytes;

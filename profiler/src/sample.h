@@ -23,26 +23,28 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef enum sonde_prof__kind { /* numbers are those of the batch format */
-                                SONDE_PROF__CPU = 1,
-                                SONDE_PROF__WALL = 2,
-                                SONDE_PROF__ALLOC = 3,
-                                SONDE_PROF__LOCK = 4,
-                                SONDE_PROF__IO = 5,
-                                SONDE_PROF__EXCEPTION = 6,
-                                SONDE_PROF__CUSTOM = 7,
-                                SONDE_PROF__RELEASE = 8,
-                                SONDE_PROF__KINDS
+/* numbers are those of the batch format */
+typedef enum sonde_prof__kind {
+    SONDE_PROF__CPU = 1,
+    SONDE_PROF__WALL = 2,
+    SONDE_PROF__ALLOC = 3,
+    SONDE_PROF__LOCK = 4,
+    SONDE_PROF__IO = 5,
+    SONDE_PROF__EXCEPTION = 6,
+    SONDE_PROF__CUSTOM = 7,
+    SONDE_PROF__RELEASE = 8,
+    SONDE_PROF__KINDS
 } sonde_prof__kind;
 
-typedef enum sonde_prof__state { /* of a thread, in a wall sample; numbers are those of the batch format */
-                                 SONDE_PROF__RUNNING = 0,
-                                 SONDE_PROF__IN_IO = 1,
-                                 SONDE_PROF__IN_LOCK = 2,
-                                 SONDE_PROF__IN_SLEEP = 3,
-                                 SONDE_PROF__IN_POLL = 4,
-                                 SONDE_PROF__IN_WAIT = 5,
-                                 SONDE_PROF__BLOCKED = 6
+/* of a thread, in a wall sample; numbers are those of the batch format */
+typedef enum sonde_prof__state {
+    SONDE_PROF__RUNNING = 0,
+    SONDE_PROF__IN_IO = 1,
+    SONDE_PROF__IN_LOCK = 2,
+    SONDE_PROF__IN_SLEEP = 3,
+    SONDE_PROF__IN_POLL = 4,
+    SONDE_PROF__IN_WAIT = 5,
+    SONDE_PROF__BLOCKED = 6
 } sonde_prof__state;
 
 /* Whose work it was; all zero: nobody's. */
@@ -59,8 +61,8 @@ typedef struct sonde_prof__sample {
     uint8_t kind; /* sonde_prof__kind */
     uint8_t end;  /* sonde_prof__end: how the walk ended */
     uint32_t tid; /* of the thread it is about */
-    uint32_t
-        events; /* sampling events it stands for: CPU 1 + overrun, WALL the weight of its stratum, else 1 */
+    /* sampling events it stands for: CPU 1 + overrun, WALL the weight of its stratum, else 1 */
+    uint32_t events;
     uint64_t mono_ns;
     sonde_prof__context context;
     int64_t value[4];

@@ -53,14 +53,14 @@ typedef struct sonde_prof__slot {
 
     /* libtrace's record of this thread; NULL: none.  By any thread (hooks.c). */
     _Atomic(struct sonde_thread_ctx *) record;
-    void *_Atomic
-        *foreign; /* another publisher's pointer variable (otel_thread_ctx_v1); NULL: none */
+    /* another publisher's pointer variable (otel_thread_ctx_v1); NULL: none */
+    void *_Atomic *foreign;
 
     _Atomic int timer;          /* POSIX timer of the CPU sampler; -1: none */
     _Atomic uint64_t period_ns; /* its period */
-    uint64_t
-        armed_cpu_ns;  /* the thread's CPU time then; UINT64_MAX: armed from elsewhere, not known */
-    uint64_t phase_ns; /* from there to the first expiry */
+    /* the thread's CPU time then; UINT64_MAX: armed from elsewhere, not known */
+    uint64_t armed_cpu_ns;
+    uint64_t phase_ns;           /* from there to the first expiry */
     uint64_t sampled_ns;         /* since then */
     uint32_t counted_generation; /* whose thread these are about */
 
@@ -75,22 +75,21 @@ typedef struct sonde_prof__slot {
 
     sonde_prof__ring ring;
     uint64_t *frames; /* in `room`: where a walk writes, never the interrupted stack */
-    uint64_t
-        room[SONDE_PROF__KERNEL_FRAMES_MAX + SONDE_PROF__FRAMES_MAX]; /* the kernel's go first */
+    /* the kernel's go first */
+    uint64_t room[SONDE_PROF__KERNEL_FRAMES_MAX + SONDE_PROF__FRAMES_MAX];
 
     sonde_prof__look *wall; /* NULL: never looked at */
-    _Atomic uint32_t
-        wall_events; /* what the wall sampler asks of the thread's next handler; 0: nothing */
+    /* what the wall sampler asks of the thread's next handler; 0: nothing */
+    _Atomic uint32_t wall_events;
     _Atomic int64_t wall_ns;
     bool no_wall_signals; /* about to exec; guarded by the lock of wall.c */
 
     sonde_prof__waiter waiter; /* the thread's own */
 
     /* The registry's (threads.c), guarded by its lock. */
-    _Atomic uint32_t
-        next; /* number + 1 of the next slot with this hash of tid, or of the next free one */
-    bool is_reserved; /* for its ring, for ever */
-    uint32_t seen;    /* the last scan that found it alive */
+    _Atomic uint32_t next; /* number + 1: with this hash of tid, or of the next free one */
+    bool is_reserved;      /* for its ring, for ever */
+    uint32_t seen;         /* the last scan that found it alive */
 } sonde_prof__slot;
 
 /* In thread-local memory with the initial-exec model: 64 bytes at most, or a dlopen()ed library may find no

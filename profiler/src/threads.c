@@ -276,8 +276,8 @@ static sonde_prof__slot *begin_locked(uint32_t tid)
 /* `stack` as far as it is known. */
 static sonde_prof__slot *begin(sonde_prof__stack stack)
 {
-    void *_Atomic *foreign =
-        sonde_prof__hooks_foreign(); /* before the lock: the loader has its own */
+    /* before the lock: the loader has its own */
+    void *_Atomic *foreign = sonde_prof__hooks_foreign();
     sonde_prof__slot *slot;
 
     sonde_prof__lock_take(&lock);

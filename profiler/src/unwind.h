@@ -50,8 +50,8 @@ typedef enum sonde_prof__end {
 typedef struct sonde_prof__stack {
     uint64_t lo; /* of the thread; 0, 0: not known, then every address is asked for */
     uint64_t hi;
-    const uint8_t *
-        copy; /* what stands at lo..hi; NULL: to be read there.  Of another thread, which may run or end */
+    /* what stands at lo..hi; NULL: to be read there.  Of another thread, which may run or end */
+    const uint8_t *copy;
 } sonde_prof__stack;
 
 /* Writes up to `max` addresses to `out`, the interrupted one first; of callers the address is inside the call

@@ -15,8 +15,8 @@ typedef struct sonde_prof__object {
     uint64_t text_lo; /* union of the executable segments; 0, 0: what the FDEs are about */
     uint64_t text_hi;
     sonde_prof__image hdr; /* PT_GNU_EH_FRAME; len 0: none */
-    sonde_prof__image
-        eh_frame; /* the segment with .eh_frame: from its address in `hdr` to the segment's end */
+    /* the segment with .eh_frame: from its address in `hdr` to the segment's end */
+    sonde_prof__image eh_frame;
 } sonde_prof__object;
 
 /* SONDE_ERR_NOMEM; SONDE_ERR_TOO_BIG: more than 4 GiB of text; SONDE_ERR_NOT_FOUND: no FDE could be found. */

@@ -28,8 +28,8 @@ enum sonde_prof__cfa {
     SONDE_PROF__CFA_FALLBACK = 6, /* no rule: try a pair {FP, RA} at FP */
     SONDE_PROF__CFA_SP_DEREF = 7, /* *(SP + cfa_off) + post */
     SONDE_PROF__CFA_FP_DEREF = 8, /* *(FP + cfa_off) + post */
-    SONDE_PROF__CFA_REG =
-        16, /* + DWARF number 0..15: that register + cfa_off; interrupted frames only */
+    /* + DWARF number 0..15: that register + cfa_off; interrupted frames only */
+    SONDE_PROF__CFA_REG = 16,
 };
 
 /* Where the second thing is: x86-64 the caller's FP, aarch64 the return address. */

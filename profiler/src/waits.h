@@ -24,13 +24,14 @@
 #define SONDE_PROF__WAIT_MEAN_NS_MAX  1000000000u
 #define SONDE_PROF__THROWS_PER_SAMPLE 100u
 
-enum sonde_prof__lock_kind { /* those of the batch format */
-                             SONDE_PROF__MUTEX = 0,
-                             SONDE_PROF__RWLOCK_READ = 1,
-                             SONDE_PROF__RWLOCK_WRITE = 2,
-                             SONDE_PROF__SPIN = 3,
-                             SONDE_PROF__CONDITION = 4,
-                             SONDE_PROF__SEMAPHORE = 5
+/* those of the batch format */
+enum sonde_prof__lock_kind {
+    SONDE_PROF__MUTEX = 0,
+    SONDE_PROF__RWLOCK_READ = 1,
+    SONDE_PROF__RWLOCK_WRITE = 2,
+    SONDE_PROF__SPIN = 3,
+    SONDE_PROF__CONDITION = 4,
+    SONDE_PROF__SEMAPHORE = 5
 };
 
 /* What is asked for; bits of enum sonde_prof__lock_kind. */

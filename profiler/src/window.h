@@ -24,8 +24,8 @@ typedef struct sonde_prof__tally_key {
     uint32_t thread;
     uint32_t context;
     uint32_t node;
-    uint32_t extra
-        [2]; /* WALL state; LOCK, RELEASE name, kind; IO operation, class; EXCEPTION type; CUSTOM type, unit */
+    /* WALL state; LOCK, RELEASE name, kind; IO operation, class; EXCEPTION type; CUSTOM type, unit */
+    uint32_t extra[2];
 } sonde_prof__tally_key;
 
 typedef struct sonde_prof__tally {

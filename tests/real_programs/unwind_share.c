@@ -36,8 +36,8 @@ static uint64_t frames;
 static char broken[BROKEN_MAX][TEXT_BYTES];
 static uint32_t broken_len;
 static char prefix[256]; /* a copy: servers write their title over the environment */
-static uint64_t
-    count_from_ns; /* before it modules come and go, and there are no tables of them for a moment */
+/* before it modules come and go, and there are no tables of them for a moment */
+static uint64_t count_from_ns;
 
 /* -- counting --------------------------------------------------------------------------------------- */
 

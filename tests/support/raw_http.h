@@ -71,7 +71,7 @@ typedef struct raw_server {
 void raw_server_open(raw_server *s, const raw_step *steps, size_t steps_len);
 void raw_server_await(raw_server *s, size_t steps); /* until so many are done, a minute at most */
 void raw_server_go(raw_server *s);
-void raw_server_close(
-    raw_server *s); /* waits for the end of the script, at most a minute per step */
+/* waits for the end of the script, at most a minute per step */
+void raw_server_close(raw_server *s);
 
 #endif /* SONDE_TESTS_SUPPORT_RAW_HTTP_H */

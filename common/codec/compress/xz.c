@@ -33,8 +33,8 @@ sonde_status sonde_xz_decompress(sonde_str in, sonde_buf *out)
     while (r == LZMA_OK) {
         size_t room =
             out->max_bytes - out->len < CHUNK_BYTES ? out->max_bytes - out->len : CHUNK_BYTES;
-        uint8_t *to =
-            sonde_buf_reserve(out, room ? room : 1); /* at the ceiling that fails, as it should */
+        /* at the ceiling that fails, as it should */
+        uint8_t *to = sonde_buf_reserve(out, room ? room : 1);
 
         if (!to)
             break;

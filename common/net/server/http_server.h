@@ -73,8 +73,8 @@ typedef struct http_route {
 typedef struct http_listener {
     int fd; /* listening socket; the server closes it, also when it cannot be opened */
     bool is_unix;
-    bool
-        is_shared; /* somebody else has it too, and will go on: who connects later waits for them */
+    /* somebody else has it too, and will go on: who connects later waits for them */
+    bool is_shared;
 } http_listener;
 
 typedef struct http_server_options {
@@ -89,8 +89,8 @@ typedef struct http_server_options {
     void *before_user;
     unsigned threads;         /* 0: one per CPU */
     unsigned max_connections; /* per listener; 0: 1000 */
-    unsigned
-        lease; /* connections accepted in each lease_ns, per listener; 0: only the above counts */
+    /* connections accepted in each lease_ns, per listener; 0: only the above counts */
+    unsigned lease;
     uint64_t lease_ns;
     size_t
         body_budget_bytes; /* all bodies in flight, until http_request_take_body() owners give back;
@@ -153,8 +153,8 @@ void http_request_each_header(const http_request *r, http_header_fn each, void *
 sonde_str http_request_body(const http_request *r);
 uint64_t http_request_body_bytes(const http_request *r); /* declared, or received so far if more */
 bool http_request_is_unix(const http_request *r);
-bool http_request_is_local(
-    const http_request *r); /* over a Unix socket, or from a loopback address */
+/* over a Unix socket, or from a loopback address */
+bool http_request_is_local(const http_request *r);
 pid_t http_request_peer_pid(const http_request *r); /* Unix sockets; 0: unknown */
 sonde_status
 http_request_body_status(const http_request *r); /* OK; FULL in refuse; see keep_start, http_lost */

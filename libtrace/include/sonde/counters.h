@@ -102,8 +102,8 @@ typedef struct sonde_counters {
     uint64_t remote_updates;     /* answers that brought, changed or took back configurations */
     uint64_t remote_rejected; /* whole updates, and single configurations that say nothing usable */
     uint64_t flares_sent;
-    uint64_t
-        flares_failed; /* not taken after three attempts, refused, or beyond the four that wait */
+    /* not taken after three attempts, refused, or beyond the four that wait */
+    uint64_t flares_failed;
 } sonde_counters;
 
 /* Fills `out` up to out->struct_bytes; a struct_bytes of 0 counts as the size in this header. */

@@ -50,8 +50,8 @@ typedef struct sonde_span_options {
     const char *resource;  /* default: the name */
     const char *type;      /* "web", "sql", "cache", "worker", ...; default: none */
     int64_t start_unix_ns; /* default (0): now */
-    const sonde_span
-        *parent; /* default: `context`, else the thread's active span, else a new trace */
+    /* default: `context`, else the thread's active span, else a new trace */
+    const sonde_span *parent;
     const sonde_context *context; /* e.g. what sonde_extract() returned; borrowed for the call */
 } sonde_span_options;
 
@@ -169,8 +169,8 @@ sonde_span_clear_error(sonde_span *span); /* removes error.type, .message, .stac
 /* An error in all its parts.  Zero-initialise; NULL fields stay as they are. */
 typedef struct sonde_failure {
     uint32_t struct_bytes; /* sizeof(sonde_failure); 0: all fields of this header */
-    int32_t
-        capture_stack; /* 1: without `stack`, the calling thread's, if libunwind.so.8 is installed */
+    /* 1: without `stack`, the calling thread's, if libunwind.so.8 is installed */
+    int32_t capture_stack;
     const char *type;
     const char *message;
     const char *stack; /* frames, one a line */

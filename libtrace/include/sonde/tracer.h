@@ -44,8 +44,8 @@ typedef struct sonde_options {
     const char *env;       /* default: DD_ENV, else none */
     const char *version;   /* default: DD_VERSION, else none */
     const char *tags;      /* "key:value,key:value" for every span; default: DD_TAGS */
-    const char
-        *agent_url; /* "http://host:port" or "unix:///path"; default: DD_TRACE_AGENT_URL, ... */
+    /* "http://host:port" or "unix:///path"; default: DD_TRACE_AGENT_URL, ... */
+    const char *agent_url;
     uint64_t memory_bytes;      /* ceiling, see above; default: SONDE_TRACE_MEMORY, else 16 MiB */
     uint32_t flush_interval_ms; /* longest wait of a finished trace; default: 2000 */
     uint32_t stop_timeout_ms;   /* deadline of sonde_stop() and of exit(); default: 2000 */

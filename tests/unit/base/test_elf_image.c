@@ -113,8 +113,8 @@ static void test_a_copy_says_the_same_and_a_short_one_nothing_wrong(void **state
         assert_int_equal(sonde_elf_function(&there, functions[i]),
                          sonde_elf_function(&here, functions[i]));
     assert_false(sonde_elf_open_copy(&there, bytes, 63, libc.lo));
-    assert_false(
-        sonde_elf_open_copy(&there, bytes, 4096, libc.lo)); /* where its dynamic section is not */
+    /* where its dynamic section is not */
+    assert_false(sonde_elf_open_copy(&there, bytes, 4096, libc.lo));
     sonde_free(bytes);
 }
 

@@ -54,8 +54,8 @@ static void test_handover_keeps_every_item_in_its_producers_order(void **state)
     do {
         sonde_handover_link *list;
 
-        last = atomic_load_explicit(&producers_left, memory_order_acquire) ==
-               0; /* pairs with produce() */
+        /* pairs with produce() */
+        last = atomic_load_explicit(&producers_left, memory_order_acquire) == 0;
         list = sonde_handover_reverse(sonde_handover_take_all(&shared));
         batches += list != NULL;
         for (; list; list = list->next) {

@@ -47,8 +47,8 @@ static void test_no_answer_outside_the_fresh_time(void **state)
     assert_int_equal(got, 100 * MS);
     got = 1;
     assert_false(sonde__fast_clock_at(&c, 1000 + 3100 * MS, &got));
-    assert_false(
-        sonde__fast_clock_at(&c, 999 + 100 * MS, &got)); /* another core, slightly behind */
+    /* another core, slightly behind */
+    assert_false(sonde__fast_clock_at(&c, 999 + 100 * MS, &got));
     assert_int_equal(got, 1);
 }
 

@@ -249,8 +249,8 @@ static void the_thread_that_starts_has_an_alternate_stack(void **state)
     (void)state;
     assert_int_equal(sigaltstack(NULL, &s), 0);
     assert_false(s.ss_flags & SS_DISABLE);
-    assert_true(s.ss_size >= 64 * 1024 ||
-                s.ss_sp != NULL); /* ours, or one a sanitizer made before */
+    /* ours, or one a sanitizer made before */
+    assert_true(s.ss_size >= 64 * 1024 || s.ss_sp != NULL);
 }
 
 int main(void)

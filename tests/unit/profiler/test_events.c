@@ -373,8 +373,8 @@ static void test_an_exec_finds_no_event_and_no_signal(void **state)
     (void)sigaddset(&set, SIGPROF);
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
     burn_ms(5); /* one is waiting */
-    sonde_prof__self.slot =
-        NULL; /* as of a thread that was found by looking, and has not been sampled */
+    /* as of a thread that was found by looking, and has not been sampled */
+    sonde_prof__self.slot = NULL;
     sonde_prof__exec_begin();
     assert_int_equal(atomic_load(&slot->event_on), 0);
     burn_ms(5);

@@ -14,8 +14,8 @@
 
 #define MEAN 65536u
 
-_Atomic bool
-    sonde_prof__child_waits; /* never: in place of profiler.c, which would bring all samplers */
+/* never: in place of profiler.c, which would bring all samplers */
+_Atomic bool sonde_prof__child_waits;
 
 void sonde_prof__resume_slow(void)
 {

@@ -24,8 +24,8 @@ static void a_build_id_is_found_behind_other_notes(void **state)
     assert_int_equal(sonde_prof__build_id(notes, sizeof(notes), id), 3);
     assert_memory_equal(id, "\7\10\11", 3);
     for (len = 0; len < sizeof(notes); len++) {
-        uint8_t *exact =
-            (uint8_t *)test_malloc(len + 1); /* so that a sanitizer sees a byte too far */
+        /* so that a sanitizer sees a byte too far */
+        uint8_t *exact = (uint8_t *)test_malloc(len + 1);
 
         memcpy(exact, notes, len);
         assert_int_equal(sonde_prof__build_id(exact, len, id), 0);

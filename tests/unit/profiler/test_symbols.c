@@ -16,8 +16,8 @@ __attribute__((noinline)) void a_function_of_the_test(void);
 
 __attribute__((noinline)) void a_function_of_the_test(void)
 {
-    __asm__ volatile(
-        "nop\n\tnop\n\tnop"); /* four bytes at least, whatever the compiler leaves out */
+    /* four bytes at least, whatever the compiler leaves out */
+    __asm__ volatile("nop\n\tnop\n\tnop");
 }
 
 static void functions_of_this_program_are_found_by_their_addresses(void **state)

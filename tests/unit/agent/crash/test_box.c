@@ -148,8 +148,8 @@ static void test_open_spans_become_a_chunk_for_each_trace(void **state)
     assert_true(metric(s, "thread.id") >= 100.0 && metric(s, "thread.id") <= 100.0);
     assert_true(metric(s, "sonde.unfinished") >= 1.0);
     assert_null(span_meta_get(&p->chunks[1].spans[1], SONDE_STR("_dd.p.tid")));
-    assert_true(metric(&p->chunks[0].spans[0], "_sampling_priority_v1") <=
-                1.0); /* undecided: kept */
+    /* undecided: kept */
+    assert_true(metric(&p->chunks[0].spans[0], "_sampling_priority_v1") <= 1.0);
     payload_free(p);
     free_box(&b);
 }

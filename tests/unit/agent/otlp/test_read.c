@@ -332,8 +332,8 @@ static void spans_are_grouped_by_trace_in_their_order(void **state)
 
 static void each_resource_is_a_payload(void **state)
 {
-    static const char body[] =
-        BY_HAND "\x0a\x02\x12\x00" BY_HAND; /* one without spans between them */
+    /* one without spans between them */
+    static const char body[] = BY_HAND "\x0a\x02\x12\x00" BY_HAND;
 
     (void)state;
     otlp_build_init(&b, &options, sizeof(body));

@@ -593,8 +593,8 @@ static void test_a_container_brings_its_tags(void **state)
     assert_true(sonde_str_eq(*tag, SONDE_STR("image:a,pod:b")));
     ask("PUT /v0.4/traces", MSGPACK, body.data, body.len);
     assert_null(payload_tag_get(atomic_load(&f.last), SONDE_STR("_dd.tags.container")));
-    payload_free(
-        atomic_exchange(&f.last, NULL)); /* its tags are the origin's, its body the server's */
+    /* its tags are the origin's, its body the server's */
+    payload_free(atomic_exchange(&f.last, NULL));
     receiver_close(f.r, sonde_deadline(sonde_mono_ns(), sonde_s_to_ns(60)));
     origin_close(f.origin);
     config_put(f.config);

@@ -83,8 +83,8 @@ static void test_one_rare_span_makes_the_others_of_its_trace_seen(void **state)
     (void)state;
     start(&f, 5, 200);
     assert_true(rare_keeps(&f.r, &c, &f.arena, SONDE_STR("prod"), NOW));
-    assert_null(
-        span_metric_get(&s[1], SONDE_STR("_dd.rare"))); /* only the one that was asked first */
+    /* only the one that was asked first */
+    assert_null(span_metric_get(&s[1], SONDE_STR("_dd.rare")));
     assert_false(ask(&f, "b", "", NOW + S));
     stop(&f);
 }

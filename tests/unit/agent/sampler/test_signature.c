@@ -68,8 +68,8 @@ static void test_large_traces_are_signed_like_small_ones(void **state)
     for (i = 0; i < MANY; i++)
         spans[i] = i % 2 ? db : web;
     assert_true(sign(spans, MANY, 0, 1 << 20) == 1035395698u);
-    assert_true(sign(spans, MANY, 0, 64) ==
-                1035395698u); /* no room: the first 256 are enough here */
+    /* no room: the first 256 are enough here */
+    assert_true(sign(spans, MANY, 0, 64) == 1035395698u);
     free(spans);
 }
 
