@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "sonde/profiler_hooks.h"
 
+#include "files.h"
 #include "profiler.h"
 #include "slot.h"
 #include "threads.h"
@@ -144,6 +145,7 @@ SONDE_API void sonde_prof_attach(sonde_attach_block *b)
     }
     (void)prctl(PR_SET_NAME, "sonde-attach");
     be_ordinary();
+    sonde_prof__files_look();
     sonde_prof__thread_is_ours();
     profile(b);
     sonde_prof__thread_is_ours_no_more();

@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rng.h"
-#include "base/thread.h"
 
 #include "arena.h"
 #include "collector.h"
@@ -548,9 +547,7 @@ static sonde_status start_thread(void)
 
     atomic_store_explicit(&latest_mono_ns, UINT64_MAX, memory_order_relaxed);
     atomic_store_explicit(&state, STATE_RUNNING, memory_order_release);
-    sonde_prof__self.depth++; /* our own pthread_create() */
-    status = sonde_thread_start(&thread, "sonde-drain", STACK_BYTES, run, NULL);
-    sonde_prof__self.depth--;
+    status = sonde_prof__thread_start(&thread, "sonde-drain", STACK_BYTES, run);
     has_thread = status == SONDE_OK;
     return status;
 }

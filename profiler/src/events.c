@@ -16,7 +16,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/thread.h"
 
 #include "counts.h"
 #include "cpu_timer.h"
@@ -410,9 +409,7 @@ void sonde_prof__events_start(int signo)
     events.full_until_ns = 0;
     atomic_store_explicit(&events.stopping, false, memory_order_relaxed);
     atomic_store_explicit(&events.answered, 0, memory_order_relaxed);
-    sonde_prof__self.depth++; /* a thread of ours is not announced */
-    status = sonde_thread_start(&events.thread, "sonde-perf", STACK_BYTES, run, NULL);
-    sonde_prof__self.depth--;
+    status = sonde_prof__thread_start(&events.thread, "sonde-perf", STACK_BYTES, run);
     events.is_running = status == SONDE_OK;
     if (events.is_running && becomes(&events.answered, 1, ANSWER_NS) &&
         sonde_prof__events_mode() == SONDE_PROF__PERF_NONE) {

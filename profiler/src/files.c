@@ -2,13 +2,14 @@
 #include "files.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "proc.h"
 #include "slot.h"
 
 #ifndef SYS_close_range
@@ -22,24 +23,43 @@
 #endif
 #define CLOSE_UNSHARES 2u /* close_range() gives the caller its own table first */
 
-/* A filter may end the process for a call it does not know.  Asked without opening a file: that would take a number of the
- * program's, on a thread that may begin late. */
-static bool is_filtered(void)
-{
-    int mode = prctl(PR_GET_SECCOMP, 0, 0, 0, 0);
+/* Of the thread to come. */
+static _Atomic enum {
+    FILES_COMMON, /* a filter may end the process for a call it does not know, and is inherited */
+    FILES_INHERITED, /* a table of ours */
+    FILES_OWN,
+} files_next;
 
-    return mode > 0 || (mode < 0 && errno != EINVAL); /* EINVAL: there are no filters */
+void sonde_prof__files_look(void)
+{
+    bool is_filtered = sonde_prof__proc_is_filtered();
+
+    atomic_store_explicit(&files_next,
+                          !is_filtered                 ? FILES_OWN
+                          : sonde_prof__self.own_files ? FILES_INHERITED
+                                                       : FILES_COMMON,
+                          memory_order_relaxed);
 }
 
 void sonde_prof__files_own(void)
 {
-    if (!is_filtered() && syscall(SYS_close_range, 0u, ~0u, CLOSE_UNSHARES) == 0)
+    switch (atomic_load_explicit(&files_next, memory_order_relaxed)) {
+    case FILES_OWN:
+        sonde_prof__self.own_files = syscall(SYS_close_range, 0u, ~0u, CLOSE_UNSHARES) == 0;
+        break;
+    case FILES_INHERITED:
         sonde_prof__self.own_files = 1;
+        break;
+    default:
+        break;
+    }
 }
 
-/* -1: not to be had. */
+/* -1: not to be had.  A filter may have come since. */
 static int stderr_of_program(int *pid_fd)
 {
+    if (sonde_prof__proc_is_filtered())
+        return -1;
     *pid_fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
     return *pid_fd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, *pid_fd, STDERR_FILENO, 0);
 }

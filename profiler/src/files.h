@@ -6,7 +6,8 @@
  *
  * Where the kernel cannot do it (before 5.9), or a seccomp filter stands in the way, the table is the common one.
  *
- * Threads   each of ours, once, at its beginning. */
+ * Threads   looking: whoever makes a thread of ours, which opens a file for a moment: on the new one that number could be
+ *           missing where the program counts on it.  The rest: each of ours, once, at its beginning. */
 #ifndef SONDE_PROFILER_FILES_H
 #define SONDE_PROFILER_FILES_H
 
@@ -14,6 +15,7 @@
 
 #include "base/log.h"
 
+void sonde_prof__files_look(void); /* whether a filter stands in the way */
 void sonde_prof__files_own(void);
 
 /* A sink for log lines: to the program's standard error, from whatever table. */

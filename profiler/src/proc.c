@@ -13,7 +13,9 @@
 
 #include "base/parse.h"
 
-#define LIST_BYTES 4096u
+#define LIST_BYTES   4096u
+#define STATUS_BYTES 4096u /* 1.5 KiB, and the groups */
+#define SECCOMP      "\nSeccomp:\t"
 
 /* As getdents64() writes them. */
 typedef struct entry {
@@ -98,6 +100,18 @@ bool sonde_prof__proc_tasks(void (*each)(void *user, uint32_t tid), void *user)
         each_entry(list, (size_t)n, each, user);
     (void)close(fd);
     return n == 0;
+}
+
+/* Not by prctl(PR_GET_SECCOMP): some filters end the process for that. */
+bool sonde_prof__proc_is_filtered(void)
+{
+    char text[STATUS_BYTES];
+    size_t len = sonde_prof__proc_read("/proc/thread-self/status", text, sizeof(text));
+    const char *at = len > 0 ? strstr(text, SECCOMP) : NULL;
+
+    if (!at) /* a kernel without filters says nothing, one that said more was not read to its end */
+        return len == 0 || len == sizeof(text) - 1;
+    return at[sizeof(SECCOMP) - 1] != '0';
 }
 
 uint32_t sonde_prof__proc_task_count(void)

@@ -23,6 +23,9 @@ bool sonde_prof__proc_stat(uint32_t field, uint64_t *out);
 /* Calls for each thread of the process; false: the list cannot be read. */
 bool sonde_prof__proc_tasks(void (*each)(void *user, uint32_t tid), void *user);
 
+/* Whether a seccomp filter may stand before the calls of this thread: one does, or it cannot be read. */
+bool sonde_prof__proc_is_filtered(void);
+
 /* How many threads there are, from one system call; 0: not known. */
 uint32_t sonde_prof__proc_task_count(void);
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 
 #include "arena.h"
 #include "counts.h"
@@ -347,6 +348,18 @@ void sonde_prof__thread_end(uintptr_t entry)
     if (atomic_load_explicit(&slot->tid, memory_order_relaxed) == my_tid())
         release_locked(slot);
     sonde_prof__lock_give(&lock);
+}
+
+sonde_status sonde_prof__thread_start(pthread_t *out_thread, const char *name, size_t stack_bytes,
+                                      void *(*run)(void *))
+{
+    sonde_status status;
+
+    sonde_prof__self.depth++; /* a thread of ours is not announced */
+    sonde_prof__files_look();
+    status = sonde_thread_start(out_thread, name, stack_bytes, run, NULL);
+    sonde_prof__self.depth--;
+    return status;
 }
 
 void sonde_prof__thread_is_ours(void)

@@ -16,7 +16,9 @@
 #ifndef SONDE_PROFILER_THREADS_H
 #define SONDE_PROFILER_THREADS_H
 
+#include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "sonde/status.h"
@@ -45,6 +47,10 @@ bool sonde_prof__thread_if_still(sonde_prof__slot *slot, uint32_t generation,
  * has returned to the caller: CPU time no timer told of is put down to it; 0: to where the thread is. */
 void sonde_prof__thread_begin(void);
 void sonde_prof__thread_end(uintptr_t entry);
+
+/* Makes one of ours, which no hook announces and which calls thread_is_ours() first. */
+SONDE_MUST_USE sonde_status sonde_prof__thread_start(pthread_t *out_thread, const char *name,
+                                                     size_t stack_bytes, void *(*run)(void *));
 
 /* The calling thread is one of ours, and in no profile.  What it calls passes through all hooks, and what it opens is
  * its own (files.h). */

@@ -12,7 +12,6 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/thread.h"
 
 #include "context.h"
 #include "counts.h"
@@ -391,9 +390,7 @@ sonde_status sonde_prof__wall_start(const sonde_prof__sampler_settings *settings
         return SONDE_ERR_NOMEM;
     atomic_store_explicit(&wall.stopping, 0, memory_order_relaxed);
     atomic_store_explicit(&sonde_prof__sampling_now.wall, true, memory_order_release);
-    sonde_prof__self.depth++; /* a thread of ours is not announced */
-    status = sonde_thread_start(&wall.thread, "sonde-wall", THREAD_STACK, run, NULL);
-    sonde_prof__self.depth--;
+    status = sonde_prof__thread_start(&wall.thread, "sonde-wall", THREAD_STACK, run);
     wall.is_running = status == SONDE_OK;
     if (!wall.is_running)
         atomic_store_explicit(&sonde_prof__sampling_now.wall, false, memory_order_release);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 extern const char *storm_module; /* path of a library */
+extern const char *self_path;    /* of the program */
 extern uint64_t storm_scale;
 
 void expect(bool ok, const char *what); /* else the program ends, and says so */
@@ -18,6 +19,7 @@ uint64_t climb(uint64_t seed, unsigned depth);
 uint64_t churn_memory(uint64_t seed,
                       int rounds); /* blocks of many sizes, each filled with what it shall hold */
 void in_threads(void *(*run)(void *)); /* four of them */
+bool wait_for_samples(void);           /* of this process; false: nobody takes any */
 
 /* -- profiler_storm_limits.c -- */
 
@@ -29,5 +31,6 @@ void part_descriptors(void);
 void part_chroot(void);
 void part_addresses(void);
 void part_seccomp(void);
+void part_killed(void);
 
 #endif /* SONDE_TESTS_INTEGRATION_PROFILER_STORM_H */

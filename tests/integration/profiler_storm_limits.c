@@ -307,6 +307,106 @@ static void filter(void)
            "seccomp");
 }
 
+/* What a sandbox ends a program for: names of threads are all it may ask prctl() for, and what few programs call is not
+ * called by any. */
+static void filter_that_kills(void)
+{
+    static const uint16_t fatal[] = {
+        SYS_pidfd_open,
+        SYS_pidfd_getfd,
+        SYS_close_range,
+        SYS_perf_event_open,
+        SYS_ptrace,
+        SYS_process_vm_writev,
+        SYS_kcmp,
+        SYS_unshare,
+        SYS_setns,
+        SYS_memfd_create,
+        SYS_membarrier,
+        SYS_seccomp,
+        SYS_sched_setaffinity,
+        SYS_sched_setscheduler,
+        SYS_sched_setattr,
+        SYS_setpriority,
+        SYS_ioprio_set,
+        SYS_mbind,
+        SYS_set_mempolicy,
+        SYS_move_pages,
+        SYS_userfaultfd,
+        SYS_bpf,
+        SYS_personality,
+        SYS_add_key,
+        SYS_request_key,
+        SYS_keyctl,
+        SYS_io_uring_setup,
+        SYS_io_uring_enter,
+        SYS_io_uring_register,
+        SYS_mincore,
+        SYS_vmsplice,
+        SYS_syslog,
+        SYS_name_to_handle_at,
+        SYS_open_by_handle_at,
+        SYS_mlockall,
+        SYS_acct,
+    };
+    static const uint16_t asked[] = { PR_SET_NAME, PR_GET_NAME, PR_SET_DUMPABLE };
+    enum { LEN = sizeof(fatal) / sizeof(fatal[0]), ASKED = sizeof(asked) / sizeof(asked[0]) };
+    struct sock_filter code[LEN + ASKED + 5], *at = code;
+    struct sock_fprog program = { LEN + ASKED + 5, code };
+    size_t i;
+
+    *at++ =
+        (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+    for (i = 0; i < LEN; i++)
+        *at++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, fatal[i],
+                                             (uint8_t)(LEN - i + ASKED + 1), 0);
+    *at++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, ASKED + 2);
+    *at++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+                                         offsetof(struct seccomp_data, args[0]));
+    for (i = 0; i < ASKED; i++)
+        *at++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, asked[i],
+                                             (uint8_t)(ASKED - i), 0);
+    *at++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+    *at++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    expect(prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L) == 0 &&
+               prctl(PR_SET_SECCOMP, (long)SECCOMP_MODE_FILTER, &program, 0L, 0L) == 0,
+           "seccomp");
+}
+
+static int exit_status_of(pid_t child)
+{
+    int status;
+
+    while (waitpid(child, &status, 0) != child)
+        expect(errno == EINTR, "waitpid");
+    return status;
+}
+
+/* The filter is there before the program is, and in its children before they have a thread of the profiler's. */
+void part_killed(void)
+{
+    const struct rlimit no_core = { 0, 0 };
+    pid_t child;
+
+    if (storm_scale > 0) {
+        expect(setrlimit(RLIMIT_CORE, &no_core) == 0, "setrlimit");
+        filter_that_kills();
+        (void)execl(self_path, self_path, "killed", "0", storm_module, (char *)NULL);
+        expect(false, "exec");
+    }
+    child = fork();
+    if (child == 0)
+        _exit(prctl(PR_GET_SECCOMP, 0L, 0L, 0L, 0L) == 0);
+    expect(WIFSIGNALED(exit_status_of(child)), "the filter");
+    in_threads(churns_a_little);
+    child = fork();
+    if (child == 0) {
+        (void)wait_for_samples();
+        _exit(3);
+    }
+    expect(exit_status_of(child) == 3 << 8, "a child's end");
+}
+
 void part_seccomp(void)
 {
     uint64_t i;

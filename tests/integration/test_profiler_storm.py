@@ -24,7 +24,7 @@ MINUTES = float(os.environ.get("SONDE_SOAK_MINUTES", "30"))
 PROFILER = BUILD / "lib/libsonde-profiler.so"
 PARTS = ("threads", "forks", "spawn", "exec", "dlopen", "altstack", "deep", "fibers", "signals", "files", "memory",
          "overflow", "stopped", "undumpable", "fetched", "throw", "churn", "libraries", "descriptors", "chroot", "addresses",
-         "seccomp")
+         "seccomp", "killed")
 SOURCES = Path(__file__).resolve().parent
 FASTEST = {"SONDE_PROFILING_CPU_FREQUENCY": "1000", "SONDE_PROFILING_WALL_INTERVAL_MS": "1",
            "DD_PROFILING_HEAP_SAMPLE_SIZE": "65536", "SONDE_PROFILING_IO_ENABLED": "1",

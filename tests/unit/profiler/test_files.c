@@ -33,6 +33,7 @@ static void run_thread(char *out, size_t cap)
 
     assert_int_equal(pipe(in_pipe), 0);
     assert_true(dup2(in_pipe[1], STDERR_FILENO) >= 0);
+    sonde_prof__files_look();
     assert_int_equal(pthread_create(&thread, NULL, be_ours, NULL), 0);
     assert_int_equal(pthread_join(thread, NULL), 0);
     assert_true(dup2(before, STDERR_FILENO) >= 0);
@@ -86,6 +87,7 @@ static void test_it_has_one_where_the_program_has_none_left(void **state)
     none = before;
     none.rlim_cur = 0;
     has_own = false;
+    sonde_prof__files_look(); /* it was made before */
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
     created = pthread_create(&thread, NULL, be_ours_alone, NULL);
     if (created == 0)
@@ -95,10 +97,54 @@ static void test_it_has_one_where_the_program_has_none_left(void **state)
     assert_int_equal(has_own, had_own);
 }
 
+static bool sees_file, second_has_own;
+
+static void *be_second(void *arg)
+{
+    sonde_prof__files_own();
+    second_has_own = sonde_prof__self.own_files;
+    sees_file = fcntl(in_fd, F_GETFD) >= 0;
+    return arg;
+}
+
+static void *make_second(void *arg)
+{
+    struct rlimit before, none;
+    pthread_t thread;
+
+    sonde_prof__files_own();
+    has_own = sonde_prof__self.own_files;
+    in_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    (void)getrlimit(RLIMIT_NOFILE, &before);
+    none = before;
+    none.rlim_cur = 0;
+    (void)setrlimit(RLIMIT_NOFILE, &none);
+    sonde_prof__files_look(); /* in vain */
+    (void)setrlimit(RLIMIT_NOFILE, &before);
+    if (pthread_create(&thread, NULL, be_second, NULL) == 0)
+        (void)pthread_join(thread, NULL);
+    (void)close(in_fd);
+    return arg;
+}
+
+/* What a filter might forbid is not tried; yet it is no table of the program's. */
+static void test_one_made_by_ours_shares_its_table_when_in_doubt(void **state)
+{
+    pthread_t thread;
+
+    (void)state;
+    sonde_prof__files_look();
+    assert_int_equal(pthread_create(&thread, NULL, make_second, NULL), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(second_has_own, has_own);
+    assert_true(sees_file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_thread_of_ours_has_its_own_table),
+        cmocka_unit_test(test_one_made_by_ours_shares_its_table_when_in_doubt),
         cmocka_unit_test(test_it_has_one_where_the_program_has_none_left),
     };
 
