@@ -116,7 +116,7 @@ static bool is_alnum(char c)
     return is_alpha(c) || (c >= '0' && c <= '9');
 }
 
-/* Starts with a letter; '.' and '_' do not follow a '_'; no '_' at the end. */
+/* Starts with a letter; '.' and '_' do not follow a '_'. */
 static bool name_is_clean(sonde_str s)
 {
     char before = '_';
@@ -154,12 +154,15 @@ static size_t name_rewrite(sonde_str in, char *out)
 
 sonde_status normalize_name(sonde_arena *arena, sonde_str in, sonde_str *out)
 {
+    sonde_str clean;
     char *text;
 
     while (in.len && !is_alpha(in.ptr[0]))
         in = sonde_str_sub(in, 1, in.len);
-    if (in.len == 0 || name_is_clean(in)) {
-        *out = in;
+    clean = in;
+    clean.len -= in.len && in.ptr[in.len - 1] == '_';
+    if (in.len == 0 || name_is_clean(clean)) {
+        *out = clean;
         return SONDE_OK;
     }
     text = sonde_arena_alloc_aligned(arena, in.len, 1);

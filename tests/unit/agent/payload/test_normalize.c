@@ -99,6 +99,8 @@ static void test_name_follows_the_table(void **state)
         { "", "" },
         { "a._b!", "a.b" }, /* the slow path differs from the quick check */
         { "x_", "x" },
+        { "1a._b_", "a._b" }, /* it does not ask what is left out at either end */
+        { "a._b__", "a.b" },
     };
 
     (void)state;
