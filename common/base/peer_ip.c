@@ -45,7 +45,7 @@ static sonde_str split_prefix(sonde_str s, sonde_str *rest)
     return sonde_str_sub(s, 0, 0);
 }
 
-/* "[host]:port", "host:port" with one colon only; else the whole is the host. */
+/* "[host]:port", "host:port" with one colon outside the brackets; else the whole is the host. */
 static sonde_str split_port(sonde_str s, sonde_str *port)
 {
     size_t at;
@@ -56,7 +56,7 @@ static sonde_str split_port(sonde_str s, sonde_str *port)
         if (!sonde_str_find(s, SONDE_STR("]"), &at))
             return s;
         rest = sonde_str_sub(s, at + 1, s.len);
-        if (rest.len && rest.ptr[0] != ':')
+        if (!sonde_str_starts(rest, SONDE_STR(":")) || memchr(rest.ptr + 1, ':', rest.len - 1))
             return s;
         *port = sonde_str_sub(rest, 1, rest.len);
         return sonde_str_sub(s, 1, at - 1);

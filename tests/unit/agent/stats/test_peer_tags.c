@@ -118,6 +118,8 @@ static void test_addresses_are_blanked_out(void **state)
         { "169.254.169.254", "169.254.169.254" },
         { "2001:db8::1", "blocked-ip-address" },
         { "[2001:db8::1]:443", "blocked-ip-address:443" },
+        { "[2001:db8::1]", "[2001:db8::1]" }, /* as Datadog's agent: brackets are for a port */
+        { "[2001:db8::1]:443:1", "[2001:db8::1]:443:1" },
         { "http://10.1.2.3", "http://blocked-ip-address" },
         { "https://10.1.2.3:8080", "https://blocked-ip-address:8080" },
         { "dnspoll:///10.21.120.145:6400", "dnspoll:///blocked-ip-address:6400" },
