@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/regex.h"
 #include "codec/obfuscate.h"
 #include "internal.h"
 #include "net/url.h"
@@ -313,6 +314,39 @@ static void derive_host(builder *b)
         c->receiver_host = SONDE_STR("0.0.0.0");
 }
 
+/* One that cannot be used: agent/rules passes over it. */
+static void check_pattern(builder *b, const char *key, sonde_str pattern)
+{
+    sonde_str origin = config_origin(b->c, key);
+    sonde_regex *re = NULL;
+    sonde_error error = { 0 };
+
+    if (pattern.len && sonde_regex_compile(pattern, &re, &error) != SONDE_OK)
+        warn(b, "%.*s: %s: %s, passed over", SONDE_STR_ARG(origin), key, error.message);
+    sonde_regex_free(re);
+}
+
+/* "key:pattern" */
+static void check_tag_patterns(builder *b, const char *key, const config_list *items)
+{
+    for (size_t i = 0; i < items->len; i++) {
+        sonde_str item = items->items[i];
+
+        (void)sonde_str_cut(&item, ':');
+        check_pattern(b, key, sonde_str_trim(item));
+    }
+}
+
+static void check_patterns(builder *b)
+{
+    const agent_config *c = b->c;
+
+    for (size_t i = 0; i < c->ignore_resources.len; i++)
+        check_pattern(b, "apm_config.ignore_resources", c->ignore_resources.items[i]);
+    check_tag_patterns(b, "apm_config.filter_tags_regex.require", &c->filter_regex_require);
+    check_tag_patterns(b, "apm_config.filter_tags_regex.reject", &c->filter_regex_reject);
+}
+
 void derive(builder *b)
 {
     agent_config *c = b->c;
@@ -335,4 +369,5 @@ void derive(builder *b)
         take_origin(b, "sonde.memory_limit", "apm_config.max_memory");
     }
     derive_kill_line(b);
+    check_patterns(b);
 }

@@ -235,12 +235,15 @@ sonde_status read_yaml(builder *b, sonde_str yaml, const char *name, bool is_ove
 {
     sonde_status status = check_text(yaml, name, out_error);
     struct fy_parse_cfg cfg = { .flags = FYPCF_QUIET | FYPCF_JSON_NONE };
+    struct fy_diag_cfg diag;
     walk w = { .b = b, .name = name, .is_override = is_override };
     struct fy_document *document;
 
     if (status != SONDE_OK)
         return status;
-    cfg.diag = fy_diag_create(NULL);
+    fy_diag_cfg_default(&diag);
+    diag.level = FYET_MAX; /* what it does not collect it prints */
+    cfg.diag = fy_diag_create(&diag);
     if (!cfg.diag)
         return SONDE_ERR_NOMEM;
     fy_diag_set_collect_errors(cfg.diag, true);

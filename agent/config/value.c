@@ -22,13 +22,15 @@ static const void *const_field_of(const agent_config *c, const config_key *key)
     return (const char *)c + key->offset;
 }
 
-static bool has_range(const config_key *key)
+static bool in_range(const config_key *key, double v)
 {
-    return key->min != 0 || key->max != 0;
+    return (key->min == 0 && key->max == 0) || (v >= key->min && v <= key->max);
 }
 
 /* Reasons a value was not taken; NULL: it was. */
 typedef const char *refusal;
+
+static const char out_of_range[] = "out of range";
 
 static refusal set_int(const config_key *key, sonde_str text, int64_t *out)
 {
@@ -36,8 +38,8 @@ static refusal set_int(const config_key *key, sonde_str text, int64_t *out)
 
     if (sonde_parse_i64(text, &v) != SONDE_OK)
         return "expected an integer";
-    if (has_range(key) && ((double)v < key->min || (double)v > key->max))
-        return "out of range";
+    if (!in_range(key, (double)v))
+        return out_of_range;
     *out = v;
     return NULL;
 }
@@ -48,8 +50,8 @@ static refusal set_number(const config_key *key, sonde_str text, double *out)
 
     if (sonde_parse_double(text, &v) != SONDE_OK)
         return "expected a number";
-    if (has_range(key) && (v < key->min || v > key->max))
-        return "out of range";
+    if (!in_range(key, v))
+        return out_of_range;
     *out = v;
     return NULL;
 }
@@ -65,8 +67,8 @@ static refusal set_bytes(const config_key *key, sonde_str text, uint64_t *out)
             return "expected a size, such as 64MiB";
         v = (uint64_t)number;
     }
-    if (has_range(key) && ((double)v < key->min || (double)v > key->max))
-        return "out of range";
+    if (!in_range(key, (double)v))
+        return out_of_range;
     *out = v;
     return NULL;
 }
@@ -81,8 +83,8 @@ static refusal set_duration(const config_key *key, sonde_str text, uint64_t *out
             return "expected a duration, such as 5s";
         v = (uint64_t)(number * (double)key->unit_ns);
     }
-    if (has_range(key) && ((double)v / 1e9 < key->min || (double)v / 1e9 > key->max))
-        return "out of range";
+    if (!in_range(key, (double)v / 1e9))
+        return out_of_range;
     *out = v;
     return NULL;
 }
@@ -388,8 +390,17 @@ static refusal set_value(builder *b, const config_key *key, sonde_str text)
     return "unknown type";
 }
 
+/* " (0 to 3600 s)" */
+static void print_range(const config_key *key, char *out, size_t cap)
+{
+    const char *unit = key->type == KEY_BYTES ? " bytes" : key->type == KEY_DURATION ? " s" : "";
+
+    (void)snprintf(out, cap, " (%.15g to %.15g%s)", key->min, key->max, unit);
+}
+
 void key_set(builder *b, const config_key *key, sonde_str text, sonde_str origin)
 {
+    char range[96] = "";
     refusal why;
 
     text = sonde_str_trim(text);
@@ -403,9 +414,12 @@ void key_set(builder *b, const config_key *key, sonde_str text, sonde_str origin
         b->c->origins[key - config_keys] = keep(b, origin);
         return;
     }
-    warn(b, "%.*s: %s = %s: %s, staying with the value before it", SONDE_STR_ARG(origin), key->name,
+    if (why == out_of_range)
+        print_range(key, range, sizeof(range));
+    warn(b, "%.*s: %s = %s: %s%s, staying with the value before it", SONDE_STR_ARG(origin),
+         key->name,
          key->type == KEY_SECRET || key->type == KEY_ENDPOINTS ? "(secret)" : SONDE_LOG_QUOTE(text),
-         why);
+         why, range);
 }
 
 static void print_secret(sonde_str secret, sonde_buf *out)

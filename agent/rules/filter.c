@@ -1,22 +1,15 @@
 /* filter.c - which traces are dropped for what their root is: resources first, then tags. */
 #include "agent/rules/lane.h"
 
-#include "base/log.h"
-
-/* A pattern that cannot be used leaves *out NULL. */
-static sonde_status compile(sonde_str pattern, const char *key, bool is_first, sonde_regex **out)
+/* A pattern that cannot be used leaves *out NULL; the configuration warned of it. */
+static sonde_status compile(sonde_str pattern, sonde_regex **out)
 {
-    sonde_error error = { 0 };
-    sonde_status status = sonde_regex_compile(pattern, out, &error);
+    sonde_status status = sonde_regex_compile(pattern, out, NULL);
 
-    if (status == SONDE_OK || status == SONDE_ERR_NOMEM)
-        return status;
-    if (is_first)
-        SONDE_LOG_ALWAYS(SONDE_LOG_ERROR, "apm_config.%s: passed over: %s", key, error.message);
-    return SONDE_OK;
+    return status == SONDE_ERR_NOMEM ? status : SONDE_OK;
 }
 
-static sonde_status open_ignored(rules_lane *lane, const config_list *patterns, bool is_first)
+static sonde_status open_ignored(rules_lane *lane, const config_list *patterns)
 {
     size_t i;
 
@@ -26,7 +19,7 @@ static sonde_status open_ignored(rules_lane *lane, const config_list *patterns, 
     for (i = 0; i < patterns->len; i++) {
         sonde_regex *re = NULL;
 
-        if (compile(patterns->items[i], "ignore_resources", is_first, &re) != SONDE_OK)
+        if (compile(patterns->items[i], &re) != SONDE_OK)
             return SONDE_ERR_NOMEM;
         if (re)
             lane->ignored[lane->ignored_len++] = re;
@@ -64,7 +57,7 @@ static bool has_key(const tag_filters *f, sonde_str key)
 
 /* A key that has an exact filter needs no pattern. */
 static sonde_status open_patterns(rules_lane *lane, tag_filters *f, const tag_filters *exact,
-                                  const config_list *items, const char *key, bool is_first)
+                                  const config_list *items)
 {
     size_t i;
 
@@ -76,7 +69,7 @@ static sonde_status open_patterns(rules_lane *lane, tag_filters *f, const tag_fi
 
         if (has_key(exact, item.key))
             continue;
-        if (item.value.len && compile(item.value, key, is_first, &item.pattern) != SONDE_OK)
+        if (item.value.len && compile(item.value, &item.pattern) != SONDE_OK)
             return SONDE_ERR_NOMEM;
         if (item.pattern || !item.value.len)
             f->items[f->len++] = item;
@@ -84,20 +77,19 @@ static sonde_status open_patterns(rules_lane *lane, tag_filters *f, const tag_fi
     return SONDE_OK;
 }
 
-sonde_status filters_open(rules_lane *lane, const agent_config *c, bool is_first)
+sonde_status filters_open(rules_lane *lane, const agent_config *c)
 {
-    sonde_status status = open_ignored(lane, &c->ignore_resources, is_first);
+    sonde_status status = open_ignored(lane, &c->ignore_resources);
 
     if (status == SONDE_OK)
         status = open_exact(lane, &lane->reject, &c->filter_reject);
     if (status == SONDE_OK)
         status = open_exact(lane, &lane->require, &c->filter_require);
     if (status == SONDE_OK)
-        status = open_patterns(lane, &lane->reject_regex, &lane->reject, &c->filter_regex_reject,
-                               "filter_tags_regex.reject", is_first);
+        status = open_patterns(lane, &lane->reject_regex, &lane->reject, &c->filter_regex_reject);
     if (status == SONDE_OK)
-        status = open_patterns(lane, &lane->require_regex, &lane->require, &c->filter_regex_require,
-                               "filter_tags_regex.require", is_first);
+        status =
+            open_patterns(lane, &lane->require_regex, &lane->require, &c->filter_regex_require);
     return status;
 }
 

@@ -43,12 +43,12 @@ struct rules_lane {
     size_t replace_len;
 };
 
-/* filter.c; `is_first`: say what is wrong with it */
-sonde_status filters_open(rules_lane *lane, const agent_config *c, bool is_first);
+/* filter.c */
+sonde_status filters_open(rules_lane *lane, const agent_config *c);
 void filters_close(rules_lane *lane);
 bool is_ignored(const rules_lane *lane, sonde_str resource);
 
-/* replace.c */
+/* replace.c; `is_first`: say what is odd about it */
 sonde_status replace_open(rules_lane *lane, const agent_config *c, bool is_first,
                           sonde_error *out_error);
 void replace_close(rules_lane *lane);

@@ -16,8 +16,7 @@ typedef struct rule_source {
     sonde_str name, pattern, repl;
 } rule_source;
 
-static sonde_status add_rule(rules_lane *lane, const rule_source *s, bool is_first,
-                             sonde_error *out_error)
+static sonde_status add_rule(rules_lane *lane, const rule_source *s, sonde_error *out_error)
 {
     replace_rule rule = { .name = s->name, .repl = s->repl };
     sonde_error error = { 0 };
@@ -33,9 +32,6 @@ static sonde_status add_rule(rules_lane *lane, const rule_source *s, bool is_fir
         rule.target = REPLACE_ALL;
     else if (sonde_str_eq(s->name, SONDE_STR("resource.name")))
         rule.target = REPLACE_RESOURCE;
-    if (is_first && sonde_str_eq(s->name, SONDE_STR("env")))
-        SONDE_LOG_ALWAYS(SONDE_LOG_ERROR,
-                         "apm_config.replace_tags: replacing env has effects elsewhere");
     status = sonde_regex_compile_groups(s->pattern, &rule.pattern, &error);
     if (status != SONDE_OK)
         return sonde_fail(out_error, status, "apm_config.replace_tags: %s", error.message);
@@ -85,8 +81,7 @@ static sonde_status read_rule(rules_lane *lane, sonde_json_reader *j, rule_sourc
     return e == SONDE_JSON_OBJECT_END ? SONDE_OK : not_a_rule(out_error);
 }
 
-static sonde_status read_rules(rules_lane *lane, sonde_json_reader *j, bool is_first,
-                               sonde_error *out_error)
+static sonde_status read_rules(rules_lane *lane, sonde_json_reader *j, sonde_error *out_error)
 {
     sonde_json_event e = sonde_json_next(j);
     sonde_status status = e == SONDE_JSON_ARRAY ? SONDE_OK : not_a_rule(out_error);
@@ -96,14 +91,14 @@ static sonde_status read_rules(rules_lane *lane, sonde_json_reader *j, bool is_f
 
         status = read_rule(lane, j, &source, out_error);
         if (status == SONDE_OK)
-            status = add_rule(lane, &source, is_first, out_error);
+            status = add_rule(lane, &source, out_error);
     }
     if (status == SONDE_OK && (e != SONDE_JSON_ARRAY_END || sonde_json_next(j) != SONDE_JSON_END))
         status = not_a_rule(out_error);
     return status;
 }
 
-static sonde_status add_stack_trace_rules(rules_lane *lane, bool is_first, sonde_error *out_error)
+static sonde_status add_stack_trace_rules(rules_lane *lane, sonde_error *out_error)
 {
     static const char *const names[] = { "error.stack", "exception.stacktrace" };
     sonde_status status = SONDE_OK;
@@ -112,28 +107,54 @@ static sonde_status add_stack_trace_rules(rules_lane *lane, bool is_first, sonde
     for (i = 0; i < 2 && status == SONDE_OK; i++)
         status = add_rule(
             lane, &(rule_source){ sonde_str_from(names[i]), SONDE_STR("(?s).*"), SONDE_STR("?") },
-            is_first, out_error);
+            out_error);
     return status;
+}
+
+static void warn_of_env(const rules_lane *lane, sonde_str place)
+{
+    size_t i;
+
+    for (i = 0; i < lane->replace_len; i++)
+        if (sonde_str_eq(lane->replace[i].name, SONDE_STR("env")))
+            SONDE_LOG_ALWAYS(SONDE_LOG_ERROR,
+                             "%.*s: apm_config.replace_tags: replacing env has effects elsewhere",
+                             SONDE_STR_ARG(place));
+}
+
+/* The rules of the configuration; what is wrong with them is said with the place they are at. */
+static sonde_status add_configured(rules_lane *lane, const agent_config *c, bool is_first,
+                                   sonde_error *out_error)
+{
+    sonde_str place = config_origin(c, "apm_config.replace_tags");
+    sonde_error error = { 0 };
+    sonde_json_reader j;
+    sonde_status status;
+
+    sonde_json_reader_init(&j, c->replace_tags, JSON_TEXT_MAX_BYTES);
+    status = read_rules(lane, &j, &error);
+    if (status != SONDE_OK && j.status == SONDE_ERR_NOMEM)
+        status = SONDE_ERR_NOMEM;
+    sonde_json_reader_done(&j);
+    if (status != SONDE_OK)
+        return sonde_fail(out_error, status, "%.*s: %s", SONDE_STR_ARG(place), error.message);
+    if (is_first)
+        warn_of_env(lane, place);
+    return SONDE_OK;
 }
 
 sonde_status replace_open(rules_lane *lane, const agent_config *c, bool is_first,
                           sonde_error *out_error)
 {
     sonde_status status = SONDE_OK;
-    sonde_json_reader j;
 
     lane->replace = sonde_arena_zalloc(&lane->arena, RULES_MAX, sizeof(*lane->replace));
     if (!lane->replace)
         return sonde_fail(out_error, SONDE_ERR_NOMEM, "replace_tags");
-    if (c->replace_tags.len) {
-        sonde_json_reader_init(&j, c->replace_tags, JSON_TEXT_MAX_BYTES);
-        status = read_rules(lane, &j, is_first, out_error);
-        if (status != SONDE_OK && j.status == SONDE_ERR_NOMEM)
-            status = SONDE_ERR_NOMEM;
-        sonde_json_reader_done(&j);
-    }
+    if (c->replace_tags.len)
+        status = add_configured(lane, c, is_first, out_error);
     if (status == SONDE_OK && c->obfuscation.remove_stack_traces)
-        status = add_stack_trace_rules(lane, is_first, out_error);
+        status = add_stack_trace_rules(lane, out_error);
     return status;
 }
 

@@ -49,7 +49,7 @@ static sonde_status open_lane(lane_set *set, sonde_error *out_error)
     sonde_buf_init(&lane->text, RULES_TEXT_MAX_BYTES);
     lane->owner = set;
     set->lanes_len++;
-    status = filters_open(lane, set->config, is_first);
+    status = filters_open(lane, set->config);
     if (status != SONDE_OK)
         return sonde_fail(out_error, status, "filters");
     status = replace_open(lane, set->config, is_first, out_error);

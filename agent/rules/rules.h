@@ -4,7 +4,7 @@
  * Who works on a payload takes one and gives it back.
  *
  * Threads   rules_take(), rules_give(), rules_keep_group(), rules_replace_group(): any; a lane: one at a time.
- * Failure   patterns of filters that cannot be used are logged and passed over; a rule of replace_tags that
+ * Failure   patterns of filters that cannot be used are passed over (agent/config warns of them); a rule of replace_tags that
  *           cannot be used is an error: what it should hide would leave the host.
  * Bounds    RULES_MAX rules, CONFIG_LIST_MAX items a filter, base/regex.h for patterns, a replaced text
  *           RULES_TEXT_MAX_BYTES.

@@ -61,6 +61,9 @@ class CheckConfig(Operations):
     def test_what_is_wrong_makes_the_exit_status(self):
         for text, says in [("apm_config:\n  receiver_port: http\n", "warning: "),
                            ("nonsense: 1\n", "unknown key"),
+                           ("apm_config:\n  ignore_resources: ['(']\n", "datadog.yaml:2:3: apm_config.ignore_resources: pattern"),
+                           ("apm_config:\n  replace_tags: [{name: a, pattern: '('}]\n",
+                            "datadog.yaml:2:3: apm_config.replace_tags: pattern"),
                            ("sonde:\n  local:\n    enabled: false\n", "nowhere to send"),
                            (f"api_key: {KEY}\napm_config:\n  receiver_port: 0\n  receiver_socket: ''\n",
                             "nowhere to listen")]:
@@ -70,6 +73,11 @@ class CheckConfig(Operations):
         status, _, error = self.run_sonde("agent", "-c", self.write("datadog.yaml", "a: ["), "--check-config")
         self.assertEqual(status, 1)
         self.assertIn("datadog.yaml:", error)
+
+    def test_an_empty_file_is_a_good_one(self):
+        status, out, error = self.run_sonde("agent", "-c", self.write("datadog.yaml", "# nothing yet\n"), "--check-config")
+        self.assertEqual(status, 0, out)
+        self.assertNotIn("ERR", out + error)
 
 
 class Log(Operations):

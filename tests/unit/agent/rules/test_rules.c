@@ -20,7 +20,7 @@ static agent_config *config_of(const char *yaml, const char *variable)
 
     if (config_load_text(&options, sonde_str_from(yaml), "test", &c, &error) != SONDE_OK)
         fail_msg("%s", error.message);
-    if (c->warnings_len)
+    if (c->warnings_len && !strstr(c->warnings[0].ptr, "pattern")) /* those are passed over */
         fail_msg("%.*s", SONDE_STR_ARG(c->warnings[0]));
     return c;
 }
