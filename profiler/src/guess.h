@@ -1,8 +1,9 @@
 /* guess.h - a frame pointer nobody told: of a blocked thread the kernel says SP and PC only.
  *
- * What a function with a frame pointer leaves on the stack is a pair {the caller's FP, a return address}.  Old pairs lie
- * about, too, in what later frames have not written yet: so the call in front of the return address must be one of the
- * very function the walk is in.  Only where none is, an indirect call will do, or any.
+ * What a function with a frame pointer leaves on the stack is a pair {the caller's FP, a return address}.  How far above
+ * SP it is, is mostly to be read from the pushes the function begins with.  Where it is not there, it is looked for.  Old
+ * pairs lie about, too, in what later frames have not written yet: so the call in front of the return address must be one
+ * of the very function the walk is in.  Only where none is, an indirect call will do, or any.
  *
  * Threads   any, not a signal handler.
  * Bounds    16 KiB of the stack. */

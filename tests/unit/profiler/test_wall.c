@@ -42,10 +42,10 @@ static uint32_t my_tid(void)
 /* -- threads that are somewhere --------------------------------------------------------------------- */
 
 typedef struct sleeper {
+    int pipe[2]; /* first, for assembly */
     pthread_t thread;
     _Atomic uint32_t tid;
     void (*sleep)(struct sleeper *);
-    int pipe[2];
     pthread_mutex_t mutex;
     pthread_cond_t cond;
     bool wake;
@@ -53,6 +53,8 @@ typedef struct sleeper {
     sonde_thread_ctx record;
     bool in_span;
 } sleeper;
+
+static volatile uint64_t sink;
 
 static __attribute__((noinline)) void in_poll(sleeper *s)
 {
@@ -88,8 +90,6 @@ static __attribute__((noinline)) void in_cond(sleeper *s)
     (void)pthread_mutex_unlock(&s->mutex);
 }
 
-static volatile uint64_t sink;
-
 static __attribute__((noinline)) void running(sleeper *s)
 {
     struct pollfd fd = { s->pipe[0], POLLIN, 0 };
@@ -98,6 +98,86 @@ static __attribute__((noinline)) void running(sleeper *s)
         for (int i = 0; i < 100000; i++)
             sink += (uint64_t)i;
 }
+
+#if defined(__x86_64__)
+
+/* The first has no frame pointer and something else in that register; the one with a frame pointer is jumped to. */
+void in_numbers(sleeper *s, void (*sleep)(sleeper *));
+
+__asm__(".text\n"
+        ".type in_numbers, @function\n"
+        "in_numbers:\n"
+        "    .cfi_startproc\n"
+        "    push %rbp\n"
+        "    .cfi_def_cfa_offset 16\n"
+        "    .cfi_offset %rbp, -16\n"
+        "    mov $7, %ebp\n"
+        "    call jumped_from\n"
+        "    pop %rbp\n"
+        "    .cfi_def_cfa_offset 8\n"
+        "    ret\n"
+        "    .cfi_endproc\n"
+        ".size in_numbers, .-in_numbers\n"
+        ".type jumped_from, @function\n"
+        "jumped_from:\n"
+        "    .cfi_startproc\n"
+        "    jmp jumped_to\n"
+        "    .cfi_endproc\n"
+        ".size jumped_from, .-jumped_from\n"
+        ".type jumped_to, @function\n"
+        "jumped_to:\n"
+        "    .cfi_startproc\n"
+        "    xor %eax, %eax\n"
+        "    push %rbp\n"
+        "    .cfi_def_cfa_offset 16\n"
+        "    .cfi_offset %rbp, -16\n"
+        "    lea jumped_from(%rip), %rdx\n"
+        "    mov %rsp, %rbp\n"
+        "    .cfi_def_cfa_register %rbp\n"
+        "    push %r12\n"
+        "    movq $1, %rax\n"
+        "    lea -8(%rbp,%rax,2), %r12\n"
+        "    push %rbx\n"
+        "    mov %fs:0x28, %rax\n"
+        "    movabs $0x1122334455667788, %rcx\n"
+        "    sub $0x120, %rsp\n"
+        "    call *%rsi\n"
+        "    add $0x120, %rsp\n"
+        "    pop %rbx\n"
+        "    pop %r12\n"
+        "    pop %rbp\n"
+        "    .cfi_def_cfa %rsp, 8\n"
+        "    ret\n"
+        "    .cfi_endproc\n"
+        ".size jumped_to, .-jumped_to\n");
+
+/* It leaves that register alone: nobody below says what it was. */
+void in_bare_read(sleeper *s);
+
+__asm__(".text\n"
+        ".type in_bare_read, @function\n"
+        "in_bare_read:\n"
+        "    .cfi_startproc\n"
+        "    sub $24, %rsp\n"
+        "    .cfi_def_cfa_offset 32\n"
+        "    mov (%rdi), %edi\n"
+        "    lea 8(%rsp), %rsi\n"
+        "    mov $1, %edx\n"
+        "    xor %eax, %eax\n"
+        "    syscall\n"
+        "    add $24, %rsp\n"
+        "    .cfi_def_cfa_offset 8\n"
+        "    ret\n"
+        "    .cfi_endproc\n"
+        ".size in_bare_read, .-in_bare_read\n");
+
+static __attribute__((noinline)) void in_jumped(sleeper *s)
+{
+    in_numbers(s, in_bare_read);
+    sink++; /* not a jump */
+}
+
+#endif
 
 static void *begin(void *arg)
 {
@@ -178,7 +258,7 @@ static bool is_in(const sonde_prof__sample *s, uint64_t function)
 }
 
 /* Of one thread, or of all (0); nothing is taken out. */
-static tally look(uint32_t tid, sonde_prof__state state, void (*function)(sleeper *))
+static tally look_for(uint32_t tid, sonde_prof__state state, uint64_t function)
 {
     tally t = { 0, 0, 0, 0, 0, 0, 0 };
     uint32_t i;
@@ -195,11 +275,16 @@ static tally look(uint32_t tid, sonde_prof__state state, void (*function)(sleepe
             t.ns += (uint64_t)s->value[0];
             t.in_state += s->value[1] == (int64_t)state;
             t.complete += s->end == SONDE_PROF__COMPLETE;
-            t.in_function += is_in(s, (uint64_t)(uintptr_t)function);
+            t.in_function += is_in(s, function);
             t.in_span += s->context.span_id == 42;
         }
     }
     return t;
+}
+
+static tally look(uint32_t tid, sonde_prof__state state, void (*function)(sleeper *))
+{
+    return look_for(tid, state, (uint64_t)(uintptr_t)function);
 }
 
 static void empty(void)
@@ -291,6 +376,10 @@ static void test_sleeping_threads_are_seen_where_they_sleep(void **state)
         { in_read, SONDE_PROF__IN_IO },
         { in_sleep, SONDE_PROF__IN_SLEEP },
         { in_cond, SONDE_PROF__IN_LOCK },
+#if defined(__x86_64__)
+        { in_bare_read, SONDE_PROF__IN_IO }, /* called by the first function of the thread */
+        { in_jumped, SONDE_PROF__IN_IO },
+#endif
     };
     static sleeper s[COUNT_OF(kinds)];
     size_t i, k;
@@ -314,6 +403,12 @@ static void test_sleeping_threads_are_seen_where_they_sleep(void **state)
 #ifndef __SANITIZE_ADDRESS__ /* its functions stand between, with old frames on their stacks */
         assert_int_equal(t.in_function, 50);
         assert_int_equal(t.complete, 50);
+#    if defined(__x86_64__)
+        if (kinds[i].sleep == in_jumped)
+            assert_int_equal(
+                look_for(s[i].tid, SONDE_PROF__IN_IO, (uint64_t)(uintptr_t)in_numbers).in_function,
+                50);
+#    endif
 #endif
     }
     for (i = 0; i < COUNT_OF(kinds); i++)
