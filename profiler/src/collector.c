@@ -66,7 +66,7 @@ static uint32_t thread_of(sonde_prof__collector *c, const sonde_prof__slot *slot
         return 0;
     before = c->dict.threads_len;
     number = sonde_prof__dict_thread(&c->dict, s->tid, about ? about->start_mono_ns : 0);
-    if (about && (number > before || tid == 0))
+    if (about && (number > before || (tid == 0 && is_own)))
         sonde_prof__dict_name_thread(&c->dict, number, name_of(about));
     return number;
 }
