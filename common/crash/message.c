@@ -4,14 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <sys/utsname.h>
-
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/format.h"
 #include "base/hex.h"
 #include "base/rng.h"
 #include "codec/json_write.h"
+#include "codec/telemetry_write.h"
 
 #define SCHEMA      "1.8"
 #define HEX_ROOM    20
@@ -65,6 +64,7 @@ sonde_crash_case *sonde_crash_case_new(const uint8_t *packet, size_t len, pid_t 
     }
     c->symbols = *symbols;
     c->pid = pid;
+    sonde_machine_read(&c->machine);
     make_uuid(c->uuid);
     return c;
 }
@@ -252,17 +252,14 @@ static void put_metadata(const sonde_process_block *p, sonde_json_writer *w)
     sonde_json_end_object(w);
 }
 
-static void put_os(sonde_json_writer *w)
+static void put_os(const struct utsname *kernel, sonde_json_writer *w)
 {
-    struct utsname u = { .release = "" };
-
-    (void)uname(&u);
     sonde_json_key(w, SONDE_STR("os_info"));
     sonde_json_begin_object(w);
-    sonde_json_put_str(w, "architecture", sonde_str_from(u.machine));
+    sonde_json_put_str(w, "architecture", sonde_str_from(kernel->machine));
     sonde_json_put_str(w, "bitness", SONDE_STR("64-bit"));
     sonde_json_put_str(w, "os_type", SONDE_STR("Linux"));
-    sonde_json_put_str(w, "version", sonde_str_from(u.release));
+    sonde_json_put_str(w, "version", sonde_str_from(kernel->release));
     sonde_json_end_object(w);
 }
 
@@ -377,7 +374,7 @@ static void write_report(sonde_crash_case *c, const sonde_process_block *p,
     put_error(c, w);
     sonde_json_put_bool(w, "incomplete", false);
     put_metadata(p, w);
-    put_os(w);
+    put_os(&c->machine.kernel, w);
     sonde_json_key(w, SONDE_STR("proc_info"));
     sonde_json_begin_object(w);
     sonde_json_put_u64(w, "pid", c->r.head.pid);
@@ -410,37 +407,6 @@ static void write_ping(const sonde_crash_case *c, const sonde_process_block *p,
 
 /* -- the envelope ----------------------------------------------------------------------------------- */
 
-static void put_application(const sonde_process_block *p, sonde_json_writer *w)
-{
-    sonde_json_key(w, SONDE_STR("application"));
-    sonde_json_begin_object(w);
-    sonde_json_put_str(w, "service_name", p->service);
-    sonde_json_put_str(w, "env", p->env);
-    sonde_json_put_str(w, "service_version", p->version);
-    sonde_json_put_str(w, "language_name", p->language);
-    sonde_json_put_str(w, "language_version", SONDE_STR("201112"));
-    sonde_json_put_str(w, "tracer_version", p->tracer_version);
-    if (p->process_tags.len)
-        sonde_json_put_str(w, "process_tags", p->process_tags);
-    sonde_json_end_object(w);
-}
-
-static void put_host(sonde_json_writer *w)
-{
-    struct utsname u = { .release = "" };
-
-    (void)uname(&u);
-    sonde_json_key(w, SONDE_STR("host"));
-    sonde_json_begin_object(w);
-    sonde_json_put_str(w, "hostname", sonde_str_from(u.nodename));
-    sonde_json_put_str(w, "os", SONDE_STR("GNU/Linux"));
-    sonde_json_put_str(w, "architecture", sonde_str_from(u.machine));
-    sonde_json_put_str(w, "kernel_name", SONDE_STR("Linux"));
-    sonde_json_put_str(w, "kernel_release", sonde_str_from(u.release));
-    sonde_json_put_str(w, "kernel_version", sonde_str_from(u.version));
-    sonde_json_end_object(w);
-}
-
 static void tags_of_report(const sonde_crash_case *c, char out[TAGS_ROOM])
 {
     const sonde_crash_report *r = &c->r;
@@ -466,19 +432,24 @@ typedef struct log_entry {
 static bool write_envelope(const sonde_crash_case *c, const sonde_process_block *p,
                            const log_entry *log, unsigned seq, sonde_buf *out)
 {
-    int64_t seconds = c->r.head.unix_ns / SONDE_NS_PER_S;
+    const sonde_telemetry_head head = {
+        .type = "logs",
+        .unix_s = c->r.head.unix_ns / SONDE_NS_PER_S,
+        .seq = seq,
+        .runtime_id = p->runtime_id,
+        .service = p->service,
+        .env = p->env,
+        .version = p->version,
+        .tracer_version = p->tracer_version,
+        .language = p->language,
+        .process_tags = p->process_tags,
+        .hostname = sonde_str_from(c->machine.kernel.nodename),
+        .machine = &c->machine,
+    };
     sonde_json_writer w;
 
     sonde_json_writer_init(&w, out);
-    sonde_json_begin_object(&w);
-    sonde_json_put_str(&w, "api_version", SONDE_STR("v2"));
-    sonde_json_put_str(&w, "request_type", SONDE_STR("logs"));
-    sonde_json_put_i64(&w, "tracer_time", seconds);
-    sonde_json_put_str(&w, "runtime_id", p->runtime_id);
-    sonde_json_put_u64(&w, "seq_id", seq);
-    put_application(p, &w);
-    put_host(&w);
-    sonde_json_key(&w, SONDE_STR("payload"));
+    sonde_telemetry_begin(&w, &head);
     sonde_json_begin_object(&w);
     sonde_json_key(&w, SONDE_STR("logs"));
     sonde_json_begin_array(&w);
@@ -489,7 +460,7 @@ static bool write_envelope(const sonde_crash_case *c, const sonde_process_block 
     sonde_json_put_str(&w, "tags", sonde_str_from(log->tags));
     sonde_json_put_bool(&w, "is_sensitive", log->is_crash);
     sonde_json_put_bool(&w, "is_crash", log->is_crash);
-    sonde_json_put_i64(&w, "tracer_time", seconds);
+    sonde_json_put_i64(&w, "tracer_time", head.unix_s);
     sonde_json_end_object(&w);
     sonde_json_end_array(&w);
     sonde_json_end_object(&w);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/machine.h"
 
 #include "names.h"
 #include "report.h"
@@ -27,6 +28,7 @@ typedef struct sonde_crash_case {
     void *objects[SONDE_CRASH_REPORT_MODULES_MAX];
     char uuid[SONDE_CRASH_UUID_ROOM];
     pid_t pid; /* as the agent sees it */
+    sonde_machine machine;
 } sonde_crash_case;
 
 /* Copies the packet.  NULL: no memory, or not a report (`out_malformed`). */

@@ -5,11 +5,10 @@
 
 #include <string.h>
 
-#include <sys/utsname.h>
-
 #include "base/clock.h"
 #include "base/format.h"
 #include "base/log.h"
+#include "base/machine.h"
 #include "codec/json_write.h"
 
 #include "settings.h"
@@ -102,15 +101,14 @@ static void put_setting(sonde_json_writer *w, const sonde__config *c, const show
 static void put_machine(sonde_json_writer *w, const sonde__config *c, int64_t now_unix_ns)
 {
     char date[SONDE_RFC3339_LEN];
-    struct utsname u;
+    sonde_machine m;
 
-    if (uname(&u) != 0)
-        memset(&u, 0, sizeof(u));
+    sonde_machine_read(&m);
     (void)sonde_format_rfc3339(now_unix_ns, date);
     sonde_json_put_str(w, "date", (sonde_str){ date, sizeof(date) });
-    sonde_json_put_str(w, "os_name", sonde_str_from(u.sysname));
-    sonde_json_put_str(w, "os_version", sonde_str_from(u.release));
-    sonde_json_put_str(w, "architecture", sonde_str_from(u.machine));
+    sonde_json_put_str(w, "os_name", sonde_str_from(m.kernel.sysname));
+    sonde_json_put_str(w, "os_version", sonde_str_from(m.os_version));
+    sonde_json_put_str(w, "architecture", sonde_str_from(m.kernel.machine));
     sonde_json_put_str(w, "version", c->tracer_version);
     sonde_json_put_str(w, "lang", c->language);
     sonde_json_put_str(w, "lang_version", SONDE_STR("201112"));

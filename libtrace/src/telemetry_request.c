@@ -1,13 +1,11 @@
 /* telemetry_request.c - who sends, from where, and the events. */
 #include "telemetry_request.h"
 
-#include <fcntl.h>
 #include <string.h>
 
-#include <sys/utsname.h>
-#include <unistd.h>
-
 #include "base/clock.h"
+#include "base/machine.h"
+#include "codec/telemetry_write.h"
 
 #include "beats.h"
 #include "counters.h"
@@ -56,62 +54,6 @@ static sonde_str payload_of(const sonde__telemetry_request *r, unsigned i)
 
 /* -- the envelope --------------------------------------------------------------------------------- */
 
-/* "12" of a line VERSION_ID="12". */
-static sonde_str os_version(char *room, size_t cap)
-{
-    int fd = open("/etc/os-release", O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? 0 : read(fd, room, cap);
-    sonde_str rest = { room, n > 0 ? (size_t)n : 0 };
-
-    if (fd >= 0)
-        (void)close(fd);
-    while (rest.len > 0) {
-        sonde_str line = sonde_str_cut(&rest, '\n');
-
-        if (!sonde_str_starts(line, SONDE_STR("VERSION_ID=")))
-            continue;
-        (void)sonde_str_cut(&line, '=');
-        if (line.len >= 2 && line.ptr[0] == '"')
-            line = sonde_str_sub(line, 1, line.len - 2);
-        return line;
-    }
-    return (sonde_str){ NULL, 0 };
-}
-
-static void put_host(sonde_json_writer *w, const sonde__config *c)
-{
-    char room[1024];
-    struct utsname u;
-
-    if (uname(&u) != 0)
-        memset(&u, 0, sizeof(u));
-    sonde_json_key(w, SONDE_STR("host"));
-    sonde_json_begin_object(w);
-    sonde_json_put_str(w, "hostname", c->hostname);
-    sonde_json_put_str(w, "os", SONDE_STR("GNU/Linux"));
-    sonde_json_put_str(w, "os_version", os_version(room, sizeof(room)));
-    sonde_json_put_str(w, "architecture", sonde_str_from(u.machine));
-    sonde_json_put_str(w, "kernel_name", sonde_str_from(u.sysname));
-    sonde_json_put_str(w, "kernel_release", sonde_str_from(u.release));
-    sonde_json_put_str(w, "kernel_version", sonde_str_from(u.version));
-    sonde_json_end_object(w);
-}
-
-static void put_application(sonde_json_writer *w, const sonde__config *c)
-{
-    sonde_json_key(w, SONDE_STR("application"));
-    sonde_json_begin_object(w);
-    sonde_json_put_str(w, "service_name", c->service);
-    sonde_json_put_str(w, "env", c->env);
-    sonde_json_put_str(w, "service_version", c->version);
-    sonde_json_put_str(w, "tracer_version", c->tracer_version);
-    sonde_json_put_str(w, "language_name", c->language);
-    sonde_json_put_str(w, "language_version", SONDE_STR("201112"));
-    if (c->process_tags.len > 0)
-        sonde_json_put_str(w, "process_tags", c->process_tags);
-    sonde_json_end_object(w);
-}
-
 static const char *type_of(const sonde__telemetry_request *r)
 {
     return r->events == 1 ? r->event[0].type : "message-batch";
@@ -121,7 +63,6 @@ static void put_payload(sonde_json_writer *w, const sonde__telemetry_request *r)
 {
     unsigned i;
 
-    sonde_json_key(w, SONDE_STR("payload"));
     if (r->events == 1) {
         sonde_json_raw(w, payload_of(r, 0));
         return;
@@ -139,21 +80,30 @@ static void put_payload(sonde_json_writer *w, const sonde__telemetry_request *r)
 
 static void write_body(sonde__telemetry_request *r, const sonde__config *c)
 {
+    sonde_machine machine;
+    const sonde_telemetry_head head = {
+        .type = type_of(r),
+        .unix_s = sonde_unix_ns() / SONDE_NS_PER_S,
+        .seq = r->seq + 1,
+        .debug = c->telemetry_debug,
+        .runtime_id = sonde_str_from(sonde__runtime_id()),
+        .service = c->service,
+        .env = c->env,
+        .version = c->version,
+        .tracer_version = c->tracer_version,
+        .language = c->language,
+        .process_tags = c->process_tags,
+        .hostname = c->hostname,
+        .machine = &machine,
+    };
     sonde_json_writer w;
 
     if (r->body.max_bytes == 0)
         sonde_buf_init(&r->body, SONDE__TELEMETRY_BODY_MAX + (64u << 10));
     sonde_buf_reset(&r->body);
+    sonde_machine_read(&machine);
     sonde_json_writer_init(&w, &r->body);
-    sonde_json_begin_object(&w);
-    sonde_json_put_str(&w, "api_version", SONDE_STR("v2"));
-    sonde_json_put_str(&w, "request_type", sonde_str_from(type_of(r)));
-    sonde_json_put_i64(&w, "tracer_time", sonde_unix_ns() / SONDE_NS_PER_S);
-    sonde_json_put_str(&w, "runtime_id", sonde_str_from(sonde__runtime_id()));
-    sonde_json_put_u64(&w, "seq_id", r->seq + 1);
-    sonde_json_put_bool(&w, "debug", c->telemetry_debug);
-    put_application(&w, c);
-    put_host(&w, c);
+    sonde_telemetry_begin(&w, &head);
     put_payload(&w, r);
     sonde_json_end_object(&w);
 }

@@ -1,15 +1,16 @@
 /* fuzz_base_text.c - what base reads from text it writes back.
  *
  * Property   no input crashes; a double that parses prints as text that parses to the same double, no
- *            longer than SONDE_DOUBLE_MAX_LEN; integers likewise; text is valid UTF-8 exactly when
- *            decoding walks to its end; a cut never makes valid text invalid; failures leave the
- *            output alone. */
+ *            longer than SONDE_DOUBLE_MAX_LEN; integers likewise; a version is part of its file; text is
+ *            valid UTF-8 exactly when decoding walks to its end; a cut never makes valid text invalid;
+ *            failures leave the output alone. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/format.h"
 #include "base/hex.h"
 #include "base/log.h"
+#include "base/machine.h"
 #include "base/parse.h"
 #include "base/str.h"
 
@@ -83,6 +84,14 @@ static void check_utf8(sonde_str s)
     }
 }
 
+static void check_os_release(sonde_str s)
+{
+    sonde_str version = sonde_os_release_version(s);
+
+    require(version.len == 0 ||
+            (version.ptr >= s.ptr && version.ptr + version.len <= s.ptr + s.len));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     sonde_str s = { (const char *)data, size };
@@ -93,5 +102,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_integers(s);
     check_units(s);
     check_utf8(s);
+    check_os_release(s);
     return 0;
 }

@@ -273,7 +273,9 @@ static bool has(const sonde_buf *b, const char *text)
 static void test_the_requests_are_json_with_a_report_inside(void **state)
 {
     static const char *const wanted[] = {
-        "\"request_type\":\"logs\"",
+        "{\"api_version\":\"v2\",\"request_type\":\"logs\",\"tracer_time\":1700000000,",
+        ",\"seq_id\":2,\"debug\":false,\"application\":{\"service_name\":\"",
+        ",\"os\":\"GNU/Linux\",\"os_version\":\"",
         "\"level\":\"ERROR\"",
         "\"is_crash\":true",
         "si_signo:11,si_signo_human_readable:SIGSEGV,si_code:1,si_code_human_readable:SEGV_MAPERR,"
