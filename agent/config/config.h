@@ -268,6 +268,8 @@ typedef struct agent_config {
     /* derived */
     sonde_str agent_env;     /* apm_env, env, first env: tag or "none"; not yet normalised */
     sonde_str receiver_host; /* where TCP listens */
+    sonde_str statsd_socket; /* DogStatsD, where somebody named it; "": not there */
+    uint16_t statsd_port;    /* on the loopback; 0: not there */
     config_endpoints
         endpoints;   /* where traces and stats go: main one when there is a key, additional
                                    ones; the local intake is added by agent/main */

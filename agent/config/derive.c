@@ -314,6 +314,19 @@ static void derive_host(builder *b)
         c->receiver_host = SONDE_STR("0.0.0.0");
 }
 
+/* Only an address somebody named: a default one may be another program's. */
+static void derive_statsd(builder *b)
+{
+    agent_config *c = b->c;
+
+    if (!c->use_dogstatsd)
+        return;
+    if (!is_default(b, "dogstatsd_socket") && c->dogstatsd_socket.len)
+        c->statsd_socket = c->dogstatsd_socket;
+    else if (!is_default(b, "dogstatsd_port"))
+        c->statsd_port = (uint16_t)c->dogstatsd_port;
+}
+
 /* One that cannot be used: agent/rules passes over it. */
 static void check_pattern(builder *b, const char *key, sonde_str pattern)
 {
@@ -364,6 +377,7 @@ void derive(builder *b)
     derive_apm_mode(b);
     derive_egress(b);
     derive_host(b);
+    derive_statsd(b);
     if (c->max_memory_bytes) {
         c->memory_limit_bytes = c->max_memory_bytes;
         take_origin(b, "sonde.memory_limit", "apm_config.max_memory");

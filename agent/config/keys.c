@@ -69,7 +69,7 @@ const config_key config_keys[] = {
       .reloads = true, .offset = FIELD(log_file_rolls),
       .doc = "How many renamed ones are kept; 0: the log file grows, for those whose logrotate(8) renames it." },
     { .name = "use_dogstatsd", .env = "DD_USE_DOGSTATSD", .type = KEY_BOOL, .fallback = "true",
-      .offset = FIELD(use_dogstatsd), .doc = "Send the agent's own metrics to DogStatsD when its port or socket is set." },
+      .offset = FIELD(use_dogstatsd), .doc = "Send the agent's own metrics, and those tracers post to the agent, to DogStatsD when its port or socket is set." },
     { .name = "dogstatsd_port", .env = "DD_DOGSTATSD_PORT", .type = KEY_INT, .fallback = "8125", .min = 0, .max = 65535,
       .offset = FIELD(dogstatsd_port), .doc = "UDP port of DogStatsD on this host." },
     { .name = "dogstatsd_socket", .env = "DD_DOGSTATSD_SOCKET", .type = KEY_TEXT,

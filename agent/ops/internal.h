@@ -6,9 +6,9 @@
 
 #include "agent/ops/ops.h"
 #include "agent/ops/series.h"
-#include "agent/ops/statsd_out.h"
 #include "agent/ops/watchdog.h"
 #include "base/mutex.h"
+#include "net/statsd_out.h"
 
 #define OPS_PAGE_MAX_BYTES (4u * 1024 * 1024)
 

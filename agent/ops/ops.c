@@ -16,23 +16,6 @@
 #define SOURCES_NS (UINT64_C(5) * SONDE_NS_PER_S)
 #define MINUTE_NS  (UINT64_C(60) * SONDE_NS_PER_S)
 
-static bool is_set(const agent_config *c, const char *key)
-{
-    return !sonde_str_eq(config_origin(c, key), SONDE_STR("default"));
-}
-
-/* Only to an address somebody named: a default one may be another program's. */
-static void open_statsd(ops *o)
-{
-    const agent_config *c = o->config;
-    bool on = c->use_dogstatsd;
-    bool by_socket = on && is_set(c, "dogstatsd_socket") && c->dogstatsd_socket.len > 0;
-    bool by_port = on && !by_socket && is_set(c, "dogstatsd_port");
-
-    statsd_out_init(&o->statsd, by_socket ? c->dogstatsd_socket : (sonde_str){ NULL, 0 },
-                    by_port ? (uint16_t)c->dogstatsd_port : 0);
-}
-
 sonde_status ops_open(const ops_options *options, ops **out_ops)
 {
     ops *o = sonde_calloc(1, sizeof(*o));
@@ -49,7 +32,7 @@ sonde_status ops_open(const ops_options *options, ops **out_ops)
     o->check_at_ns = sonde_deadline(now, o->config->watchdog_check_ns);
     watchdog_init(&o->watchdog, o->config->memory_limit_bytes, o->config->memory_kill_bytes);
     sonde_mutex_init(&o->mu, SONDE_RANK_ROOM);
-    open_statsd(o);
+    statsd_out_init(&o->statsd, o->config->statsd_socket, o->config->statsd_port);
     log_ring_start();
     *out_ops = o;
     return SONDE_OK;

@@ -253,7 +253,9 @@ static http_result answer_off(proxy *p, proxy_door which, http_response *respons
 {
     count_dropped(p, which, PROXY_OFF);
     if (which == DOOR_STATSD)
-        return answer_text(response, 503, "DogStatsD is not served\n");
+        return answer_text(response, 503,
+                           "DogStatsD is not known: neither dogstatsd_port nor "
+                           "dogstatsd_socket is set\n");
     if (!p->doors[which].disabled)
         return answer_text(response, 404, "not passed on: there is no api_key\n");
     switch (which) {
@@ -334,6 +336,8 @@ http_result serve_door(void *user, http_request *request, http_response *respons
         return answer_off(p, which, response);
     if (which == DOOR_TELEMETRY)
         return telemetry_take(p, request, response);
+    if (which == DOOR_STATSD)
+        return statsd_take(p, request, response);
     return pass_on(p, which, request, response);
 }
 

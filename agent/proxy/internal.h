@@ -117,6 +117,10 @@ void telemetry_done(telemetry *t);
 http_result telemetry_take(proxy *p, http_request *request, http_response *response);
 void telemetry_await(proxy *p, uint64_t deadline_mono_ns);
 
+/* ---- statsd.c ---- */
+
+http_result statsd_take(proxy *p, http_request *request, http_response *response);
+
 /* ---- proxy.c ---- */
 
 struct proxy {

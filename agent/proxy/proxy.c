@@ -157,7 +157,7 @@ static sonde_status open_curl(proxy *p, sonde_error *out_error)
     size_t most = 0;
 
     for (int i = 0; i < PROXY_DOORS; i++) {
-        if (p->doors[i].targets_len > most)
+        if (i != DOOR_STATSD && p->doors[i].targets_len > most)
             most = p->doors[i].targets_len;
     }
     if (most == 0)

@@ -157,6 +157,19 @@ static void find_flare(proxy *p)
         p->config->api_key);
 }
 
+/* Not over HTTP (statsd.c): the address is for people. */
+static void find_statsd(proxy *p)
+{
+    const agent_config *c = p->config;
+    door *d = &p->doors[DOOR_STATSD];
+
+    if (c->statsd_socket.len)
+        d->targets[0].url = keep_text(p, "unix://%.*s", SONDE_STR_ARG(c->statsd_socket));
+    else if (c->statsd_port)
+        d->targets[0].url = keep_text(p, "udp://127.0.0.1:%u", c->statsd_port);
+    d->targets_len = d->targets[0].url.len > 0;
+}
+
 sonde_status targets_find(proxy *p)
 {
     const config_proxy *c = &p->config->proxy;
@@ -175,5 +188,6 @@ sonde_status targets_find(proxy *p)
         status = find_lineage(p);
     find_pipeline(p);
     find_flare(p);
+    find_statsd(p);
     return status;
 }

@@ -239,7 +239,20 @@ class PassedOn(Doors):
                 self.assertEqual(self.ask(path, b"x", EVP), (404, NO_KEY), path)
         self.assertEqual(self.ask("/telemetry/proxy/api/v2/apmtelemetry", b"{}"), (200, b"{}"))
         for path in "/dogstatsd/v1/proxy", "/dogstatsd/v2/proxy":
-            self.assertEqual(self.ask(path, b"a:1|c"), (503, b"DogStatsD is not served\n"))
+            self.assertEqual(self.ask(path, b"a:1|c"),
+                             (503, b"DogStatsD is not known: neither dogstatsd_port nor dogstatsd_socket is set\n"))
+
+    def test_metrics_go_to_the_dogstatsd_that_is_configured(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as statsd:
+            statsd.bind(("127.0.0.1", 0))
+            statsd.settimeout(120)
+            self.stack.start_agent(DD_DOGSTATSD_PORT=str(statsd.getsockname()[1]), SONDE_LOCAL_PORT=str(free_port()))
+            self.assertIn("/dogstatsd/v2/proxy", self.info()[1]["endpoints"])
+            self.assertEqual(self.ask("/dogstatsd/v2/proxy", b"shop.orders:1|c|#a:b\nshop.open:2|g\n"), (200, b""))
+            got = statsd.recv(65536)
+            while b"shop." not in got:  # the agent's own go there, too
+                got = statsd.recv(65536)
+            self.assertEqual(got, b"shop.orders:1|c|#a:b\nshop.open:2|g\n")
 
     def test_switched_off_each_says_so(self):
         with FakeIntake() as intake:

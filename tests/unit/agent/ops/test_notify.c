@@ -1,4 +1,4 @@
-/* test_notify.c - a supervisor's socket, and datagrams to DogStatsD. */
+/* test_notify.c - a supervisor's socket. */
 #include "agent/ops/notify.h"
 
 #include <stddef.h>
@@ -9,7 +9,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "agent/ops/statsd_out.h"
 #include "support/temp_dir.h"
 #include "support/test.h"
 
@@ -94,41 +93,11 @@ static void test_no_supervisor_is_no_failure(void **state)
     }
 }
 
-static void test_lines_share_datagrams_as_far_as_they_fit(void **state)
-{
-    char folder[256], path[300], line[1001], text[STATSD_OUT_UNIX_BYTES + 1];
-    static statsd_out s;
-    int fd;
-
-    (void)state;
-    temp_dir_make(folder, sizeof(folder));
-    (void)snprintf(path, sizeof(path), "%s/dsd", folder);
-    memset(line, 'x', 1000);
-    statsd_out_init(&s, sonde_str_from(path), 0);
-    statsd_out_line(&s, SONDE_STR("early\n"));
-    statsd_out_flush(&s);
-    assert_true(s.lost == 1 && s.sent == 0); /* nobody there: counted, not waited for */
-    fd = listen_at(path);
-    for (int i = 0; i < 9; i++)
-        statsd_out_line(&s, (sonde_str){ line, 1000 });
-    assert_int_equal(receive(fd, text, sizeof(text)), 8000);
-    statsd_out_flush(&s);
-    assert_int_equal(receive(fd, text, sizeof(text)), 1000);
-    assert_true(s.lost == 1 && s.sent == 2);
-    statsd_out_done(&s);
-    (void)close(fd);
-    statsd_out_init(&s, (sonde_str){ NULL, 0 }, 0);
-    statsd_out_line(&s, SONDE_STR("no address\n"));
-    assert_true(s.len == 0 && !s.set);
-    temp_dir_remove(folder);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_supervisor_hears_what_is_said),
         cmocka_unit_test(test_no_supervisor_is_no_failure),
-        cmocka_unit_test(test_lines_share_datagrams_as_far_as_they_fit),
     };
 
     return cmocka_run_group_tests_name("agent/ops/notify", tests, NULL, NULL);

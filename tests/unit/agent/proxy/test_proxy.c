@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "agent/proxy/internal.h"
 #include "base/clock.h"
@@ -19,6 +21,7 @@
 #include "net/socket.h"
 #include "support/alloc_fail.h"
 #include "support/raw_http.h"
+#include "support/temp_dir.h"
 #include "support/test.h"
 
 #define HEADERS_MAX 8192
@@ -360,6 +363,66 @@ static void test_telemetry_is_taken_at_once_and_sent_later(void **state)
     close_doors();
 }
 
+/* ---- metrics ---- */
+
+#define NO_STATSD "DogStatsD is not known: neither dogstatsd_port nor dogstatsd_socket is set\n"
+
+static int listen_statsd(const char *path)
+{
+    struct sockaddr_un at = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    assert_true(fd >= 0 && strlen(path) < sizeof(at.sun_path));
+    memcpy(at.sun_path, path, strlen(path));
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    return fd;
+}
+
+static void test_metrics_reach_the_statsd_of_this_host(void **state)
+{
+    char folder[256], path[300], yaml[400], text[256];
+    const char *listed[PROXY_ROUTES_MAX];
+    const proxy_counters *c;
+    int fd;
+
+    (void)state;
+    temp_dir_make(folder, sizeof(folder));
+    (void)snprintf(path, sizeof(path), "%s/dsd", folder);
+    (void)snprintf(yaml, sizeof(yaml), "{dogstatsd_socket: \"%s\"}", path);
+    fd = listen_statsd(path);
+    open_doors(yaml); /* no api_key: none is needed */
+    assert_int_equal(proxy_listed(f.p, listed), 2);
+    assert_string_equal(listed[0], "/dogstatsd/v1/proxy");
+    assert_string_equal(listed[1], "/dogstatsd/v2/proxy");
+    ask("POST /dogstatsd/v2/proxy", "", "a:1|c|#t:1\n\nb:2|g");
+    expect("two lines", 200, "");
+    assert_int_equal(recv(fd, text, sizeof(text), 0), 16);
+    assert_memory_equal(text, "a:1|c|#t:1\nb:2|g", 16);
+    ask("PUT /dogstatsd/v1/proxy", "", "");
+    expect("nothing", 200, "");
+    assert_int_equal(recv(fd, text, sizeof(text), 0), -1);
+    (void)close(fd);
+    ask("POST /dogstatsd/v2/proxy", "", "a:1|c\n");
+    expect("nobody there", 500, "DogStatsD does not take it\n");
+    c = proxy_read_counters(f.p, DOOR_STATSD);
+    assert_true(c->received == 3 && c->passed_on == 2 && c->bytes_sent == 17);
+    assert_int_equal(dropped(DOOR_STATSD, PROXY_FAILED), 1);
+    close_doors();
+    temp_dir_remove(folder);
+}
+
+static void test_statsd_that_is_switched_off_gets_no_metrics(void **state)
+{
+    const char *listed[PROXY_ROUTES_MAX];
+
+    (void)state;
+    open_doors("{use_dogstatsd: false, dogstatsd_port: 1}");
+    assert_int_equal(proxy_listed(f.p, listed), 0);
+    ask("POST /dogstatsd/v2/proxy", "", "a:1|c");
+    expect("off", 503, NO_STATSD);
+    close_doors();
+}
+
 /* ---- nowhere to send ---- */
 
 static void test_without_a_key_nothing_is_listed_and_every_door_says_so(void **state)
@@ -379,8 +442,8 @@ static void test_without_a_key_nothing_is_listed_and_every_door_says_so(void **s
         { "POST /debugger/v1/diagnostics", 404, "not passed on: there is no api_key\n" },
         { "POST /debugger/v2/input", 404, "not passed on: there is no api_key\n" },
         { "POST /symdb/v1/input", 404, "not passed on: there is no api_key\n" },
-        { "POST /dogstatsd/v1/proxy", 503, "DogStatsD is not served\n" },
-        { "POST /dogstatsd/v2/proxy", 503, "DogStatsD is not served\n" },
+        { "POST /dogstatsd/v1/proxy", 503, NO_STATSD },
+        { "POST /dogstatsd/v2/proxy", 503, NO_STATSD },
         { "POST /tracer_flare/v1", 404, "not passed on: there is no api_key\n" },
     };
     const char *listed[PROXY_ROUTES_MAX];
@@ -910,6 +973,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         with_sinks(test_a_profile_is_passed_on_and_the_answer_comes_back),
         with_sinks(test_telemetry_is_taken_at_once_and_sent_later),
+        cmocka_unit_test(test_metrics_reach_the_statsd_of_this_host),
+        cmocka_unit_test(test_statsd_that_is_switched_off_gets_no_metrics),
         cmocka_unit_test(test_without_a_key_nothing_is_listed_and_every_door_says_so),
         cmocka_unit_test(test_what_is_switched_off_answers_as_the_protocol_says),
         with_sinks(test_each_door_leads_to_its_path_with_its_headers),

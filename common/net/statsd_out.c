@@ -1,5 +1,5 @@
 /* statsd_out.c - a connected datagram socket, opened when it is needed and again after a failure. */
-#include "statsd_out.h"
+#include "net/statsd_out.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -71,8 +71,12 @@ void statsd_out_line(void *statsd_out_, sonde_str line)
 {
     statsd_out *s = statsd_out_;
 
-    if (!s->set || line.len > s->max)
+    if (!s->set)
         return;
+    if (line.len > sizeof(s->text)) {
+        s->lost++;
+        return;
+    }
     if (s->len + line.len > s->max)
         statsd_out_flush(s);
     memcpy(s->text + s->len, line.ptr, line.len);
