@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/error.h"
 #include "base/log.h"
 
 #define LONG_BASE 256 /* getopt values of options without a letter */
@@ -208,33 +209,57 @@ static void log_warnings(const agent_config *c)
         SONDE_LOG_ALWAYS(SONDE_LOG_INFO, "configuration: %.*s", SONDE_STR_ARG(c->notes[i]));
 }
 
-static agent_config *load(const char *file, const cli_line *line)
+static agent_config *read_config(const char *file, const cli_line *line, sonde_error *out_error)
 {
-    sonde_error error = { 0 };
     agent_config *c = NULL;
     char **environment = join_environment(line);
     sonde_status status = SONDE_ERR_NOMEM;
 
     if (environment)
-        status =
-            config_load(&(config_options){ .file = file, .environment = environment }, &c, &error);
+        status = config_load(&(config_options){ .file = file, .environment = environment }, &c,
+                             out_error);
     sonde_free(environment);
-    if (status == SONDE_OK)
-        return c;
-    (void)fprintf(stderr, "sonde: configuration: %s\n",
-                  error.message[0] ? error.message : sonde_status_str(status));
-    return NULL;
+    if (status != SONDE_OK && !out_error->message[0])
+        (void)sonde_fail(out_error, status, "%s", sonde_status_str(status));
+    return status == SONDE_OK ? c : NULL;
+}
+
+static agent_config *load(const char *file, const cli_line *line)
+{
+    sonde_error error = { 0 };
+    agent_config *c = read_config(file, line, &error);
+
+    if (!c)
+        (void)fprintf(stderr, "sonde: configuration: %s\n", error.message);
+    return c;
+}
+
+/* What it says of the log holds from here on. */
+static void use_log(const agent_config *c)
+{
+    sonde_log_set_level((sonde_log_level)c->log_level);
+    sonde_log_set_json(c->log_format_json);
+    log_warnings(c);
 }
 
 agent_config *cli_config(const char *file, const cli_line *line)
 {
     agent_config *c = load(file, line);
 
-    if (!c)
-        return NULL;
-    sonde_log_set_level((sonde_log_level)c->log_level);
-    sonde_log_set_json(c->log_format_json);
-    log_warnings(c);
+    if (c)
+        use_log(c);
+    return c;
+}
+
+agent_config *cli_config_again(const char *file, const cli_line *line)
+{
+    sonde_error error = { 0 };
+    agent_config *c = read_config(file, line, &error);
+
+    if (c)
+        use_log(c);
+    else
+        SONDE_LOG_ALWAYS(SONDE_LOG_ERROR, "configuration: %s", error.message);
     return c;
 }
 

@@ -80,6 +80,9 @@ void cli_add_variable(cli_line *line, const char *name, int value);
  * why on standard error. */
 agent_config *cli_config(const char *file, const cli_line *line);
 
+/* The same for a program that serves already: what is wrong goes to its log. */
+agent_config *cli_config_again(const char *file, const cli_line *line);
+
 /* Whether standard output is a terminal that shows colours, and nobody set NO_COLOR. */
 bool cli_in_colour(void);
 

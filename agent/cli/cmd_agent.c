@@ -139,7 +139,7 @@ static void reload(agent_main *agent, const notify *supervisor, const cli_line *
 
     notify_send(supervisor, "RELOADING=1\nMONOTONIC_USEC=%llu",
                 (unsigned long long)(sonde_mono_ns() / SONDE_NS_PER_US));
-    c = cli_config(line->values[OPT_CONFIG], line);
+    c = cli_config_again(line->values[OPT_CONFIG], line);
     if (!c) {
         SONDE_LOG_ALWAYS(SONDE_LOG_ERROR, "reload failed, going on as before");
     } else {

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/parse.h"
 #include "net/socket.h"
 
@@ -58,6 +59,16 @@ static size_t default_budget(const agent_config *c)
     return (size_t)(share > c->max_payload_bytes ? share : c->max_payload_bytes);
 }
 
+static void log_start(const agent_config *c)
+{
+    if (c->otlp_http_endpoint.len)
+        SONDE_LOG_ALWAYS(SONDE_LOG_INFO, "OTLP: listening on http://%.*s",
+                         SONDE_STR_ARG(c->otlp_http_endpoint));
+    if (c->otlp_grpc_endpoint.len)
+        SONDE_LOG_ALWAYS(SONDE_LOG_INFO, "OTLP: listening on grpc://%.*s",
+                         SONDE_STR_ARG(c->otlp_grpc_endpoint));
+}
+
 sonde_status otlp_open(const otlp_options *options, otlp **out_otlp, sonde_error *out_error)
 {
     const agent_config *c = options->config;
@@ -84,6 +95,7 @@ sonde_status otlp_open(const otlp_options *options, otlp **out_otlp, sonde_error
         otlp_close(o, 0);
         return status;
     }
+    log_start(c);
     *out_otlp = o;
     return SONDE_OK;
 }

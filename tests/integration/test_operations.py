@@ -350,6 +350,7 @@ class Reload(Operations):
                    lambda: self.stack.agent_status()["stats"]["spans_in"] == 1
                    and self.stack.agent_status()["queue"]["processed"] == 2)
         self.reload("log_level: [", "reload failed, going on as before")
+        self.assertRegex(self.log(), r"Z error sonde agent: configuration: .*datadog.yaml:\d+:\d+: ")
         self.reload("log_level: info\n", "reload done: changes=1")
         self.assertNotIn(KEY, self.log())
 
