@@ -78,6 +78,7 @@ static bool inherit(int64_t fd, bool is_unix, http_listener *out, size_t *len)
 static sonde_status listen_tcp(receiver *r, http_listener *out, size_t *len, sonde_error *out_error)
 {
     const agent_config *c = r->config;
+    sonde_error error = { 0 };
     sonde_status status;
     int fd;
 
@@ -87,11 +88,11 @@ static sonde_status listen_tcp(receiver *r, http_listener *out, size_t *len, son
     }
     if (c->receiver_port == 0)
         return SONDE_OK;
-    status =
-        sonde_listen_tcp(c->receiver_host.ptr,
-                         c->receiver_port < 0 ? 0 : (uint16_t)c->receiver_port, &fd, out_error);
+    status = sonde_listen_tcp(c->receiver_host.ptr,
+                              c->receiver_port < 0 ? 0 : (uint16_t)c->receiver_port, &fd, &error);
     if (status != SONDE_OK)
-        return status;
+        return sonde_fail(out_error, status, "%s (bind_host, apm_config.receiver_port)",
+                          error.message);
     r->port = sonde_local_port(fd);
     out[(*len)++] = (http_listener){ .fd = fd };
     return SONDE_OK;

@@ -226,7 +226,7 @@ double rate_core_default_rate(const rate_core *c)
         rate = c->target_per_s / (busiest / RATE_BUCKET_S);
     if (c->lowest_rate > 0.0 && c->lowest_rate < rate)
         rate = c->lowest_rate;
-    return rate * c->extra_rate;
+    return rate;
 }
 
 double rate_core_rate(const rate_core *c, uint32_t signature)

@@ -34,7 +34,7 @@ typedef struct rate_signature {
 
 typedef struct rate_core {
     double target_per_s;
-    double extra_rate; /* multiplies every rate handed out; 1.0 */
+    double extra_rate; /* multiplies the rates handed out, but not the default one; 1.0 */
     double lowest_rate;
     double all_counts[RATE_BUCKETS];
     int64_t bucket; /* unix seconds / RATE_BUCKET_S of the newest trace; 0 before the first */

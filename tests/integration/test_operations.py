@@ -310,6 +310,15 @@ class Switches(Operations):
         self.assertEqual(status, 0, error)
         self.assertIn("nothing to do: apm_config.enabled is false", error)
 
+    def test_a_port_that_is_taken_ends_the_start_and_names_its_key(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            status, _, error = self.run_sonde("agent", DD_API_KEY=KEY, DD_APM_RECEIVER_SOCKET="",
+                                              DD_APM_RECEIVER_PORT=str(taken.getsockname()[1]))
+        self.assertEqual(status, 1, error)
+        self.assertRegex(error, r"cannot listen on .* \(bind_host, apm_config.receiver_port\)\n")
+
     def test_info_tells_tracers_what_statistics_are_made(self):
         self.stack.start_intake()
         self.stack.start_agent(DD_APM_PEER_TAGS='["my.peer"]', DD_APM_COMPUTE_STATS_BY_SPAN_KIND="false")

@@ -119,6 +119,19 @@ static void test_a_signature_without_traffic_is_forgotten(void **state)
     rate_core_done(&c);
 }
 
+static void test_the_extra_rate_multiplies_known_rates_only(void **state)
+{
+    rate_core c;
+
+    (void)state;
+    rate_core_init(&c, 10, 0.5, 100);
+    count_per_s(&c, 1000, 1, 4);
+    (void)rate_core_count(&c, 1005, 1, 1.0);
+    assert_near(rate_core_rate(&c, 1), 0.5);
+    assert_near(rate_core_rate(&c, 2), 1.0);
+    rate_core_done(&c);
+}
+
 static void test_target_zero_keeps_nothing(void **state)
 {
     rate_core c;
@@ -241,6 +254,7 @@ int main(void)
         cmocka_unit_test(
             test_a_rate_rises_by_a_fifth_per_bucket_and_needs_17_updates_from_a_twentieth),
         cmocka_unit_test(test_a_signature_without_traffic_is_forgotten),
+        cmocka_unit_test(test_the_extra_rate_multiplies_known_rates_only),
         cmocka_unit_test(test_target_zero_keeps_nothing),
         cmocka_unit_test(test_signatures_beyond_the_ceiling_are_counted_together),
         cmocka_unit_test(test_a_clock_that_goes_back_does_no_harm),
