@@ -114,6 +114,12 @@ bool sonde_pb_next(sonde_pb_reader *r)
     }
 }
 
+bool sonde_pb_next_packed(sonde_pb_reader *r)
+{
+    r->wire = WIRE_VARINT;
+    return r->at != r->end && take_varint(r, &r->scalar);
+}
+
 uint64_t sonde_pb_u64(sonde_pb_reader *r)
 {
     if (r->wire == WIRE_BYTES)

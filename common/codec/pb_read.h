@@ -39,6 +39,9 @@ void sonde_pb_reader_init(sonde_pb_reader *r, const void *data, size_t len);
 /* advances to the next field; false at the end or on failure */
 bool sonde_pb_next(sonde_pb_reader *r);
 
+/* The next varint of a packed field, for a reader over what sonde_pb_bytes() gave. */
+bool sonde_pb_next_packed(sonde_pb_reader *r);
+
 /* Scalars of any width, varint or fixed; the narrow ones keep the low 32 bits, as protobuf does. */
 uint64_t sonde_pb_u64(sonde_pb_reader *r); /* also bool: != 0 */
 int64_t sonde_pb_i64(sonde_pb_reader *r);

@@ -14,7 +14,7 @@
 
 #include "codec/pb_write.h"
 
-/* Fields of the messages that are looked for, too; the others have a function below. */
+/* Fields of the messages that are read, too, or looked for; the others have a function below. */
 enum {
     SONDE_PPROF_SAMPLE_TYPE = 1,
     SONDE_PPROF_SAMPLE = 2,

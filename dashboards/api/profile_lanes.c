@@ -24,9 +24,10 @@ static int64_t step_ms_of(int64_t range_ms)
     return range_ms / STEPS_WANTED;
 }
 
-static const pprof_type *find_time(const profile_list *l, const char *name, const char *short_name)
+static const sonde_pprof_type *find_time(const profile_list *l, const char *name,
+                                         const char *short_name)
 {
-    const pprof_type *t = profiles_find_type(l, sonde_str_from(name));
+    const sonde_pprof_type *t = profiles_find_type(l, sonde_str_from(name));
 
     if (!t)
         t = profiles_find_type(l, sonde_str_from(short_name));
@@ -35,8 +36,8 @@ static const pprof_type *find_time(const profile_list *l, const char *name, cons
 
 sonde_status profile_want_lanes(const profile_request *q, profile_answer *x)
 {
-    const pprof_type *cpu = find_time(&x->list, "cpu-time", "cpu");
-    const pprof_type *wall = find_time(&x->list, "wall-time", "wall");
+    const sonde_pprof_type *cpu = find_time(&x->list, "cpu-time", "cpu");
+    const sonde_pprof_type *wall = find_time(&x->list, "wall-time", "wall");
     int64_t from = q->selection.query.from_unix_ns, range = q->selection.query.to_unix_ns - from;
     int64_t step = step_ms_of(range / NS_PER_MS) * NS_PER_MS;
     bool states = (cpu || wall) && (sonde_str_starts(x->type, SONDE_STR("cpu")) ||

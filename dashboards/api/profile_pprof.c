@@ -14,7 +14,7 @@ typedef struct inlining {
 /* A location is the frame of its number or, from frames_len on, an inlining. */
 typedef struct message {
     const flametree *f;
-    const pprof_type *types;
+    const sonde_pprof_type *types;
     sonde_buf *out;
     int64_t *rest;         /* of each node and column: without what is in a row */
     bool is_upright;       /* else parents are the called: nothing is inlined into them */
@@ -234,7 +234,7 @@ static void write_message(const message *m)
     write_texts(m);
 }
 
-void profile_write_pprof(const flametree *f, const pprof_type *types, bool is_upright,
+void profile_write_pprof(const flametree *f, const sonde_pprof_type *types, bool is_upright,
                          int64_t start_unix_ns, int64_t end_unix_ns, sonde_buf *out)
 {
     message m = { .f = f, .types = types, .out = out, .is_upright = is_upright };

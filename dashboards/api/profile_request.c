@@ -174,7 +174,7 @@ void profile_request_done(profile_request *q)
 
 static void choose_type(const profile_request *q, profile_answer *x)
 {
-    const pprof_type *t =
+    const sonde_pprof_type *t =
         q->type.len ? profiles_find_type(&x->list, q->type) : profiles_default_type(&x->list);
 
     if (!t && q->has_base)

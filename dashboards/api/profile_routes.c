@@ -5,7 +5,7 @@
 
 /* ---- the list ---- */
 
-void profile_put_types(sonde_json_writer *w, const pprof_type *types, size_t len)
+void profile_put_types(sonde_json_writer *w, const sonde_pprof_type *types, size_t len)
 {
     size_t i;
 

@@ -24,7 +24,7 @@ SONDE_MUST_USE sonde_status profile_answer_download(store_reader *r, profile_req
                                                     http_response *response);
 
 /* "types": of a list; what every answer about merged profiles begins with; "nodes" and "frames". */
-void profile_put_types(sonde_json_writer *w, const pprof_type *types, size_t len);
+void profile_put_types(sonde_json_writer *w, const sonde_pprof_type *types, size_t len);
 void profile_write_about(sonde_json_writer *w, const profile_answer *x, const profile_request *q);
 SONDE_MUST_USE sonde_status profile_write_tree(const flametree *f, const profile_request *q,
                                                sonde_json_writer *w);
@@ -34,7 +34,7 @@ void profile_want_timeline(const profile_request *q, profile_answer *x);
 void profile_write_timeline(sonde_json_writer *w, const profile_answer *x);
 
 /* A tree with a column for each of `types`, as a pprof message; upright: not inverted.  Labels are, as far as there was room. */
-void profile_write_pprof(const flametree *f, const pprof_type *types, bool is_upright,
+void profile_write_pprof(const flametree *f, const sonde_pprof_type *types, bool is_upright,
                          int64_t start_unix_ns, int64_t end_unix_ns, sonde_buf *out);
 
 #endif /* SONDE_DASHBOARDS_API_PROFILE_VIEWS_H */

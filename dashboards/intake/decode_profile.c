@@ -8,8 +8,8 @@
 #include "base/parse.h"
 #include "codec/compress/compress.h"
 #include "codec/json_read.h"
+#include "codec/pprof_read.h"
 #include "dashboards/intake/multipart.h"
-#include "dashboards/model/pprof_read.h"
 
 #define EVENT_TEXT_MAX_BYTES (1u * 1024 * 1024)
 #define NAME_MAX_BYTES       256
@@ -231,7 +231,7 @@ static bool is_pprof(sonde_str name)
 }
 
 /* "cpu-samples/count,cpu-time/nanoseconds" */
-static void write_types(const pprof_view *v, sonde_buf *out)
+static void write_types(const sonde_pprof_view *v, sonde_buf *out)
 {
     size_t i;
 
@@ -267,8 +267,8 @@ static sonde_status add_message(sonde_str message, store_batch *batch, const sto
 {
     store_profile p = *about;
     sonde_buf types, body;
-    pprof_view v;
-    sonde_status status = pprof_view_decode(&v, message);
+    sonde_pprof_view v;
+    sonde_status status = sonde_pprof_view_decode(&v, message);
 
     if (status != SONDE_OK)
         return status;
@@ -277,7 +277,7 @@ static sonde_status add_message(sonde_str message, store_batch *batch, const sto
     write_types(&v, &types);
     p.types = sonde_buf_str(&types);
     p.samples = v.samples_len;
-    pprof_view_done(&v);
+    sonde_pprof_view_done(&v);
     status = types.status;
     if (status == SONDE_OK)
         status = sonde_compress(SONDE_ENCODING_ZSTD, 0, message, &body);

@@ -6,7 +6,7 @@
  * Threads   none.
  * Memory    nothing of the body is referred to after the call.
  * Failure   SONDE_ERR_SYNTAX/EOF/INVALID: not well formed; SONDE_ERR_TOO_BIG: a ceiling; NOMEM.
- * Bounds    PROFILE_MESSAGE_MAX a message inflated; multipart.h; pprof_read.h.
+ * Bounds    PROFILE_MESSAGE_MAX a message inflated; multipart.h; codec/pprof_read.h.
  * Source    docs/spec/intake.md, "Profiles"
  */
 #ifndef SONDE_DASHBOARDS_INTAKE_DECODE_PROFILE_H

@@ -8,8 +8,9 @@
 #include "base/buf.h"
 #include "base/format.h"
 
-#define STACK_MAX    (PPROF_STACK_MAX * 4) /* with inlined functions; what is deeper is cut off */
-#define TEXT_MAX     4096                  /* of a name; what is longer is cut */
+#define STACK_MAX                                                                                  \
+    (SONDE_PPROF_STACK_MAX * 4) /* with inlined functions; what is deeper is cut off */
+#define TEXT_MAX     4096       /* of a name; what is longer is cut */
 #define FIRST_FRAMES 256
 
 #define INLINED (1u << 31) /* in a stack, beside the frame */
@@ -95,11 +96,10 @@ static uint32_t use_frame(flametree *f, sonde_str name, sonde_str file, sonde_st
 }
 
 /* Nobody knows its name: "object+0xADDR", the address as the object has it. */
-static uint32_t use_address(flametree *f, const pprof_view *v, const pprof_location *l)
+static uint32_t use_address(flametree *f, const sonde_pprof_view *v, const sonde_pprof_location *l)
 {
-    const pprof_mapping *m = l->mapping ? &v->mappings[l->mapping - 1] : NULL;
-    sonde_str object = m ? m->file : (sonde_str){ NULL, 0 };
-    uint64_t address = m && l->address >= m->start ? l->address - m->start + m->offset : l->address;
+    sonde_str object = sonde_pprof_object(v, l);
+    uint64_t address = sonde_pprof_object_address(v, l);
     sonde_str base = base_name(object);
     uint32_t frame;
     sonde_buf name;
@@ -114,18 +114,19 @@ static uint32_t use_address(flametree *f, const pprof_view *v, const pprof_locat
     return frame;
 }
 
-static uint32_t frame_of_line(flametree *f, const pprof_view *v, const pprof_location *l,
-                              uint32_t line)
+static uint32_t frame_of_line(flametree *f, const sonde_pprof_view *v,
+                              const sonde_pprof_location *l, uint32_t line)
 {
     uint32_t *known = &f->line_frames[line];
 
     if (*known == 0) {
-        const pprof_function *fn = &v->functions[v->lines[line]];
+        const sonde_pprof_view_function *fn = &v->functions[v->lines[line]];
 
-        *known = fn->name.len == 0 ? use_address(f, v, l)
-                                   : use_frame(f, fn->name, fn->file,
-                                               l->mapping ? v->mappings[l->mapping - 1].file
-                                                          : (sonde_str){ NULL, 0 });
+        sonde_str name = sonde_pprof_text(v, fn->name);
+
+        *known = name.len == 0
+                     ? use_address(f, v, l)
+                     : use_frame(f, name, sonde_pprof_text(v, fn->file), sonde_pprof_object(v, l));
     }
     return *known;
 }
@@ -146,9 +147,9 @@ static uint32_t frame_at(const flametree *f, size_t i)
 
 /* Whether location `i` of a sample is inlined into the next one: those who write one function a location (we, libdatadog)
  * give all of an address their numbers from the innermost on.  In a recursion the next is the one before, too. */
-static bool is_part(const pprof_view *v, const pprof_sample *s, size_t i)
+static bool is_part(const sonde_pprof_view *v, const sonde_pprof_sample *s, size_t i)
 {
-    const pprof_location *inner = &v->locations[s->locations[i]], *outer;
+    const sonde_pprof_location *inner = &v->locations[s->locations[i]], *outer;
 
     if (i + 1 == s->depth || s->locations[i] >= s->locations[i + 1])
         return false;
@@ -157,14 +158,15 @@ static bool is_part(const pprof_view *v, const pprof_sample *s, size_t i)
 }
 
 /* Root first. */
-static void build_stack(flametree *f, const pprof_view *v, const pprof_sample *s)
+static void build_stack(flametree *f, const sonde_pprof_view *v, const sonde_pprof_sample *s)
 {
     size_t i;
     uint32_t k;
 
     f->stack_len = 0;
+    f->tree.cut += s->cut;
     for (i = s->depth; i-- > 0;) {
-        const pprof_location *l = &v->locations[s->locations[i]];
+        const sonde_pprof_location *l = &v->locations[s->locations[i]];
 
         for (k = l->lines; k-- > 0;)
             push(f, frame_of_line(f, v, l, l->first_line + k),
@@ -293,13 +295,13 @@ typedef struct facts {
     int64_t unix_ns; /* 0: it does not say */
 } facts;
 
-static void read_facts(const pprof_sample *s, facts *out)
+static void read_facts(const sonde_pprof_sample *s, facts *out)
 {
     size_t i;
 
     memset(out, 0, sizeof(*out));
     for (i = 0; i < s->labels_len; i++) {
-        const pprof_label *l = &s->labels[i];
+        const sonde_pprof_label *l = &s->labels[i];
 
         if (sonde_str_eq(l->key, SONDE_STR("thread name")) ||
             sonde_str_eq(l->key, SONDE_STR("thread_name"))) {
@@ -451,7 +453,7 @@ static void count_lane(flametree *f, const facts *x, const flametree_source *sou
     lanes_add(f->lanes, x->thread_name, x->thread_id, kind, from, to, value);
 }
 
-static void count_lanes(flametree *f, const facts *x, const pprof_sample *s, size_t types,
+static void count_lanes(flametree *f, const facts *x, const sonde_pprof_sample *s, size_t types,
                         const flametree_source *source)
 {
     size_t t;
@@ -463,7 +465,7 @@ static void count_lanes(flametree *f, const facts *x, const pprof_sample *s, siz
 
 /* ---- adding ---- */
 
-static void add_values(flametree *f, uint32_t node, const pprof_sample *s, size_t types,
+static void add_values(flametree *f, uint32_t node, const sonde_pprof_sample *s, size_t types,
                        const flametree_source *source)
 {
     size_t t, i;
@@ -495,7 +497,7 @@ static void add_values(flametree *f, uint32_t node, const pprof_sample *s, size_
 }
 
 /* The same beside the tree, in the row of the sample's labels. */
-static void add_row(flametree *f, uint32_t node, const pprof_sample *s, size_t types,
+static void add_row(flametree *f, uint32_t node, const sonde_pprof_sample *s, size_t types,
                     const flametree_source *source)
 {
     uint32_t row = sample_rows_of(&f->rows, node, s);
@@ -512,7 +514,7 @@ static void add_row(flametree *f, uint32_t node, const pprof_sample *s, size_t t
     }
 }
 
-static void add_leaf(flametree *f, uint32_t leaf, const pprof_sample *s, size_t types,
+static void add_leaf(flametree *f, uint32_t leaf, const sonde_pprof_sample *s, size_t types,
                      const flametree_source *source)
 {
     size_t t;
@@ -529,7 +531,8 @@ static void add_leaf(flametree *f, uint32_t leaf, const pprof_sample *s, size_t 
 }
 
 /* The value in column 0; false: nothing of this sample goes into any column. */
-static bool weigh(const pprof_sample *s, size_t types, const flametree_source *source, int64_t *out)
+static bool weigh(const sonde_pprof_sample *s, size_t types, const flametree_source *source,
+                  int64_t *out)
 {
     bool any = false;
     size_t t;
@@ -545,7 +548,7 @@ static bool weigh(const pprof_sample *s, size_t types, const flametree_source *s
     return any;
 }
 
-static void add_sample(flametree *f, pprof_view *v, const pprof_sample *s,
+static void add_sample(flametree *f, sonde_pprof_view *v, const sonde_pprof_sample *s,
                        const flametree_filter *filter, const flametree_source *source)
 {
     int64_t value;
@@ -582,7 +585,7 @@ static void add_sample(flametree *f, pprof_view *v, const pprof_sample *s,
 }
 
 /* Does the profile bring anything to a column? */
-static void count_profile(flametree *f, const pprof_view *v, const flametree_source *source)
+static void count_profile(flametree *f, const sonde_pprof_view *v, const flametree_source *source)
 {
     size_t t;
 
@@ -591,17 +594,17 @@ static void count_profile(flametree *f, const pprof_view *v, const flametree_sou
             f->profiles[source->column_of[t]]++;
 }
 
-void flametree_add(flametree *f, pprof_view *v, const flametree_filter *filter,
+void flametree_add(flametree *f, sonde_pprof_view *v, const flametree_filter *filter,
                    const flametree_source *source)
 {
-    size_t i;
+    const sonde_pprof_sample *s;
 
     if (f->no_memory || !fit_ids(f, &f->line_frames, &f->line_frames_cap, v->lines_len) ||
         !fit_ids(f, &f->location_frames, &f->location_frames_cap, v->locations_len))
         return;
     count_profile(f, v, source);
-    for (i = 0; i < v->samples_len && !f->no_memory; i++)
-        add_sample(f, v, pprof_view_sample(v, i), filter, source);
+    while (!f->no_memory && (s = sonde_pprof_next_sample(v)))
+        add_sample(f, v, s, filter, source);
 }
 
 /* ---- the object ---- */

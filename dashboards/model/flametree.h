@@ -22,8 +22,8 @@
 
 #include "base/regex.h"
 #include "base/table.h"
+#include "codec/pprof_read.h"
 #include "dashboards/model/lanes.h"
-#include "dashboards/model/pprof_read.h"
 #include "dashboards/model/sample_rows.h"
 #include "flame/flame.h"
 
@@ -32,7 +32,7 @@
 #define FLAMETREE_VALUES_MAX     1000000u /* nodes times columns */
 #define FLAMETREE_TEXT_MAX_BYTES (64u * 1024 * 1024)
 #define FLAMETREE_DEPTH_MAX      512u
-#define FLAMETREE_COLUMNS_MAX    PPROF_TYPES_MAX
+#define FLAMETREE_COLUMNS_MAX    SONDE_PPROF_TYPES_MAX
 #define FLAMETREE_KEYS_MAX       1000u
 #define FLAMETREE_BUCKETS_MAX    1000u
 
@@ -123,11 +123,11 @@ SONDE_MUST_USE sonde_status flametree_want_buckets(flametree *f, int64_t from_un
 /* Where a profile's values go: the column of each of its types, FLAMETREE_NO_COLUMN for none. */
 #define FLAMETREE_NO_COLUMN 0xff
 typedef struct flametree_source {
-    uint8_t column_of[PPROF_TYPES_MAX];
+    uint8_t column_of[SONDE_PPROF_TYPES_MAX];
     int64_t start_unix_ns, end_unix_ns; /* of samples without a time of their own */
 } flametree_source;
 
-void flametree_add(flametree *f, pprof_view *v, const flametree_filter *filter,
+void flametree_add(flametree *f, sonde_pprof_view *v, const flametree_filter *filter,
                    const flametree_source *source);
 SONDE_MUST_USE sonde_status flametree_finish(flametree *f);
 

@@ -127,7 +127,7 @@ static bool has_room_for_texts(const sonde_flame *tree)
 }
 
 /* False: no room for its texts. */
-static bool read_label(sample_rows *r, const pprof_label *l, sample_label *out)
+static bool read_label(sample_rows *r, const sonde_pprof_label *l, sample_label *out)
 {
     *out = (sample_label){ .key = sonde_flame_text_of(r->tree, l->key),
                            .text = sonde_flame_text_of(r->tree, l->text),
@@ -136,9 +136,9 @@ static bool read_label(sample_rows *r, const pprof_label *l, sample_label *out)
     return out->key && (out->text || !l->text.len) && (out->unit || !l->unit.len);
 }
 
-uint32_t sample_rows_of(sample_rows *r, uint32_t node, const pprof_sample *s)
+uint32_t sample_rows_of(sample_rows *r, uint32_t node, const sonde_pprof_sample *s)
 {
-    sample_label labels[PPROF_LABELS_MAX];
+    sample_label labels[SONDE_PPROF_LABELS_MAX];
     sample_row what = { .node = node, .set = SAMPLE_ROWS_NONE };
     uint32_t row = SAMPLE_ROWS_NONE, len = 0;
     bool fits = has_room_for_texts(r->tree);

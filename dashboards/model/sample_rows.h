@@ -11,7 +11,7 @@
 #define SONDE_DASHBOARDS_MODEL_SAMPLE_ROWS_H
 
 #include "base/array.h"
-#include "dashboards/model/pprof_read.h"
+#include "codec/pprof_read.h"
 #include "flame/flame.h"
 
 #define SAMPLE_ROWS_MAX        262144u
@@ -53,7 +53,7 @@ void sample_rows_init(sample_rows *r, sonde_flame *tree, uint32_t rows_max);
 void sample_rows_done(sample_rows *r); /* zeroed is done, too */
 
 /* The row of a sample that ends in a node; SAMPLE_ROWS_NONE: without labels, or no room. */
-uint32_t sample_rows_of(sample_rows *r, uint32_t node, const pprof_sample *s);
+uint32_t sample_rows_of(sample_rows *r, uint32_t node, const sonde_pprof_sample *s);
 
 static inline int64_t *sample_rows_value(const sample_rows *r, uint32_t row, size_t column)
 {

@@ -50,7 +50,7 @@ static void note_types(profile_list *l, sonde_str types)
         sonde_str type = sonde_str_cut(&unit, '/');
 
         if (!profiles_find_type(l, type) && l->types_len < PROFILES_TYPES_MAX)
-            l->types[l->types_len++] = (pprof_type){ type, unit };
+            l->types[l->types_len++] = (sonde_pprof_type){ type, unit };
     }
 }
 
@@ -109,7 +109,7 @@ void profile_list_done(profile_list *l)
     memset(l, 0, sizeof(*l));
 }
 
-const pprof_type *profiles_find_type(const profile_list *l, sonde_str name)
+const sonde_pprof_type *profiles_find_type(const profile_list *l, sonde_str name)
 {
     size_t i;
 
@@ -119,13 +119,13 @@ const pprof_type *profiles_find_type(const profile_list *l, sonde_str name)
     return NULL;
 }
 
-const pprof_type *profiles_default_type(const profile_list *l)
+const sonde_pprof_type *profiles_default_type(const profile_list *l)
 {
     static const char *const first[] = { "cpu-time", "cpu", "cpu-samples", "wall-time", "wall" };
     size_t i;
 
     for (i = 0; i < sizeof(first) / sizeof(first[0]); i++) {
-        const pprof_type *t = profiles_find_type(l, sonde_str_from(first[i]));
+        const sonde_pprof_type *t = profiles_find_type(l, sonde_str_from(first[i]));
 
         if (t)
             return t;
@@ -136,14 +136,14 @@ const pprof_type *profiles_default_type(const profile_list *l)
 /* ---- merging ---- */
 
 /* False: the profile has nothing of what is asked for. */
-static bool map_columns(const profile_list *l, const profiles_merge *how, const pprof_view *v,
+static bool map_columns(const profile_list *l, const profiles_merge *how, const sonde_pprof_view *v,
                         flametree_source *out)
 {
     bool any = false;
     size_t i;
 
     for (i = 0; i < v->types_len; i++) {
-        const pprof_type *t = profiles_find_type(l, v->types[i].type);
+        const sonde_pprof_type *t = profiles_find_type(l, v->types[i].type);
 
         out->column_of[i] = FLAMETREE_NO_COLUMN;
         if (how->type.len && sonde_str_eq(v->types[i].type, how->type))
@@ -162,13 +162,13 @@ static sonde_status add_one(store_reader *r, const profile_list *l, const profil
 {
     flametree_source source = { .start_unix_ns = item->start_unix_ns,
                                 .end_unix_ns = item->end_unix_ns };
-    pprof_view v;
+    sonde_pprof_view v;
     sonde_status status;
 
     sonde_buf_reset(message);
     status = store_read_profile(r, item->day, item->id, message);
     if (status == SONDE_OK)
-        status = pprof_view_decode(&v, sonde_buf_str(message));
+        status = sonde_pprof_view_decode(&v, sonde_buf_str(message));
     if (status == SONDE_ERR_NOMEM || status == SONDE_ERR_NOT_FOUND) /* retired meanwhile */
         return status == SONDE_ERR_NOMEM ? status : SONDE_OK;
     if (status != SONDE_OK) {
@@ -178,7 +178,7 @@ static sonde_status add_one(store_reader *r, const profile_list *l, const profil
     }
     if (map_columns(l, how, &v, &source))
         flametree_add(f, &v, how->filter, &source);
-    pprof_view_done(&v);
+    sonde_pprof_view_done(&v);
     return SONDE_OK;
 }
 

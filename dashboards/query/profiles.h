@@ -11,7 +11,7 @@
 #include "dashboards/store/store.h"
 
 #define PROFILES_LISTED_MAX 2000u
-#define PROFILES_TYPES_MAX  PPROF_TYPES_MAX
+#define PROFILES_TYPES_MAX  SONDE_PPROF_TYPES_MAX
 
 /* Profiles of a service in a time, or one. */
 typedef struct profile_selection {
@@ -32,7 +32,7 @@ typedef struct profile_list {
     profile_item *items; /* the latest first */
     size_t len, cap;
     bool truncated;
-    pprof_type types[PROFILES_TYPES_MAX]; /* of all items, in order of first sight */
+    sonde_pprof_type types[PROFILES_TYPES_MAX]; /* of all items, in order of first sight */
     size_t types_len;
     sonde_arena text;
 } profile_list;
@@ -43,8 +43,8 @@ SONDE_MUST_USE sonde_status profiles_list(store_reader *r, const profile_selecti
 void profile_list_done(profile_list *l);
 
 /* The type a screen shows first: CPU time if there is one.  NULL: none at all. */
-const pprof_type *profiles_default_type(const profile_list *l);
-const pprof_type *profiles_find_type(const profile_list *l, sonde_str name); /* NULL: none */
+const sonde_pprof_type *profiles_default_type(const profile_list *l);
+const sonde_pprof_type *profiles_find_type(const profile_list *l, sonde_str name); /* NULL: none */
 
 /* Adds the listed profiles to a column of the tree; type empty: each of the list's types to its own. */
 typedef struct profiles_merge {

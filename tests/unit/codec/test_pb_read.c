@@ -142,6 +142,33 @@ static void test_read_as_another_type_ends_the_loop(void **state)
     assert_status(r.status, SONDE_ERR_SYNTAX);
 }
 
+static void test_packed_numbers_come_one_after_the_other(void **state)
+{
+    sonde_pb_reader r = reader("01 9601 ffffffffffffffffff01");
+
+    (void)state;
+    assert_true(sonde_pb_next_packed(&r) && sonde_pb_u64(&r) == 1);
+    assert_true(sonde_pb_next_packed(&r) && sonde_pb_u64(&r) == 150);
+    assert_true(sonde_pb_next_packed(&r) && sonde_pb_i64(&r) == -1);
+    assert_false(sonde_pb_next_packed(&r));
+    assert_status(r.status, SONDE_OK);
+}
+
+static void test_packed_numbers_that_are_none_are_refused(void **state)
+{
+    sonde_pb_reader r = reader("01 80");
+
+    (void)state;
+    assert_true(sonde_pb_next_packed(&r));
+    assert_false(sonde_pb_next_packed(&r));
+    assert_status(r.status, SONDE_ERR_EOF);
+
+    r = reader("8080808080808080808001 01");
+    assert_false(sonde_pb_next_packed(&r));
+    assert_false(sonde_pb_next_packed(&r));
+    assert_status(r.status, SONDE_ERR_SYNTAX);
+}
+
 static void test_reader_of_nothing_has_no_fields(void **state)
 {
     sonde_pb_reader r;
@@ -161,6 +188,8 @@ int main(void)
         cmocka_unit_test(test_read_doubles),
         cmocka_unit_test(test_next_refuses_what_is_not_protobuf),
         cmocka_unit_test(test_read_as_another_type_ends_the_loop),
+        cmocka_unit_test(test_packed_numbers_come_one_after_the_other),
+        cmocka_unit_test(test_packed_numbers_that_are_none_are_refused),
         cmocka_unit_test(test_reader_of_nothing_has_no_fields),
     };
 

@@ -38,13 +38,13 @@ static void merge(merged *m, const flametree_filter *filter)
     flametree_source source = { .column_of = { FLAMETREE_NO_COLUMN, 0 },
                                 .start_unix_ns = START,
                                 .end_unix_ns = START + SECONDS };
-    pprof_view v;
+    sonde_pprof_view v;
 
     write_example(&m->body);
     assert_status(flametree_init(&m->f, 1), SONDE_OK);
-    assert_status(pprof_view_decode(&v, sonde_buf_str(&m->body.out)), SONDE_OK);
+    assert_status(sonde_pprof_view_decode(&v, sonde_buf_str(&m->body.out)), SONDE_OK);
     flametree_add(&m->f, &v, filter, &source);
-    pprof_view_done(&v);
+    sonde_pprof_view_done(&v);
     assert_status(flametree_finish(&m->f), SONDE_OK);
 }
 
@@ -218,7 +218,7 @@ static void assert_nodes(const char *stack, const flametree_filter *filter, cons
     char got[256] = "";
     size_t i, len = 0;
     pprof_body b;
-    pprof_view v;
+    sonde_pprof_view v;
     flametree f;
 
     pprof_body_begin(&b, "cpu-samples/count");
@@ -226,9 +226,9 @@ static void assert_nodes(const char *stack, const flametree_filter *filter, cons
     pprof_body_sample(&b, stack, (int64_t[]){ 2, -1 }, "");
     pprof_body_end(&b);
     assert_status(flametree_init(&f, 1), SONDE_OK);
-    assert_status(pprof_view_decode(&v, sonde_buf_str(&b.out)), SONDE_OK);
+    assert_status(sonde_pprof_view_decode(&v, sonde_buf_str(&b.out)), SONDE_OK);
     flametree_add(&f, &v, filter, &source);
-    pprof_view_done(&v);
+    sonde_pprof_view_done(&v);
     assert_status(flametree_finish(&f), SONDE_OK);
     for (i = 1; i < f.tree.nodes_len; i++) {
         bool in = f.tree.nodes[i].is_inlined;
@@ -284,7 +284,7 @@ static void test_two_profiles_stand_side_by_side_in_two_columns(void **state)
     const flametree_filter all = { .inverted = false };
     flametree_source source = { .column_of = { FLAMETREE_NO_COLUMN, 0 } };
     pprof_body first, second;
-    pprof_view v;
+    sonde_pprof_view v;
     flametree f;
 
     (void)state;
@@ -294,13 +294,13 @@ static void test_two_profiles_stand_side_by_side_in_two_columns(void **state)
     pprof_body_sample(&second, "main;fresh", (int64_t[]){ 1, 7, -1 }, "");
     pprof_body_end(&second);
     assert_status(flametree_init(&f, 2), SONDE_OK);
-    assert_status(pprof_view_decode(&v, sonde_buf_str(&first.out)), SONDE_OK);
+    assert_status(sonde_pprof_view_decode(&v, sonde_buf_str(&first.out)), SONDE_OK);
     flametree_add(&f, &v, &all, &source);
-    pprof_view_done(&v);
-    assert_status(pprof_view_decode(&v, sonde_buf_str(&second.out)), SONDE_OK);
+    sonde_pprof_view_done(&v);
+    assert_status(sonde_pprof_view_decode(&v, sonde_buf_str(&second.out)), SONDE_OK);
     source.column_of[1] = 1;
     flametree_add(&f, &v, &all, &source);
-    pprof_view_done(&v);
+    sonde_pprof_view_done(&v);
     assert_status(flametree_finish(&f), SONDE_OK);
 
     assert_int_equal(f.totals[0], 150);
@@ -321,7 +321,7 @@ static void test_samples_fall_into_buckets_by_their_time_or_evenly(void **state)
                                 .start_unix_ns = 1000,
                                 .end_unix_ns = 1100 };
     pprof_body b;
-    pprof_view v;
+    sonde_pprof_view v;
     flametree f;
 
     (void)state;
@@ -331,9 +331,9 @@ static void test_samples_fall_into_buckets_by_their_time_or_evenly(void **state)
     pprof_body_end(&b);
     assert_status(flametree_init(&f, 1), SONDE_OK);
     assert_status(flametree_want_buckets(&f, 980, 40, 3), SONDE_OK); /* 980, 1020, 1060..1100 */
-    assert_status(pprof_view_decode(&v, sonde_buf_str(&b.out)), SONDE_OK);
+    assert_status(sonde_pprof_view_decode(&v, sonde_buf_str(&b.out)), SONDE_OK);
     flametree_add(&f, &v, &all, &source);
-    pprof_view_done(&v);
+    sonde_pprof_view_done(&v);
     assert_status(flametree_finish(&f), SONDE_OK);
     assert_int_equal((int)(f.buckets[0] + 0.5), 20);
     assert_int_equal((int)(f.buckets[1] + 0.5), 47);
@@ -407,15 +407,15 @@ static void test_beyond_a_ceiling_values_stay_with_the_callers(void **state)
     (void)state;
     for (i = 0; i < COUNT_OF(cases); i++) {
         sonde_buf b;
-        pprof_view v;
+        sonde_pprof_view v;
         flametree f;
 
         write_many(&b, cases[i].samples, cases[i].depth, cases[i].all_own);
         assert_status(b.status, SONDE_OK);
         assert_status(flametree_init(&f, cases[i].columns), SONDE_OK);
-        assert_status(pprof_view_decode(&v, sonde_buf_str(&b)), SONDE_OK);
+        assert_status(sonde_pprof_view_decode(&v, sonde_buf_str(&b)), SONDE_OK);
         flametree_add(&f, &v, &all, &source);
-        pprof_view_done(&v);
+        sonde_pprof_view_done(&v);
         assert_status(flametree_finish(&f), SONDE_OK);
         if (f.truncated != cases[i].truncated || f.tree.nodes_len != cases[i].nodes ||
             f.tree.frames_len != cases[i].frames || f.roots_by_id.len != cases[i].roots)
@@ -432,15 +432,15 @@ static sonde_status merge_scenario(void *user)
     const flametree_filter all = { .inverted = false };
     flametree_source source = { .column_of = { FLAMETREE_NO_COLUMN, 0 } };
     const pprof_body *b = (const pprof_body *)user;
-    pprof_view v;
+    sonde_pprof_view v;
     flametree f;
     sonde_status status = flametree_init(&f, 1);
 
     if (status == SONDE_OK)
-        status = pprof_view_decode(&v, sonde_buf_str(&b->out));
+        status = sonde_pprof_view_decode(&v, sonde_buf_str(&b->out));
     if (status == SONDE_OK) {
         flametree_add(&f, &v, &all, &source);
-        pprof_view_done(&v);
+        sonde_pprof_view_done(&v);
         status = flametree_finish(&f);
     }
     flametree_done(&f);

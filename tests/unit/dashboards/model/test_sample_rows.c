@@ -28,18 +28,19 @@ static void close_fixture(fixture *x)
 /* thread name, span id, and a time when it is not 0 */
 static uint32_t row_of(fixture *x, uint32_t node, const char *thread, int64_t span, int64_t time)
 {
-    static pprof_sample s; /* large */
+    static sonde_pprof_sample s; /* large */
 
     s.labels_len = 0;
     if (thread)
         s.labels[s.labels_len++] =
-            (pprof_label){ .key = SONDE_STR("thread name"), .text = sonde_str_from(thread) };
+            (sonde_pprof_label){ .key = SONDE_STR("thread name"), .text = sonde_str_from(thread) };
     if (span)
-        s.labels[s.labels_len++] = (pprof_label){ .key = SONDE_STR("span id"), .number = span };
+        s.labels[s.labels_len++] =
+            (sonde_pprof_label){ .key = SONDE_STR("span id"), .number = span };
     if (time)
-        s.labels[s.labels_len++] = (pprof_label){ .key = SONDE_STR("end_timestamp_ns"),
-                                                  .number = time,
-                                                  .unit = SONDE_STR("nanoseconds") };
+        s.labels[s.labels_len++] = (sonde_pprof_label){ .key = SONDE_STR("end_timestamp_ns"),
+                                                        .number = time,
+                                                        .unit = SONDE_STR("nanoseconds") };
     return sample_rows_of(&x->rows, node, &s);
 }
 
