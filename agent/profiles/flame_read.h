@@ -6,7 +6,8 @@
  * Threads   pure.
  * Failure   SONDE_ERR_SYNTAX, SONDE_ERR_EOF, SONDE_ERR_TOO_BIG: no such file, or damaged; SONDE_ERR_NOT_FOUND: no such
  *           type.  The flame may then have some of it.
- * Bounds    FLAME_READ_MAX_BYTES, FLAME_READ_DEPTH_MAX frames of a stack: the innermost stay.
+ * Bounds    FLAME_READ_MAX_BYTES; collapsed: FLAME_READ_DEPTH_MAX frames of a stack, the outermost stay;
+ *           pprof: codec/pprof_read.h, the innermost stay.
  */
 #ifndef SONDE_AGENT_PROFILES_FLAME_READ_H
 #define SONDE_AGENT_PROFILES_FLAME_READ_H

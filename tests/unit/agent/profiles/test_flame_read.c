@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "codec/compress/compress.h"
+#include "codec/pb_write.h"
 #include "codec/proto/pprof.pb-c.h"
 #include "support/alloc_fail.h"
 #include "support/test.h"
@@ -175,6 +176,38 @@ static void test_numbers_that_are_not_packed_and_tables_behind(void **state)
     flame_close(f);
 }
 
+/* A leaf behind as many recursions as fit, and a root that does not. */
+static void test_of_a_deep_stack_the_innermost_frames_stay(void **state)
+{
+    static const char tables[] = "\x0a\x00"
+                                 "\x22\x06\x08\x01\x22\x02\x08\x01"
+                                 "\x22\x06\x08\x02\x22\x02\x08\x02"
+                                 "\x2a\x04\x08\x01\x10\x01"
+                                 "\x2a\x04\x08\x02\x10\x02"
+                                 "\x32\x00\x32\x04root\x32\x04leaf";
+    flame *f = new_flame();
+    size_t sample, mark;
+    sonde_buf b;
+
+    (void)state;
+    sonde_buf_init(&b, 65536);
+    sonde_buf_append(&b, tables, sizeof(tables) - 1);
+    sample = sonde_pb_begin(&b, 2);
+    mark = sonde_pb_begin(&b, 1);
+    for (size_t i = 0; i <= FLAME_READ_DEPTH_MAX; i++)
+        sonde_pb_packed(&b, i < FLAME_READ_DEPTH_MAX ? 2 : 1);
+    sonde_pb_end(&b, mark);
+    sonde_pb_varint(&b, 2, 5);
+    sonde_pb_end(&b, sample);
+    assert_status(flame_read(f, sonde_buf_str(&b), NONE, 0), SONDE_OK);
+    assert_int_equal(f->tree.nodes_len, FLAME_READ_DEPTH_MAX + 1);
+    assert_str_equal(flame_name(f, 1), SONDE_STR("leaf"));
+    assert_int_equal(flame_self(f, FLAME_READ_DEPTH_MAX, 0), 5);
+    assert_int_equal(f->tree.cut, 1);
+    sonde_buf_done(&b);
+    flame_close(f);
+}
+
 static void test_collapsed_stacks(void **state)
 {
     flame *f = new_flame();
@@ -265,6 +298,7 @@ int main(void)
         cmocka_unit_test(test_cpu_time_comes_first_and_any_type_when_asked_for),
         cmocka_unit_test(test_compressed_ones),
         cmocka_unit_test(test_numbers_that_are_not_packed_and_tables_behind),
+        cmocka_unit_test(test_of_a_deep_stack_the_innermost_frames_stay),
         cmocka_unit_test(test_collapsed_stacks),
         cmocka_unit_test(test_marks_of_collapsed_stacks_are_no_part_of_names),
         cmocka_unit_test(test_what_is_no_profile_is_refused),
