@@ -127,9 +127,9 @@ int object_open(const char *proc, const symbol_request *r)
 
 int perf_map_open(const char *proc, const symbol_request *r)
 {
-    char root[64], path[64];
+    char root[PATH_MAX_BYTES], path[64];
 
-    (void)snprintf(root, sizeof(root), "%.40s/%d/root", proc, (int)r->pid);
+    (void)snprintf(root, sizeof(root), "%s/%d/root", proc, (int)r->pid);
     (void)snprintf(path, sizeof(path), "/tmp/perf-%u.map", r->map_pid);
     return r->pid > 0 ? open_below(root, sonde_str_from(path)) : open_file(path);
 }

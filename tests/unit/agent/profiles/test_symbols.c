@@ -248,6 +248,44 @@ static size_t room_for_one(void)
     return bytes + bytes / 2;
 }
 
+static void make_folder(char *path, size_t cap, const char *more)
+{
+    (void)snprintf(path + strlen(path), cap - strlen(path), "%s", more);
+    assert_int_equal(mkdir(path, 0700), 0);
+}
+
+/* Below a name that is long: where an agent in a container finds the host's. */
+static void test_a_map_of_generated_code_is_found_wherever_proc_is(void **state)
+{
+    symbol_request r = { .map_pid = 77, .pid = 1 };
+    char dir[256], proc[1024], folder[1024];
+    symbol_object *o;
+    symbols *s;
+    FILE *map;
+
+    (void)state;
+    temp_dir_make(dir, sizeof(dir));
+    (void)snprintf(proc, sizeof(proc), "%s", dir);
+    make_folder(proc, sizeof(proc), "/a-folder-with-a-name-that-is-longer-than-most-are");
+    (void)snprintf(folder, sizeof(folder), "%s", proc);
+    make_folder(folder, sizeof(folder), "/1");
+    make_folder(folder, sizeof(folder), "/root");
+    make_folder(folder, sizeof(folder), "/tmp");
+    (void)snprintf(folder + strlen(folder), sizeof(folder) - strlen(folder), "/perf-77.map");
+    map = fopen(folder, "w");
+    assert_non_null(map);
+    (void)fputs("1000 20 generated\n", map);
+    (void)fclose(map);
+
+    assert_status(symbols_open(&(symbols_options){ .proc = proc }, &s), SONDE_OK);
+    o = symbols_get(s, &r);
+    symbols_open_files(s);
+    assert_true(is_called(o, 0x1010, "generated"));
+    symbol_object_put(o);
+    symbols_close(s);
+    temp_dir_remove(dir);
+}
+
 static void test_indexes_make_room_and_are_made_again(void **state)
 {
     symbol_request a = own_file(), b = own_file();
@@ -458,6 +496,7 @@ int main(void)
         cmocka_unit_test(test_one_object_serves_all_who_have_it),
         cmocka_unit_test(test_another_file_than_the_one_meant_is_not_believed),
         cmocka_unit_test(test_what_is_no_regular_file_is_not_opened),
+        cmocka_unit_test(test_a_map_of_generated_code_is_found_wherever_proc_is),
         cmocka_unit_test(test_indexes_make_room_and_are_made_again),
         cmocka_unit_test(test_debug_information_that_is_too_big_leaves_names),
         cmocka_unit_test(test_no_more_files_are_open_than_there_may_be),
