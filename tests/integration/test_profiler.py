@@ -261,7 +261,8 @@ class Linked(Case):
     def test_samples_carry_the_span_they_served_and_its_endpoint(self):
         with ProfileIntake() as agent, Stack() as stack:
             agent.info = STOCK
-            program = stack.start_program("profiled_linked", env=self.environment(stack, agent.base))
+            program = stack.start_program("profiled_linked", env=self.environment(
+                stack, agent.base, DD_PROFILING_UPLOAD_PERIOD="3600"))  # one window: an endpoint is known when its request ends
             self.assertEqual(program.ask("start")["status"], 0)
             truth = program.ask("span 500")
             self.assertEqual(program.ask("flush")["status"], 0)
@@ -276,7 +277,7 @@ class Linked(Case):
         self.assertTrue(rows)
         for _, labels in rows:
             self.assertEqual((labels.get("span id"), labels.get("local root span id")), (span, span))
-        self.assertIn("GET /shop", {labels.get("trace endpoint") for _, labels in rows})
+        self.assertEqual({labels.get("trace endpoint") for _, labels in rows}, {"GET /shop"})
         self.assertEqual(sum(u.event["endpoint_counts"].get("GET /shop", 0) for u in uploads), 1)
 
 
