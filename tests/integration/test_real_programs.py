@@ -84,6 +84,7 @@ class RealPrograms(unittest.TestCase):
     def setUp(self):
         self.folder = Path(tempfile.mkdtemp(prefix="sonde-real-"))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.addCleanup(os.umask, os.umask(0o022))  # servers that root starts read as somebody else
         self.folder.chmod(0o777)
         self.maxDiff = None
 
