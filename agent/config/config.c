@@ -289,7 +289,7 @@ sonde_str config_origin(const agent_config *c, const char *key)
 {
     const config_key *found = key_find(sonde_str_from(key));
 
-    return found ? c->origins[found - config_keys] : (sonde_str){ NULL, 0 };
+    return found && c->origins ? c->origins[found - config_keys] : (sonde_str){ NULL, 0 };
 }
 
 void config_compare(const agent_config *before, const agent_config *after,

@@ -319,7 +319,7 @@ void config_each_secret(const agent_config *c, void (*tell)(void *user, sonde_st
 /* Whether apm_config.features lists it. */
 bool config_has_feature(const agent_config *c, const char *name);
 
-/* Where the value of a key ("apm_config.receiver_port") came from; empty: no such key. */
+/* Where the value of a key ("apm_config.receiver_port") came from; empty: no such key, or a configuration that nobody read. */
 sonde_str config_origin(const agent_config *c, const char *key);
 
 void config_print_help(sonde_buf *out);     /* one paragraph a key, for --help */

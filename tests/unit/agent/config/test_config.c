@@ -78,6 +78,8 @@ static void test_the_environment_wins_over_the_file(void **state)
     assert_text(config_origin(c, "apm_config.receiver_port"), "DD_APM_RECEIVER_PORT");
     assert_text(config_origin(c, "site"), "t.yaml:2:1");
     assert_int_equal(config_origin(c, "no such key").len, 0);
+    assert_int_equal(config_origin(&(agent_config){ .refs = 1 }, "site").len,
+                     0); /* nobody read it */
     config_put(c);
 }
 
