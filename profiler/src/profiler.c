@@ -3,7 +3,7 @@
  *   start   arena ▶ configuration ▶ drainer (objects first) ▶ crash reports ▶ samplers ▶ heap, waits ▶ slots, if we came late
  *           ▶ libtrace is told
  *   stop    libtrace is told ▶ waits, heap ▶ samplers ▶ drainer (last window)
- *   fork    before: drainer ▶ endpoints ▶ samplers ▶ live heap ▶ arena; after: the other way round */
+ *   fork    before: names ▶ drainer ▶ endpoints ▶ samplers ▶ live heap ▶ arena; after: the other way round */
 #include "profiler.h"
 
 #include <dlfcn.h>
@@ -36,6 +36,7 @@
 #include "late.h"
 #include "lock.h"
 #include "maps.h"
+#include "resolver.h"
 #include "sampler.h"
 #include "samplers.h"
 #include "waits.h"
@@ -90,6 +91,7 @@ static const char *why_not(const sonde_prof__config *c)
 static void prefork(void)
 {
     sonde_prof__lock_take(&lock);
+    sonde_prof__resolver_prefork(SONDE_PROF__RESOLVER_MS);
     sonde_prof__drainer_prefork(); /* takes endpoints while it drains */
     sonde_prof__endpoints_prefork();
     sonde_prof__code_prefork();
@@ -108,6 +110,7 @@ static void postfork_parent(void)
     sonde_prof__code_postfork_parent();
     sonde_prof__endpoints_postfork_parent();
     sonde_prof__drainer_postfork_parent();
+    sonde_prof__resolver_postfork_parent();
     sonde_prof__lock_give(&lock);
 }
 
@@ -133,6 +136,7 @@ static void postfork_child(void)
     sonde_prof__frames_postfork_child();
     sonde_prof__code_postfork_child();
     sonde_prof__drainer_postfork_child();
+    sonde_prof__resolver_postfork_child();
     sonde_prof__lock_init(&lock);
     if (sonde_prof__attach_is_on())
         end_in_child();
@@ -172,6 +176,7 @@ static bool prepare(void)
     sonde_prof__arena_install();
     sonde_log_set_prefix("sonde profiler");
     sonde_log_set_sink(sonde_prof__files_log, NULL);
+    sonde_prof__resolver_prepare();
     if (sonde_fork_register(&fork_hooks) != SONDE_OK)
         return false;
     (void)atexit(at_exit);
