@@ -11,9 +11,12 @@
 #define FILL  SERIES_FILL
 const series_row series_rows[] = {
     { "agent.uptime_s",                           "heartbeat",                      GAUGE, "", false },
-    { "receiver.payloads_dropped.media_type",     "receiver.error",                 COUNT, "", true },
-    { "receiver.payloads_dropped.cross_site",     "receiver.error",                 COUNT, "", true },
-    { "receiver.payloads_dropped.decoding_error", "receiver.error",                 COUNT, "", true },
+    { "receiver.payloads_dropped.payload_too_large", "receiver.error",              COUNT, "error:payload-too-large", true },
+    { "receiver.payloads_dropped.decoded_too_big","receiver.error",                 COUNT, "error:payload-too-large", true },
+    { "receiver.payloads_dropped.unexpected_eof", "receiver.error",                 COUNT, "error:unexpected-eof", true },
+    { "receiver.payloads_dropped.timeout",        "receiver.error",                 COUNT, "error:timeout", true },
+    { "receiver.payloads_dropped.decoding_error", "receiver.error",                 COUNT, "error:decoding-error", true },
+    { "receiver.payloads_dropped.media_type",     "receiver.error",                 COUNT, "error:format-error", true },
     { "receiver.http.connections_tcp",            "receiver.tcp_connections",       COUNT, "status:accepted", true },
     { "receiver.http.connections_uds",            "receiver.uds_connections",       COUNT, "status:accepted", true },
     { "receiver.config_requests",                 "receiver.config_request",        COUNT, "", true },

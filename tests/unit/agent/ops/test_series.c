@@ -117,6 +117,32 @@ static void test_the_page_holds_each_family_once_and_together(void **state)
     sonde_buf_done(&got);
 }
 
+static void test_a_payload_that_is_rejected_is_told_with_its_error(void **state)
+{
+    static const struct {
+        const char *reason, *tag;
+    } cases[] = {
+        { "payload_too_large", "error:payload-too-large" },
+        { "decoded_too_big", "error:payload-too-large" },
+        { "unexpected_eof", "error:unexpected-eof" },
+        { "timeout", "error:timeout" },
+        { "decoding_error", "error:decoding-error" },
+        { "media_type", "error:format-error" },
+    };
+    static series_set s;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char json[128];
+
+        (void)snprintf(json, sizeof(json), "{\"receiver\":{\"payloads_dropped\":{\"%s\":3}}}",
+                       cases[i].reason);
+        read(&s, json);
+        if (series_sum(&s, "receiver.error", cases[i].tag) != 3)
+            fail_msg("%s is not told as %s", cases[i].reason, cases[i].tag);
+    }
+}
+
 static void test_sums_look_at_name_and_tag(void **state)
 {
     static series_set now;
@@ -168,6 +194,7 @@ int main(void)
         cmocka_unit_test(test_a_name_that_is_too_long_is_left_out_and_its_neighbours_are_not),
         cmocka_unit_test(test_counts_are_sent_as_what_they_grew_by),
         cmocka_unit_test(test_the_page_holds_each_family_once_and_together),
+        cmocka_unit_test(test_a_payload_that_is_rejected_is_told_with_its_error),
         cmocka_unit_test(test_sums_look_at_name_and_tag),
         cmocka_unit_test(test_of_several_queues_the_fullest_is_told),
         cmocka_unit_test(test_no_number_is_counted_twice_in_a_metric),
