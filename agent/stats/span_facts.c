@@ -131,19 +131,25 @@ span_kind facts_kind(const span_facts *f)
     return KIND_OTHER;
 }
 
-/* Metric first, then text; only whole numbers of 32 bits count. */
+/* False: there is none, or it is no whole number of 32 bits. */
+static bool read_metric(const span_facts *f, stat_tag tag, uint32_t *out)
+{
+    double d = f->metric[tag];
+
+    if (!(f->metric_seen & BIT(tag)) || !(d >= 0.0 && d <= (double)UINT32_MAX) ||
+        d > (double)(uint32_t)d)
+        return false;
+    *out = (uint32_t)d;
+    return true;
+}
+
+/* Metric first, then text. */
 static bool read_status(const span_facts *f, stat_tag tag, uint32_t *out)
 {
     uint64_t v;
 
-    if (f->metric_seen & BIT(tag)) {
-        double d = f->metric[tag];
-
-        if (!(d >= 0.0 && d <= (double)UINT32_MAX))
-            return false;
-        *out = (uint32_t)d;
+    if (read_metric(f, tag, out))
         return true;
-    }
     if (!(f->meta_seen & BIT(tag)) || sonde_parse_u64(f->meta[tag], &v) != SONDE_OK ||
         v > UINT32_MAX)
         return false;
@@ -229,18 +235,15 @@ sonde_str facts_grpc_status(const span_facts *f, char scratch[GRPC_STATUS_SCRATC
         len--; /* the general RPC status means gRPC only there */
     for (i = 0; i < len; i++) {
         sonde_str text = facts_meta(f, tags[i]);
+        uint32_t number;
 
+        if (!text.len && read_metric(f, tags[i], &number))
+            return (sonde_str){ scratch, sonde_format_u64(number, scratch) };
         if (!text.len)
             continue;
         if (sonde_parse_u64(text, &code) == SONDE_OK && code <= UINT32_MAX)
             return (sonde_str){ scratch, sonde_format_u64(code, scratch) };
         return grpc_code_of_name(text);
-    }
-    for (i = 0; i < len; i++) {
-        double d = f->metric[tags[i]];
-
-        if ((f->metric_seen & BIT(tags[i])) && d >= 0.0 && d <= (double)UINT32_MAX)
-            return (sonde_str){ scratch, sonde_format_u64((uint64_t)d, scratch) };
     }
     return (sonde_str){ NULL, 0 };
 }

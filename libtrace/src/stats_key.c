@@ -107,13 +107,24 @@ static bool is_counted(const facts *f, const sonde__agent_info *agent)
            is_among(&agent->span_kinds, f->meta[FACT_KIND]);
 }
 
+/* False: there is none, or it is no whole number of 32 bits. */
+static bool read_metric(const facts *f, int i, uint32_t *out)
+{
+    double number = f->metric[i];
+
+    if (!(number >= 0 && number <= UINT32_MAX) || number > (double)(uint32_t)number)
+        return false;
+    *out = (uint32_t)number;
+    return true;
+}
+
 static uint32_t http_status(const facts *f)
 {
-    double number = f->metric[FACT_HTTP_STATUS];
     uint64_t parsed = 0;
+    uint32_t number;
 
-    if (number >= 0 && number <= UINT32_MAX)
-        return (uint32_t)number;
+    if (read_metric(f, FACT_HTTP_STATUS, &number))
+        return number;
     if (sonde_parse_u64(f->meta[FACT_HTTP_STATUS], &parsed) != SONDE_OK || parsed > UINT32_MAX)
         return 0;
     return (uint32_t)parsed;
@@ -181,15 +192,16 @@ static sonde_str grpc_number(sonde_str text)
 static sonde_str grpc_status(const facts *f, sonde_arena *scratch)
 {
     char digits[SONDE_U64_MAX_LEN];
+    uint32_t number;
     int i;
 
-    for (i = FACT_GRPC_FIRST; i <= FACT_GRPC_LAST; i++)
+    for (i = FACT_GRPC_FIRST; i <= FACT_GRPC_LAST; i++) {
         if (f->meta[i].len > 0)
             return grpc_number(f->meta[i]);
-    for (i = FACT_GRPC_FIRST; i <= FACT_GRPC_LAST; i++)
-        if (f->metric[i] >= 0 && f->metric[i] <= UINT32_MAX)
-            return sonde_arena_copy(
-                scratch, (sonde_str){ digits, sonde_format_u64((uint64_t)f->metric[i], digits) });
+        if (read_metric(f, i, &number))
+            return sonde_arena_copy(scratch,
+                                    (sonde_str){ digits, sonde_format_u64(number, digits) });
+    }
     return SONDE_STR("");
 }
 

@@ -78,6 +78,9 @@ static void test_http_status_is_read_from_the_first_place_that_has_one(void **st
         { "not a number", { { "http.status_code", "teapot", 0 } }, 0 },
         { "negative", { { "http.status_code", NULL, -1 } }, 0 },
         { "too large", { { "http.status_code", NULL, 1e300 } }, 0 },
+        { "no whole number, then text",
+          { { "http.status_code", NULL, 404.5 }, { "http.status_code", "503", 0 } },
+          503 },
         { "absent", { { NULL, NULL, 0 } }, 0 },
     };
     size_t i;
@@ -100,6 +103,13 @@ static void test_grpc_status_is_read_in_any_spelling(void **state)
     } cases[] = {
         { "digits", { { "rpc.grpc.status_code", "14", 0 } }, "14" },
         { "metric", { { "rpc.grpc.status_code", NULL, 5 } }, "5" },
+        { "no whole number", { { "rpc.grpc.status_code", NULL, 5.5 } }, "" },
+        { "the metric of a name before the text of the next",
+          { { "grpc.code", "9", 0 }, { "rpc.grpc.status_code", NULL, 5 } },
+          "5" },
+        { "the text of a name before its metric",
+          { { "grpc.code", NULL, 9 }, { "grpc.code", "5", 0 } },
+          "5" },
         { "second name", { { "grpc.code", "OK", 0 } }, "0" },
         { "third name", { { "rpc.grpc.status.code", "7", 0 } }, "7" },
         { "fourth name", { { "grpc.status.code", NULL, 0 } }, "0" },
