@@ -360,6 +360,17 @@ static void check_patterns(builder *b)
     check_tag_patterns(b, "apm_config.filter_tags_regex.reject", &c->filter_regex_reject);
 }
 
+static void check_features(builder *b)
+{
+    const config_list *features = &b->c->features;
+    sonde_str origin = config_origin(b->c, "apm_config.features");
+
+    for (size_t i = 0; i < features->len; i++)
+        if (!known_is_feature(features->items[i]))
+            note(b, "%.*s: apm_config.features: %.*s has no effect here", SONDE_STR_ARG(origin),
+                 SONDE_STR_ARG(features->items[i]));
+}
+
 void derive(builder *b)
 {
     agent_config *c = b->c;
@@ -384,4 +395,5 @@ void derive(builder *b)
     }
     derive_kill_line(b);
     check_patterns(b);
+    check_features(b);
 }

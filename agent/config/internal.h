@@ -58,6 +58,7 @@ extern const known_key known_keys[];
 extern const size_t known_keys_len;
 
 const known_key *known_find(sonde_str name); /* NULL: no such key */
+bool known_is_feature(sonde_str name);       /* of apm_config.features: does something here */
 
 /* The variables of a key, comma list; `room` holds a name made from the key. */
 #define CONFIG_ENV_NAME_MAX 96

@@ -166,3 +166,27 @@ const known_key *known_find(sonde_str name)
             return &known_keys[i];
     return NULL;
 }
+
+bool known_is_feature(sonde_str name)
+{
+    static const char *const names[] = {
+        "429",
+        "error_rare_sample_tracer_drop",
+        "probabilistic_sampler_full_trace_id",
+        "big_resource",
+        "component2name",
+        "table_names",
+        "keep_sql_alias",
+        "replace_sql_digits",
+        "quantize_sql_tables",
+        "dollar_quoted_func",
+        "sqllexer",
+        "disable_cid_stats",
+        "disable_process_stats",
+    };
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (sonde_str_eq(name, sonde_str_from(names[i])))
+            return true;
+    return false;
+}

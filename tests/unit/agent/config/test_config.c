@@ -321,6 +321,19 @@ static void test_keys_without_effect_are_noted_and_no_warning(void **state)
     config_put(c);
 }
 
+static void test_features_without_effect_are_noted(void **state)
+{
+    static const char *const variables[] = { "DD_APM_FEATURES=429,nonesuch,sqllexer", NULL };
+    agent_config *c = load("", variables);
+
+    (void)state;
+    assert_int_equal(c->warnings_len, 0);
+    assert_int_equal(c->notes_len, 1);
+    assert_text(c->notes[0], "DD_APM_FEATURES: apm_config.features: nonesuch has no effect here");
+    assert_true(config_has_feature(c, "nonesuch")); /* /info tells it all the same */
+    config_put(c);
+}
+
 static void test_a_key_without_a_variable_of_its_own_has_one_made_from_its_name(void **state)
 {
     static const char *const variables[] = { "DD_APM_CONFIG_RARE_SAMPLER_TPS=7", NULL };
@@ -909,6 +922,7 @@ int main(void)
         cmocka_unit_test(test_unknown_keys_are_warned_about_with_the_nearest_known),
         cmocka_unit_test(test_a_secret_of_a_backend_is_refused_and_no_key),
         cmocka_unit_test(test_keys_without_effect_are_noted_and_no_warning),
+        cmocka_unit_test(test_features_without_effect_are_noted),
         cmocka_unit_test(test_a_key_without_a_variable_of_its_own_has_one_made_from_its_name),
         cmocka_unit_test(test_overrides_win_over_the_file_in_byte_order),
         cmocka_unit_test(test_what_differs_between_two_snapshots_is_told),
