@@ -45,7 +45,8 @@ static const char help[] =
     "                       \"folded\" and \"speedscope\" mean: to standard output\n"
     "  -f, --format NAME    html, pprof, folded or speedscope, whatever the file is called\n"
     "  -t, --type TYPE      only this of cpu-time, cpu-samples, wall-time, alloc-space, "
-    "inuse-space, ...\n"
+    "inuse-space, ... (files for\n"
+    "                       pprof have all); a wrong one says which there are\n"
     "  -F, --frequency N    CPU samples for a second of CPU time (99)\n"
     "      --no-inlines     do not look for inlined functions: faster with large programs\n"
     "\n"
@@ -127,14 +128,7 @@ static void watch(const request *r, profiled *p)
 
 /* ---- what came of it ---- */
 
-static const char *file_of(const request *r)
-{
-    const char *file = r->line->values[OPT_OUTPUT];
-
-    return !file || strcmp(file, "folded") == 0 || strcmp(file, "speedscope") == 0 ? NULL : file;
-}
-
-static int fail_type(const request *r, const profile *got)
+static int fail_type(const request *r, const profile *got, const char *what)
 {
     profile_column columns[PROFILE_COLUMNS_MAX];
     size_t len = profile_columns(got, columns);
@@ -144,8 +138,7 @@ static int fail_type(const request *r, const profile *got)
     sonde_buf_init(&names, 4096);
     for (size_t i = 0; i < len; i++)
         sonde_buf_printf(&names, "%s%.*s", i ? ", " : "", SONDE_STR_ARG(columns[i].type));
-    code = cli_fail(r->self, "--type %s: the profile has none of it; it has %.*s",
-                    r->line->values[OPT_TYPE],
+    code = cli_fail(r->self, "--type %s: %s %.*s", r->line->values[OPT_TYPE], what,
                     SONDE_STR_ARG(len ? sonde_buf_str(&names) : SONDE_STR("nothing")));
     sonde_buf_done(&names);
     return code;
@@ -153,7 +146,7 @@ static int fail_type(const request *r, const profile *got)
 
 static int write_profile(const request *r, profiled *p, profile *got)
 {
-    const char *file = file_of(r);
+    const char *file = output_file_of(r->line->values[OPT_OUTPUT]);
     const output_facts facts = { .title = p->name,
                                  .type = r->line->values[OPT_TYPE],
                                  .start_unix_ns = p->began_unix_ns,
@@ -166,7 +159,7 @@ static int write_profile(const request *r, profiled *p, profile *got)
     sonde_buf_init(&out, OUTPUT_MAX_BYTES);
     status = output_write(r->format, got, &facts, &out);
     if (status == SONDE_ERR_NOT_FOUND)
-        code = fail_type(r, got);
+        code = fail_type(r, got, "the profile has none of it; it has");
     else if (status != SONDE_OK)
         code = cli_fail(r->self, "the profile could not be written: %s", sonde_status_str(status));
     else if (output_save(file, sonde_buf_str(&out)) != SONDE_OK)
@@ -189,7 +182,7 @@ static void tell_losses(const request *r, const collector_counters *n)
     else if (n->rows == 0)
         (void)cli_fail(
             r->self, "no samples came: the program did nothing of --events %s, or too little",
-            r->line->values[OPT_EVENTS] ? r->line->values[OPT_EVENTS] : "cpu,wall,heap,lock");
+            r->line->values[OPT_EVENTS] ? r->line->values[OPT_EVENTS] : PROFILED_EVENTS_USUAL);
     if (n->lost)
         (void)cli_fail(r->self, "%llu rows found no room", (unsigned long long)n->lost);
     if (n->refused)
@@ -221,11 +214,12 @@ static int profile_program(const request *r)
                                  .frequency = r->line->values[OPT_FREQUENCY],
                                  .batch_ms = BATCH_MS,
                                  .inlines = !r->line->values[OPT_NO_INLINES] };
+    const char *file = output_file_of(r->line->values[OPT_OUTPUT]);
     profiled p;
     int code;
 
-    if (!output_is_possible(file_of(r)))
-        return cli_fail(r->self, "%s: %s", file_of(r), strerror(errno));
+    if (!output_is_possible(file))
+        return cli_fail(r->self, "%s: %s", file, strerror(errno));
     if (!profiled_begin(r->self, &o, &p, &code))
         return code;
     watch(r, &p);
@@ -251,6 +245,45 @@ static bool read_duration(const request *r, uint64_t *out_ns)
     }
     *out_ns = sonde_s_to_ns(seconds);
     return true;
+}
+
+/* Said before the program has run for hours. */
+static bool check_type(const request *r)
+{
+    static const char *const events[PROFILE_KINDS] = {
+        [PROFILE_CPU] = "cpu",
+        [PROFILE_WALL] = "wall",
+        [PROFILE_ALLOC] = "heap",
+        [PROFILE_LIVE] = "heap",
+        [PROFILE_LOCK] = "lock",
+        [PROFILE_RELEASE] = "lock",
+        [PROFILE_EXCEPTION] = "exception",
+        [PROFILE_SOCKET_READ] = "io",
+        [PROFILE_SOCKET_WRITE] = "io",
+        [PROFILE_FILE_READ] = "io",
+        [PROFILE_FILE_WRITE] = "io",
+    };
+    const char *type = r->line->values[OPT_TYPE], *list = r->line->values[OPT_EVENTS];
+    sonde_str rest = sonde_str_from(list ? list : PROFILED_EVENTS_USUAL);
+    profile_column columns[PROFILE_COLUMNS_MAX];
+    profile any = { .enabled = { false } };
+    size_t len, i;
+
+    if (!type)
+        return true;
+    memset(any.enabled, true, sizeof(any.enabled));
+    len = profile_columns(&any, columns);
+    for (i = 0; i < len && !sonde_str_eq(columns[i].type, sonde_str_from(type)); i++)
+        ;
+    if (i == len) {
+        (void)fail_type(r, &any, "there is no such type; there are");
+        return false;
+    }
+    while (rest.len)
+        if (sonde_str_eq(sonde_str_cut(&rest, ','), sonde_str_from(events[columns[i].kind])))
+            return true;
+    (void)cli_fail(r->self, "--type %s needs --events %s", type, events[columns[i].kind]);
+    return false;
 }
 
 static bool read_request(request *r)
@@ -279,7 +312,7 @@ static bool read_request(request *r)
                        line->values[OPT_FREQUENCY]);
         return false;
     }
-    return read_duration(r, &r->duration_ns);
+    return check_type(r) && read_duration(r, &r->duration_ns);
 }
 
 static int run(const command *self, int argc, char **argv)

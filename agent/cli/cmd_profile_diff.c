@@ -29,10 +29,12 @@ static const char help[] =
     "or collapsed stacks, compressed or not. Shares are compared, so the two need not be of the "
     "same length.\n"
     "The column z says how many standard deviations a change is; ~ marks those that are noise "
-    "(below 2).\n"
+    "(below 2),\n"
+    "- that a file does not say how many samples there were.\n"
     "\n"
     "  -o, --output FILE    .html: a flame graph of the change; .folded: a line for each stack "
-    "with both values\n"
+    "with both values,\n"
+    "                       \"folded\": the same to standard output\n"
     "  -f, --format NAME    html or folded, whatever the file is called\n"
     "  -t, --type TYPE      compare this (cpu-time, or what the files are made for)\n"
     "  -n, --rows N         so many functions (20)\n"
@@ -99,6 +101,31 @@ static bool add_file(const request *r, flame *f, const char *file, unsigned side
     else if (status != SONDE_OK)
         (void)cli_fail(r->self, "%s: %s", file, sonde_status_str(status));
     return status == SONDE_OK;
+}
+
+/* Whether it says in which libraries functions are; collapsed stacks do not. */
+static bool has_objects(const flame *f, unsigned side)
+{
+    for (uint32_t i = 1; i < f->tree.nodes_len; i++) {
+        sonde_str object = sonde_flame_object(&f->tree, f->tree.nodes[i].frame);
+
+        if (flame_total(f, i, side) && object.len && !sonde_str_eq(object, SONDE_STR("[kernel]")))
+            return true;
+    }
+    return false;
+}
+
+static bool are_of_one_kind(const request *r, const flame *f)
+{
+    bool have[FLAME_SIDES] = { has_objects(f, 0), has_objects(f, 1) };
+
+    if (have[0] == have[1] || !flame_total(f, 0, 0) || !flame_total(f, 0, 1))
+        return true;
+    (void)cli_fail(r->self,
+                   "%s does not say in which libraries functions are, as collapsed stacks do not: "
+                   "compare files of one kind",
+                   r->line->rest[have[0]]);
+    return false;
 }
 
 /* ---- the table ---- */
@@ -197,9 +224,23 @@ static sonde_status write_difference(const request *r, const flame *f, sonde_buf
     return out->status;
 }
 
+static int write_out(const request *r, const flame *f, sonde_buf *out)
+{
+    const char *file = output_file_of(r->line->values[OPT_OUTPUT]);
+    sonde_status status;
+
+    if (!are_of_one_kind(r, f))
+        return EXIT_FAILED;
+    status = write_difference(r, f, out);
+    if (status != SONDE_OK)
+        return cli_fail(r->self, "%s", sonde_status_str(status));
+    if (output_save(file, sonde_buf_str(out)) != SONDE_OK)
+        return cli_fail(r->self, "%s: %s", file ? file : "standard output", strerror(errno));
+    return EXIT_DONE;
+}
+
 static int compare(const request *r)
 {
-    const char *file = r->line->values[OPT_OUTPUT];
     flame *f = NULL;
     sonde_status status = flame_open(&f);
     sonde_buf out;
@@ -210,13 +251,7 @@ static int compare(const request *r)
         code = cli_fail(r->self, "%s", sonde_status_str(status));
     } else if (add_file(r, f, r->line->rest[0], 0) && add_file(r, f, r->line->rest[1], 1)) {
         flame_sum(f);
-        status = write_difference(r, f, &out);
-        if (status != SONDE_OK)
-            code = cli_fail(r->self, "%s", sonde_status_str(status));
-        else if (output_save(file, sonde_buf_str(&out)) != SONDE_OK)
-            code = cli_fail(r->self, "%s: %s", file ? file : "standard output", strerror(errno));
-        else
-            code = EXIT_DONE;
+        code = write_out(r, f, &out);
     }
     sonde_buf_done(&out);
     flame_close(f);

@@ -50,6 +50,11 @@ bool output_format_of(const char *file, const char *name, output_format *out)
     return false;
 }
 
+const char *output_file_of(const char *file)
+{
+    return !file || strcmp(file, "folded") == 0 || strcmp(file, "speedscope") == 0 ? NULL : file;
+}
+
 /* ---- columns ---- */
 
 /* Of two columns that tell the same in samples and in time, the one in time. */

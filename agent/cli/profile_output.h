@@ -26,6 +26,9 @@ typedef enum output_format {
 /* By its name, else by how the file is called ("folded" and "speedscope" alone are names too).  Without both: tables.
  * False: nobody knows. */
 bool output_format_of(const char *file, const char *name, output_format *out);
+/* NULL, which is standard output, where it is the name of a format. */
+const char *output_file_of(const char *file);
+
 #define OUTPUT_FORMATS "html, pprof, folded, speedscope"
 #define OUTPUT_HOW                                                                                 \
     "name the file .html, .pb.gz, .folded or .json, or say --format with one of " OUTPUT_FORMATS

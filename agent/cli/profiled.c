@@ -35,12 +35,11 @@ static const struct {
 
 #define EVENTS       (sizeof(events) / sizeof(events[0]))
 #define EVENTS_KNOWN "cpu, wall, heap, lock, io, exception"
-#define EVENTS_USUAL "cpu,wall,heap,lock"
 
 /* A bit for each; false: said why. */
 static bool read_events(const command *self, const char *list, unsigned *out)
 {
-    sonde_str rest = sonde_str_from(list ? list : EVENTS_USUAL);
+    sonde_str rest = sonde_str_from(list ? list : PROFILED_EVENTS_USUAL);
 
     *out = 0;
     while (rest.len) {

@@ -19,11 +19,13 @@
 #include "collector.h"
 #include "program.h"
 
+#define PROFILED_EVENTS_USUAL "cpu,wall,heap,lock"
+
 typedef struct profiled_options {
     char **argv;           /* the program and its arguments, NULL at the end */
     const char *pid;       /* instead: of a process that runs; NULL: none */
     bool trusts_seccomp;   /* of that one */
-    const char *events;    /* "cpu,wall,heap,lock"; NULL: those */
+    const char *events;    /* "cpu,lock"; NULL: PROFILED_EVENTS_USUAL */
     const char *frequency; /* CPU samples a second; NULL: the profiler's own */
     unsigned batch_ms;     /* time between batches */
     /* file for what the program prints, which then reads nothing; NULL: as here */

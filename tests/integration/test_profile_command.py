@@ -192,6 +192,7 @@ class Diff(unittest.TestCase):
     def test_both_values_of_each_stack(self):
         done = sonde("profile", "diff", "-f", "folded", self.before, self.after)
         self.assertEqual(done.stdout, "main;grows 40 120\nmain;shrinks 60 80\nmain;same 100 200\n")
+        self.assertEqual(sonde("profile", "diff", "-o", "folded", self.before, self.after).stdout, done.stdout)
 
     def test_the_page(self):
         out = self.folder / "out.html"
@@ -199,6 +200,15 @@ class Diff(unittest.TestCase):
         page = json.loads(out.read_text().partition('id="profile">')[2].partition("</script>")[0])
         self.assertTrue(page["compared"])
         self.assertEqual((page["flames"][0]["self"], page["flames"][0]["after"]), ([0, 0, 40, 60, 100], [0, 0, 120, 80, 200]))
+
+    def test_files_of_two_kinds_are_not_compared(self):
+        out = self.folder / "out.pb.gz"
+        self.assertEqual(sonde("profile", "-o", out, "-e", "cpu", "-F", "250", "--", PROGRAM, "200").returncode, 0)
+        for files in ([out, self.before], [self.before, out]):
+            done = sonde("profile", "diff", *files)
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertIn(f"{self.before} does not say in which libraries", done.stderr)
+        self.assertEqual(sonde("profile", "diff", out, out).returncode, 0)
 
     def test_what_cannot_be_compared(self):
         cases = [([self.before], 2, "expected two files"), ([self.before, "/nowhere"], 1, "No such file"),
@@ -285,6 +295,9 @@ class Refusals(unittest.TestCase):
             (["profile", "--", "no-such-program"], 127, "no-such-program: No such file or directory in PATH"),
             (["profile", "-e", "cpu,time", "--", "true"], 2, 'there is no "time"'),
             (["profile", "-d", "0", "--", "true"], 2, "expected a number of seconds"),
+            (["profile", "-t", "cpu", "--", "/nowhere"], 2, "there is no such type; there are cpu-samples, cpu-time, wall"),
+            (["profile", "-t", "inuse-space", "-e", "cpu,lock", "--", "/nowhere"], 2, "needs --events heap"),
+            (["profile", "-t", "lock-release-wait", "-e", "cpu,lock", "--", "/nowhere"], 127, "No such file"),
             (["profile", "-F", "5000", "--", "true"], 2, "expected a number from 1 to 1000"),
             (["profile", "--", "/nowhere/at-all"], 127, "No such file"),
             (["profile", "--", "/"], 126, "Permission denied"),
