@@ -186,6 +186,22 @@ test('a comparison shows what takes a larger share than before', async () => {
   await page.getByRole('button', { name: 'Flame graph' }).click();
   await graph().waitFor();
   await screenshot('profile-comparison', 560);
+
+  await page.goto('/profiles?service=late&from=now-15m&compare=7d&view=top');
+  await comes(page.locator('.alert'), 'There is no profile to compare with in that time.');
+  await first.waitFor();
+  assert.equal(await page.getByText('Change of self').count(), 0, 'there is nothing it changed from');
+  page.expectQuiet();
+});
+
+test('the sum above the functions is theirs, also when profiles came meanwhile', async () => {
+  await upload(bench.uiUrl, 'growing', ago(3), ago(2), shopProfile());
+  await page.goto('/profiles?service=growing&from=now-15m');
+  await comes(page.locator('.head'), /1\.00 s in 8 samples of 1 profile/);
+  await upload(bench.uiUrl, 'growing', ago(2), ago(1), shopProfile());
+  await page.getByRole('button', { name: 'Functions' }).click();
+  await comes(page.locator('.functions tbody tr'), /^btree_next .* 520 ms 26\.0%$/);
+  await comes(page.locator('.head'), /2\.00 s in 16 samples of 2 profiles/);
   page.expectQuiet();
 });
 
@@ -232,6 +248,10 @@ test('inlined functions, the kernel and generated code look different, and the l
   await graph().hover({ position: { x: 30, y: 5 * 20 + 10 } });
   await comes(page.getByRole('tooltip'), /^read \[kernel\.kallsyms\]/);
 
+  await page.getByRole('button', { name: 'Download' }).click();
+  await page.getByRole('menu').waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('menu').waitFor({ state: 'detached' });
   await page.getByRole('button', { name: 'Download' }).click();
   const waiting = page.waitForEvent('download');
   await page.getByRole('menuitem', { name: /one HTML file/ }).click();
@@ -315,6 +335,10 @@ test('in a narrow window everything can be reached', async () => {
 
 test('what is downloaded opens without the intake', async () => {
   await page.goto('/profiles?service=shop');
+  await page.getByRole('button', { name: 'Download' }).click();
+  await page.getByRole('menu').waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('menu').waitFor({ state: 'detached' });
   await page.getByRole('button', { name: 'Download' }).click();
   const waiting = page.waitForEvent('download');
   await page.getByRole('menuitem', { name: /one HTML file/ }).click();

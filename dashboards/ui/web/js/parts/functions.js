@@ -9,6 +9,7 @@ import { Failure } from './notice.js';
 import { SortHead, rowClick, walkRows } from './table.js';
 
 const SHARE = (v, all) => (all ? v / all : 0);
+const isDiff = (answer) => answer.base?.total > 0;
 
 function columnsOf(answer) {
   return [
@@ -18,7 +19,7 @@ function columnsOf(answer) {
     { key: 'self_share', title: '%', class: 'num' },
     { key: 'total', title: 'Total', class: 'num', value: (r) => r.total },
     { key: 'total_share', title: '%', class: 'num' },
-    ...(answer.base ? [{ key: 'change', title: 'Change of self', class: 'num', value: (r) => r.change }] : []),
+    ...(isDiff(answer) ? [{ key: 'change', title: 'Change of self', class: 'num', value: (r) => r.change }] : []),
   ];
 }
 
@@ -54,7 +55,7 @@ export function Functions({ query, params, find, tick }) {
       <td class="dim" title=${r.object}>${r.object.slice(r.object.lastIndexOf('/') + 1)}</td>
       <td class="num">${amount(r.self, data.unit)}</td>${cell(r.self, data.total)}
       <td class="num">${amount(r.total, data.unit)}</td>${cell(r.total, data.total)}
-      ${data.base && html`<${Change} row=${r} answer=${data} />`}</tr>`,
+      ${isDiff(data) && html`<${Change} row=${r} answer=${data} />`}</tr>`,
     )}</tbody></table>
     ${data.functions > data.rows.length && html`<p class="faint more-rows">${count(data.rows.length)} of ${count(data.functions)} functions are shown.</p>`}
   </div>`;

@@ -65,6 +65,7 @@ function Files({ query, none }) {
     addEventListener('click', close);
     return () => removeEventListener('click', close);
   }, [open]);
+  useKeys(open ? { Escape: () => setOpen(false) } : {});
   return html`<div class="anchor"><button aria-haspopup="menu" aria-expanded=${open} disabled=${none}
     onClick=${(e) => {
       e.stopPropagation();
@@ -247,7 +248,7 @@ export default function Profiles({ params }) {
   const { data: answer, error, loading } = useApi(
     asked,
     { ...query, ...DETAIL, inverted: params.inverted ?? '', timeline: 1 },
-    tick,
+    `${tick} ${params.view ?? ''}`, // its sum stands above the other views too, which are of now
   );
   const failed = list.error ?? error;
   return html`
