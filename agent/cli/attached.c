@@ -25,15 +25,29 @@ static bool read_state(const attached *a, uint32_t *out)
     return target_read(&a->target, FIELD(a, state), out, sizeof(*out));
 }
 
+/* When it has not heard from us for long it has unmapped the block, and there may be anything now. */
+static bool is_ours(const attached *a)
+{
+    uint32_t now[2]; /* beat, magic */
+
+    _Static_assert(offsetof(sonde_attach_block, magic) == offsetof(sonde_attach_block, beat) + 4,
+                   "one behind the other");
+    return target_read(&a->target, FIELD(a, beat), now, sizeof(now)) && now[0] == a->beat &&
+           now[1] == SONDE_ATTACH_MAGIC;
+}
+
 static void ask(const attached *a, uint32_t what)
 {
-    (void)target_write(&a->target, FIELD(a, ask), &what, sizeof(what));
+    if (is_ours(a))
+        (void)target_write(&a->target, FIELD(a, ask), &what, sizeof(what));
 }
 
 bool attached_beat(attached *a)
 {
     uint32_t state;
 
+    if (!is_ours(a))
+        return false;
     a->beat++;
     return target_write(&a->target, FIELD(a, beat), &a->beat, sizeof(a->beat)) &&
            read_state(a, &state) && state == SONDE_ATTACH_RUNNING;

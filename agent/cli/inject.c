@@ -12,9 +12,11 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
@@ -34,20 +36,25 @@
 
 #    define TRY_NS         (INJECT_TRY_S * (uint64_t)SONDE_NS_PER_S)
 #    define AGAIN_NS       (20 * (long)SONDE_NS_PER_MS)
+#    define NEXT_WAIT_NS   (UINT64_C(2) * SONDE_NS_PER_S)
 #    define THREADS_MAX    4096u
 #    define CODE_BYTES     4096u
 #    define BLOCK_BYTES    4096u
-#    define MAP_BYTES      (64u * 1024) /* code, block, stack */
+#    define MAP_BYTES      (80u * 1024) /* code, block, vector registers, stack */
+#    define CREATE_NS      (5 * (uint64_t)SONDE_NS_PER_S)
+#    define CREATE_LOOK_NS (SONDE_NS_PER_MS / 20)
 #    define KNOWN_MAX      256u
 #    define STACK_SCAN_MAX (512u * 1024)
 #    define GET_RSEQ       0x420f    /* PTRACE_GET_RSEQ_CONFIGURATION */
 #    define RTLD_DLOPEN    INT32_MIN /* __RTLD_DLOPEN, for libc's own dlopen() of before 2.34 */
 
+#    define NOT_CREATED INT32_MIN
+
 typedef struct injection {
     const target *target;
     const inject_request *request;
     sonde_attach_block block;
-    uint64_t call_at; /* a system call instruction */
+    uint64_t back_at; /* where a thread's way back has room */
     tracee *tracee;
     char *why;
     bool is_final; /* no other thread would do better */
@@ -91,17 +98,38 @@ static uint64_t find_function(const target *t, const char *function)
     return at;
 }
 
-static uint64_t find_call(const target *t)
+/* Between the end of an object's code and the end of its last page, where nothing is. */
+static uint64_t find_room_in(const target *t, const target_mapping *m, const target_object *o)
 {
-    uint64_t from = find_function(t, "getpid");
-    unsigned char code[64];
+    for (uint32_t i = 0; i < o->image.segments_len; i++) {
+        uint64_t end = o->image.segments[i].hi + o->image.bias;
+        uint64_t from = (end + 15) & ~UINT64_C(15);
 
-    if (!from || !target_read(t, from, code, sizeof(code)))
-        return 0;
-    for (size_t i = 0; i + 1 < sizeof(code); i++)
-        if (code[i] == 0x0f && code[i + 1] == 0x05)
-            return from + i;
+        if (end > m->lo && from <= m->hi && m->hi - from >= sizeof(way_back) &&
+            target_find(t, from) == m)
+            return from;
+    }
     return 0;
+}
+
+/* For a thread's way back, the C library's first. */
+static uint64_t find_room(const target *t)
+{
+    uint64_t room = 0;
+
+    for (int others = 0; others < 2 && !room; others++)
+        for (size_t i = 0; i < t->mappings_len && !room; i++) {
+            const target_mapping *m = &t->mappings[i];
+            bool is_libc = target_is_named(m, "libc.so") || target_is_named(m, "libc-2.");
+            target_object o;
+
+            if (!m->is_executable || m->path[0] != '/' || is_libc == others)
+                continue;
+            if (target_object_at(t, m->lo, &o) == SONDE_OK)
+                room = find_room_in(t, m, &o);
+            target_object_done(&o);
+        }
+    return room;
 }
 
 static bool find_functions(injection *i)
@@ -123,16 +151,21 @@ static bool find_functions(injection *i)
         b->dlerror = 0;
         b->flags |= RTLD_DLOPEN;
     }
-    i->call_at = find_call(t);
+    i->back_at = find_room(t);
     if (!b->pthread_create || !b->pthread_self || !b->pthread_detach)
         FAIL(i,
              "process %d has no threads, with a C library of before 2.34: start it anew with "
              "`sonde run --profile`",
              (int)t->pid);
-    if (!b->dlopen || !b->dlsym || !b->munmap || !i->call_at)
+    if (!b->dlopen || !b->dlsym || !b->munmap)
         FAIL(i,
              "the C library of process %d is one this command does not know: start it anew with "
              "`sonde run --profile`",
+             (int)t->pid);
+    if (!i->back_at)
+        FAIL(i,
+             "no object in process %d leaves room behind its code: start it anew with `sonde run "
+             "--profile`",
              (int)t->pid);
     return true;
 }
@@ -201,10 +234,18 @@ static bool waits_well(long number, uint64_t futex_operation)
 }
 
 /* The same, but the kernel would say EINTR: we begin them anew, and a time-out with them. */
-static bool waits_so_so(long number)
+static bool is_begun_anew(long number)
 {
     return number == SYS_epoll_wait || number == SYS_epoll_pwait || number == SYS_epoll_pwait2 ||
            number == SYS_rt_sigtimedwait;
+}
+
+/* Without a time-out that is no difference. */
+static bool has_time_out(long number, const uint64_t args[6])
+{
+    return number == SYS_rt_sigtimedwait ? args[2] != 0
+           : number == SYS_epoll_pwait2  ? args[3] != 0
+                                         : (int32_t)args[3] > 0;
 }
 
 /* Where a signal handler returns to: `mov $15, %rax` or %eax, `syscall`. */
@@ -302,7 +343,7 @@ static bool stands_well(injection *i)
 {
     const tracee *e = i->tracee;
     long number = (long)e->was.orig_rax;
-    bool waits = number >= 0 && (waits_well(number, e->was.rsi) || waits_so_so(number));
+    bool waits = number >= 0 && (waits_well(number, e->was.rsi) || is_begun_anew(number));
 
     if (!waits &&
         (!is_harmless_code(i, e->was.rip) || is_in_restartable_sequence(i->target, e->tid)))
@@ -317,7 +358,7 @@ static int64_t call(injection *i, long number, uint64_t a, uint64_t b, uint64_t 
 {
     const uint64_t args[6] = { a, b, c, d, e, 0 };
 
-    return tracee_call(i->tracee, i->call_at, number, args);
+    return tracee_call(i->tracee, number, args);
 }
 
 static bool copy_file(const char *from, int to)
@@ -373,15 +414,18 @@ static bool fill(injection *i, uint64_t map)
     const target *t = i->target;
     size_t code_len = (size_t)(inject_stub_end - inject_stub_begin);
     static const char name[] = "libsonde-profiler.so";
-    uint64_t block = map + CODE_BYTES;
+    uint64_t block = map + CODE_BYTES, back[2];
 
     i->block.map = map;
     i->block.map_bytes = MAP_BYTES;
     if (!i->block.attach && i->request->copies &&
         (!target_write(t, block, name, sizeof(name)) || !bring_copy(i, block)))
         return false;
+    back[1] = tracee_way_back(i->tracee, &back[0]);
     if (!target_write(t, map, inject_stub_begin, code_len) ||
-        !target_write(t, block, &i->block, sizeof(i->block)))
+        !target_write(t, block, &i->block, sizeof(i->block)) ||
+        !target_write(t, block + INJECT_STUB_FLAGS, back, sizeof(back)) ||
+        !target_write(t, block + INJECT_STUB_STATE, i->tracee->state, i->tracee->state_len))
         FAIL(i, "the memory of process %d cannot be written: %s", (int)t->pid, strerror(errno));
     if (call(i, SYS_mprotect, map, CODE_BYTES, PROT_READ | PROT_EXEC, 0, 0) != 0)
         FAIL(i,
@@ -392,23 +436,38 @@ static bool fill(injection *i, uint64_t map)
     return true;
 }
 
+/* What pthread_create() said; NOT_CREATED: it has not returned. */
+static int32_t await_created(injection *i, uint64_t block)
+{
+    const struct timespec pause = { 0, CREATE_LOOK_NS };
+    uint64_t until = sonde_mono_ns() + CREATE_NS;
+    int32_t created = NOT_CREATED;
+
+    while (target_read(i->target, block + offsetof(sonde_attach_block, created), &created,
+                       sizeof(created)) &&
+           created == NOT_CREATED && tracee_runs(i->tracee) && sonde_mono_ns() < until)
+        (void)nanosleep(&pause, NULL);
+    return created;
+}
+
 /* The thread is there, or was not to be had. */
 static bool start_thread(injection *i, uint64_t map)
 {
-    uint64_t created = map + (uint64_t)(inject_stub_created - inject_stub_begin);
-    tracee_result result =
-        tracee_run(i->tracee, map, created, map + CODE_BYTES, map + MAP_BYTES - 64);
-    int32_t error = 0;
+    uint64_t waits = map + (uint64_t)(inject_stub_waits - inject_stub_begin);
+    uint64_t leaves = map + (uint64_t)(inject_stub_leaves - inject_stub_begin);
+    int32_t created = NOT_CREATED;
+    tracee_result result = TRACEE_GONE;
 
-    if (result == TRACEE_OK &&
-        target_read(i->target, map + CODE_BYTES + offsetof(sonde_attach_block, created), &error,
-                    sizeof(error)) &&
-        error == 0)
+    if (tracee_start(i->tracee, map, map + CODE_BYTES, map + MAP_BYTES - 64)) {
+        created = await_created(i, map + CODE_BYTES);
+        result = tracee_take_back(i->tracee, waits, leaves);
+    }
+    if (created == 0)
         return true;
     FAIL(i, "process %d could not start a thread: %s", (int)i->target->pid,
-         result == TRACEE_GONE ? "it has ended"
-         : error               ? strerror(error)
-                               : "a fault");
+         created != NOT_CREATED     ? strerror(created)
+         : result == TRACEE_REFUSED ? "a fault"
+                                    : "it has ended, or was stopped");
 }
 
 /* Gives everything back when it does not work. */
@@ -424,6 +483,8 @@ static bool work(injection *i, uint64_t *out_block)
         *out_block = (uint64_t)map + CODE_BYTES;
         return true;
     }
+    if (!i->tracee->is_saved)
+        return false; /* it went back alone, and what we left may be used yet */
     if (i->block.library_fd >= 0)
         (void)call(i, SYS_close, (uint64_t)i->block.library_fd, 0, 0, 0, 0);
     (void)call(i, SYS_munmap, (uint64_t)map, MAP_BYTES, 0, 0, 0);
@@ -435,6 +496,7 @@ static bool work(injection *i, uint64_t *out_block)
 /* False: not this one, or (is_final) none. */
 static bool try_thread(injection *i, pid_t tid, uint64_t *out_block)
 {
+    const uint32_t go = 1;
     bool ok = false;
 
     switch (tracee_stop(i->tracee, tid)) {
@@ -451,9 +513,11 @@ static bool try_thread(injection *i, pid_t tid, uint64_t *out_block)
     default:
         return false;
     }
-    if (stands_well(i) && tracee_borrow(i->tracee))
+    if (stands_well(i) && tracee_borrow(i->tracee, i->back_at))
         ok = work(i, out_block);
     tracee_release(i->tracee);
+    if (ok) /* not before: signals of a profiler that runs would end the call it waits in */
+        (void)target_write(i->target, *out_block + INJECT_STUB_GO, &go, sizeof(go));
     look_at_unknown(i);
     return ok;
 }
@@ -479,14 +543,38 @@ static bool is_of_the_program(pid_t pid, pid_t tid)
 
 enum order { WAITS_WELL, RUNS, WAITS_SO_SO, ORDERS };
 
-static bool is_of_order(pid_t pid, pid_t tid, enum order order)
+static enum order order_of(pid_t pid, pid_t tid)
 {
     uint64_t args[6] = { 0 };
     long number = call_of(pid, tid, args);
 
-    return order == WAITS_WELL ? waits_well(number, args[1])
-           : order == RUNS     ? number == -2
-                               : waits_so_so(number);
+    if (number == -2)
+        return RUNS;
+    if (!is_begun_anew(number))
+        return waits_well(number, args[1]) ? WAITS_WELL : ORDERS;
+    return has_time_out(number, args) ? WAITS_SO_SO : WAITS_WELL;
+}
+
+/* As ps says it: 'S' sleeps, 'R' runs, 'D' cannot be stopped. */
+static char state_of(pid_t tid)
+{
+    char state[32] = "";
+
+    (void)target_status(tid, "State", state, sizeof(state));
+    return state[0];
+}
+
+/* A time-out that begins anew is little longer when it has just begun: the time to come. */
+static void await_next_wait(pid_t tid, uint64_t until_ns)
+{
+    static const char sleeps[] = "voluntary_ctxt_switches";
+    const struct timespec pause = { 0, SONDE_NS_PER_MS };
+    uint64_t before = target_status_number(tid, sleeps);
+
+    do
+        (void)nanosleep(&pause, NULL);
+    while ((target_status_number(tid, sleeps) == before || state_of(tid) == 'R') &&
+           sonde_mono_ns() < until_ns);
 }
 
 static size_t read_threads(pid_t pid, pid_t *out)
@@ -510,12 +598,17 @@ static size_t read_threads(pid_t pid, pid_t *out)
 /* Those first that notice least. */
 static bool try_all(injection *i, const pid_t *tids, size_t len, uint64_t *out_block)
 {
+    pid_t pid = i->target->pid;
+
     for (int order = 0; order < ORDERS; order++)
-        for (size_t k = 0; k < len && !i->is_final; k++)
-            if (is_of_the_program(i->target->pid, tids[k]) &&
-                is_of_order(i->target->pid, tids[k], (enum order)order) &&
-                try_thread(i, tids[k], out_block))
+        for (size_t k = 0; k < len && !i->is_final; k++) {
+            if (!is_of_the_program(pid, tids[k]) || (int)order_of(pid, tids[k]) != order)
+                continue;
+            if (order == WAITS_SO_SO)
+                await_next_wait(tids[k], sonde_mono_ns() + NEXT_WAIT_NS);
+            if (state_of(tids[k]) != 'D' && try_thread(i, tids[k], out_block))
                 return true;
+        }
     return false;
 }
 
@@ -539,6 +632,37 @@ static bool try_until(injection *i, uint64_t until_ns, uint64_t *out_block)
     return ok;
 }
 
+/* One of these commands at a time, for a way back's place; -1: nobody else can be seen. */
+static int lock_process(pid_t pid)
+{
+    char path[48];
+    int fd;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0)
+        (void)flock(fd, LOCK_EX);
+    return fd;
+}
+
+/* Whoever stops us with a key does not stop the process. */
+static bool try_alone(injection *i, uint64_t *out_block)
+{
+    sigset_t stops, before;
+    int lock = lock_process(i->target->pid);
+    bool ok;
+
+    (void)sigemptyset(&stops);
+    (void)sigaddset(&stops, SIGTSTP);
+    (void)sigaddset(&stops, SIGTTOU);
+    (void)sigprocmask(SIG_BLOCK, &stops, &before);
+    ok = try_until(i, sonde_mono_ns() + TRY_NS, out_block);
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    if (lock >= 0)
+        (void)close(lock);
+    return ok;
+}
+
 bool inject(const target *t, const inject_request *r, uint64_t *out_block, char why[TARGET_WHY])
 {
     injection i = { .target = t, .request = r, .why = why };
@@ -547,6 +671,7 @@ bool inject(const target *t, const inject_request *r, uint64_t *out_block, char 
     i.block.magic = SONDE_ATTACH_MAGIC;
     i.block.version = SONDE_ATTACH_VERSION;
     i.block.library_fd = -1;
+    i.block.created = NOT_CREATED;
     (void)snprintf(i.block.symbol, sizeof(i.block.symbol), SONDE_ATTACH_ENTRY);
     (void)snprintf(i.block.library, sizeof(i.block.library), "%s", r->library);
     (void)snprintf(why, TARGET_WHY,
@@ -561,7 +686,7 @@ bool inject(const target *t, const inject_request *r, uint64_t *out_block, char 
     memcpy(i.block.settings, r->settings, r->settings_len);
     i.tracee = sonde_calloc(1, sizeof(*i.tracee));
     if (i.tracee && find_functions(&i) && find_library(&i))
-        ok = try_until(&i, sonde_mono_ns() + TRY_NS, out_block);
+        ok = try_alone(&i, out_block);
     sonde_free(i.tracee);
     return ok;
 }

@@ -5,7 +5,8 @@
  *   the new thread loads the library, or calls into the one that is there (base/attach.h)
  *
  * Threads   the main thread: the kernel knows who traces.
- * Bounds    INJECT_TRY_S seconds of looking for a thread; it is stopped for a few milliseconds.
+ * Bounds    INJECT_TRY_S seconds of looking for a thread; it is stopped for about a millisecond, and goes on by itself when this
+ *           program ends meanwhile, whatever ended it.
  */
 #ifndef SONDE_AGENT_CLI_INJECT_H
 #define SONDE_AGENT_CLI_INJECT_H

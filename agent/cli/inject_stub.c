@@ -28,14 +28,17 @@ AT(ask, 100);
 AT(symbol, 120);
 AT(message, 152);
 AT(library, 408);
+_Static_assert(INJECT_STUB_GO == 4072 && INJECT_STUB_FLAGS == 4080 && INJECT_STUB_BACK == 4088 &&
+                   INJECT_STUB_STATE == 4096 && sizeof(sonde_attach_block) <= INJECT_STUB_GO,
+               "as below");
 _Static_assert(SONDE_ATTACH_THREAD == 1 && SONDE_ATTACH_FAILED == 4 && SONDE_ATTACH_LEAVE == 2,
                "as below");
 
 /* clang-format off */
 __asm__(
     ".pushsection .rodata\n"
-    ".globl inject_stub_begin, inject_stub_created, inject_stub_end\n"
-    ".hidden inject_stub_begin, inject_stub_created, inject_stub_end\n"
+    ".globl inject_stub_begin, inject_stub_waits, inject_stub_leaves, inject_stub_end\n"
+    ".hidden inject_stub_begin, inject_stub_waits, inject_stub_leaves, inject_stub_end\n"
     ".balign 16\n"
     "inject_stub_begin:\n"            /* rbx: the block; rsp: a multiple of 16 */
     "    lea 80(%rbx), %rdi\n"        /* pthread_create(&thread, NULL, thread, block) */
@@ -44,10 +47,26 @@ __asm__(
     "    mov %rbx, %rcx\n"
     "    call *0(%rbx)\n"
     "    mov %eax, 88(%rbx)\n"
-    "    mov $39, %eax\n"             /* getpid: whoever traces us waits for it here */
+    "    mov $1000, %ebp\n"
+    "inject_stub_waits:\n"            /* for whoever traces us, 1 s at most: ppoll(NULL, 0, { 0, 1 ms }, NULL) */
+    "    push $1000000\n"            /* (nanosleep() would spoil what the kernel keeps of one that was interrupted) */
+    "    push $0\n"
+    "    mov %rsp, %rdx\n"
+    "    xor %edi, %edi\n"
+    "    xor %esi, %esi\n"
+    "    xor %r10d, %r10d\n"
+    "    mov $271, %eax\n"
     "    syscall\n"
-    "inject_stub_created:\n"
-    "    ud2\n"
+    "    add $16, %rsp\n"
+    "    dec %ebp\n"
+    "    jnz inject_stub_waits\n"
+    "inject_stub_leaves:\n"           /* he is gone */
+    "    mov $-1, %eax\n"
+    "    mov $-1, %edx\n"
+    "    xrstor64 4096(%rbx)\n"
+    "    pushq 4080(%rbx)\n"
+    "    popfq\n"
+    "    jmp *4088(%rbx)\n"
 
     "1:  push %rbx\n"
     "    push %rbp\n"
@@ -57,7 +76,20 @@ __asm__(
     "    call *8(%rbx)\n"             /* pthread_detach(pthread_self()) */
     "    mov %rax, %rdi\n"
     "    call *16(%rbx)\n"
-    "    mov 56(%rbx), %rax\n"        /* the library is there */
+    "    mov $2000, %ebp\n"           /* until the other one is back where it was: else there is nobody to work for */
+    "1:  cmpl $0, 4072(%rbx)\n"
+    "    jne 1f\n"
+    "    push $1000000\n"             /* nanosleep({ 0, 1 ms }, NULL) */
+    "    push $0\n"
+    "    mov %rsp, %rdi\n"
+    "    xor %esi, %esi\n"
+    "    mov $35, %eax\n"
+    "    syscall\n"
+    "    add $16, %rsp\n"
+    "    dec %ebp\n"
+    "    jnz 1b\n"
+    "    jmp 8f\n"
+    "1:  mov 56(%rbx), %rax\n"        /* the library is there */
     "    test %rax, %rax\n"
     "    jnz 2f\n"
     "    lea 408(%rbx), %rdi\n"       /* dlopen(library, flags) */

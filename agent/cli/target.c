@@ -31,8 +31,7 @@ bool target_write(const target *t, uint64_t address, const void *from, size_t le
 
 /* ---- files of /proc ---- */
 
-/* A line of /proc/PID/status, without its name and blanks; false: there is none. */
-static bool read_status(pid_t pid, const char *name, char *out, size_t cap)
+bool target_status(pid_t pid, const char *name, char *out, size_t cap)
 {
     char path[48], line[256];
     size_t len = strlen(name);
@@ -53,12 +52,12 @@ static bool read_status(pid_t pid, const char *name, char *out, size_t cap)
     return found;
 }
 
-static uint64_t status_number(pid_t pid, const char *name)
+uint64_t target_status_number(pid_t pid, const char *name)
 {
     char text[64];
     uint64_t n = 0;
 
-    if (read_status(pid, name, text, sizeof(text)))
+    if (target_status(pid, name, text, sizeof(text)))
         (void)sonde_parse_u64(sonde_str_from(text), &n);
     return n;
 }
@@ -225,17 +224,17 @@ static bool is_there(target *t, char why[TARGET_WHY])
     struct stat s;
 
     (void)snprintf(path, sizeof(path), "/proc/%d", (int)t->pid);
-    if (stat(path, &s) != 0 || !read_status(t->pid, "State", state, sizeof(state)))
+    if (stat(path, &s) != 0 || !target_status(t->pid, "State", state, sizeof(state)))
         REFUSE("there is no process %d", (int)t->pid);
-    if (!read_status(t->pid, "Name", t->name, sizeof(t->name)))
+    if (!target_status(t->pid, "Name", t->name, sizeof(t->name)))
         (void)snprintf(t->name, sizeof(t->name), "process");
     t->uid = s.st_uid;
     t->gid = s.st_gid;
     if (state[0] == 'Z' || state[0] == 'X')
         REFUSE("process %d has ended", (int)t->pid);
-    if (status_number(t->pid, "Tgid") != (uint64_t)t->pid)
+    if (target_status_number(t->pid, "Tgid") != (uint64_t)t->pid)
         REFUSE("%d is a thread: say --pid %llu", (int)t->pid,
-               (unsigned long long)status_number(t->pid, "Tgid"));
+               (unsigned long long)target_status_number(t->pid, "Tgid"));
     if (t->pid == getpid())
         REFUSE("%d is this command itself", (int)t->pid);
     if (geteuid() != 0 && t->uid != geteuid())
@@ -249,18 +248,18 @@ static bool is_there(target *t, char why[TARGET_WHY])
 
 static bool is_let_alone(const target *t, const target_options *o, char why[TARGET_WHY])
 {
-    uint64_t tracer = status_number(t->pid, "TracerPid");
+    uint64_t tracer = target_status_number(t->pid, "TracerPid");
     char name[32] = "another process";
 
     if (tracer) {
-        (void)read_status((pid_t)tracer, "Name", name, sizeof(name));
+        (void)target_status((pid_t)tracer, "Name", name, sizeof(name));
         REFUSE("process %d is traced by %s (%llu): end that first", (int)t->pid, name,
                (unsigned long long)tracer);
     }
-    if (status_number(t->pid, "Seccomp") == 1)
+    if (target_status_number(t->pid, "Seccomp") == 1)
         REFUSE("process %d may read and write only (seccomp, strict): it cannot be profiled",
                (int)t->pid);
-    if (status_number(t->pid, "Seccomp") && !o->trusts_seccomp)
+    if (target_status_number(t->pid, "Seccomp") && !o->trusts_seccomp)
         REFUSE(
             "process %d filters its system calls (seccomp), and what the profiler needs could end "
             "it. If its filter allows mmap, clone3, timer_create and sockets, as those of "

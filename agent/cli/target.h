@@ -49,6 +49,10 @@ void target_close(target *t);
 bool target_read(const target *t, uint64_t address, void *out, size_t len);
 bool target_write(const target *t, uint64_t address, const void *from, size_t len);
 
+/* A line of /proc/PID/status, without its name and blanks; false: there is none.  A thread has one, too. */
+bool target_status(pid_t pid, const char *name, char *out, size_t cap);
+uint64_t target_status_number(pid_t pid, const char *name); /* 0: there is none */
+
 /* The mapping an address lies in; NULL: none. */
 const target_mapping *target_find(const target *t, uint64_t address);
 

@@ -6,6 +6,7 @@
  *   attach_target registers one thread looks whether its registers are what it put there, until standard input ends
  *   attach_target filter    reads, behind a filter of system calls that allows all
  *   attach_target fork      for each byte on standard input a child allocates and says how many threads it has
+ *   attach_target fill      for the first byte on standard input it takes memory, for the second it looks whether that is as it left it
  *   attach_target handler   its only thread waits in the handler of a signal
  *
  * The first line it prints is "ready". */
@@ -24,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/socket.h>
@@ -34,6 +36,8 @@
 #define SECONDS 3
 #define THREADS 50
 #define BLOCKS  16
+#define PIECES  256
+#define PIECE   16384
 
 static void say_ready(void)
 {
@@ -331,6 +335,30 @@ static void run_fork(void)
     }
 }
 
+/* Pieces so small and many that they fill what somebody else gave back. */
+static void run_fill(void)
+{
+    unsigned char *pieces[PIECES];
+    char c;
+
+    say_ready();
+    (void)!read(STDIN_FILENO, &c, 1);
+    for (int i = 0; i < PIECES; i++) {
+        pieces[i] = mmap(NULL, PIECE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (pieces[i] == MAP_FAILED)
+            abort();
+        memset(pieces[i], 0xaa, PIECE);
+    }
+    (void)printf("filled\n");
+    (void)fflush(stdout);
+    (void)!read(STDIN_FILENO, &c, 1);
+    for (int i = 0; i < PIECES; i++)
+        for (int k = 0; k < PIECE; k++)
+            if (pieces[i][k] != 0xaa)
+                abort();
+    (void)printf("fill ok\n");
+}
+
 /* The handler has come to a thread that may be anywhere: that thread is not to be borrowed. */
 static void on_signal(int signo)
 {
@@ -362,6 +390,8 @@ int main(int argc, char **argv)
         run_filter();
     else if (strcmp(what, "fork") == 0)
         run_fork();
+    else if (strcmp(what, "fill") == 0)
+        run_fill();
     else if (strcmp(what, "handler") == 0)
         run_handler();
     else {

@@ -2,6 +2,8 @@
 
 What a program notices it says itself (attach_target.c): what its calls returned, whether its registers and its memory are
 as it left them. Nothing here depends on how long something takes.
+
+SONDE_SOAK=1: 100 attaches in a row where there are 4, and a command that is killed in the middle of more calls.
 """
 
 import ctypes
@@ -19,12 +21,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 import pprof  # noqa: E402
-from stack import BUILD_DIR, PATIENCE_S, wait_until  # noqa: E402
+from stack import BUILD_DIR, PATIENCE_S, SOAK, wait_until  # noqa: E402
 
 BUILD = pathlib.Path(BUILD_DIR)
 SONDE = BUILD / "bin" / "sonde"
 TARGET = BUILD / "tests" / "attach_target"
-TIMES = int(os.environ.get("SONDE_TEST_ATTACHES", "4"))  # in a row
+KILLED = BUILD / "tests" / "attach_killed"
+TIMES = int(os.environ.get("SONDE_TEST_ATTACHES", 100 if SOAK else 4))  # in a row
 DONE = 7  # the exit code of TARGET
 
 PTRACE_SEIZE = 0x4206
@@ -282,6 +285,66 @@ class Ends(Attached):
         command.send_signal(signal.SIGINT)
         self.assertEqual(command.wait(PATIENCE_S), 0)
         self.finish(program)
+
+
+    def test_a_command_that_was_stopped_for_long_writes_nowhere(self):
+        program = self.start("fill")
+        command = self.begin_profile(program, "-e", "wall", "-o", self.folder / "out.folded")
+        command.send_signal(signal.SIGSTOP)
+        wait_until("the profiler sleeps", lambda: len(names_of_threads(program.pid)) == 1)
+        program.stdin.write(b"x")  # other memory comes to where they spoke to each other
+        program.stdin.flush()
+        self.assertEqual(program.stdout.readline(), b"filled\n")
+        command.send_signal(signal.SIGCONT)
+        self.assertEqual(command.wait(PATIENCE_S), 0)
+        self.assertEqual(self.output(program), "fill ok\n")
+        self.assertEqual(program.returncode, DONE)
+
+
+class Killed(Attached):
+    """The command is killed behind each of its calls that hold a thread of the program, which goes on as if nothing had been."""
+
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(self.remove_folders, {folder for folder in pathlib.Path("/tmp").glob("sonde-??????")})
+
+    @staticmethod
+    def remove_folders(before):
+        """Of commands that cannot do it any more."""
+        after = [folder for folder in pathlib.Path("/tmp").glob("sonde-??????") if folder not in before and (folder / "profile.socket").exists()]
+        open_now = pathlib.Path("/proc/net/unix").read_text()
+        for folder in after:
+            if f"/{folder.name}/" not in open_now:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def kill_in(self, name, at, said):
+        """False: it was through before."""
+        program = self.start(name)
+        killed = subprocess.run([KILLED, str(at), SONDE, "profile", "--no-inlines", "-p", str(program.pid), "-d", "1"],
+                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=PATIENCE_S)
+        self.assertIn(killed.returncode, (0, 1), killed.stderr)
+        self.assertRegex(self.output(program, told=None if "sleep" in name or "timeout" in name else b"x"), said, f"killed at {at}")
+        self.assertEqual(program.returncode, DONE, f"killed at {at}")
+        return killed.returncode == 0
+
+    def kill_everywhere(self, name, said):
+        at = 1
+        while self.kill_in(name, at, said):
+            at += 1
+        self.assertGreater(at, 15)
+
+    def test_while_it_computes(self):
+        self.kill_everywhere("registers", r"^registers ok\n$")
+
+    def test_while_it_waits(self):
+        self.kill_everywhere("poll", r"^poll 1 0 \d+\n$")
+
+    def test_while_it_waits_in_other_calls(self):
+        if not SOAK:
+            self.skipTest("SONDE_SOAK=1 asks for it")
+        for name, returned in (("read", 1), ("select", 1), ("wait", 0), ("semaphore", 0), ("nanosleep", 0), ("clock_nanosleep", 0), ("poll_timeout", 0)):
+            with self.subTest(name):
+                self.kill_everywhere(name, rf"^{name} {returned} 0 \d+\n$")
 
 
 class Refused(Attached):
