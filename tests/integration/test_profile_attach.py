@@ -268,7 +268,7 @@ class Ends(Attached):
 
     def test_when_the_command_is_killed_it_ends_by_itself(self):
         program, command = self.begin()
-        self.addCleanup(shutil.rmtree, folder_of(command.pid))
+        self.addCleanup(shutil.rmtree, folder_of(command.pid), ignore_errors=True)
         command.kill()
         self.finish(program)
 
