@@ -1,24 +1,18 @@
-/* inject.c - which thread, where it stands, and what it does for us.
+/* inject.c - which thread, and what it does for us.
  *
- * The thread we borrow calls pthread_create() and nothing else.  That needs the allocator, a lock of stacks and one of
- * thread-local storage, each held for moments by whoever has it, all of which run on.  So the thread must not have one
- * itself: it waits in the kernel in a call that nobody makes who has, or runs code of neither libc, the loader nor an
- * allocator; and it is in no signal handler, which may have come at any point.  dlopen(), which may wait for long, and for
- * locks the thread has, is the new thread's. */
+ * The thread we borrow calls pthread_create() and nothing else, where it can (stand.h).  dlopen(), which may wait for long,
+ * and for locks the thread has, is the new thread's. */
 #include "inject.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <linux/futex.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -26,10 +20,10 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/hex.h"
 #include "base/parse.h"
 #include "base/str.h"
 #include "inject_stub.h"
+#include "stand.h"
 #include "tracee.h"
 
 #if defined(__x86_64__)
@@ -39,13 +33,9 @@
 #    define NEXT_WAIT_NS   (UINT64_C(2) * SONDE_NS_PER_S)
 #    define THREADS_MAX    4096u
 #    define CODE_BYTES     4096u
-#    define BLOCK_BYTES    4096u
 #    define MAP_BYTES      (80u * 1024) /* code, block, vector registers, stack */
 #    define CREATE_NS      (5 * (uint64_t)SONDE_NS_PER_S)
 #    define CREATE_LOOK_NS (SONDE_NS_PER_MS / 20)
-#    define KNOWN_MAX      256u
-#    define STACK_SCAN_MAX (512u * 1024)
-#    define GET_RSEQ       0x420f    /* PTRACE_GET_RSEQ_CONFIGURATION */
 #    define RTLD_DLOPEN    INT32_MIN /* __RTLD_DLOPEN, for libc's own dlopen() of before 2.34 */
 
 #    define NOT_CREATED INT32_MIN
@@ -58,12 +48,7 @@ typedef struct injection {
     tracee *tracee;
     char *why;
     bool is_final; /* no other thread would do better */
-    struct {
-        const target_mapping *mapping;
-        bool is_harmless;
-    } known[KNOWN_MAX]; /* code that threads were in */
-    size_t known_len;
-    const target_mapping *unknown;
+    stand stand;
 } injection;
 
 #    define FAIL(i, ...)                                                                           \
@@ -182,173 +167,6 @@ static bool find_library(injection *i)
     if (status == SONDE_OK && !i->block.attach)
         FAIL(i, "process %d has a profiler of another version: start it anew", (int)i->target->pid);
     return true;
-}
-
-/* ---- where a thread stands ---- */
-
-/* What /proc/PID/task/TID/syscall says: the number, -1 for none, -2 for a thread that runs. */
-static long call_of(pid_t pid, pid_t tid, uint64_t args[6])
-{
-    char path[64], text[256] = "";
-    sonde_str rest, word;
-    int64_t number = -1;
-    int fd;
-
-    (void)snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", (int)pid, (int)tid);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd >= 0)
-        (void)!read(fd, text, sizeof(text) - 1);
-    if (fd >= 0)
-        (void)close(fd);
-    if (strncmp(text, "running", 7) == 0)
-        return -2;
-    rest = sonde_str_from(text);
-    word = sonde_str_cut(&rest, ' ');
-    if (sonde_parse_i64(word, &number) != SONDE_OK)
-        return -1;
-    for (size_t i = 0; i < 6; i++) { /* "0x..." */
-        word = sonde_str_cut(&rest, ' ');
-        args[i] = 0;
-        (void)sonde_hex_parse_u64(sonde_str_sub(word, 2, word.len), 0, &args[i]);
-    }
-    return (long)number;
-}
-
-/* Calls threads wait in that hold none of the locks in question; the kernel begins them anew as if nothing had been. */
-static bool waits_well(long number, uint64_t futex_operation)
-{
-    static const long calls[] = { SYS_nanosleep,     SYS_clock_nanosleep, SYS_poll,
-                                  SYS_ppoll,         SYS_select,          SYS_pselect6,
-                                  SYS_wait4,         SYS_waitid,          SYS_pause,
-                                  SYS_rt_sigsuspend, SYS_accept,          SYS_accept4,
-                                  SYS_read,          SYS_readv,           SYS_recvfrom,
-                                  SYS_recvmsg,       SYS_restart_syscall };
-
-    /* For conditions, semaphores and the end of threads; libc's own locks are waited for without a bit set. */
-    if (number == SYS_futex)
-        return ((int)futex_operation & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET;
-    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
-        if (calls[i] == number)
-            return true;
-    return false;
-}
-
-/* The same, but the kernel would say EINTR: we begin them anew, and a time-out with them. */
-static bool is_begun_anew(long number)
-{
-    return number == SYS_epoll_wait || number == SYS_epoll_pwait || number == SYS_epoll_pwait2 ||
-           number == SYS_rt_sigtimedwait;
-}
-
-/* Without a time-out that is no difference. */
-static bool has_time_out(long number, const uint64_t args[6])
-{
-    return number == SYS_rt_sigtimedwait ? args[2] != 0
-           : number == SYS_epoll_pwait2  ? args[3] != 0
-                                         : (int32_t)args[3] > 0;
-}
-
-/* Where a signal handler returns to: `mov $15, %rax` or %eax, `syscall`. */
-static bool is_signal_return(const target *t, uint64_t address)
-{
-    static const unsigned char wide[] = { 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05 };
-    static const unsigned char narrow[] = { 0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05 };
-    const target_mapping *m = target_find(t, address);
-    unsigned char there[sizeof(wide)];
-
-    return m && m->is_executable && target_read(t, address, there, sizeof(there)) &&
-           (memcmp(there, wide, sizeof(wide)) == 0 || memcmp(there, narrow, sizeof(narrow)) == 0);
-}
-
-/* Any word on its stack that would be one counts, also one left from before: then it is not this thread. */
-static bool is_in_handler(const target *t, uint64_t sp)
-{
-    uint64_t words[512], left = STACK_SCAN_MAX;
-
-    sp &= ~UINT64_C(7);
-    while (left > 0) {
-        ssize_t n = pread(t->memory, words, sizeof(words), (off_t)sp);
-
-        if (n < (ssize_t)sizeof(words[0]))
-            return false; /* its end */
-        for (size_t i = 0; i < (size_t)n / sizeof(words[0]); i++)
-            if (words[i] > 4096 && words[i] >> 47 == 0 && is_signal_return(t, words[i]))
-                return true;
-        sp += (uint64_t)n;
-        left -= (uint64_t)n < left ? (uint64_t)n : left;
-    }
-    return false;
-}
-
-/* Not the C library, the loader, us, or whoever defines malloc() or may be called by those who do. */
-static bool is_harmless_object(const target *t, const target_mapping *m)
-{
-    static const char *const others[] = { "ld-",        "ld.so",     "libc.so", "libc-2.",
-                                          "libpthread", "libdl.",    "libdl-",  "libgcc_s.",
-                                          "libsonde-",  "libm.so",   "libm-2.", "libmvec",
-                                          "librt",      "libstdc++", "libc++",  "libunwind",
-                                          "liblzma" };
-    target_object o;
-    bool ok;
-
-    if (m->path[0] != '/' || strstr(m->path, "malloc"))
-        return false;
-    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-        if (target_is_named(m, others[i]))
-            return false;
-    ok = target_object_at(t, m->lo, &o) == SONDE_OK && !sonde_elf_function(&o.image, "malloc") &&
-         !sonde_elf_function(&o.image, "free");
-    target_object_done(&o);
-    return ok;
-}
-
-/* An object is looked at when no thread waits for that, so of a new one nothing is known the first time. */
-static bool is_harmless_code(injection *i, uint64_t pc)
-{
-    const target_mapping *m = target_find(i->target, pc);
-
-    if (!m || !m->is_executable)
-        return false;
-    for (size_t k = 0; k < i->known_len; k++)
-        if (i->known[k].mapping == m)
-            return i->known[k].is_harmless;
-    i->unknown = m;
-    return false;
-}
-
-static void look_at_unknown(injection *i)
-{
-    if (i->unknown && i->known_len < KNOWN_MAX) {
-        i->known[i->known_len].mapping = i->unknown;
-        i->known[i->known_len++].is_harmless = is_harmless_object(i->target, i->unknown);
-    }
-    i->unknown = NULL;
-}
-
-/* In the middle of instructions that have to be done at one go: going away begins them anew, with what we left. */
-static bool is_in_restartable_sequence(const target *t, pid_t tid)
-{
-    struct { /* the kernel's ptrace_rseq_configuration */
-        uint64_t area;
-        uint32_t bytes, signature, flags, pad;
-    } c = { 0 };
-    uint64_t sequence = 0;
-
-    if (ptrace((enum __ptrace_request)GET_RSEQ, tid, (void *)sizeof(c), &c) <= 0)
-        return false; /* a kernel without, or a thread without */
-    return c.area && target_read(t, c.area + 8, &sequence, sizeof(sequence)) && sequence != 0;
-}
-
-static bool stands_well(injection *i)
-{
-    const tracee *e = i->tracee;
-    long number = (long)e->was.orig_rax;
-    bool waits = number >= 0 && (waits_well(number, e->was.rsi) || is_begun_anew(number));
-
-    if (!waits &&
-        (!is_harmless_code(i, e->was.rip) || is_in_restartable_sequence(i->target, e->tid)))
-        return false;
-    return !is_in_handler(i->target, e->was.rsp);
 }
 
 /* ---- what it does for us ---- */
@@ -513,68 +331,13 @@ static bool try_thread(injection *i, pid_t tid, uint64_t *out_block)
     default:
         return false;
     }
-    if (stands_well(i) && tracee_borrow(i->tracee, i->back_at))
+    if (stand_is_good(&i->stand, i->tracee) && tracee_borrow(i->tracee, i->back_at))
         ok = work(i, out_block);
     tracee_release(i->tracee);
     if (ok) /* not before: signals of a profiler that runs would end the call it waits in */
         (void)target_write(i->target, *out_block + INJECT_STUB_GO, &go, sizeof(go));
-    look_at_unknown(i);
+    stand_look_at_unknown(&i->stand);
     return ok;
-}
-
-/* Threads of ours have files of their own; those of the kernel are no threads of the program. */
-static bool is_of_the_program(pid_t pid, pid_t tid)
-{
-    static const char *const others[] = { "sonde-", "iou-", "vhost-" };
-    char path[64], name[32] = "";
-    int fd;
-
-    (void)snprintf(path, sizeof(path), "/proc/%d/task/%d/comm", (int)pid, (int)tid);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    (void)!read(fd, name, sizeof(name) - 1);
-    (void)close(fd);
-    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-        if (strncmp(name, others[i], strlen(others[i])) == 0)
-            return false;
-    return true;
-}
-
-enum order { WAITS_WELL, RUNS, WAITS_SO_SO, ORDERS };
-
-static enum order order_of(pid_t pid, pid_t tid)
-{
-    uint64_t args[6] = { 0 };
-    long number = call_of(pid, tid, args);
-
-    if (number == -2)
-        return RUNS;
-    if (!is_begun_anew(number))
-        return waits_well(number, args[1]) ? WAITS_WELL : ORDERS;
-    return has_time_out(number, args) ? WAITS_SO_SO : WAITS_WELL;
-}
-
-/* As ps says it: 'S' sleeps, 'R' runs, 'D' cannot be stopped. */
-static char state_of(pid_t tid)
-{
-    char state[32] = "";
-
-    (void)target_status(tid, "State", state, sizeof(state));
-    return state[0];
-}
-
-/* A time-out that begins anew is little longer when it has just begun: the time to come. */
-static void await_next_wait(pid_t tid, uint64_t until_ns)
-{
-    static const char sleeps[] = "voluntary_ctxt_switches";
-    const struct timespec pause = { 0, SONDE_NS_PER_MS };
-    uint64_t before = target_status_number(tid, sleeps);
-
-    do
-        (void)nanosleep(&pause, NULL);
-    while ((target_status_number(tid, sleeps) == before || state_of(tid) == 'R') &&
-           sonde_mono_ns() < until_ns);
 }
 
 static size_t read_threads(pid_t pid, pid_t *out)
@@ -600,13 +363,14 @@ static bool try_all(injection *i, const pid_t *tids, size_t len, uint64_t *out_b
 {
     pid_t pid = i->target->pid;
 
-    for (int order = 0; order < ORDERS; order++)
+    for (int order = 0; order < STAND_ORDERS; order++)
         for (size_t k = 0; k < len && !i->is_final; k++) {
-            if (!is_of_the_program(pid, tids[k]) || (int)order_of(pid, tids[k]) != order)
+            if (!stand_is_of_the_program(pid, tids[k]) ||
+                (int)stand_order_of(pid, tids[k]) != order)
                 continue;
-            if (order == WAITS_SO_SO)
-                await_next_wait(tids[k], sonde_mono_ns() + NEXT_WAIT_NS);
-            if (state_of(tids[k]) != 'D' && try_thread(i, tids[k], out_block))
+            if (order == STAND_WAITS_SO_SO)
+                stand_await_next_wait(tids[k], sonde_mono_ns() + NEXT_WAIT_NS);
+            if (stand_can_be_stopped(tids[k]) && try_thread(i, tids[k], out_block))
                 return true;
         }
     return false;
@@ -619,12 +383,10 @@ static bool try_until(injection *i, uint64_t until_ns, uint64_t *out_block)
     bool ok = false;
     size_t len;
 
-    while (tids && !i->is_final) {
+    while (tids && !i->is_final && !target_has_ended(i->target)) {
         len = read_threads(i->target->pid, tids);
-        if (len == 0)
-            (void)snprintf(i->why, TARGET_WHY, "process %d has ended", (int)i->target->pid);
-        ok = len > 0 && try_all(i, tids, len, out_block);
-        if (ok || len == 0 || sonde_mono_ns() >= until_ns)
+        ok = try_all(i, tids, len, out_block);
+        if (ok || sonde_mono_ns() >= until_ns)
             break;
         (void)nanosleep(&pause, NULL);
     }
@@ -665,7 +427,7 @@ static bool try_alone(injection *i, uint64_t *out_block)
 
 bool inject(const target *t, const inject_request *r, uint64_t *out_block, char why[TARGET_WHY])
 {
-    injection i = { .target = t, .request = r, .why = why };
+    injection i = { .target = t, .request = r, .why = why, .stand = { .target = t } };
     bool ok = false;
 
     i.block.magic = SONDE_ATTACH_MAGIC;
@@ -687,6 +449,8 @@ bool inject(const target *t, const inject_request *r, uint64_t *out_block, char 
     i.tracee = sonde_calloc(1, sizeof(*i.tracee));
     if (i.tracee && find_functions(&i) && find_library(&i))
         ok = try_alone(&i, out_block);
+    if (!ok && target_has_ended(t))
+        (void)snprintf(why, TARGET_WHY, "process %d has ended", (int)t->pid);
     sonde_free(i.tracee);
     return ok;
 }

@@ -62,6 +62,14 @@ uint64_t target_status_number(pid_t pid, const char *name)
     return n;
 }
 
+bool target_has_ended(const target *t)
+{
+    char state[32] = "";
+
+    return !target_status(t->pid, "State", state, sizeof(state)) || state[0] == 'Z' ||
+           state[0] == 'X';
+}
+
 /* ---- mappings ---- */
 
 static bool take_hex(sonde_str *rest, char end, uint64_t *out)
@@ -230,7 +238,7 @@ static bool is_there(target *t, char why[TARGET_WHY])
         (void)snprintf(t->name, sizeof(t->name), "process");
     t->uid = s.st_uid;
     t->gid = s.st_gid;
-    if (state[0] == 'Z' || state[0] == 'X')
+    if (target_has_ended(t))
         REFUSE("process %d has ended", (int)t->pid);
     if (target_status_number(t->pid, "Tgid") != (uint64_t)t->pid)
         REFUSE("%d is a thread: say --pid %llu", (int)t->pid,

@@ -53,6 +53,9 @@ bool target_write(const target *t, uint64_t address, const void *from, size_t le
 bool target_status(pid_t pid, const char *name, char *out, size_t cap);
 uint64_t target_status_number(pid_t pid, const char *name); /* 0: there is none */
 
+/* Also when nobody has waited for it yet. */
+bool target_has_ended(const target *t);
+
 /* The mapping an address lies in; NULL: none. */
 const target_mapping *target_find(const target *t, uint64_t address);
 
