@@ -65,11 +65,11 @@ for (const { name, protocol, command, skip } of clients) {
     assert.equal(done.status, 0, done.stderr);
     assert.equal(done.stderr, '');
 
-    const found = await waitFor(async () => {
+    const spans = await waitFor(async () => {
       const { traces } = await bench.api(`traces?query=${encodeURIComponent(`service:${service}`)}`);
-      return traces[0];
+      const trace = traces[0] && (await bench.api(`traces/${traces[0].trace_id}`));
+      return trace?.spans.length >= 2 && trace.spans; // each may come by itself
     }, `the trace of ${service}`);
-    const { spans } = await bench.api(`traces/${found.trace_id}`);
     const [web, query] = ['http.server.request', 'postgresql.query'].map((name) =>
       spans.find((s) => s.name === name),
     );

@@ -57,7 +57,6 @@ test('the services list counts every request exactly, by itself', async () => {
       return services.length >= 2 && services.every((s) => s.hits >= REQUESTS);
     },
     'the statistics of both services',
-    60000,
   );
 
   await page.getByRole('link', { name: 'gateway' }).waitFor(); // the empty page noticed

@@ -359,11 +359,12 @@ test('what is downloaded opens without the intake', async () => {
 test('the code of one trace is in its hotspots, and a function leads back to it', async () => {
   await bench.startShop();
   await bench.load(REQUESTS);
-  const { traces } = await waitFor(async () => {
-    const found = await bench.api('traces?from=now-15m&query=service:orders');
-    return found.traces.length > 0 && found;
-  }, 'a trace');
-  const trace = await bench.api(`traces/${traces[0].trace_id}`);
+  const [trace, other] = await waitFor(async () => {
+    const { traces } = await bench.api('traces?from=now-15m&query=service:orders');
+    const found = await Promise.all(traces.map((t) => bench.api(`traces/${t.trace_id}`)));
+    const whole = found.filter((t) => t.spans.some((s) => s.service === 'gateway'));
+    return whole.length > 1 && whole; // the spans of each service come by themselves
+  }, 'two traces through both services');
   const root = trace.spans.find((s) => s.service === 'gateway');
   const at = BigInt(root.start_unix_ns);
   const labels = {
@@ -389,7 +390,6 @@ test('the code of one trace is in its hotspots, and a function leads back to it'
   await page.getByText('100.0 % of the trace').waitFor();
 
   // one that only waited has no CPU time: its waits are shown
-  const other = await bench.api(`traces/${traces.find((t) => t.trace_id !== trace.trace_id).trace_id}`);
   const waits = other.spans.find((s) => s.service === 'gateway');
   const moment = BigInt(waits.start_unix_ns);
   const wall = pprof(
