@@ -85,7 +85,9 @@ class Preloaded(Case):
             program = stack.start_program("profiled_cpu", env=self.environment(
                 stack, f"http://127.0.0.1:{stack.agent_port}", **self.preload(stack)))
             truth = program.ask("burn 3000")
-            uploads = self.await_all(intake, truth["end"])
+            self.await_all(intake, truth["end"])
+            wait_until("those before it have come", lambda: intake.has_all(stack.agent_status()))  # uploads are made side by side
+            uploads = intake.uploads()
             self.end(program)
         self.check_split(uploads, truth)
         self.check_stacks(uploads)

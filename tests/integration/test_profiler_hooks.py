@@ -60,7 +60,8 @@ class Profiled(unittest.TestCase):
             batches = seen()["batches_taken"]
             # the second batch from here on began after all was done
             wait_until("what was done is sent", lambda: seen()["batches_taken"] >= batches + 2)
-            wait_until("the agent has sent all profiles", lambda: seen()["rows_held"] == 0 and intake.uploads())
+            wait_until("the agent has made all profiles", lambda: seen()["rows_held"] == 0 and seen()["profiles_uploaded"] > 0)
+            wait_until("they have come", lambda: intake.has_all(stack.agent_status()))
             self.uploads = intake.uploads()
             program.popen.stdin.write(b"end\n")
             program.popen.stdin.flush()

@@ -93,6 +93,10 @@ class ProfileIntake:
         with self._lock:
             return [Upload(*u) for u in self._uploads]
 
+    def has_all(self, agent_status):
+        """What the agent has made and handed to its uploads has come."""
+        return agent_status["profiles"]["profiles_uploaded"] <= self.requests
+
     def runtime_id(self):
         """What a tracer of the same program calls it, in its telemetry; None before that came."""
         with self._lock:
