@@ -34,7 +34,7 @@ BUILD_DIR = os.environ.get("SONDE_BUILD_DIR", pathlib.Path(__file__).resolve().p
 SANITIZED = os.environ.get("SONDE_SANITIZE", "OFF") != "OFF"
 SOAK = os.environ.get("SONDE_SOAK") == "1"
 PATIENCE_S = 180  # for what takes a moment, valgrind on a busy machine included: beyond it something hangs
-
+SHORT = None if len(tempfile.gettempdir()) <= 20 else "/tmp"  # paths of sockets have at most 107 bytes
 
 SLICES, SLICE_PORTS, FIRST_PORT = 64, 352, 10240
 
@@ -182,7 +182,7 @@ class Process:
 class Stack:
     def __init__(self, build_dir=None):
         self.build = pathlib.Path(build_dir or BUILD_DIR)
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="sonde-stack-"))
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="sonde-stack-", dir=SHORT))
         self.intake_port, self.agent_port = free_port(), free_port()
         self.intake = self.agent = None
         self.processes = []
