@@ -469,6 +469,8 @@ static const char *const synthetic_names[] = {
 
 static sonde_str synthetic_name(const profile *p, uint64_t address)
 {
+    if (address >= PROFILE_PROCESS)
+        return profile_text(p, (uint32_t)(address - PROFILE_PROCESS));
     if (address >= PROFILE_KERNEL_SYMBOL)
         return profile_text(p, (uint32_t)(address - PROFILE_KERNEL_SYMBOL));
     if (address == 0 || address >= sizeof(synthetic_names) / sizeof(synthetic_names[0]))

@@ -45,7 +45,9 @@ typedef enum profile_kind {
 /* Mappings that are none; real ones follow. */
 #define PROFILE_MAP_NONE 0 /* the address stands for itself */
 #define PROFILE_MAP_SYNTHETIC                                                                      \
-    1 /* the address is a profile_synthetic, or 16 + the id of a string: kernel code */
+    1 /* the address is a profile_synthetic, or 16 + the id of a string: kernel code, */
+#define PROFILE_PROCESS                                                                            \
+    (UINT64_C(1) << 40) /* or this + the id of a string: the process, as the root of its stacks */
 
 typedef enum profile_synthetic {
     PROFILE_TRUNCATED = 1,
@@ -93,7 +95,8 @@ typedef struct profile_location {
 static inline bool profile_location_is_kernel(const profile_location *l)
 {
     return l->mapping == PROFILE_MAP_SYNTHETIC &&
-           (l->address == PROFILE_KERNEL || l->address >= PROFILE_KERNEL_SYMBOL);
+           (l->address == PROFILE_KERNEL ||
+            (l->address >= PROFILE_KERNEL_SYMBOL && l->address < PROFILE_PROCESS));
 }
 
 typedef struct profile_node {

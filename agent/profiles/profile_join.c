@@ -121,7 +121,7 @@ static uint32_t root_node(profile *to, sonde_str name)
 
     return text ? profile_node_of(to, 0,
                                   profile_location_of(to, PROFILE_MAP_SYNTHETIC,
-                                                      PROFILE_KERNEL_SYMBOL + (uint64_t)text))
+                                                      PROFILE_PROCESS + (uint64_t)text))
                 : 0;
 }
 
