@@ -188,6 +188,11 @@ static void tell_losses(const request *r, const collector_counters *n)
     if (n->refused)
         (void)cli_fail(r->self, "%llu batches were refused: there are at most %u processes",
                        (unsigned long long)n->refused, COLLECTOR_PROCESSES_MAX);
+    if (n->strangers)
+        (void)cli_fail(r->self,
+                       "%llu batches were refused: of other users' processes whose parents have "
+                       "ended",
+                       (unsigned long long)n->strangers);
 }
 
 static int finish(const request *r, profiled *p)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/profiles/profile_join.h"
@@ -14,11 +15,15 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mutex.h"
+#include "base/parse.h"
 #include "net/server/http_server.h"
 #include "net/socket.h"
 
+#include "target.h"
+
 #define BATCH_PATH "/sonde/profiling/v1/batch"
 #define STOP_NS    (UINT64_C(2) * SONDE_NS_PER_S)
+#define ANCESTORS  64
 
 /* A process whose profiler began anew has another session, but goes on in its place. */
 typedef struct source {
@@ -35,6 +40,7 @@ struct collector {
     symbols *symbols;
     http_server *server;
     http_route routes[2];
+    bool is_open; /* to other users' processes, if they descend from us */
 
     sonde_mutex mu; /* guards the rest */
     source sources[COLLECTOR_PROCESSES_MAX];
@@ -152,6 +158,40 @@ static unsigned take_locked(collector *c, const batch_facts *f, sonde_str body, 
     }
 }
 
+/* ---- whose ---- */
+
+/* Number `n`, from 0, of a line of /proc/PID/status; UINT64_MAX: not known. */
+static uint64_t status_number(pid_t pid, const char *name, int n)
+{
+    char text[96];
+    uint64_t value = UINT64_MAX;
+    sonde_str rest;
+
+    if (!target_status(pid, name, text, sizeof(text)))
+        return UINT64_MAX;
+    rest = sonde_str_from(text);
+    while (n-- > 0)
+        (void)sonde_str_cut(&rest, '\t');
+    (void)sonde_parse_u64(sonde_str_cut(&rest, '\t'), &value);
+    return value;
+}
+
+/* What root's program started and became another user stays its program's; who else connects does not. */
+static bool is_of_ours(const collector *c, pid_t pid)
+{
+    pid_t self = getpid();
+    int i;
+
+    if (!c->is_open || status_number(pid, "Uid", 1) == geteuid())
+        return true;
+    for (i = 0; i < ANCESTORS && pid > 1 && pid != self; i++) {
+        uint64_t parent = status_number(pid, "PPid", 0);
+
+        pid = parent <= INT32_MAX ? (pid_t)parent : 0;
+    }
+    return pid == self;
+}
+
 static http_result receive_batch(void *user, http_request *request, http_response *response)
 {
     collector *c = user;
@@ -162,7 +202,12 @@ static http_result receive_batch(void *user, http_request *request, http_respons
 
     response->status = 400;
     response->content_type = "application/json";
-    if (batch_check(body, &facts, &error) == SONDE_OK) {
+    if (!is_of_ours(c, http_request_peer_pid(request))) {
+        sonde_mutex_lock(&c->mu);
+        c->counters.strangers++;
+        sonde_mutex_unlock(&c->mu);
+        response->status = 403;
+    } else if (batch_check(body, &facts, &error) == SONDE_OK) {
         sonde_mutex_lock(&c->mu);
         response->status = take_locked(c, &facts, body, http_request_peer_pid(request));
         c->counters.refused += response->status == 503;
@@ -244,12 +289,12 @@ sonde_status collector_take(collector *c, profile **out_profile)
 
 static const char *place_of_ours(void)
 {
-    const char *base = getenv("XDG_RUNTIME_DIR");
+    const char *base = geteuid() != 0 ? getenv("XDG_RUNTIME_DIR") : NULL;
 
     return base && strlen(base) <= 40 && access(base, W_OK) == 0 ? base : "/tmp";
 }
 
-/* In a folder nobody else can look into. */
+/* In a folder nobody else can look into.  Of root's, whose programs become other users, everybody can reach the socket. */
 static sonde_status listen_privately(collector *c, const collector_place *place, int *out_fd,
                                      sonde_error *out_error)
 {
@@ -264,7 +309,8 @@ static sonde_status listen_privately(collector *c, const collector_place *place,
     (void)snprintf(c->socket, sizeof(c->socket), "%s/profile.socket", c->folder);
     (void)snprintf(c->url, sizeof(c->url), "unix://%s%s", place ? place->there : base,
                    c->socket + strlen(base));
-    status = sonde_listen_unix(c->socket, 0600, out_fd, out_error);
+    c->is_open = !place && geteuid() == 0 && chmod(c->folder, 0711) == 0;
+    status = sonde_listen_unix(c->socket, c->is_open ? 0666 : 0600, out_fd, out_error);
     if (status == SONDE_OK && place && place->uid != geteuid() &&
         (chown(c->socket, place->uid, place->gid) != 0 ||
          chown(c->folder, place->uid, place->gid) != 0)) {

@@ -22,6 +22,7 @@ typedef struct collector collector;
 typedef struct collector_counters {
     uint64_t batches;
     uint64_t refused;    /* malformed, or of a process too many */
+    uint64_t strangers;  /* batches of other users' processes that do not descend from us */
     uint64_t rows;       /* taken */
     uint64_t lost;       /* rows for which a profile had no room */
     uint64_t processes;  /* that ever sent a batch */

@@ -42,6 +42,9 @@ typedef struct target_options {
     bool trusts_seccomp; /* somebody says its filter lets us */
 } target_options;
 
+/* A line of /proc/PID/status, without its name and blanks; false: there is none.  Any thread. */
+bool target_status(pid_t pid, const char *name, char *out, size_t cap);
+
 /* False: `why` says what speaks against it and what would help.  In any case followed by target_close(). */
 bool target_open(target *t, pid_t pid, const target_options *o, char why[TARGET_WHY]);
 void target_close(target *t);

@@ -39,6 +39,15 @@ def sonde(*words, env=None, **more):
                           env={**os.environ, **(env or {})}, **more)
 
 
+def status_as(uid, path):
+    """What a process of that user, which is nobody's child, is answered to an empty batch."""
+    ask = f"import os, socket\nos.setuid({uid})\ns = socket.socket(socket.AF_UNIX)\ns.connect({path!r})\n" \
+          "s.sendall(b'POST /sonde/profiling/v1/batch HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 0\\r\\n\\r\\n')\n" \
+          "print(s.recv(100).split()[1].decode())"
+    done = subprocess.run([sys.executable, "-c", ask], stdout=subprocess.PIPE, check=True, timeout=PATIENCE_S)
+    return int(done.stdout)
+
+
 class Profile(unittest.TestCase):
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp())
@@ -126,7 +135,26 @@ class Profile(unittest.TestCase):
                                program=("sh", "-c", f"{PROGRAM} 1500 >/dev/null; {PROGRAM} 1500"))
         roots = {line.split(";")[0] for line in data.decode().splitlines() if "three_parts" in line}
         self.assertEqual(len(roots), 2, roots)
-        self.assertTrue(all(root.startswith("profiled_split (") for root in roots), roots)
+        self.assertTrue(all(root.startswith("profiled_split (") and root.endswith(")") for root in roots), roots)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become another user")
+    def test_a_child_that_becomes_another_user_is_in_it_and_strangers_are_not(self):
+        """As a server's workers do; the socket is found by others, too, and refuses what they send."""
+        worker = "import os, time\nif os.fork() == 0:\n" \
+                 " os.setgroups([]); os.setgid(65534); os.setuid(65534)\n" \
+                 " while time.process_time() < 1: sum(range(1000))\n" \
+                 "else:\n print(os.environ['DD_PROFILING_URL'], flush=True); os.wait(); input()"
+        out = self.folder / "out.folded"
+        with subprocess.Popen([SONDE, "profile", "-e", "cpu", "-o", out, "--", sys.executable, "-c", worker], text=True,
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as command:
+            path = command.stdout.readline().strip().removeprefix("unix://")
+            self.assertEqual(status_as(0, path), 400)
+            self.assertEqual(status_as(65534, path), 403)
+            _, said = command.communicate("\n", timeout=PATIENCE_S)
+        self.assertIn("1 batches were refused: of other users' processes", said)
+        self.assertEqual(command.returncode, 0, said)
+        in_child = [line for line in out.read_text().splitlines() if "sum" in line]
+        self.assertTrue(in_child, out.read_text())
 
     def test_a_program_killed_by_a_signal(self):
         done = sonde("profile", "--", "sh", "-c", "kill -9 $$")
