@@ -126,6 +126,11 @@ static call call_before(uint64_t ra, uint64_t *target)
         *target = behind_plt(ra + (uint64_t)(int64_t)distance);
         return DIRECT_CALL;
     }
+    if (code[2] == 0xff && code[3] == 0x15) { /* call *slot(%rip) */
+        memcpy(&distance, code + 4, sizeof(distance));
+        if (peek(ra + (uint64_t)(int64_t)distance, target, sizeof(*target)))
+            return DIRECT_CALL;
+    }
     for (k = 2; k <= 7; k++)
         if (code[8 - k] == 0xff && (code[9 - k] >> 3 & 7) == 2)
             return INDIRECT_CALL;
