@@ -278,9 +278,7 @@ static bool read_link(json_decoder *jd, void *out)
     return ok;
 }
 
-typedef enum any_place { ANY_IN_EVENT, ANY_IN_ARRAY } any_place;
-
-static bool read_any(json_decoder *jd, span_any *any, any_place place);
+static bool read_any(json_decoder *jd, span_any *any, any_depth depth);
 
 static bool read_any_values(json_decoder *jd, span_any *any)
 {
@@ -300,7 +298,7 @@ static bool read_any_values(json_decoder *jd, span_any *any)
             return unexpected(jd, e, "expected an object");
         if (!read_any(jd, &value, ANY_IN_ARRAY))
             return false;
-        if (!has_room(jd, any->values_len))
+        if (!decode_any_is_known(&value, ANY_IN_ARRAY) || !has_room(jd, any->values_len))
             continue;
         if (!grow(jd, (void **)&any->values, any->values_len, &cap, sizeof(value)))
             return false;
@@ -322,8 +320,9 @@ static bool read_any_array(json_decoder *jd, span_any *any)
 }
 
 /* Inside the object already. */
-static bool read_any(json_decoder *jd, span_any *any, any_place place)
+static bool read_any(json_decoder *jd, span_any *any, any_depth depth)
 {
+    int64_t yes = 0;
     bool ok;
 
     *any = (span_any){ 0 };
@@ -333,21 +332,20 @@ static bool read_any(json_decoder *jd, span_any *any, any_place place)
         else if (key_is(jd, "string_value"))
             ok = read_text(jd, &any->str);
         else if (key_is(jd, "bool_value"))
-            ok = read_bool(jd, &any->integer);
+            ok = read_bool(jd, &yes);
         else if (key_is(jd, "int_value"))
             ok = read_i64(jd, &any->integer);
         else if (key_is(jd, "double_value"))
             ok = read_double(jd, &any->number);
-        else if (key_is(jd, "array_value") && place == ANY_IN_EVENT)
+        else if (key_is(jd, "array_value") && depth == ANY_IN_EVENT)
             ok = read_any_array(jd, any);
         else
             ok = skip_value(jd);
         if (!ok)
             return false;
     }
-    if (ok && (any->type < SPAN_ANY_STRING || any->type > SPAN_ANY_ARRAY ||
-               (any->type == SPAN_ANY_ARRAY && place == ANY_IN_ARRAY)))
-        return fail(jd, SONDE_ERR_SYNTAX, "unknown type of an event attribute");
+    if (any->type == SPAN_ANY_BOOL)
+        any->integer = yes;
     return ok;
 }
 
@@ -367,7 +365,7 @@ static bool read_event_attributes(json_decoder *jd, span_event *event)
         attr.value = (span_any){ 0 };
         if (!is_null && !read_any(jd, &attr.value, ANY_IN_EVENT))
             return false;
-        if (!has_room(jd, map.len))
+        if (!decode_any_is_known(&attr.value, ANY_IN_EVENT) || !has_room(jd, map.len))
             continue;
         if (!grow(jd, (void **)&event->attributes, map.len, &cap, sizeof(attr)))
             return false;

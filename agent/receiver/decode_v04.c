@@ -213,22 +213,22 @@ static bool read_elements(decoder *d, size_t bytes, uint32_t *out_count, uint32_
 
 static bool read_links(decoder *d, payload_span *s)
 {
-    uint32_t count, kept;
+    uint32_t count, kept, len = 0;
     span_link *links;
 
     s->links_len = 0;
     if (!read_elements(d, sizeof(*links), &count, &kept, (void **)&links))
         return false;
     for (uint32_t i = 0; i < kept; i++) {
-        if (!read_link(d, &links[i]))
+        if (sonde_mp_read_nil(&d->r))
+            continue;
+        if (!read_link(d, &links[len++]))
             return false;
     }
     s->links = links;
-    s->links_len = kept;
+    s->links_len = len;
     return decoder_skip(d, count - kept);
 }
-
-typedef enum any_depth { ANY_IN_EVENT, ANY_IN_ARRAY } any_depth;
 
 static bool read_any(decoder *d, span_any *any, any_depth depth);
 
@@ -237,6 +237,8 @@ static bool read_any_array(decoder *d, span_any *any)
 {
     uint32_t fields, count, kept;
 
+    if (sonde_mp_read_nil(&d->r))
+        return true;
     if (!sonde_mp_read_map(&d->r, &fields))
         return false;
     while (fields-- > 0) {
@@ -253,26 +255,32 @@ static bool read_any_array(decoder *d, span_any *any)
         if (!read_elements(d, sizeof(*any->values), &count, &kept, (void **)&any->values))
             return false;
         for (uint32_t i = 0; i < kept; i++) {
-            if (!read_any(d, &any->values[i], ANY_IN_ARRAY))
+            span_any *value = &any->values[any->values_len];
+
+            if (!read_any(d, value, ANY_IN_ARRAY))
                 return false;
+            any->values_len += decode_any_is_known(value, ANY_IN_ARRAY);
         }
-        any->values_len = kept;
         if (!decoder_skip(d, count - kept))
             return false;
     }
     return true;
 }
 
+/* Some send every field, whatever the type: each of its own. */
 static bool read_any(decoder *d, span_any *any, any_depth depth)
 {
     uint32_t fields;
+    bool yes = false;
 
     *any = (span_any){ 0 };
+    if (sonde_mp_read_nil(&d->r))
+        return true;
     if (!sonde_mp_read_map(&d->r, &fields))
         return false;
     while (fields-- > 0) {
         sonde_str key;
-        bool ok, yes;
+        bool ok;
 
         if (!sonde_mp_read_str(&d->r, &key))
             return false;
@@ -282,7 +290,6 @@ static bool read_any(decoder *d, span_any *any, any_depth depth)
             ok = decode_text(d, &any->str);
         } else if (sonde_str_eq(key, SONDE_STR("bool_value"))) {
             ok = sonde_mp_read_bool(&d->r, &yes);
-            any->integer = ok && yes;
         } else if (sonde_str_eq(key, SONDE_STR("int_value"))) {
             ok = sonde_mp_read_i64(&d->r, &any->integer);
         } else if (sonde_str_eq(key, SONDE_STR("double_value"))) {
@@ -295,9 +302,8 @@ static bool read_any(decoder *d, span_any *any, any_depth depth)
         if (!ok)
             return false;
     }
-    if (any->type < SPAN_ANY_STRING || any->type > SPAN_ANY_ARRAY ||
-        (any->type == SPAN_ANY_ARRAY && depth == ANY_IN_ARRAY))
-        return sonde_mp_fail(&d->r, SONDE_ERR_SYNTAX, "unknown type of an event attribute");
+    if (any->type == SPAN_ANY_BOOL)
+        any->integer = yes;
     return true;
 }
 
@@ -316,7 +322,8 @@ static bool read_event_attributes(decoder *d, span_event *event)
 
         if (!decode_text(d, &attr.key) || !read_any(d, &attr.value, ANY_IN_EVENT))
             return false;
-        entries[decode_map_slot(d, &map, attr.key)] = attr;
+        if (decode_any_is_known(&attr.value, ANY_IN_EVENT))
+            entries[decode_map_slot(d, &map, attr.key)] = attr;
     }
     event->attributes = entries;
     event->attributes_len = map.len;
@@ -352,18 +359,20 @@ static bool read_event(decoder *d, span_event *event)
 
 static bool read_events(decoder *d, payload_span *s)
 {
-    uint32_t count, kept;
+    uint32_t count, kept, len = 0;
     span_event *events;
 
     s->events_len = 0;
     if (!read_elements(d, sizeof(*events), &count, &kept, (void **)&events))
         return false;
     for (uint32_t i = 0; i < kept; i++) {
-        if (!read_event(d, &events[i]))
+        if (sonde_mp_read_nil(&d->r))
+            continue;
+        if (!read_event(d, &events[len++]))
             return false;
     }
     s->events = events;
-    s->events_len = kept;
+    s->events_len = len;
     return decoder_skip(d, count - kept);
 }
 

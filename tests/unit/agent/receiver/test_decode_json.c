@@ -53,8 +53,6 @@ static void test_bodies_are_taken_or_refused(void **state)
         { "a text as metric", "[[{\"metrics\":{\"a\":\"1\"}}]]", SONDE_ERR_SYNTAX },
         { "an object at the top", "{}", SONDE_ERR_SYNTAX },
         { "a span that is a number", "[[1]]", SONDE_ERR_SYNTAX },
-        { "an event attribute of a type unknown",
-          "[[{\"span_events\":[{\"attributes\":{\"a\":{\"type\":5}}}]}]]", SONDE_ERR_SYNTAX },
         { "not JSON", "hello", SONDE_ERR_SYNTAX },
         { "empty", "", SONDE_ERR_EOF },
         { "cut off", "[[{\"service\":\"we", SONDE_ERR_EOF },
@@ -88,6 +86,26 @@ static void test_escapes_and_bad_bytes_become_text(void **state)
     assert_int_equal(s->meta_len, 1);
     assert_text(*span_meta_get(s, SONDE_STR("k1")), "last");
     assert_int_equal(d.tally.strings_repaired, 1);
+    payload_free(d.p);
+}
+
+static void test_event_attributes_of_later_types_are_left_out(void **state)
+{
+    decoded d = decode_text_body(
+        "[[{\"span_events\":[{\"attributes\":{\"a\":{\"type\":5,\"string_value\":\"x\"},"
+        "\"t\":{\"type\":1,\"bool_value\":true,\"int_value\":0},"
+        "\"b\":{\"type\":4,\"array_value\":{\"values\":[{\"type\":4},"
+        "{\"type\":2,\"int_value\":7}]}}}}]}]]");
+    const span_event *e;
+
+    (void)state;
+    assert_status(d.status, SONDE_OK);
+    e = &d.p->chunks[0].spans[0].events[0];
+    assert_int_equal(e->attributes_len, 2);
+    assert_int_equal(e->attributes[0].value.integer, 1);
+    assert_text(e->attributes[1].key, "b");
+    assert_int_equal(e->attributes[1].value.values_len, 1);
+    assert_int_equal(e->attributes[1].value.values[0].integer, 7);
     payload_free(d.p);
 }
 
@@ -233,6 +251,7 @@ int main(void)
         cmocka_unit_test(test_the_golden_span_is_decoded),
         cmocka_unit_test(test_bodies_are_taken_or_refused),
         cmocka_unit_test(test_escapes_and_bad_bytes_become_text),
+        cmocka_unit_test(test_event_attributes_of_later_types_are_left_out),
         cmocka_unit_test(test_links_and_events_are_decoded),
         cmocka_unit_test(test_large_maps_keep_the_last_value_and_the_ceiling),
         cmocka_unit_test(test_nesting_is_bounded),
