@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -87,6 +88,14 @@ static int open_folder(const attached *a, const char *name)
     return fd;
 }
 
+/* Some file systems count no files. */
+static bool has_room(int folder)
+{
+    struct statvfs v;
+
+    return fstatvfs(folder, &v) != 0 || v.f_files == 0 || v.f_favail > 2;
+}
+
 /* A folder of the process's that we can write to. */
 static bool find_place(attached *a)
 {
@@ -96,7 +105,7 @@ static bool find_place(attached *a)
         a->folder = open_folder(a, folders[i]);
         (void)snprintf(a->base, sizeof(a->base), "/proc/self/fd/%d", a->folder);
         a->there = folders[i];
-        if (a->folder >= 0 && access(a->base, W_OK | X_OK) == 0)
+        if (a->folder >= 0 && access(a->base, W_OK | X_OK) == 0 && has_room(a->folder))
             return true;
         if (a->folder >= 0)
             (void)close(a->folder);

@@ -34,7 +34,7 @@
 #    define THREADS_MAX    4096u
 #    define CODE_BYTES     4096u
 #    define MAP_BYTES      (80u * 1024) /* code, block, vector registers, stack */
-#    define CREATE_NS      (5 * (uint64_t)SONDE_NS_PER_S)
+#    define CREATE_NS      (60 * (uint64_t)SONDE_NS_PER_S) /* it runs: on a busy machine when it can */
 #    define CREATE_LOOK_NS (SONDE_NS_PER_MS / 20)
 #    define RTLD_DLOPEN    INT32_MIN /* __RTLD_DLOPEN, for libc's own dlopen() of before 2.34 */
 
@@ -285,7 +285,7 @@ static bool start_thread(injection *i, uint64_t map)
     FAIL(i, "process %d could not start a thread: %s", (int)i->target->pid,
          created != NOT_CREATED     ? strerror(created)
          : result == TRACEE_REFUSED ? "a fault"
-                                    : "it has ended, or was stopped");
+                                    : "it has ended, was stopped, or does not come to it");
 }
 
 /* Gives everything back when it does not work. */
@@ -311,10 +311,20 @@ static bool work(injection *i, uint64_t *out_block)
 
 /* ---- looking for one ---- */
 
+/* One that was not told for too long has gone, and there may be anything in its place. */
+static void let_begin(const target *t, uint64_t block)
+{
+    const uint32_t go = 1;
+    uint32_t magic = 0;
+
+    if (target_read(t, block + offsetof(sonde_attach_block, magic), &magic, sizeof(magic)) &&
+        magic == SONDE_ATTACH_MAGIC)
+        (void)target_write(t, block + INJECT_STUB_GO, &go, sizeof(go));
+}
+
 /* False: not this one, or (is_final) none. */
 static bool try_thread(injection *i, pid_t tid, uint64_t *out_block)
 {
-    const uint32_t go = 1;
     bool ok = false;
 
     switch (tracee_stop(i->tracee, tid)) {
@@ -335,7 +345,7 @@ static bool try_thread(injection *i, pid_t tid, uint64_t *out_block)
         ok = work(i, out_block);
     tracee_release(i->tracee);
     if (ok) /* not before: signals of a profiler that runs would end the call it waits in */
-        (void)target_write(i->target, *out_block + INJECT_STUB_GO, &go, sizeof(go));
+        let_begin(i->target, *out_block);
     stand_look_at_unknown(&i->stand);
     return ok;
 }

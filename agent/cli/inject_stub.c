@@ -79,7 +79,7 @@ __asm__(
     "    mov $2000, %ebp\n"           /* until the other one is back where it was: else there is nobody to work for */
     "1:  cmpl $0, 4072(%rbx)\n"
     "    jne 1f\n"
-    "    push $1000000\n"             /* nanosleep({ 0, 1 ms }, NULL) */
+    "    push $5000000\n"             /* nanosleep({ 0, 5 ms }, NULL), 10 s at most */
     "    push $0\n"
     "    mov %rsp, %rdi\n"
     "    xor %esi, %esi\n"

@@ -2,7 +2,7 @@
  *
  *   begin ... waits     by the stopped thread: starts the new one, then waits until it is taken back
  *   leaves              ... or goes back by itself, when nobody comes
- *   behind              by the new one, which ends when it is not told to begin within 2 s
+ *   behind              by the new one, which ends when it is not told to begin within 10 s
  *
  * They find the block in a register, and behind it what `leaves` needs; everything else is relative to themselves. */
 #ifndef SONDE_AGENT_CLI_INJECT_STUB_H

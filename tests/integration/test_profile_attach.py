@@ -438,7 +438,13 @@ class Elsewhere(Attached):
         self.check(self.start("read", program=place / "target", preexec_fn=become))
 
     def test_other_mounts(self):
-        here = f'mount -t tmpfs none /mnt && cp {TARGET} /mnt/target && mount -t tmpfs none /tmp && mount -t tmpfs none "{BUILD}"'
+        self.check_mounts(f'mount -t tmpfs none /tmp && mount -t tmpfs none "{BUILD}"')
+
+    def test_a_full_tmp(self):
+        self.check_mounts("mount -t tmpfs -o nr_inodes=1 none /tmp")
+
+    def check_mounts(self, mounts):
+        here = f"mount -t tmpfs none /mnt && cp {TARGET} /mnt/target && {mounts}"
         if shutil.which("unshare") is None or subprocess.run(["unshare", "-m", "sh", "-c", here], stderr=subprocess.DEVNULL).returncode:
             self.skipTest("no mounts of its own here")
         self.check(self.start("-m", "sh", "-c", f"{here} && exec /mnt/target read", program="unshare"))
