@@ -16,6 +16,7 @@
 #define DOUBLE_TEXT_MAX    512 /* %f of the largest double has 316 characters */
 #define POW10_EXACT_MAX    22  /* the largest power of ten that is an exact double */
 #define MANTISSA_EXACT_MAX (1ull << 53)
+#define YEAR_MAX           2261 /* the last whole one in 64 bits of nanoseconds */
 #define EXPONENT_MAX       9999 /* beyond every double; keeps the sum from overflowing */
 
 static bool is_digit(char c)
@@ -266,4 +267,84 @@ sonde_status sonde_parse_bytes(sonde_str s, uint64_t *out_bytes)
     };
 
     return parse_with_unit(s, units, sizeof(units) / sizeof(units[0]), 1, out_bytes);
+}
+
+/* ---- times ---- */
+
+/* Days from 1970-01-01 to a date; years start in March, so the leap day is the last. */
+static int64_t days_of(int64_t year, int64_t month, int64_t day)
+{
+    int64_t y = year - (month <= 2), era = y / 400, year_of_era = y - era * 400;
+    int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+
+    return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year -
+           719468;
+}
+
+/* `len` digits and the character behind them; 0: nothing need follow. */
+static bool take_digits(sonde_str *s, size_t len, char behind, int64_t *out)
+{
+    uint64_t v;
+
+    if (s->len < len || sonde_parse_u64(sonde_str_sub(*s, 0, len), &v) != SONDE_OK)
+        return false;
+    *out = (int64_t)v;
+    *s = sonde_str_sub(*s, len, s->len);
+    if (!behind)
+        return true;
+    if (s->len == 0 || s->ptr[0] != behind)
+        return false;
+    *s = sonde_str_sub(*s, 1, s->len);
+    return true;
+}
+
+static int64_t take_fraction_ns(sonde_str *s)
+{
+    int64_t ns = 0, digit = 100000000;
+
+    if (s->len == 0 || s->ptr[0] != '.')
+        return 0;
+    *s = sonde_str_sub(*s, 1, s->len);
+    for (; s->len && is_digit(s->ptr[0]); digit /= 10) {
+        ns += (s->ptr[0] - '0') * digit;
+        *s = sonde_str_sub(*s, 1, s->len);
+    }
+    return ns;
+}
+
+/* Seconds to add for "Z", "+01:00", which end the text. */
+static bool take_zone(sonde_str s, int64_t *out_s)
+{
+    int64_t h, min, sign;
+
+    *out_s = 0;
+    if (s.len == 1 && (s.ptr[0] == 'Z' || s.ptr[0] == 'z'))
+        return true;
+    if (s.len != 6 || (s.ptr[0] != '+' && s.ptr[0] != '-'))
+        return false;
+    sign = s.ptr[0] == '+' ? -60 : 60;
+    s = sonde_str_sub(s, 1, s.len);
+    if (!take_digits(&s, 2, ':', &h) || !take_digits(&s, 2, 0, &min))
+        return false;
+    *out_s = sign * (h * 60 + min);
+    return true;
+}
+
+sonde_status sonde_parse_rfc3339(sonde_str s, int64_t *out_unix_ns)
+{
+    int64_t year, month, day, h, min, sec, ns, zone;
+
+    if (!take_digits(&s, 4, '-', &year) || !take_digits(&s, 2, '-', &month) ||
+        !take_digits(&s, 2, 'T', &day) || !take_digits(&s, 2, ':', &h) ||
+        !take_digits(&s, 2, ':', &min) || !take_digits(&s, 2, 0, &sec))
+        return SONDE_ERR_SYNTAX;
+    ns = take_fraction_ns(&s);
+    if (!take_zone(s, &zone) || year < 1970 || month < 1 || month > 12 || day < 1 || day > 31 ||
+        h > 23 || min > 59 || sec > 60)
+        return SONDE_ERR_SYNTAX;
+    if (year > YEAR_MAX)
+        return SONDE_ERR_TOO_BIG;
+    sec += days_of(year, month, day) * 86400 + h * 3600 + min * 60 + zone;
+    *out_unix_ns = sec * (int64_t)SONDE_NS_PER_S + ns;
+    return SONDE_OK;
 }

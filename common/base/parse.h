@@ -27,4 +27,7 @@ sonde_status sonde_parse_duration_ns(sonde_str s, uint64_t unit_ns, uint64_t *ou
 /* "64MiB", "10kb", "2G", "512": K M G are 1024-based, with optional "b", "ib". */
 sonde_status sonde_parse_bytes(sonde_str s, uint64_t *out_bytes);
 
+/* "2026-11-25T15:04:05[.123456789](Z|+01:00)" from 1970 on; digits beyond nanoseconds are cut off. */
+sonde_status sonde_parse_rfc3339(sonde_str s, int64_t *out_unix_ns);
+
 #endif /* SONDE_BASE_PARSE_H */

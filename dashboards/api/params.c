@@ -14,62 +14,6 @@ sonde_str api_param_str(const http_request *request, const char *name)
     return value;
 }
 
-/* Days from 1970-01-01 of a date in the Gregorian calendar. */
-static int64_t days_of(int64_t y, int64_t m, int64_t d)
-{
-    int64_t era, year_of_era, day_of_year;
-
-    y -= m <= 2;
-    era = y / 400;
-    year_of_era = y - era * 400;
-    day_of_year = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
-    return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year -
-           719468;
-}
-
-static bool take_digits(sonde_str *s, size_t len, char sep, int64_t *out)
-{
-    uint64_t v;
-
-    if (sonde_parse_u64(sonde_str_sub(*s, 0, len), &v) != SONDE_OK || s->len < len)
-        return false;
-    *s = sonde_str_sub(*s, len, s->len);
-    *out = (int64_t)v;
-    if (!sep)
-        return true;
-    if (s->len == 0 || s->ptr[0] != sep)
-        return false;
-    *s = sonde_str_sub(*s, 1, s->len);
-    return true;
-}
-
-/* "2026-11-25T15:04:05[.123](Z|+01:00)"; fractions are cut off. */
-static sonde_status parse_rfc3339(sonde_str s, int64_t *out_s)
-{
-    int64_t y, mon, d, h, min, sec, zone_h = 0, zone_min = 0;
-    char sign = 'Z';
-
-    if (!take_digits(&s, 4, '-', &y) || !take_digits(&s, 2, '-', &mon) ||
-        !take_digits(&s, 2, 'T', &d) || !take_digits(&s, 2, ':', &h) ||
-        !take_digits(&s, 2, ':', &min) || !take_digits(&s, 2, 0, &sec))
-        return SONDE_ERR_SYNTAX;
-    if (s.len && s.ptr[0] == '.')
-        for (s = sonde_str_sub(s, 1, s.len); s.len && s.ptr[0] >= '0' && s.ptr[0] <= '9';)
-            s = sonde_str_sub(s, 1, s.len);
-    if (s.len)
-        sign = s.ptr[0];
-    s = sonde_str_sub(s, 1, s.len);
-    if (sign != 'Z' && ((sign != '+' && sign != '-') || !take_digits(&s, 2, ':', &zone_h) ||
-                        !take_digits(&s, 2, 0, &zone_min)))
-        return SONDE_ERR_SYNTAX;
-    if (s.len || y < 1970 || mon < 1 || mon > 12 || d < 1 || d > 31 || h > 23 || min > 59 ||
-        sec > 60)
-        return SONDE_ERR_SYNTAX;
-    zone_h = (zone_h * 60 + zone_min) * (sign == '-' ? -60 : 60);
-    *out_s = days_of(y, mon, d) * 86400 + h * 3600 + min * 60 + sec - zone_h;
-    return SONDE_OK;
-}
-
 static sonde_status parse_relative(sonde_str after_now, int64_t now_s, int64_t *out_s)
 {
     uint64_t ns = 0;
@@ -95,7 +39,8 @@ sonde_status api_parse_time(sonde_str text, int64_t now_s, int64_t *out_s)
             v /= 1000; /* milliseconds */
         s = v > TIME_MAX_S ? TIME_MAX_S : (int64_t)v;
     } else {
-        status = parse_rfc3339(text, &s);
+        status = sonde_parse_rfc3339(text, &s);
+        s /= 1000000000;
     }
     if (status != SONDE_OK)
         return status;

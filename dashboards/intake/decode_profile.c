@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "base/parse.h"
 #include "codec/compress/compress.h"
 #include "codec/json_read.h"
@@ -19,86 +18,6 @@ const char *const profile_skip_names[PROFILE_SKIPS] = {
     PROFILE_SKIP_MAP(X)
 #undef X
 };
-
-/* ---- times ---- */
-
-static int64_t days_of(int64_t y, int64_t m, int64_t d)
-{
-    int64_t era, year_of_era, day_of_year;
-
-    y -= m <= 2;
-    era = y / 400;
-    year_of_era = y - era * 400;
-    day_of_year = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
-    return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year -
-           719468;
-}
-
-/* `len` digits and the character behind them; 0: nothing need follow. */
-static bool take(sonde_str *s, size_t len, char behind, int64_t *out)
-{
-    uint64_t v;
-
-    if (s->len < len || sonde_parse_u64(sonde_str_sub(*s, 0, len), &v) != SONDE_OK)
-        return false;
-    *out = (int64_t)v;
-    *s = sonde_str_sub(*s, len, s->len);
-    if (!behind)
-        return true;
-    if (s->len == 0 || s->ptr[0] != behind)
-        return false;
-    *s = sonde_str_sub(*s, 1, s->len);
-    return true;
-}
-
-static int64_t take_fraction(sonde_str *s)
-{
-    int64_t ns = 0, digit = 100000000;
-
-    if (s->len == 0 || s->ptr[0] != '.')
-        return 0;
-    *s = sonde_str_sub(*s, 1, s->len);
-    for (; s->len && s->ptr[0] >= '0' && s->ptr[0] <= '9'; digit /= 10) {
-        ns += (s->ptr[0] - '0') * digit;
-        *s = sonde_str_sub(*s, 1, s->len);
-    }
-    return ns;
-}
-
-/* Seconds to add for "Z", "+01:00". */
-static bool take_zone(sonde_str *s, int64_t *out_s)
-{
-    int64_t h, min, sign;
-
-    *out_s = 0;
-    if (s->len == 1 && (s->ptr[0] == 'Z' || s->ptr[0] == 'z'))
-        return true;
-    if (s->len != 6 || (s->ptr[0] != '+' && s->ptr[0] != '-'))
-        return false;
-    sign = s->ptr[0] == '+' ? -60 : 60;
-    *s = sonde_str_sub(*s, 1, s->len);
-    if (!take(s, 2, ':', &h) || !take(s, 2, 0, &min))
-        return false;
-    *out_s = sign * (h * 60 + min);
-    return true;
-}
-
-sonde_status profile_parse_time(sonde_str s, int64_t *out_unix_ns)
-{
-    int64_t y, mon, d, h, min, sec, ns, zone;
-
-    if (!take(&s, 4, '-', &y) || !take(&s, 2, '-', &mon) || !take(&s, 2, 'T', &d) ||
-        !take(&s, 2, ':', &h) || !take(&s, 2, ':', &min) || !take(&s, 2, 0, &sec))
-        return SONDE_ERR_SYNTAX;
-    ns = take_fraction(&s);
-    if (!take_zone(&s, &zone) || y < 1970 || y > 2200 || mon < 1 || mon > 12 || d < 1 || d > 31 ||
-        h > 23 || min > 59 || sec > 60)
-        return SONDE_ERR_SYNTAX;
-    *out_unix_ns =
-        (days_of(y, mon, d) * 86400 + h * 3600 + min * 60 + sec + zone) * (int64_t)SONDE_NS_PER_S +
-        ns;
-    return SONDE_OK;
-}
 
 /* ---- event.json ---- */
 
@@ -121,7 +40,7 @@ static bool read_time(event *e, sonde_json_event first, int64_t *out, bool *out_
 {
     if (first != SONDE_JSON_STRING)
         return sonde_json_skip(&e->json, first);
-    *out_found = profile_parse_time(e->json.text, out) == SONDE_OK;
+    *out_found = sonde_parse_rfc3339(e->json.text, out) == SONDE_OK;
     return *out_found;
 }
 

@@ -43,7 +43,4 @@ typedef struct profile_counts {
 SONDE_MUST_USE sonde_status profile_decode(sonde_str content_type, sonde_str body,
                                            store_batch *batch, profile_counts *out_counts);
 
-/* RFC 3339 with up to nine digits of a second, as event.json has it. */
-SONDE_MUST_USE sonde_status profile_parse_time(sonde_str text, int64_t *out_unix_ns);
-
 #endif /* SONDE_DASHBOARDS_INTAKE_DECODE_PROFILE_H */

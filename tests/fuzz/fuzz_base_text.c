@@ -57,8 +57,10 @@ static void check_integers(sonde_str s)
 static void check_units(sonde_str s)
 {
     uint64_t v = 7;
+    int64_t unix_ns = -1;
     bool yes;
 
+    require(sonde_parse_rfc3339(s, &unix_ns) == SONDE_OK || unix_ns == -1);
     require(sonde_parse_duration_ns(s, 1, &v) == SONDE_OK || v == 7);
     v = 7;
     require(sonde_parse_bytes(s, &v) == SONDE_OK || v == 7);

@@ -256,6 +256,43 @@ static void test_parse_bytes(void **state)
     }
 }
 
+static void test_parse_rfc3339(void **state)
+{
+    static const struct {
+        const char *in;
+        sonde_status want;
+        int64_t unix_ns;
+    } cases[] = {
+        { "1970-01-01T00:00:00Z", SONDE_OK, 0 },
+        { "2026-01-01T00:00:00.000000000Z", SONDE_OK, 1767225600000000000 },
+        { "2026-01-01T01:30:00.25+01:30", SONDE_OK, 1767225600250000000 },
+        { "2025-12-31T23:00:00-01:00", SONDE_OK, 1767225600000000000 },
+        { "2024-02-29T00:00:00.123456789z", SONDE_OK, 1709164800123456789 },
+        { "2024-02-29T00:00:00.1234567899Z", SONDE_OK, 1709164800123456789 },
+        { "2261-12-31T23:59:59Z", SONDE_OK, 9214646399000000000 },
+        { "9999-01-01T00:00:00Z", SONDE_ERR_TOO_BIG, 0 },
+        { "1969-12-31T23:59:59Z", SONDE_ERR_SYNTAX, 0 },
+        { "2026-01-01T00:00:00", SONDE_ERR_SYNTAX, 0 },
+        { "2026-01-01T00:00:00Zx", SONDE_ERR_SYNTAX, 0 },
+        { "2026-01-01T00:00:00+0100", SONDE_ERR_SYNTAX, 0 },
+        { "2026-13-01T00:00:00Z", SONDE_ERR_SYNTAX, 0 },
+        { "2026-01-01T24:00:00Z", SONDE_ERR_SYNTAX, 0 },
+        { "2026-01-01 00:00:00Z", SONDE_ERR_SYNTAX, 0 },
+        { "2026-01", SONDE_ERR_SYNTAX, 0 },
+        { "", SONDE_ERR_SYNTAX, 0 },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        int64_t v = -1;
+        sonde_status got = sonde_parse_rfc3339(sonde_str_from(cases[i].in), &v);
+
+        if (got != cases[i].want || v != (got == SONDE_OK ? cases[i].unix_ns : -1))
+            fail_msg("\"%s\": got %s, %lld", cases[i].in, sonde_status_name(got), (long long)v);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,6 +304,7 @@ int main(void)
         cmocka_unit_test(test_parse_bool),
         cmocka_unit_test(test_parse_duration),
         cmocka_unit_test(test_parse_bytes),
+        cmocka_unit_test(test_parse_rfc3339),
     };
 
     return cmocka_run_group_tests_name("parse", tests, NULL, NULL);

@@ -165,35 +165,6 @@ static void test_an_upload_whose_only_pprof_is_broken_is_refused(void **state)
     store_batch_free(batch);
 }
 
-static void test_times_are_read_to_the_nanosecond(void **state)
-{
-    static const struct {
-        const char *text;
-        int64_t want; /* -1: refused */
-    } cases[] = {
-        { "1970-01-01T00:00:00Z", 0 },
-        { "2026-01-01T00:00:00.000000000Z", 1767225600000000000 },
-        { "2026-01-01T01:30:00.25+01:30", 1767225600250000000 },
-        { "2024-02-29T00:00:00.123456789Z", 1709164800123456789 },
-        { "2026-01-01T00:00:00", -1 },
-        { "2026-13-01T00:00:00Z", -1 },
-        { "2026-01-01 00:00:00Z", -1 },
-        { "9999-01-01T00:00:00Z", -1 }, /* beyond 64 bits of nanoseconds */
-        { "", -1 },
-    };
-    size_t i;
-
-    (void)state;
-    for (i = 0; i < COUNT_OF(cases); i++) {
-        int64_t got = -1;
-
-        if (profile_parse_time(sonde_str_from(cases[i].text), &got) != SONDE_OK)
-            got = -1;
-        if (got != cases[i].want)
-            fail_msg("%s: %lld", cases[i].text, (long long)got);
-    }
-}
-
 static sonde_status decode_scenario(void *user)
 {
     store_batch *batch = store_batch_new();
@@ -223,7 +194,6 @@ int main(void)
         cmocka_unit_test(test_attachments_that_are_not_kept_are_counted_by_reason),
         cmocka_unit_test(test_uploads_that_say_too_little_are_refused),
         cmocka_unit_test(test_an_upload_whose_only_pprof_is_broken_is_refused),
-        cmocka_unit_test(test_times_are_read_to_the_nanosecond),
         cmocka_unit_test(test_decoding_copes_with_failing_allocations),
     };
 
