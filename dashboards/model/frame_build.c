@@ -414,30 +414,12 @@ void frame_builder_end_chunk(frame_builder *b, const frame_chunk *chunk)
 
 /* ---- writing ---- */
 
-static void put(sonde_buf *out, uint64_t v)
-{
-    uint8_t *at = sonde_buf_reserve(out, VARINT_MAX_BYTES);
-
-    if (at)
-        sonde_buf_commit(out, varint_put(at, v));
-}
-
-static void put_u64(sonde_buf *out, uint64_t v)
-{
-    uint8_t *at = sonde_buf_reserve(out, 8);
-
-    if (!at)
-        return;
-    varint_put_le64(at, v);
-    sonde_buf_commit(out, 8);
-}
-
 static void write_strings(frame_builder *b, sonde_buf *out)
 {
     size_t i;
 
     for (i = 0; i < b->strings.len; i++)
-        put(out, b->strings.items[i].len);
+        varint_append(out, b->strings.items[i].len);
     for (i = 0; i < b->strings.len; i++)
         sonde_buf_append_str(out, b->strings.items[i]);
 }
@@ -448,25 +430,25 @@ static void write_attrs(frame_builder *b, sonde_buf *out)
     size_t i;
 
     for (i = 0; i < b->attrs.len; i++)
-        put(out, (uint64_t)rows[i].key * MODEL_ATTR_KINDS + rows[i].kind);
+        varint_append(out, (uint64_t)rows[i].key * MODEL_ATTR_KINDS + rows[i].kind);
     for (i = 0; i < b->attrs.len; i++)
         if (rows[i].kind != MODEL_ATTR_METRIC)
-            put(out, rows[i].text.len);
+            varint_append(out, rows[i].text.len);
     for (i = 0; i < b->attrs.len; i++)
         if (rows[i].kind != MODEL_ATTR_METRIC)
             sonde_buf_append_str(out, rows[i].text);
     for (i = 0; i < b->attrs.len; i++)
         if (rows[i].kind == MODEL_ATTR_METRIC)
-            put_u64(out, varint_of_double(rows[i].number));
+            varint_append_le64(out, varint_of_double(rows[i].number));
 }
 
 static void write_refs(frame_builder *b, sonde_buf *out, uint32_t first, uint32_t len)
 {
     uint32_t i;
 
-    put(out, len);
+    varint_append(out, len);
     for (i = 0; i < len; i++)
-        put(out, b->refs.items[first + i]);
+        varint_append(out, b->refs.items[first + i]);
 }
 
 static void write_chunks(frame_builder *b, sonde_buf *out)
@@ -474,17 +456,17 @@ static void write_chunks(frame_builder *b, sonde_buf *out)
     size_t i;
 
     for (i = 0; i < b->sources.len; i++)
-        put(out, b->sources.items[i]);
+        varint_append(out, b->sources.items[i]);
     for (i = 0; i < b->chunks.len; i++) {
         const chunk_row *c = &b->chunks.items[i];
         uint32_t end = i + 1 < b->chunks.len ? c[1].first_span : (uint32_t)b->spans.len;
 
-        put_u64(out, c->head.trace_hi);
-        put_u64(out, c->head.trace_lo);
-        put(out, varint_zigzag(c->head.priority));
-        put(out, c->origin);
-        put(out, c->source);
-        put(out, end - c->first_span);
+        varint_append_le64(out, c->head.trace_hi);
+        varint_append_le64(out, c->head.trace_lo);
+        varint_append(out, varint_zigzag(c->head.priority));
+        varint_append(out, c->origin);
+        varint_append(out, c->source);
+        varint_append(out, end - c->first_span);
         write_refs(b, out, c->first_ref, c->refs);
     }
 }
@@ -520,7 +502,7 @@ static void write_parents(frame_builder *b, sonde_buf *out)
             uint64_t code = parent_code(spans, first, end, i);
 
             far += code == 1;
-            put(out, code);
+            varint_append(out, code);
         }
     }
     if (far == 0 || out->status != SONDE_OK)
@@ -531,14 +513,14 @@ static void write_parents(frame_builder *b, sonde_buf *out)
 
         far_at += varint_get(out->data + far_at, out->data + out->len, &code);
         if (code == 1)
-            put_u64(out, spans[i].span.parent_id);
+            varint_append_le64(out, spans[i].span.parent_id);
     }
 }
 
 #define COLUMN(expr)                                                                               \
     do {                                                                                           \
         for (i = 0; i < len; i++)                                                                  \
-            put(out, (expr));                                                                      \
+            varint_append(out, (expr));                                                            \
     } while (0)
 
 static void write_spans(frame_builder *b, sonde_buf *out)
@@ -552,10 +534,11 @@ static void write_spans(frame_builder *b, sonde_buf *out)
     COLUMN(rows[i].span.resource);
     COLUMN(rows[i].span.type);
     for (i = 0; i < len; i++)
-        put_u64(out, rows[i].span.span_id);
+        varint_append_le64(out, rows[i].span.span_id);
     write_parents(b, out);
     for (i = 0; i < len; i++) {
-        put(out, varint_zigzag((int64_t)((uint64_t)rows[i].span.start_unix_ns - (uint64_t)before)));
+        varint_append(
+            out, varint_zigzag((int64_t)((uint64_t)rows[i].span.start_unix_ns - (uint64_t)before)));
         before = rows[i].span.start_unix_ns;
     }
     COLUMN(varint_zigzag(rows[i].span.duration_ns));
@@ -565,7 +548,7 @@ static void write_spans(frame_builder *b, sonde_buf *out)
         uint32_t k;
 
         for (k = 0; k < rows[i].refs; k++)
-            put(out, b->refs.items[rows[i].first_ref + k]);
+            varint_append(out, b->refs.items[rows[i].first_ref + k]);
     }
     COLUMN(rows[i].span.extra.len);
     for (i = 0; i < len; i++)
@@ -578,11 +561,11 @@ static void write_body(frame_builder *b)
 
     sonde_buf_reset(out);
     sonde_buf_append(out, FRAME_MAGIC, FRAME_MAGIC_BYTES);
-    put(out, b->strings.len);
-    put(out, b->attrs.len);
-    put(out, b->sources.len / MODEL_SOURCE_FIELDS);
-    put(out, b->chunks.len);
-    put(out, b->spans.len);
+    varint_append(out, b->strings.len);
+    varint_append(out, b->attrs.len);
+    varint_append(out, b->sources.len / MODEL_SOURCE_FIELDS);
+    varint_append(out, b->chunks.len);
+    varint_append(out, b->spans.len);
     write_strings(b, out);
     write_attrs(b, out);
     write_chunks(b, out);

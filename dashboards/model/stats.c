@@ -29,27 +29,12 @@ static bool all_whole(const sonde_sketch *s)
     return is_whole(s->zero_count);
 }
 
-static void put(sonde_buf *out, uint64_t v)
-{
-    uint8_t *at = sonde_buf_reserve(out, VARINT_MAX_BYTES);
-
-    if (at)
-        sonde_buf_commit(out, varint_put(at, v));
-}
-
 static void put_count(sonde_buf *out, int form, double v)
 {
-    uint8_t *at;
-
-    if (form == FORM_WHOLE) {
-        put(out, (uint64_t)v);
-        return;
-    }
-    at = sonde_buf_reserve(out, 8);
-    if (!at)
-        return;
-    varint_put_le64(at, varint_of_double(v));
-    sonde_buf_commit(out, 8);
+    if (form == FORM_WHOLE)
+        varint_append(out, (uint64_t)v);
+    else
+        varint_append_le64(out, varint_of_double(v));
 }
 
 void stats_sketch_pack(const sonde_sketch *s, sonde_buf *out)
@@ -67,7 +52,7 @@ void stats_sketch_pack(const sonde_sketch *s, sonde_buf *out)
 
         if (s->bins[i] <= 0)
             continue;
-        put(out, varint_zigzag(index - before));
+        varint_append(out, varint_zigzag(index - before));
         put_count(out, form, s->bins[i]);
         before = index;
     }

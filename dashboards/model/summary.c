@@ -29,31 +29,13 @@ typedef struct writer {
     sonde_buf columns; /* written first, as they say which strings are used */
 } writer;
 
-static void put(sonde_buf *out, uint64_t v)
-{
-    uint8_t *at = sonde_buf_reserve(out, VARINT_MAX_BYTES);
-
-    if (at)
-        sonde_buf_commit(out, varint_put(at, v));
-}
-
-static void put_u64(sonde_buf *out, uint64_t v)
-{
-    uint8_t *at = sonde_buf_reserve(out, 8);
-
-    if (!at)
-        return;
-    varint_put_le64(at, v);
-    sonde_buf_commit(out, 8);
-}
-
 static void put_string(writer *w, uint32_t id)
 {
     if (!w->numbers[id]) {
         w->used[w->used_len++] = id;
         w->numbers[id] = (uint32_t)w->used_len;
     }
-    put(&w->columns, w->numbers[id] - 1);
+    varint_append(&w->columns, w->numbers[id] - 1);
 }
 
 static sonde_str string_of(const writer *w, uint32_t id)
@@ -114,19 +96,21 @@ static void write_columns(writer *w, const summary_row *rows, size_t len)
     size_t i;
 
     for (i = 0; i < len; i++)
-        put_u64(out, rows[i].part.trace_lo);
+        varint_append_le64(out, rows[i].part.trace_lo);
     for (i = 0; i < len; i++)
-        put_u64(out, rows[i].part.trace_hi);
+        varint_append_le64(out, rows[i].part.trace_hi);
     for (i = 0; i < len; i++) {
-        put(out, varint_zigzag((int64_t)((uint64_t)rows[i].part.start_unix_ns - (uint64_t)before)));
+        varint_append(
+            out, varint_zigzag((int64_t)((uint64_t)rows[i].part.start_unix_ns - (uint64_t)before)));
         before = rows[i].part.start_unix_ns;
     }
     for (i = 0; i < len; i++)
-        put(out, (uint64_t)rows[i].part.end_unix_ns - (uint64_t)rows[i].part.start_unix_ns);
+        varint_append(out,
+                      (uint64_t)rows[i].part.end_unix_ns - (uint64_t)rows[i].part.start_unix_ns);
     for (i = 0; i < len; i++)
-        put(out, (uint64_t)rows[i].part.spans * 2 + rows[i].part.has_root);
+        varint_append(out, (uint64_t)rows[i].part.spans * 2 + rows[i].part.has_root);
     for (i = 0; i < len; i++)
-        put(out, rows[i].part.errors);
+        varint_append(out, rows[i].part.errors);
     for (i = 0; i < len; i++) {
         put_string(w, rows[i].service);
         put_string(w, rows[i].name);
@@ -144,10 +128,10 @@ static sonde_status write_raw(writer *w, const summary_row *rows, size_t len, so
 
     write_columns(w, rows, len);
     sonde_buf_append(raw, MAGIC, MAGIC_BYTES);
-    put(raw, len);
-    put(raw, w->used_len);
+    varint_append(raw, len);
+    varint_append(raw, w->used_len);
     for (i = 0; i < w->used_len; i++)
-        put(raw, string_of(w, w->used[i]).len);
+        varint_append(raw, string_of(w, w->used[i]).len);
     for (i = 0; i < w->used_len; i++)
         sonde_buf_append_str(raw, string_of(w, w->used[i]));
     sonde_buf_append_str(raw, sonde_buf_str(&w->columns));

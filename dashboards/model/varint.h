@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/buf.h"
+
 #define VARINT_MAX_BYTES  10
 #define FRAME_MAGIC       "SFR\1" /* the last byte is the version */
 #define FRAME_MAGIC_BYTES 4
@@ -43,6 +45,14 @@ static inline size_t varint_get(const uint8_t *at, const uint8_t *end, uint64_t 
     return 0;
 }
 
+static inline void varint_append(sonde_buf *out, uint64_t v)
+{
+    uint8_t *at = sonde_buf_reserve(out, VARINT_MAX_BYTES);
+
+    if (at)
+        sonde_buf_commit(out, varint_put(at, v));
+}
+
 static inline uint64_t varint_zigzag(int64_t v)
 {
     return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63);
@@ -59,6 +69,16 @@ static inline void varint_put_le64(uint8_t *to, uint64_t v)
 
     for (i = 0; i < 8; i++)
         to[i] = (uint8_t)(v >> (8 * i));
+}
+
+static inline void varint_append_le64(sonde_buf *out, uint64_t v)
+{
+    uint8_t *at = sonde_buf_reserve(out, 8);
+
+    if (!at)
+        return;
+    varint_put_le64(at, v);
+    sonde_buf_commit(out, 8);
 }
 
 static inline uint64_t varint_get_le64(const uint8_t *at)
