@@ -92,21 +92,12 @@ bool otlp_build_copy(otlp_builder *b, sonde_str *text)
 
 static bool repair(otlp_builder *b, sonde_str *text)
 {
-    size_t len = 0;
     char *out = otlp_build_alloc(b, text->len, 3);
 
     if (!out)
         return false;
-    for (size_t i = 0; i < text->len;) {
-        unsigned rune;
-        size_t width = sonde_utf8_decode(sonde_str_sub(*text, i, 4), &rune);
-
-        memcpy(out + len, width ? text->ptr + i : "\xef\xbf\xbd", width ? width : 3);
-        len += width ? width : 3;
-        i += width ? width : 1;
-    }
     b->tally.strings_repaired++;
-    *text = (sonde_str){ out, len };
+    *text = (sonde_str){ out, sonde_utf8_repair(*text, out) };
     return true;
 }
 

@@ -23,22 +23,14 @@ static bool same_string(const void *of, uint32_t id, const void *key)
     return sonde_str_eq(((const profile *)of)->strings[id], *(const sonde_str *)key);
 }
 
-/* Each byte that belongs to no sequence becomes U+FFFD. */
 static sonde_str copy_valid(sonde_arena *a, sonde_str text)
 {
     char *to = sonde_arena_alloc_aligned(a, text.len * 3 + 1, 1);
-    size_t len = 0;
-    unsigned rune;
+    size_t len;
 
     if (!to)
         return (sonde_str){ NULL, 0 };
-    while (text.len) {
-        size_t n = sonde_utf8_decode(text, &rune);
-
-        memcpy(to + len, n ? text.ptr : "\xef\xbf\xbd", n ? n : 3);
-        len += n ? n : 3;
-        text = sonde_str_sub(text, n ? n : 1, text.len);
-    }
+    len = sonde_utf8_repair(text, to);
     to[len] = '\0';
     return (sonde_str){ to, len };
 }

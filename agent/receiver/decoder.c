@@ -95,33 +95,19 @@ uint32_t decoder_bounded(decoder *d, uint32_t count)
 
 bool decoder_repair(decoder *d, sonde_str *text)
 {
-    size_t bad = 0, len = 0;
+    size_t len;
     char *out;
 
     if (sonde_utf8_valid(*text))
         return true;
-    for (size_t i = 0; i < text->len;) {
-        unsigned rune;
-        size_t width = sonde_utf8_decode(sonde_str_sub(*text, i, 4), &rune);
-
-        bad += width == 0;
-        i += width ? width : 1;
-    }
-    if (text->len > UINT32_MAX - 2 * bad)
+    len = sonde_utf8_repair(*text, NULL);
+    if (len > UINT32_MAX)
         return decoder_over_memory(d);
-    out = decoder_alloc(d, (uint32_t)(text->len + 2 * bad), 1);
+    out = decoder_alloc(d, (uint32_t)len, 1);
     if (!out)
         return false;
-    for (size_t i = 0; i < text->len;) {
-        unsigned rune;
-        size_t width = sonde_utf8_decode(sonde_str_sub(*text, i, 4), &rune);
-
-        memcpy(out + len, width ? text->ptr + i : "\xef\xbf\xbd", width ? width : 3);
-        len += width ? width : 3;
-        i += width ? width : 1;
-    }
     d->tally.strings_repaired++;
-    *text = (sonde_str){ out, len };
+    *text = (sonde_str){ out, sonde_utf8_repair(*text, out) };
     return true;
 }
 

@@ -148,6 +148,22 @@ bool sonde_utf8_valid(sonde_str s)
     }
 }
 
+size_t sonde_utf8_repair(sonde_str s, char *out)
+{
+    size_t len = 0;
+
+    while (s.len > 0) {
+        unsigned rune;
+        size_t n = sonde_utf8_decode(s, &rune);
+
+        if (out)
+            memcpy(out + len, n ? s.ptr : "\xef\xbf\xbd", n ? n : 3);
+        len += n ? n : 3;
+        s = sonde_str_sub(s, n ? n : 1, s.len);
+    }
+    return len;
+}
+
 size_t sonde_utf8_cut(sonde_str s, size_t max_bytes)
 {
     size_t at = max_bytes;

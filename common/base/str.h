@@ -73,6 +73,10 @@ static inline sonde_str sonde_str_trim(sonde_str s)
 
 bool sonde_utf8_valid(sonde_str s); /* no overlong forms, no surrogates */
 
+/* Each byte that belongs to no sequence becomes U+FFFD.  Returns the length; `out`, when it is given, has room for it:
+ * at most three times the text's. */
+size_t sonde_utf8_repair(sonde_str s, char *out);
+
 /* The longest length up to max_bytes that cuts no sequence. */
 size_t sonde_utf8_cut(sonde_str s, size_t max_bytes);
 

@@ -14,19 +14,8 @@
 static sonde_str keep_repaired(sonde__config *c, sonde_str text)
 {
     char *to = (char *)sonde_arena_alloc(&c->texts, 3 * text.len + 1);
-    size_t len = 0;
 
-    if (!to)
-        return (sonde_str){ NULL, 0 };
-    while (text.len > 0) {
-        unsigned rune;
-        size_t n = sonde_utf8_decode(text, &rune);
-
-        memcpy(to + len, n ? text.ptr : "\xef\xbf\xbd", n ? n : 3);
-        len += n ? n : 3;
-        text = sonde_str_sub(text, n ? n : 1, text.len);
-    }
-    return (sonde_str){ to, len };
+    return to ? (sonde_str){ to, sonde_utf8_repair(text, to) } : (sonde_str){ NULL, 0 };
 }
 
 sonde_str sonde__config_keep(sonde__config *c, sonde_str text)

@@ -130,6 +130,30 @@ static void test_utf8_encodes_no_surrogate_and_nothing_beyond_the_last(void **st
     assert_int_equal(sonde_utf8_encode(0x110000, out), 0);
 }
 
+static void test_utf8_repair_replaces_every_byte_that_is_none(void **state)
+{
+    static const struct {
+        const char *in, *want;
+    } cases[] = {
+        { "", "" },
+        { "plain", "plain" },
+        { "\xc3\xa9\xff!", "\xc3\xa9\xef\xbf\xbd!" },
+        { "a\xe2\x82", "a\xef\xbf\xbd\xef\xbf\xbd" },
+        { "\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(cases); i++) {
+        char out[16] = "";
+        size_t len = sonde_utf8_repair(sonde_str_from(cases[i].in), out);
+
+        if (!sonde_str_eq((sonde_str){ out, len }, sonde_str_from(cases[i].want)) ||
+            sonde_utf8_repair(sonde_str_from(cases[i].in), NULL) != len)
+            fail_msg("case %zu: \"%.*s\"", i, (int)len, out);
+    }
+}
+
 static void test_utf8_cut_leaves_no_half_sequence(void **state)
 {
     static const struct {
@@ -169,6 +193,7 @@ int main(void)
         cmocka_unit_test(test_find_gives_the_first_occurrence),
         cmocka_unit_test(test_utf8_is_checked_strictly),
         cmocka_unit_test(test_utf8_encodes_no_surrogate_and_nothing_beyond_the_last),
+        cmocka_unit_test(test_utf8_repair_replaces_every_byte_that_is_none),
         cmocka_unit_test(test_utf8_cut_leaves_no_half_sequence),
     };
 
