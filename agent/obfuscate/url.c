@@ -266,6 +266,7 @@ bool obfuscate_url(sonde_str url, unsigned what, sonde_buf *out)
         changed = true;
     }
     sonde_buf_append_str(out, p.query);
-    sonde_buf_append_str(out, p.fragment);
+    if (p.fragment.len > 1) /* not a "#" alone */
+        sonde_buf_append_str(out, p.fragment);
     return changed;
 }

@@ -154,6 +154,8 @@ static void test_urls_lose_what_is_asked_for(void **state)
         { NONE, "http://u:p w@h/", NULL }, /* not parsable */
         { NONE, "", NULL },
         { QUERY, "http://h/p?x=1#f", "http://h/p?#f" },
+        { QUERY, "http://h/p?x=1#", "http://h/p?" }, /* with what goes, an empty fragment */
+        { 0, "http://u@h/p#", "http://h/p" },
         { QUERY, "http://h/p?", NULL },
         { QUERY, "http://h/p#f?x", NULL },
         { QUERY, "http://u:p@h/p1?x=1", "http://h/p1?" },
