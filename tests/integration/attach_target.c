@@ -101,6 +101,13 @@ static int wait_epoll(void)
     return epoll_wait(fd, &got, 1, -1);
 }
 
+static int wait_epoll_timeout(void)
+{
+    struct epoll_event got;
+
+    return epoll_wait(epoll_create1(EPOLL_CLOEXEC), &got, 1, SECONDS * 1000);
+}
+
 /* With a time-out a socket's calls are not begun anew by the kernel. */
 static int wait_recv(void)
 {
@@ -157,8 +164,9 @@ static const struct {
     { "nanosleep", wait_nanosleep }, { "clock_nanosleep", wait_clock_nanosleep },
     { "poll", wait_poll },           { "poll_timeout", wait_poll_timeout },
     { "select", wait_select },       { "read", wait_read },
-    { "epoll", wait_epoll },         { "recv", wait_recv },
-    { "wait", wait_wait },           { "semaphore", wait_semaphore },
+    { "epoll", wait_epoll },         { "epoll_timeout", wait_epoll_timeout },
+    { "recv", wait_recv },           { "wait", wait_wait },
+    { "semaphore", wait_semaphore },
 };
 
 static int64_t now_ms(void)

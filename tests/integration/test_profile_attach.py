@@ -186,6 +186,9 @@ class Waiting(Attached):
     def test_epoll_wait(self):
         self.check("epoll", 1)
 
+    def test_epoll_wait_with_a_time_out(self):
+        self.check_until_its_time("epoll_timeout")
+
     def test_recv_with_a_time_out(self):
         self.check("recv", 1)
 
