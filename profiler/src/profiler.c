@@ -19,6 +19,7 @@
 #include "base/fork.h"
 #include "base/log.h"
 #include "base/mutex.h"
+#include "base/rng.h"
 
 #include "arena.h"
 #include "attach.h"
@@ -127,6 +128,7 @@ static void end_in_child(void)
 
 static void postfork_child(void)
 {
+    sonde_rng_postfork_child(); /* siblings are not to have one id */
     sonde_prof__arena_postfork_child();
     sonde_prof__live_postfork_child();
     sonde_prof__maps_postfork_child();

@@ -1,13 +1,17 @@
 /* profiled_split.c - a program of known CPU split: takes turns in two functions until each has used its share of a
  * thread's CPU time, so that the truth does not depend on the machine; prints the shares it counted.
  *
- *   profiled_split MILLISECONDS [EXIT-CODE]
+ *   profiled_split MILLISECONDS [EXIT-CODE [CHILDREN]]
  *
- * three_parts() gets 3/4, one_part() 1/4, each by way of a function of its own.
+ * three_parts() gets 3/4, one_part() 1/4, each by way of a function of its own.  With CHILDREN it is they who do it, at the
+ * same time, each all of it.
  */
 #include <stdint.h>
 #include <stdio.h>
 #include <time.h>
+
+#include <sys/wait.h>
+#include <unistd.h>
 
 static volatile uint64_t sink;
 
@@ -64,10 +68,25 @@ static int64_t number(const char *text)
     return n;
 }
 
+/* True in the children. */
+static int split_up(int64_t children)
+{
+    int64_t i;
+
+    for (i = 0; i < children; i++)
+        if (fork() == 0)
+            return 1;
+    while (wait(NULL) > 0)
+        ;
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     int64_t limit = argc > 1 ? number(argv[1]) * 1000000 : 1000000000, three = 0, one = 0;
 
+    if (argc > 3 && !split_up(number(argv[3])))
+        return 0;
     while (three + one < limit) {
         int64_t turn = next_turn_ns();
 

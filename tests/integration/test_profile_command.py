@@ -137,6 +137,21 @@ class Profile(unittest.TestCase):
         self.assertEqual(len(roots), 2, roots)
         self.assertTrue(all(root.startswith("profiled_split (") and root.endswith(")") for root in roots), roots)
 
+    def test_each_of_several_children_of_one_process_is_in_it(self):
+        out, events = self.folder / "out.folded", self.folder / "events"
+        events.mkdir()
+        done = sonde("profile", "-e", "cpu", "-o", out, "--", PROGRAM, "1000", "0", "3", env={"DD_PROFILING_OUTPUT_DIR": str(events)})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        roots = {line.split(";")[0] for line in out.read_text().splitlines() if "three_parts" in line}
+        self.assertEqual(len(roots), 3, out.read_text())
+        ids = {}
+        for event in events.glob("*/event.json"):
+            tags = dict(tag.split(":", 1) for tag in json.loads(event.read_text())["tags_profiler"].split(","))
+            ids.setdefault(tags["process_id"], set()).add(tags["runtime-id"])
+        self.assertEqual(len(ids), 4, ids)
+        self.assertTrue(all(len(of_one) == 1 for of_one in ids.values()), ids)
+        self.assertEqual(len(set.union(*ids.values())), 4, ids)
+
     @unittest.skipUnless(os.geteuid() == 0, "only root can become another user")
     def test_a_child_that_becomes_another_user_is_in_it_and_strangers_are_not(self):
         """As a server's workers do; the socket is found by others, too, and refuses what they send."""
