@@ -43,6 +43,16 @@ static void write_types(const message *m)
         sonde_pprof_put_type(m->out, SONDE_PPROF_SAMPLE_TYPE, type_text(c), type_text(c) + 1);
 }
 
+/* What programs that show one begin with: else it is the last. */
+static uint64_t default_type(const message *m)
+{
+    size_t c = 0;
+
+    while (c < m->f->tree.columns && !sonde_str_eq(m->types[c].unit, SONDE_STR("nanoseconds")))
+        c++;
+    return type_text(c < m->f->tree.columns ? c : 0);
+}
+
 static bool is_inlined(const message *m, size_t node)
 {
     const sonde_flame_node *n = &m->f->tree.nodes[node];
@@ -248,6 +258,7 @@ void profile_write_pprof(const flametree *f, const sonde_pprof_type *types, bool
         write_message(&m);
         sonde_pb_int64(out, SONDE_PPROF_TIME, start_unix_ns);
         sonde_pb_int64(out, SONDE_PPROF_DURATION, end_unix_ns - start_unix_ns);
+        sonde_pb_varint(out, SONDE_PPROF_DEFAULT_TYPE, default_type(&m));
     } else if (out->status == SONDE_OK) {
         out->status = status;
     }

@@ -189,6 +189,7 @@ class ProfileIntake(unittest.TestCase):
                 (["main", "serve", "parse"], {"cpu-samples": 2, "cpu-time": 20},
                  {"thread name": "worker", "trace endpoint": "GET /", "span id": 71, "local root span id": 7})])
             self.assertEqual(merged.duration_nanos, 120 * SECOND)
+            self.assertEqual(merged.default_sample_type, "cpu-time")
             one = pprof.read(self.download(i, id=i.get()["profiles"][0]["id"], format="pprof")[1])
             self.assertEqual(one.rows()[2], (["main", "idle"], {"cpu-samples": 6, "cpu-time": 60}, {"thread name": "main"}))
             self.assertEqual(self.download(i, service="shop", format="svg")[0], 400)
