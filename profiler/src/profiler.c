@@ -64,6 +64,13 @@ static bool has_symbol(const char *name)
     return dlsym(RTLD_DEFAULT, name) != NULL;
 }
 
+/* The kernel counts by its ticks: at one of them nothing is left of a timer that comes again. */
+static bool is_armed(const struct itimerval *t)
+{
+    return t->it_value.tv_sec || t->it_value.tv_usec || t->it_interval.tv_sec ||
+           t->it_interval.tv_usec;
+}
+
 /* NULL: nothing speaks against it. */
 static const char *why_not(const sonde_prof__config *c)
 {
@@ -81,8 +88,7 @@ static const char *why_not(const sonde_prof__config *c)
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
         limit.rlim_cur < ADDRESSES_MIN)
         return "less than 256 MiB of address space";
-    if (c->signal == SIGPROF && getitimer(ITIMER_PROF, &timer) == 0 &&
-        (timer.it_value.tv_sec || timer.it_value.tv_usec))
+    if (c->signal == SIGPROF && getitimer(ITIMER_PROF, &timer) == 0 && is_armed(&timer))
         return "another profiler uses SIGPROF: set SONDE_PROFILING_SIGNAL";
     return NULL;
 }

@@ -7,6 +7,7 @@
  *   attach_target filter    reads, behind a filter of system calls that allows all
  *   attach_target fork      for each byte on standard input a child allocates and says how many threads it has
  *   attach_target fill      for the first byte on standard input it takes memory, for the second it looks whether that is as it left it
+ *   attach_target profiled  computes, with a timer of its own that sends SIGPROF, until standard input ends
  *   attach_target handler   its only thread waits in the handler of a signal
  *
  * The first line it prints is "ready". */
@@ -29,6 +30,7 @@
 #include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -367,6 +369,19 @@ static void run_fill(void)
     (void)printf("fill ok\n");
 }
 
+static void run_profiled(void)
+{
+    const struct itimerval every = { { 0, 4000 }, { 0, 4000 } };
+    const struct sigaction ignore = { .sa_handler = SIG_IGN };
+    struct pollfd p = { STDIN_FILENO, POLLIN, 0 };
+
+    (void)sigaction(SIGPROF, &ignore, NULL);
+    (void)setitimer(ITIMER_PROF, &every, NULL);
+    say_ready();
+    while (poll(&p, 1, 0) == 0)
+        ;
+}
+
 /* The handler has come to a thread that may be anywhere: that thread is not to be borrowed. */
 static void on_signal(int signo)
 {
@@ -400,6 +415,8 @@ int main(int argc, char **argv)
         run_fork();
     else if (strcmp(what, "fill") == 0)
         run_fill();
+    else if (strcmp(what, "profiled") == 0)
+        run_profiled();
     else if (strcmp(what, "handler") == 0)
         run_handler();
     else {

@@ -368,6 +368,13 @@ class Refused(Attached):
         self.assert_refused(attach(program.pid), "its own profiler runs")
         self.goes_on(program)
 
+    def test_another_profiler_runs(self):
+        program = self.start("profiled")
+        for _ in range(TIMES):
+            self.assert_refused(attach(program.pid, "-e", "cpu"), "another profiler uses SIGPROF")
+        self.output(program)
+        self.assertEqual(program.returncode, DONE)
+
     def test_preloaded_but_switched_off(self):
         program = self.start("read", env={**os.environ, "LD_PRELOAD": str(BUILD / "lib" / "libsonde-profiler.so"),
                                           "DD_PROFILING_ENABLED": "0"})
