@@ -12,7 +12,9 @@ sys.path.insert(0, sys.path[0] + "/../support")
 from stack import SANITIZED, SOAK, Stack
 
 VALGRIND = "--valgrind" in sys.argv
-ROOM = {"SONDE_TRACE_MEMORY": "512MiB"}  # what a slow agent cannot take in time waits
+# A slow agent's answer is waited for: what is sent again is received twice, what is given up perhaps received.
+PATIENCE = {"DD_TRACE_AGENT_TIMEOUT": "300", "SONDE_TRACE_EXIT_TIMEOUT_MS": "300000"}
+ROOM = {"SONDE_TRACE_MEMORY": "512MiB"}  # what it cannot take in time waits
 MEMCHECK = ("valgrind", "--quiet", "--error-exitcode=99", "--trace-children=yes", "--leak-check=full",
             "--show-leak-kinds=definite,indirect", "--errors-for-leak-kinds=definite,indirect",
             "--fair-sched=yes")  # not "possible": libc's own blocks of threads that still run at the exit
@@ -30,7 +32,7 @@ class Storm(unittest.TestCase):
             stack.start_agent()
             totals = stack.dir / "totals"
             environment = {"DD_TRACE_LOG_LEVEL": "error", "TSAN_OPTIONS": "die_after_fork=0",
-                           "UBSAN_OPTIONS": "print_stacktrace=1", **env}
+                           "UBSAN_OPTIONS": "print_stacktrace=1", **PATIENCE, **env}
             program = stack.start_program("storm", part, scale, totals, env=environment,
                                           under=MEMCHECK if VALGRIND else ())
             program.wait()
@@ -76,7 +78,7 @@ class Storm(unittest.TestCase):
             stack.start_intake()
             stack.start_agent()
             program = stack.start_program("storm_dlopen", stack.build / "lib/libsonde-trace.so", 5 if VALGRIND else 50,
-                                          env={"DD_TRACE_LOG_LEVEL": "error", **ROOM},
+                                          env={"DD_TRACE_LOG_LEVEL": "error", **PATIENCE, **ROOM},
                                           under=MEMCHECK if VALGRIND else ())
             finished, delivered = map(int, program.wait().split())
             self.assertEqual("", program.tail())
