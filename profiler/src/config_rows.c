@@ -99,7 +99,7 @@ const sonde_prof__setting_row sonde_prof__setting_rows[] = {
     { .names = { "SONDE_PROFILING_WALL_THREADS_PER_TICK" }, .type = SONDE_PROF__TYPE_INT, .fallback = "16", .clamp = true, .min = 1, .max = 1024,
       .field = FIELD(wall_threads), .doc = "Threads looked at each time; chosen by chance, and weighted." },
     { .names = { "SONDE_PROFILING_WALL_ENGINE" }, .type = SONDE_PROF__TYPE_CHOICE, .fallback = "auto", .choices = "auto,signal,nosignal", .field = FIELD(wall_engine),
-      .doc = "auto: only threads that run get a signal." },
+      .doc = "auto: threads that run answer when their CPU clock signals, and none is signalled for it; signal: every thread is." },
     { .names = { "SONDE_PROFILING_SIGNAL" }, .type = SONDE_PROF__TYPE_INT, .fallback = "27", .min = 1, .max = 64, .field = FIELD(signal),
       .doc = "Number of the signal of both samplers; 27 is SIGPROF." },
     { .names = { "DD_PROFILING_HEAP_SAMPLE_SIZE" }, .type = SONDE_PROF__TYPE_BYTES, .fallback = "524288", .clamp = true, .min = 65536, .max = 1073741824.0,

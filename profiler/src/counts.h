@@ -33,7 +33,7 @@
     X(wall_ticks,       "rounds of the wall sampler")                                               \
     X(wall_reused,      "wall samples of threads that had not moved")                               \
     X(wall_discarded,   "wall samples thrown away because the thread woke up")                      \
-    X(wall_signals,     "wall samples taken by signal")                                             \
+    X(wall_signals,     "wall samples of running threads, by themselves")                                             \
     X(wall_pending,     "wall samples of threads that had not answered the last signal yet: added up")   \
     X(wall_unknown,     "wall looks at threads that could not be read")                             \
     X(wall_failures,    "times the wall sampler's thread or ring could not be had")                    \

@@ -18,6 +18,7 @@ typedef void sonde_prof__begin_child(void);
 typedef struct sonde_prof__sampling {
     _Atomic bool cpu; /* samples are taken */
     _Atomic bool wall;
+    _Atomic bool timers;   /* threads have one: for CPU samples, or to answer the wall sampler */
     _Atomic uint32_t perf; /* sonde_prof__perf: what wakes threads for CPU samples */
     _Atomic uint64_t cpu_period_ns;
     _Atomic uint32_t frames_max;

@@ -180,21 +180,54 @@ bool sonde_prof__sample_put(sonde_prof__sample *s, const uint64_t *frames)
     return ok;
 }
 
+/* What the wall sampler asked of this thread since it last answered. */
+static void put_wall(sonde_prof__slot *slot, uint32_t events, sonde_prof__sample *s, uint32_t depth,
+                     const uint64_t *frames)
+{
+    s->kind = SONDE_PROF__WALL;
+    s->events = events;
+    s->value[0] = atomic_exchange_explicit(&slot->wall_ns, 0, memory_order_relaxed);
+    s->value[1] = SONDE_PROF__RUNNING;
+    (void)put(slot, s, depth, frames);
+    SONDE_PROF__COUNT(wall_signals);
+}
+
+static bool takes_cpu(void)
+{
+    return atomic_load_explicit(&sonde_prof__sampling_now.cpu, memory_order_acquire);
+}
+
+static bool takes_wall(void)
+{
+    return atomic_load_explicit(&sonde_prof__sampling_now.wall, memory_order_acquire);
+}
+
+static uint32_t take_asked(sonde_prof__slot *slot)
+{
+    return atomic_exchange_explicit(&slot->wall_events, 0, memory_order_acquire);
+}
+
 __attribute__((noinline)) void sonde_prof__sample_end(sonde_prof__slot *slot, uintptr_t entry)
 {
-    uint32_t events = sonde_prof__timer_end(slot), n;
-    sonde_prof__sample s = { .kind = SONDE_PROF__CPU, .events = events };
+    uint32_t owed = sonde_prof__timer_end(slot), asked, n;
+    sonde_prof__sample s = { .kind = SONDE_PROF__CPU, .events = takes_cpu() ? owed : 0 };
     sonde_prof__regs regs = { 0, 0, 0, 0, NULL, NULL };
 
-    if (events == 0 || !enter(slot))
+    if ((s.events == 0 && atomic_load_explicit(&slot->wall_events, memory_order_relaxed) == 0) ||
+        !enter(slot))
         return;
+    asked = take_asked(slot);
     SONDE_PROF__REGS_HERE(regs);
     s.mono_ns = sonde_mono_ns();
-    s.value[0] = (int64_t)(events * atomic_load_explicit(&slot->period_ns, memory_order_relaxed));
+    s.value[0] = (int64_t)(s.events * atomic_load_explicit(&slot->period_ns, memory_order_relaxed));
     n = walk(slot, &regs, &s.end);
+    n -= n > 0;
     if (entry) /* this function and the one that ends the thread, out; */
         slot->frames[1] = entry;
-    (void)put(slot, &s, n > 1 ? n - 1 : 0, slot->frames + 1);
+    if (s.events != 0)
+        (void)put(slot, &s, n, slot->frames + 1);
+    if (asked != 0)
+        put_wall(slot, asked, &s, n, slot->frames + 1);
     leave(slot);
 }
 
@@ -296,24 +329,15 @@ static void mind_period(sonde_prof__slot *slot, source by)
         sonde_prof__cpu_restart(slot, wanted);
 }
 
-/* What the wall sampler asked of this thread.  Its signal is lost while another of the same number is pending: so
- * every one of ours answers. */
-static void put_wall(sonde_prof__slot *slot, uint32_t events, sonde_prof__sample *s, uint32_t depth)
-{
-    s->kind = SONDE_PROF__WALL;
-    s->events = events;
-    s->value[0] = atomic_exchange_explicit(&slot->wall_ns, 0, memory_order_relaxed);
-    s->value[1] = SONDE_PROF__RUNNING;
-    (void)put(slot, s, depth, slot->frames);
-    SONDE_PROF__COUNT(wall_signals);
-}
-
-/* A timer and an event of one thread are both there while one takes over from the other: until sonde-perf has deleted the
+/* Without CPU samples timers are there for the wall sampler only.
+ * A timer and an event of one thread are both there while one takes over from the other: until sonde-perf has deleted the
  * timer, or has closed the event that the slot had before it was taken anew.  Only one of them tells. */
 static source who_tells(const sonde_prof__slot *slot, source by)
 {
     bool by_event = atomic_load_explicit(&slot->event_on, memory_order_relaxed) != 0;
 
+    if (!takes_cpu())
+        return BY_WALL;
     if (by == BY_TIMER && by_event)
         return BY_EVENT;
     return by == BY_EVENT && !by_event ? BY_WALL : by;
@@ -323,7 +347,7 @@ static source who_tells(const sonde_prof__slot *slot, source by)
 static bool sample(sonde_prof__slot *slot, const siginfo_t *info, source by,
                    const ucontext_t *interrupted)
 {
-    uint32_t events = atomic_exchange_explicit(&slot->wall_events, 0, memory_order_acquire), n;
+    uint32_t events = take_asked(slot), n;
     sonde_prof__sample s = { .kind = 0 };
     uint64_t all[16];
     sonde_prof__regs regs = sonde_prof__regs_of(interrupted, all);
@@ -340,7 +364,7 @@ static bool sample(sonde_prof__slot *slot, const siginfo_t *info, source by,
     if (by != BY_WALL)
         mind_period(slot, by);
     if (events != 0)
-        put_wall(slot, events, &s, n);
+        put_wall(slot, events, &s, n, slot->frames);
     return atomic_load_explicit(&sonde_prof__sampling_now.begin_child, memory_order_relaxed) &&
            s.end == SONDE_PROF__COMPLETE && sonde_prof__self.depth == 0 &&
            sonde_prof__child_may_begin(slot, slot->frames, n);
@@ -405,9 +429,7 @@ void sonde_prof__on_signal(int signo, siginfo_t *info, void *context)
 
     if (by == FOREIGN)
         chain(signo, info, context);
-    else if (atomic_load_explicit(by == BY_WALL ? &sonde_prof__sampling_now.wall
-                                                : &sonde_prof__sampling_now.cpu,
-                                  memory_order_acquire))
+    else if (takes_wall() || (by != BY_WALL && takes_cpu()))
         take(by, info, context);
     errno = saved;
 }

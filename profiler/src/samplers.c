@@ -86,7 +86,7 @@ uint64_t sonde_prof__samplers_own_ns(void)
 
 void sonde_prof__sampler_attach(sonde_prof__slot *slot)
 {
-    if (!atomic_load_explicit(&sonde_prof__sampling_now.cpu, memory_order_relaxed) ||
+    if (!atomic_load_explicit(&sonde_prof__sampling_now.timers, memory_order_relaxed) ||
         atomic_load_explicit(&slot->event_on, memory_order_relaxed) != 0)
         return;
     if (atomic_load_explicit(&slot->timer, memory_order_relaxed) < 0 &&
@@ -109,6 +109,11 @@ static void disarm(sonde_prof__slot *slot)
     sonde_prof__timer_disarm(slot);
 }
 
+static bool needs_timers(void)
+{
+    return now.cpu || (now.wall && now.wall_engine == SONDE_PROF__WALL_AUTO);
+}
+
 /* Also in a forked child. */
 static void start_events(void)
 {
@@ -116,16 +121,18 @@ static void start_events(void)
         sonde_prof__events_start(now.signo);
 }
 
-static void cpu_on(void)
+static void timers_on(void)
 {
-    atomic_store_explicit(&sonde_prof__sampling_now.cpu, true, memory_order_release);
+    atomic_store_explicit(&sonde_prof__sampling_now.cpu, now.cpu, memory_order_release);
+    atomic_store_explicit(&sonde_prof__sampling_now.timers, true, memory_order_release);
     sonde_prof__threads_each(sonde_prof__sampler_attach);
     start_events();
 }
 
-static void cpu_off(void)
+static void timers_off(void)
 {
     atomic_store_explicit(&sonde_prof__sampling_now.cpu, false, memory_order_release);
+    atomic_store_explicit(&sonde_prof__sampling_now.timers, false, memory_order_release);
     sonde_prof__events_stop();
     sonde_prof__threads_each(disarm);
 }
@@ -164,7 +171,7 @@ static void mind_lost_handler(void)
         return;
     is_lost = true;
     SONDE_PROF__COUNT(handler_lost);
-    cpu_off();
+    timers_off();
     sonde_prof__wall_no_signals();
 }
 
@@ -273,7 +280,7 @@ static void mind_long_handlers(uint64_t now_mono_ns)
     if (n >= LONG_TO_OPEN && now.cpu && open_until_ns == 0) {
         SONDE_PROF__COUNT(breaker_open);
         open_until_ns = now_mono_ns + MINUTE_NS;
-        cpu_off();
+        timers_off();
     }
     if (now_mono_ns >= minute_ends_ns) {
         minute_ends_ns = now_mono_ns + MINUTE_NS;
@@ -283,7 +290,7 @@ static void mind_long_handlers(uint64_t now_mono_ns)
     atomic_store_explicit(&sonde_prof__sampling_now.frames_max, frames, memory_order_relaxed);
     if (open_until_ns != 0 && now_mono_ns >= open_until_ns && !is_lost) {
         open_until_ns = 0;
-        cpu_on();
+        timers_on();
     }
 }
 
@@ -309,11 +316,12 @@ static sonde_status start_locked(const sonde_prof__sampler_settings *settings)
     next_scan_ns = next_slow_ns = minute_ends_ns = 0;
     atomic_store_explicit(&sonde_prof__sampling_now.long_ones, 0, memory_order_relaxed);
     atomic_store_explicit(&sonde_prof__sampling_now.cpu, now.cpu, memory_order_release);
+    atomic_store_explicit(&sonde_prof__sampling_now.timers, needs_timers(), memory_order_release);
     status = sonde_prof__threads_start(); /* arms */
     if (status != SONDE_OK)
         return status;
-    if (now.cpu)
-        cpu_on(); /* threads that have a slot from an earlier life */
+    if (needs_timers())
+        timers_on(); /* threads that have a slot from an earlier life */
     is_running = true;
     start_wall();
     return SONDE_OK;
@@ -339,6 +347,12 @@ static bool someone_is_busy(void)
     return false;
 }
 
+static void forget_asked(sonde_prof__slot *slot)
+{
+    atomic_store_explicit(&slot->wall_events, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->wall_ns, 0, memory_order_relaxed);
+}
+
 static void stop_locked(void)
 {
     const struct timespec ms = { 0, SONDE_NS_PER_MS };
@@ -349,9 +363,10 @@ static void stop_locked(void)
     is_running = false;
     sonde_prof__threads_stop();
     sonde_prof__wall_stop();
-    cpu_off();
+    timers_off();
     for (i = 0; i < STOP_TRIES && someone_is_busy(); i++)
         (void)nanosleep(&ms, NULL);
+    sonde_prof__threads_each(forget_asked); /* another life's */
 }
 
 void sonde_prof__samplers_stop(void)
@@ -414,8 +429,7 @@ static void tick_locked(uint64_t now_mono_ns)
         sonde_prof__threads_scan(); /* as many may have gone as came */
         sonde_prof__threads_read_names();
         count_blocked();
-        if (sonde_prof__samplers_cpu_period_ns() != 0)
-            sonde_prof__threads_each(sonde_prof__sampler_attach); /* where it failed */
+        sonde_prof__threads_each(sonde_prof__sampler_attach); /* where it failed */
     }
 }
 

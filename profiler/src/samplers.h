@@ -27,7 +27,7 @@
 #define SONDE_PROF__WALL_THREADS     16u
 
 typedef enum sonde_prof__wall_engine {
-    SONDE_PROF__WALL_AUTO,     /* a signal for running threads only */
+    SONDE_PROF__WALL_AUTO,     /* running threads answer by their CPU clock's signal */
     SONDE_PROF__WALL_SIGNAL,   /* a signal for each */
     SONDE_PROF__WALL_NOSIGNAL, /* running threads are not looked at */
 } sonde_prof__wall_engine;

@@ -31,6 +31,7 @@ typedef struct sonde_prof__look {
     uint8_t end;
     uint8_t state;
     uint64_t cpu_ns;
+    uint64_t asked_ns; /* when the first of wall_events was asked for */
     uint64_t frames[SONDE_PROF__LOOK_FRAMES];
 } sonde_prof__look;
 

@@ -569,6 +569,8 @@ void sonde_prof__threads_postfork_child(void)
         atomic_store_explicit(&slot->busy, 0, memory_order_relaxed);
         atomic_store_explicit(&slot->tid, 0, memory_order_relaxed);
         slot->waiter = (sonde_prof__waiter){ 0, 0 };
+        atomic_store_explicit(&slot->wall_events, 0, memory_order_relaxed);
+        atomic_store_explicit(&slot->wall_ns, 0, memory_order_relaxed);
         empty(&slot->ring);
         if (slot == mine || slot->is_reserved)
             continue;

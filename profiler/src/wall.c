@@ -28,6 +28,7 @@
 #define LINE_BYTES 256u
 
 #define LOOKS_MAX    256u
+#define ANSWER_NS    ((uint64_t)SONDE_NS_PER_S)
 #define THREAD_STACK ((size_t)128 * 1024)
 
 /* Threads of one kind. */
@@ -110,16 +111,63 @@ static bool send(const sonde_prof__slot *slot, uint32_t tid)
     return ok;
 }
 
-/* A running thread is told to look itself.  One that has not come to it yet will say it all at once. */
-static void ask(sonde_prof__slot *slot, uint32_t tid, weight w)
+static sonde_prof__look *look_of(sonde_prof__slot *slot)
 {
-    if (engine() == SONDE_PROF__WALL_NOSIGNAL)
-        return;
+    if (!slot->wall)
+        slot->wall = sonde_calloc(1, sizeof(*slot->wall));
+    return slot->wall;
+}
+
+/* The thread is told to look itself.  One that has not come to it yet will say it all at once. */
+static void ask(sonde_prof__slot *slot, weight w)
+{
+    sonde_prof__look *look = look_of(slot);
+
     atomic_fetch_add_explicit(&slot->wall_ns, w.ns, memory_order_relaxed);
     if (atomic_fetch_add_explicit(&slot->wall_events, w.events, memory_order_release) != 0)
         SONDE_PROF__COUNT(wall_pending);
+    else if (look)
+        look->asked_ns = sonde_mono_ns();
+}
+
+static void ask_by_signal(sonde_prof__slot *slot, uint32_t tid, weight w)
+{
+    if (engine() == SONDE_PROF__WALL_NOSIGNAL)
+        return;
+    ask(slot, w);
     if (!send(slot, tid))
         SONDE_PROF__COUNT(wall_unknown);
+}
+
+static bool has_clock(const sonde_prof__slot *slot)
+{
+    return atomic_load_explicit(&slot->timer, memory_order_relaxed) >= 0 ||
+           atomic_load_explicit(&slot->event_on, memory_order_relaxed) != 0;
+}
+
+/* The signal of its CPU clock finds it at work.  One of ours could find it in a call it has entered meanwhile, which would
+ * end with EINTR. */
+static void ask_running(sonde_prof__slot *slot, uint32_t tid, weight w)
+{
+    if (engine() == SONDE_PROF__WALL_AUTO && has_clock(slot))
+        ask(slot, w);
+    else
+        ask_by_signal(slot, tid, w);
+}
+
+/* It ran when it was asked, has blocked before its clock came to it, and may not run for long: this is what is known. */
+static void answer_for(sonde_prof__slot *slot, uint8_t end, uint32_t depth, const uint64_t *frames)
+{
+    weight w;
+
+    if (!slot->wall || atomic_load_explicit(&slot->wall_events, memory_order_relaxed) == 0 ||
+        sonde_mono_ns() < slot->wall->asked_ns + ANSWER_NS)
+        return;
+    w.events = atomic_exchange_explicit(&slot->wall_events, 0, memory_order_acquire);
+    if (w.events == 0)
+        return; /* it has */
+    w.ns = atomic_exchange_explicit(&slot->wall_ns, 0, memory_order_relaxed);
+    put(slot, w, SONDE_PROF__RUNNING, end, depth, frames);
 }
 
 /* -- looking from outside --------------------------------------------------------------------------- */
@@ -174,13 +222,6 @@ static uint32_t walk(const sonde_prof__place *place, sonde_prof__end *end)
     return n;
 }
 
-static sonde_prof__look *look_of(sonde_prof__slot *slot)
-{
-    if (!slot->wall)
-        slot->wall = sonde_calloc(1, sizeof(*slot->wall));
-    return slot->wall;
-}
-
 static void remember(sonde_prof__slot *slot, uint32_t tid, uint64_t cpu_ns,
                      const sonde_prof__place *place, sonde_prof__end end, uint32_t depth)
 {
@@ -208,21 +249,22 @@ static void look_inside(sonde_prof__slot *slot, uint32_t tid, weight w, uint64_t
     if (sonde_prof__proc_read_task(tid, "syscall", line, sizeof(line)) == 0 ||
         !sonde_prof__place_read(line, &place)) {
         SONDE_PROF__COUNT(wall_unknown);
-        ask(slot, tid, w);
+        ask_by_signal(slot, tid, w);
         return;
     }
     if (place.state == SONDE_PROF__RUNNING) {
-        ask(slot, tid, w);
+        ask_running(slot, tid, w);
         return;
     }
     depth = walk(&place, &end);
     if (sonde_prof__cpu_ns_of(tid) != cpu_ns) { /* woke up in the middle */
         SONDE_PROF__COUNT(wall_discarded);
-        ask(slot, tid, w);
+        ask_running(slot, tid, w);
         return;
     }
     remember(slot, tid, cpu_ns, &place, end, depth);
     put(slot, w, place.state, (uint8_t)end, depth, wall.frames);
+    answer_for(slot, (uint8_t)end, depth, wall.frames);
 }
 
 static void look_at(sonde_prof__slot *slot, weight w)
@@ -234,10 +276,11 @@ static void look_at(sonde_prof__slot *slot, weight w)
     if (cpu_ns == UINT64_MAX)
         return; /* gone */
     if (engine() == SONDE_PROF__WALL_SIGNAL) {
-        ask(slot, tid, w);
+        ask_by_signal(slot, tid, w);
     } else if (last && last->tid == tid && last->cpu_ns == cpu_ns) {
         SONDE_PROF__COUNT(wall_reused);
         put(slot, w, last->state, last->end, last->depth, last->frames);
+        answer_for(slot, last->end, last->depth, last->frames);
     } else {
         look_inside(slot, tid, w, cpu_ns);
     }

@@ -4,9 +4,10 @@
  *
  *   CPU clock as at the last look ──▶ asleep ever since: the same stack again
  *   blocked in a system call      ──▶ its stack is read from here; if its clock moved meanwhile, thrown away
- *   running                       ──▶ it gets our signal, and its handler looks
+ *   running                       ──▶ it is asked, and looks itself when its CPU timer or event signals next
  *
- * A thread that sleeps is never interrupted: no system call ends with EINTR because of us.  Each sample weighs the time
+ * A thread that sleeps, or is about to, is never interrupted: no system call ends with EINTR because of us
+ * (docs/decisions/0017-running-threads-answer-by-their-clock.md).  Each sample weighs the time
  * since the last round, times the threads of its kind over those looked at; threads in a span are one kind, the rest
  * the other.
  *

@@ -90,6 +90,16 @@ static __attribute__((noinline)) void in_cond(sleeper *s)
     (void)pthread_mutex_unlock(&s->mutex);
 }
 
+static __attribute__((noinline)) void in_naps(sleeper *s)
+{
+    const struct timespec nap = { 0, 50000 };
+    struct pollfd fd = { s->pipe[0], POLLIN, 0 };
+    int n;
+
+    while ((n = poll(&fd, 1, 1)) != 1)
+        s->interrupted += (n < 0) + (nanosleep(&nap, NULL) < 0);
+}
+
 static __attribute__((noinline)) void running(sleeper *s)
 {
     struct pollfd fd = { s->pipe[0], POLLIN, 0 };
@@ -335,24 +345,47 @@ static tally look(uint32_t tid, sonde_prof__state state, void (*function)(sleepe
     return look_for(tid, state, (uint64_t)(uintptr_t)function);
 }
 
+/* And nobody is asked for anything. */
 static void empty(void)
 {
     uint32_t i;
 
-    for (i = 0; i < sonde_prof__slots_count(); i++)
-        while (sonde_prof__ring_peek(&sonde_prof__slot_at(i)->ring))
-            sonde_prof__ring_pop(&sonde_prof__slot_at(i)->ring);
+    for (i = 0; i < sonde_prof__slots_count(); i++) {
+        sonde_prof__slot *slot = sonde_prof__slot_at(i);
+
+        while (sonde_prof__ring_peek(&slot->ring))
+            sonde_prof__ring_pop(&slot->ring);
+        atomic_store(&slot->wall_events, 0);
+        atomic_store(&slot->wall_ns, 0);
+    }
+}
+
+static int start_with(sonde_prof__sampler_settings settings)
+{
+    settings.wall = true;
+    settings.wall_interval_ns = NEVER_NS;
+    assert_status(sonde_prof__samplers_start(&settings), SONDE_OK);
+    assert_int_equal(sonde_prof__samplers_wall_interval_ns(), NEVER_NS);
+    return 0;
 }
 
 static int start(void **state)
 {
-    static const sonde_prof__sampler_settings settings = { .wall = true,
-                                                           .wall_interval_ns = NEVER_NS };
-
     (void)state;
-    assert_status(sonde_prof__samplers_start(&settings), SONDE_OK);
-    assert_int_equal(sonde_prof__samplers_wall_interval_ns(), NEVER_NS);
-    return 0;
+    return start_with((sonde_prof__sampler_settings){ .wall = true });
+}
+
+/* No clock of a thread signals it. */
+static int start_without_ticks(void **state)
+{
+    (void)state;
+    return start_with((sonde_prof__sampler_settings){ .cpu_period_ns = NEVER_NS });
+}
+
+static int start_by_signal(void **state)
+{
+    (void)state;
+    return start_with((sonde_prof__sampler_settings){ .wall_engine = SONDE_PROF__WALL_SIGNAL });
 }
 
 static int stop(void **state)
@@ -498,6 +531,118 @@ static void test_a_running_thread_looks_itself(void **state)
     assert_true(t.ns >= t.records * DT_NS);
 }
 
+static bool is_pending(void)
+{
+    sigset_t set;
+
+    (void)sigpending(&set);
+    return sigismember(&set, SIGPROF);
+}
+
+static void test_a_running_thread_is_sent_no_signal(void **state)
+{
+    sigset_t set, before;
+
+    (void)state;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGPROF);
+    (void)pthread_sigmask(SIG_BLOCK, &set, &before);
+    sonde_prof__wall_round(DT_NS); /* this very thread is running */
+    assert_false(is_pending());
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    assert_int_equal(atomic_load(&sonde_prof__slot_find(my_tid())->wall_events), 1);
+}
+
+/* poll() and nanosleep() are not begun again after a handler. */
+static void test_who_is_about_to_sleep_is_not_interrupted(void **state)
+{
+    static sleeper s[8];
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT_OF(s); i++)
+        launch(&s[i], in_naps);
+    for (i = 0; i < 2000; i++) {
+        sonde_prof__wall_round(DT_NS);
+        empty();
+    }
+    for (i = 0; i < COUNT_OF(s); i++)
+        end(&s[i]);
+    for (i = 0; i < COUNT_OF(s); i++)
+        assert_int_equal(s[i].interrupted, 0);
+}
+
+static void test_what_a_thread_was_asked_is_told_when_it_blocks_for_long(void **state)
+{
+    static sleeper s;
+    sonde_prof__slot *slot;
+    uint64_t k;
+    tally t;
+
+    (void)state;
+    launch(&s, in_poll);
+    rounds_until_asleep(&s, SONDE_PROF__IN_POLL);
+    slot = sonde_prof__slot_find(s.tid);
+    atomic_store(&slot->wall_ns, 3 * DT_NS);
+    atomic_store(&slot->wall_events, 3);
+    slot->wall->asked_ns = UINT64_MAX / 2; /* in the time to come: not long ago */
+    sonde_prof__wall_round(DT_NS);
+    assert_int_equal(look(s.tid, SONDE_PROF__RUNNING, in_poll).in_state, 0);
+    slot->wall->asked_ns = 0;
+    for (k = 0; k < 2; k++) { /* asleep as at the last look, and looked at anew */
+        sonde_prof__wall_round(DT_NS);
+        t = look(s.tid, SONDE_PROF__RUNNING, in_poll);
+        assert_int_equal(t.in_state, 1);
+        assert_int_equal(t.ns, (5 - k) * DT_NS);
+        assert_int_equal(t.events, 5 - k);
+        empty();
+        atomic_store(&slot->wall_ns, 3 * DT_NS);
+        atomic_store(&slot->wall_events, 3);
+        slot->wall->tid = 0;
+    }
+    end(&s);
+}
+
+static void *ask_and_end(void *arg)
+{
+    sonde_prof__slot *slot;
+
+    sonde_prof__thread_begin();
+    slot = sonde_prof__slot_find(my_tid());
+    atomic_store(&slot->wall_ns, 3 * DT_NS);
+    atomic_store(&slot->wall_events, 3);
+    sonde_prof__thread_end((uintptr_t)ask_and_end);
+    *(uint32_t *)arg = my_tid();
+    return NULL;
+}
+
+static void test_what_a_thread_was_asked_is_told_when_it_ends(void **state)
+{
+    pthread_t thread;
+    uint32_t tid = 0;
+    tally t;
+
+    (void)state;
+    assert_int_equal(pthread_create(&thread, NULL, ask_and_end, &tid), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    t = look_for(tid, SONDE_PROF__RUNNING, (uint64_t)(uintptr_t)ask_and_end);
+    assert_int_equal(t.records, 1);
+    assert_int_equal(t.in_state, 1);
+    assert_int_equal(t.in_function, 1);
+    assert_int_equal(t.ns, 3 * DT_NS);
+}
+
+/* Until the calling thread's clock has come to it. */
+static void answer(void)
+{
+    const sonde_prof__slot *slot = sonde_prof__slot_find(my_tid());
+
+    while (atomic_load(&slot->wall_events) != 0)
+        for (int i = 0; i < 1000; i++)
+            sink += (uint64_t)i;
+    (void)getppid(); /* the thread sanitizer calls handlers at system calls */
+}
+
 #define MANY 40
 
 /* 16 looks for 40 threads and more: what they say adds up to all threads' time. */
@@ -513,8 +658,7 @@ static void test_looks_weigh_what_was_not_looked_at(void **state)
     for (i = 0; i < MANY; i++)
         rounds_until_asleep(&s[i], SONDE_PROF__IN_POLL);
     sonde_prof__wall_round(DT_NS);
-    for (i = 0; i < 20; i++) /* the main thread's answer by signal */
-        (void)getppid();
+    answer(); /* the main thread, if it was asked */
     t = look(0, SONDE_PROF__IN_POLL, in_poll);
     assert_int_equal(t.records, 16);
     assert_true(t.ns <= (MANY + 1) * DT_NS && t.ns + 16 >= (MANY + 1) * DT_NS);
@@ -646,14 +790,6 @@ static void test_no_sample_has_a_context_that_never_was(void **state)
     }
 }
 
-static bool is_pending(void)
-{
-    sigset_t set;
-
-    (void)sigpending(&set);
-    return sigismember(&set, SIGPROF);
-}
-
 static void test_no_signal_is_under_way_when_a_program_begins(void **state)
 {
     sigset_t set, before;
@@ -737,11 +873,20 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_thread_that_has_not_moved_is_not_walked_again, start,
                                         stop),
         cmocka_unit_test_setup_teardown(test_a_running_thread_looks_itself, start, stop),
+        cmocka_unit_test_setup_teardown(test_a_running_thread_is_sent_no_signal,
+                                        start_without_ticks, stop),
+        cmocka_unit_test_setup_teardown(test_who_is_about_to_sleep_is_not_interrupted,
+                                        start_without_ticks, stop),
+        cmocka_unit_test_setup_teardown(
+            test_what_a_thread_was_asked_is_told_when_it_blocks_for_long, start_without_ticks,
+            stop),
+        cmocka_unit_test_setup_teardown(test_what_a_thread_was_asked_is_told_when_it_ends,
+                                        start_without_ticks, stop),
         cmocka_unit_test_setup_teardown(test_looks_weigh_what_was_not_looked_at, start, stop),
         cmocka_unit_test_setup_teardown(test_threads_in_a_span_are_looked_at_first, start, stop),
         cmocka_unit_test_setup_teardown(test_no_sample_has_a_context_that_never_was, start, stop),
-        cmocka_unit_test_setup_teardown(test_no_signal_is_under_way_when_a_program_begins, start,
-                                        stop),
+        cmocka_unit_test_setup_teardown(test_no_signal_is_under_way_when_a_program_begins,
+                                        start_by_signal, stop),
         cmocka_unit_test_setup_teardown(test_anothers_signal_goes_on_waiting, start, stop),
         cmocka_unit_test_setup_teardown(test_its_thread_makes_rounds, start, stop),
     };
