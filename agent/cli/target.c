@@ -294,12 +294,16 @@ static bool is_64_bit(pid_t pid)
 static bool open_memory(target *t, char why[TARGET_WHY])
 {
     char path[48], yama[8] = "";
-    int fd;
+    int fd, error;
 
     (void)snprintf(path, sizeof(path), "/proc/%d/mem", (int)t->pid);
     t->memory = open(path, O_RDWR | O_CLOEXEC);
     if (t->memory >= 0)
         return true;
+    error = errno;
+    if (error == ENOENT || error == ESRCH)
+        REFUSE("process %d has no memory to look into: it has ended, or is the kernel's",
+               (int)t->pid);
     fd = open("/proc/sys/kernel/yama/ptrace_scope", O_RDONLY | O_CLOEXEC);
     if (fd >= 0) {
         (void)!read(fd, yama, sizeof(yama) - 1);
@@ -314,7 +318,7 @@ static bool open_memory(target *t, char why[TARGET_WHY])
                            : "run this as root, or sysctl kernel.yama.ptrace_scope=0 for now");
     REFUSE("process %d may not be looked into (%s): run this as root; in a container it needs "
            "--cap-add=SYS_PTRACE",
-           (int)t->pid, strerror(errno));
+           (int)t->pid, strerror(error));
 }
 
 static bool is_fit(const target *t, char why[TARGET_WHY])
