@@ -25,6 +25,8 @@
 #include "base/error.h"
 #include "base/str.h"
 
+#include "look_ups.h"
+
 typedef struct address {
     socklen_t len;
     union {
@@ -167,17 +169,6 @@ bool sonde_is_literal(const sonde_url *url)
            literal_address(url->host, url->port, &a);
 }
 
-static struct {
-    void (*begin)(void); /* NULL, both: nobody wants to know */
-    void (*end)(void);
-} around;
-
-void sonde_around_look_ups(void (*begin)(void), void (*end)(void))
-{
-    around.begin = begin;
-    around.end = end;
-}
-
 static struct addrinfo *look_up(const char *host, uint16_t port)
 {
     struct addrinfo hints = { .ai_family = AF_UNSPEC,
@@ -188,11 +179,9 @@ static struct addrinfo *look_up(const char *host, uint16_t port)
     int error;
 
     (void)snprintf(service, sizeof(service), "%u", port);
-    if (around.begin)
-        around.begin();
+    sonde_look_up_begin();
     error = getaddrinfo(host, service, &hints, &list);
-    if (around.end)
-        around.end();
+    sonde_look_up_end();
     return error == 0 ? list : NULL;
 }
 

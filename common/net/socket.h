@@ -22,9 +22,6 @@ bool sonde_is_literal(const sonde_url *url);
  * takes.  SONDE_ERR_CONNECT: not known. */
 SONDE_MUST_USE sonde_status sonde_resolve(sonde_url *url);
 
-/* Calls around each look-up, for who has to know that libc's locks may be taken.  Set before the first one. */
-void sonde_around_look_ups(void (*begin)(void), void (*end)(void));
-
 /* host: an address or "localhost"; port 0 picks one, read it back with sonde_local_port(). */
 SONDE_MUST_USE sonde_status sonde_listen_tcp(const char *host, uint16_t port, int *out_fd,
                                              sonde_error *out_error);

@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "net/look_ups.h"
 
 #define RETRY_NS SONDE_NS_PER_S
 
@@ -124,17 +125,22 @@ static int connect_to(int family, int type, const struct sockaddr *address, sock
 /* An address in digits does not reach the resolver; "localhost" is made one. */
 static int connect_udp(sonde__statsd_socket *s, bool may_resolve)
 {
-    bool is_local = strcmp(s->to.host, "localhost") == 0;
+    bool is_local = strcmp(s->to.host, "localhost") == 0, is_looked_up = may_resolve && !is_local;
     struct addrinfo hints = { .ai_socktype = SOCK_DGRAM };
     struct addrinfo *found = NULL;
     struct addrinfo *a;
     char port[8];
-    int fd = -1;
+    int fd = -1, error;
 
     s->port = port_now(&s->to);
     (void)snprintf(port, sizeof(port), "%u", (unsigned)s->port);
-    hints.ai_flags = AI_NUMERICSERV | (may_resolve && !is_local ? 0 : AI_NUMERICHOST);
-    if (getaddrinfo(is_local ? "127.0.0.1" : s->to.host, port, &hints, &found) != 0)
+    hints.ai_flags = AI_NUMERICSERV | (is_looked_up ? 0 : AI_NUMERICHOST);
+    if (is_looked_up)
+        sonde_look_up_begin();
+    error = getaddrinfo(is_local ? "127.0.0.1" : s->to.host, port, &hints, &found);
+    if (is_looked_up)
+        sonde_look_up_end();
+    if (error != 0)
         return -1;
     for (a = found; a && fd < 0; a = a->ai_next)
         fd = connect_to(a->ai_family, SOCK_DGRAM, a->ai_addr, a->ai_addrlen);

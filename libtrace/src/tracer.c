@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/rng.h"
+#include "net/look_ups.h"
 #include "sonde/log.h"
 #include "sonde/span.h"
 #include "sonde/tracer.h"
@@ -170,9 +171,11 @@ SONDE_NO_TSA static void postfork_child(void)
     sonde_mutex_unlock(&mu);
 }
 
-/* One per mutex, with its rank. */
+/* One per mutex, with its rank; and look-ups of names. */
 static const sonde_fork_hooks fork_hooks[] = {
     { SONDE_RANK_AT_WORK, sonde__at_work_await, sonde__at_work_end, sonde__at_work_forked },
+    { SONDE_RANK_LIFECYCLE, sonde_look_ups_prefork, sonde_look_ups_postfork_parent,
+      sonde_look_ups_postfork_child },
     { SONDE_RANK_LIFECYCLE, prefork, postfork_parent, postfork_child },
     { SONDE_RANK_ROOM, sonde__sender_prefork, sonde__sender_postfork_parent,
       sonde__sender_postfork_child },

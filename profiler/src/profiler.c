@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/rng.h"
+#include "net/look_ups.h"
 
 #include "arena.h"
 #include "attach.h"
@@ -37,7 +38,6 @@
 #include "late.h"
 #include "lock.h"
 #include "maps.h"
-#include "resolver.h"
 #include "sampler.h"
 #include "samplers.h"
 #include "waits.h"
@@ -98,7 +98,7 @@ static const char *why_not(const sonde_prof__config *c)
 static void prefork(void)
 {
     sonde_prof__lock_take(&lock);
-    sonde_prof__resolver_prefork(SONDE_PROF__RESOLVER_MS);
+    sonde_look_ups_prefork();
     sonde_prof__drainer_prefork(); /* takes endpoints while it drains */
     sonde_prof__endpoints_prefork();
     sonde_prof__code_prefork();
@@ -117,7 +117,7 @@ static void postfork_parent(void)
     sonde_prof__code_postfork_parent();
     sonde_prof__endpoints_postfork_parent();
     sonde_prof__drainer_postfork_parent();
-    sonde_prof__resolver_postfork_parent();
+    sonde_look_ups_postfork_parent();
     sonde_prof__lock_give(&lock);
 }
 
@@ -144,7 +144,7 @@ static void postfork_child(void)
     sonde_prof__frames_postfork_child();
     sonde_prof__code_postfork_child();
     sonde_prof__drainer_postfork_child();
-    sonde_prof__resolver_postfork_child();
+    sonde_look_ups_postfork_child();
     sonde_prof__lock_init(&lock);
     if (sonde_prof__attach_is_on())
         end_in_child();
@@ -184,7 +184,6 @@ static bool prepare(void)
     sonde_prof__arena_install();
     sonde_log_set_prefix("sonde profiler");
     sonde_log_set_sink(sonde_prof__files_log, NULL);
-    sonde_prof__resolver_prepare();
     if (sonde_fork_register(&fork_hooks) != SONDE_OK)
         return false;
     (void)atexit(at_exit);
