@@ -42,9 +42,6 @@ typedef struct target_options {
     bool trusts_seccomp; /* somebody says its filter lets us */
 } target_options;
 
-/* A line of /proc/PID/status, without its name and blanks; false: there is none.  Any thread. */
-bool target_status(pid_t pid, const char *name, char *out, size_t cap);
-
 /* False: `why` says what speaks against it and what would help.  In any case followed by target_close(). */
 bool target_open(target *t, pid_t pid, const target_options *o, char why[TARGET_WHY]);
 void target_close(target *t);
@@ -52,7 +49,7 @@ void target_close(target *t);
 bool target_read(const target *t, uint64_t address, void *out, size_t len);
 bool target_write(const target *t, uint64_t address, const void *from, size_t len);
 
-/* A line of /proc/PID/status, without its name and blanks; false: there is none.  A thread has one, too. */
+/* A line of /proc/PID/status, or of a thread's, without its name and blanks; false: there is none.  Threads: any. */
 bool target_status(pid_t pid, const char *name, char *out, size_t cap);
 uint64_t target_status_number(pid_t pid, const char *name); /* 0: there is none */
 
