@@ -160,20 +160,19 @@ static unsigned take_locked(collector *c, const batch_facts *f, sonde_str body, 
 
 /* ---- whose ---- */
 
-/* Number `n`, from 0, of a line of /proc/PID/status; UINT64_MAX: not known. */
-static uint64_t status_number(pid_t pid, const char *name, int n)
+/* The second of the four it has is the effective one; UINT64_MAX: not known. */
+static uint64_t user_of(pid_t pid)
 {
     char text[96];
-    uint64_t value = UINT64_MAX;
+    uint64_t user = UINT64_MAX;
     sonde_str rest;
 
-    if (!target_status(pid, name, text, sizeof(text)))
+    if (!target_status(pid, "Uid", text, sizeof(text)))
         return UINT64_MAX;
     rest = sonde_str_from(text);
-    while (n-- > 0)
-        (void)sonde_str_cut(&rest, '\t');
-    (void)sonde_parse_u64(sonde_str_cut(&rest, '\t'), &value);
-    return value;
+    (void)sonde_str_cut(&rest, '\t');
+    (void)sonde_parse_u64(sonde_str_cut(&rest, '\t'), &user);
+    return user;
 }
 
 /* What root's program started and became another user stays its program's; who else connects does not. */
@@ -182,13 +181,10 @@ static bool is_of_ours(const collector *c, pid_t pid)
     pid_t self = getpid();
     int i;
 
-    if (!c->is_open || status_number(pid, "Uid", 1) == geteuid())
+    if (!c->is_open || user_of(pid) == geteuid())
         return true;
-    for (i = 0; i < ANCESTORS && pid > 1 && pid != self; i++) {
-        uint64_t parent = status_number(pid, "PPid", 0);
-
-        pid = parent <= INT32_MAX ? (pid_t)parent : 0;
-    }
+    for (i = 0; i < ANCESTORS && pid > 1 && pid != self; i++)
+        pid = (pid_t)target_status_number(pid, "PPid");
     return pid == self;
 }
 

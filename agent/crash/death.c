@@ -40,6 +40,11 @@ static void gather_from(dead *d, const peer *p)
     }
 }
 
+static bool died_with(const peer *q, const peer *p)
+{
+    return q == p || (q->pid == p->pid && !q->over && peer_has_ended(q));
+}
+
 /* They are over then.  What it connected before it died is there: it may only wait to be accepted. */
 static void gather(crash *c, peer *p, dead *out)
 {
@@ -47,20 +52,14 @@ static void gather(crash *c, peer *p, dead *out)
 
     peer_accept_all(c);
     *out = (dead){ .pid = p->pid, .pidfd = p->pidfd, .file = -1 };
+    for (i = 0; i < c->peers_len; i++)
+        if (died_with(c->peers[i], p))
+            peer_read(c, c->peers[i]);
     for (i = 0; i < c->peers_len; i++) {
-        peer *q = c->peers[i];
-
-        if (q != p && (q->pid != p->pid || q->over || !peer_has_ended(q)))
+        if (!died_with(c->peers[i], p))
             continue;
-        peer_read(c, q);
-    }
-    for (i = 0; i < c->peers_len; i++) {
-        peer *q = c->peers[i];
-
-        if (q != p && (q->pid != p->pid || q->over || !peer_has_ended(q)))
-            continue;
-        gather_from(out, q);
-        q->over = true;
+        gather_from(out, c->peers[i]);
+        c->peers[i]->over = true;
     }
 }
 

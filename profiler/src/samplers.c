@@ -347,12 +347,6 @@ static bool someone_is_busy(void)
     return false;
 }
 
-static void forget_asked(sonde_prof__slot *slot)
-{
-    atomic_store_explicit(&slot->wall_events, 0, memory_order_relaxed);
-    atomic_store_explicit(&slot->wall_ns, 0, memory_order_relaxed);
-}
-
 static void stop_locked(void)
 {
     const struct timespec ms = { 0, SONDE_NS_PER_MS };
@@ -366,7 +360,7 @@ static void stop_locked(void)
     timers_off();
     for (i = 0; i < STOP_TRIES && someone_is_busy(); i++)
         (void)nanosleep(&ms, NULL);
-    sonde_prof__threads_each(forget_asked); /* another life's */
+    sonde_prof__threads_each(sonde_prof__slot_forget_asked); /* another life's */
 }
 
 void sonde_prof__samplers_stop(void)

@@ -93,6 +93,13 @@ typedef struct sonde_prof__slot {
     uint32_t seen;         /* the last scan that found it alive */
 } sonde_prof__slot;
 
+/* What the wall sampler asked of the slot's thread. */
+static inline void sonde_prof__slot_forget_asked(sonde_prof__slot *slot)
+{
+    atomic_store_explicit(&slot->wall_events, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->wall_ns, 0, memory_order_relaxed);
+}
+
 /* In thread-local memory with the initial-exec model: 64 bytes at most, or a dlopen()ed library may find no
  * room.  Zero for a thread the profiler has not seen. */
 typedef struct sonde_prof__tls {

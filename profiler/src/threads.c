@@ -164,8 +164,7 @@ static sonde_prof__slot *take_locked(uint32_t tid, uint32_t share)
     slot->no_wall_signals = false;
     atomic_store_explicit(&slot->event_held, false, memory_order_relaxed);
     slot->seen = scan_number;
-    atomic_store_explicit(&slot->wall_events, 0, memory_order_relaxed);
-    atomic_store_explicit(&slot->wall_ns, 0, memory_order_relaxed);
+    sonde_prof__slot_forget_asked(slot);
     atomic_store_explicit(&slot->record, NULL, memory_order_relaxed);
     give_ring(slot);
     enlist(slot, tid);
@@ -569,8 +568,7 @@ void sonde_prof__threads_postfork_child(void)
         atomic_store_explicit(&slot->busy, 0, memory_order_relaxed);
         atomic_store_explicit(&slot->tid, 0, memory_order_relaxed);
         slot->waiter = (sonde_prof__waiter){ 0, 0 };
-        atomic_store_explicit(&slot->wall_events, 0, memory_order_relaxed);
-        atomic_store_explicit(&slot->wall_ns, 0, memory_order_relaxed);
+        sonde_prof__slot_forget_asked(slot);
         empty(&slot->ring);
         if (slot == mine || slot->is_reserved)
             continue;

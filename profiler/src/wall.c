@@ -457,8 +457,7 @@ bool sonde_prof__wall_refuse(sonde_prof__slot *slot, bool refuse)
         return false;
     sonde_prof__lock_take(&wall.sending);
     slot->no_wall_signals = refuse;
-    atomic_store_explicit(&slot->wall_events, 0, memory_order_relaxed); /* what the lost one said */
-    atomic_store_explicit(&slot->wall_ns, 0, memory_order_relaxed);
+    sonde_prof__slot_forget_asked(slot); /* what the lost one said */
     sonde_prof__lock_give(&wall.sending);
     return true;
 }
