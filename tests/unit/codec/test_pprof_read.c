@@ -91,6 +91,7 @@ static void test_what_is_no_profile_is_refused(void **state)
         CASE("no protobuf", "<html>", SONDE_ERR_SYNTAX),
         CASE("cut off", "\x0a\x05\x08", SONDE_ERR_EOF),
         CASE("a text that is not there", "\x0a\x02\x08\x01", SONDE_ERR_SYNTAX),
+        CASE("a text behind the last", "\x0a\x02\x08\x02\x32\x00\x32\x01x", SONDE_ERR_SYNTAX),
         CASE("a sample of no location", "\x0a\x00\x12\x05\x0a\x01\x01\x12\x00\x32\x00",
              SONDE_ERR_SYNTAX),
         CASE("fewer values than types", "\x0a\x00\x0a\x00\x12\x03\x12\x01\x01", SONDE_ERR_SYNTAX),
